@@ -1,0 +1,1 @@
+"""The HTTP face: one list of operations gives routes, codecs, limits and errors."""

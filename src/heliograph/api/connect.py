@@ -1,0 +1,365 @@
+"""The Connect operations: configurations, logs, failures, republish, HMAC keys."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from starlette.responses import Response, StreamingResponse
+
+from heliograph import signing
+from heliograph.api import selection
+from heliograph.api.contract import LINES, Call, Operation, Reply
+from heliograph.api.selection import MOST_RECORDS
+from heliograph.egress import Guard, Refused
+from heliograph.errors import EnvelopeNotFound, InvalidBody, NotFound, RefusedUrl
+from heliograph.model import ConnectConfiguration, DeliveryState, LogEntry
+from heliograph.republish import Republisher
+from heliograph.signals import Signals
+from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
+from heliograph.wire import json_sim, rest
+from heliograph.wire.codec import encode_json
+
+_ACCOUNT: Final = "/accounts/{accountId}/connect"
+_LINES_PAGE: Final = 500
+
+
+class Connect:
+    """The operations of contract.json that stand behind an account's `connect` path."""
+
+    def __init__(
+        self, store: Store, republisher: Republisher, guard: Guard, signals: Signals
+    ) -> None:
+        self._store = store
+        self._republisher = republisher
+        self._guard = guard
+        self._signals = signals
+
+    def operations(self) -> Sequence[Operation]:
+        """The operations of this module; those marked so are Heliograph's extensions."""
+        configuration = rest.ConnectCustomConfiguration
+        return [
+            Operation("list_configurations", "GET", _ACCOUNT, self._list_configurations),
+            Operation(
+                "create_configuration",
+                "POST",
+                _ACCOUNT,
+                self._create_configuration,
+                status=201,
+                body=configuration,
+            ),
+            Operation(
+                "update_configuration",
+                "PUT",
+                _ACCOUNT,
+                self._update_configuration,
+                body=configuration,
+            ),
+            Operation(
+                "get_configuration",
+                "GET",
+                f"{_ACCOUNT}/{{connectId}}",
+                self._get_configuration,
+            ),
+            Operation(
+                "delete_configuration",
+                "DELETE",
+                f"{_ACCOUNT}/{{connectId}}",
+                self._delete_configuration,
+            ),
+            Operation(
+                "retry_event_for_envelopes",
+                "PUT",
+                f"{_ACCOUNT}/envelopes/retry_queue",
+                self._retry_envelopes,
+                body=rest.ConnectFailureFilter,
+            ),
+            Operation(
+                "retry_event_for_envelope",
+                "PUT",
+                f"{_ACCOUNT}/envelopes/{{envelopeId:path}}/retry_queue",
+                self._retry_envelope,
+            ),
+            Operation(
+                "list_event_failure_logs",
+                "GET",
+                f"{_ACCOUNT}/failures",
+                self._list_failures,
+                lines=True,
+            ),
+            # Extension: delete all failures that the listing's parameters select.
+            Operation(
+                "delete_event_failure_logs",
+                "DELETE",
+                f"{_ACCOUNT}/failures",
+                self._delete_failures,
+            ),
+            # Extension: republish all failures that the listing's parameters select.
+            Operation(
+                "retry_event_failure_logs",
+                "PUT",
+                f"{_ACCOUNT}/failures/retry_queue",
+                self._retry_failures,
+            ),
+            # Extension: what failureUri leads to.
+            Operation(
+                "get_event_failure_log",
+                "GET",
+                f"{_ACCOUNT}/failures/{{failureId}}",
+                self._get_failure,
+            ),
+            Operation(
+                "delete_event_failure_log",
+                "DELETE",
+                f"{_ACCOUNT}/failures/{{failureId}}",
+                self._delete_failure,
+            ),
+            Operation("list_event_logs", "GET", f"{_ACCOUNT}/logs", self._list_logs, lines=True),
+            Operation("delete_event_logs", "DELETE", f"{_ACCOUNT}/logs", self._delete_logs),
+            Operation("get_event_log", "GET", f"{_ACCOUNT}/logs/{{logId}}", self._get_log),
+            Operation("delete_event_log", "DELETE", f"{_ACCOUNT}/logs/{{logId}}", self._delete_log),
+            # v2 had both of these; contract.json does not.
+            Operation(
+                "create_connect_secret",
+                "POST",
+                f"{_ACCOUNT}/secret",
+                self._create_secret,
+                status=201,
+            ),
+            Operation("list_connect_secrets", "GET", f"{_ACCOUNT}/secret", self._list_secrets),
+            Operation(
+                "delete_connect_secret",
+                "DELETE",
+                f"{_ACCOUNT}/secret/{{keyId}}",
+                self._delete_secret,
+            ),
+        ]
+
+    # ------------------------------------------------------------------- configurations
+
+    async def _list_configurations(self, call: Call) -> rest.ConnectConfigResults:
+        return _results((await self._store.configurations(call.account_id)).all)
+
+    async def _get_configuration(self, call: Call) -> rest.ConnectConfigResults:
+        connect_id = selection.row_id(call.path["connectId"], "connectId")
+        return _results([await self._configuration(call.account_id, connect_id)])
+
+    async def _create_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
+        document, secrets = rest.merge(call.body, None)
+        wanted = rest.configuration(call.account_id, 0, document, secrets)
+        self._check_url(wanted)
+        return rest.configuration_to_wire(await self._store.create_configuration(wanted))
+
+    async def _update_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
+        given: rest.ConnectCustomConfiguration = call.body
+        if not given.connect_id:
+            raise InvalidBody("connectId must say which configuration to update.")
+        connect_id = selection.row_id(given.connect_id, "connectId")
+        before = await self._configuration(call.account_id, connect_id)
+        document, secrets = rest.merge(given, before)
+        wanted = rest.configuration(call.account_id, connect_id, document, secrets)
+        self._check_url(wanted)
+        if not await self._store.update_configuration(wanted):
+            raise _no_configuration(connect_id)
+        self._signals.work.set()
+        return rest.configuration_to_wire(wanted)
+
+    async def _delete_configuration(self, call: Call) -> None:
+        connect_id = selection.row_id(call.path["connectId"], "connectId")
+        if not await self._store.delete_configuration(call.account_id, connect_id):
+            raise _no_configuration(connect_id)
+
+    async def _configuration(self, account_id: str, connect_id: int) -> ConnectConfiguration:
+        for found in (await self._store.configurations(account_id)).all:
+            if found.connect_id == connect_id:
+                return found
+        raise _no_configuration(connect_id)
+
+    def _check_url(self, wanted: ConnectConfiguration) -> None:
+        """The guard looks when a configuration is saved, and again at every attempt (S1)."""
+        if not wanted.url:
+            raise InvalidBody("urlToPublishTo must be the listener's http or https URL.")
+        try:
+            self._guard.check_url(wanted.url)
+        except Refused as refusal:
+            raise RefusedUrl(f"urlToPublishTo is refused: {refusal}") from None
+
+    # ------------------------------------------------------------------------ republish
+
+    async def _retry_envelope(self, call: Call) -> rest.ConnectFailureResults:
+        envelope_id = call.path["envelopeId"]
+        if await self._store.envelope(call.account_id, envelope_id) is None:
+            raise EnvelopeNotFound(f"No event of envelope {envelope_id} was published.")
+        return await self._retry(call.account_id, [envelope_id], synchronous=False)
+
+    async def _retry_envelopes(self, call: Call) -> rest.ConnectFailureResults:
+        given: rest.ConnectFailureFilter = call.body
+        ids = given.envelope_ids or []
+        ids = ids.split(",") if isinstance(ids, str) else ids
+        wanted = [envelope_id.strip() for envelope_id in ids if envelope_id.strip()]
+        if not wanted:
+            raise InvalidBody("envelopeIds must name at least one envelope.")
+        synchronous = (given.synchronous or "false").strip().lower()
+        if synchronous not in ("true", "false"):
+            raise InvalidBody('synchronous must be "true" or "false".')
+        return await self._retry(call.account_id, wanted, synchronous=synchronous == "true")
+
+    async def _retry(
+        self, account_id: str, envelope_ids: Sequence[str], *, synchronous: bool
+    ) -> rest.ConnectFailureResults:
+        done = await self._republisher.envelopes(account_id, envelope_ids, synchronous=synchronous)
+        results = [rest.requeued_to_wire(one) for one in done]
+        answered = {result.envelope_id for result in results}
+        results += [
+            rest.ConnectFailureResult(
+                envelope_id=envelope_id,
+                status="not_found",
+                status_message="The envelope has no open failure.",
+            )
+            for envelope_id in dict.fromkeys(envelope_ids)
+            if envelope_id not in answered
+        ]
+        return rest.ConnectFailureResults(retry_queue=results)
+
+    async def _retry_failures(self, call: Call) -> rest.BulkResults:
+        chosen = selection.read(call.query)
+        page = await self._republisher.failures(call.account_id, chosen.query, chosen.cursor)
+        return _bulk(page)
+
+    # ------------------------------------------------------------------------- failures
+
+    async def _list_failures(self, call: Call) -> Reply | Response:
+        return await self._listing(call, failures=True)
+
+    async def _get_failure(self, call: Call) -> rest.ConnectLog:
+        failure_id = selection.row_id(call.path["failureId"], "failureId")
+        entry = await self._store.failure(call.account_id, failure_id)
+        if entry is None:
+            raise _no_failure(failure_id)
+        if not _asks(call, "additional_info"):
+            return rest.log_to_wire(entry)
+        attempts = await self._store.attempts(call.account_id, failure_id)
+        return rest.failure_to_wire(
+            entry,
+            [
+                (one, json_sim.render(one.event, entry.connect_id, one.entry.retry_count))
+                for one in attempts
+            ],
+        )
+
+    async def _delete_failure(self, call: Call) -> rest.ConnectDeleteFailureResult:
+        failure_id = selection.row_id(call.path["failureId"], "failureId")
+        who = call.principal.name
+        if not await self._store.delete_failure(call.account_id, failure_id, who):
+            raise _no_failure(failure_id)
+        return rest.ConnectDeleteFailureResult()
+
+    async def _delete_failures(self, call: Call) -> rest.BulkResults:
+        chosen = selection.read(call.query)
+        who = call.principal.name
+        deleted = await self._store.delete_failures(call.account_id, chosen.query, who)
+        # There may be more only where a whole batch was found.
+        more = "more" if deleted >= BATCH_MOST else None
+        return rest.BulkResults(changed=str(deleted), next_cursor=more)
+
+    # ----------------------------------------------------------------------------- logs
+
+    async def _list_logs(self, call: Call) -> Reply | Response:
+        return await self._listing(call, failures=False)
+
+    async def _get_log(self, call: Call) -> rest.ConnectLog:
+        log_id = selection.row_id(call.path["logId"], "logId")
+        detail = await self._store.log(call.account_id, log_id)
+        if detail is None:
+            raise _no_log(log_id)
+        if not _asks(call, "additional_info"):
+            return rest.log_to_wire(detail.entry)
+        message = json_sim.render(detail.event, detail.entry.connect_id, detail.entry.retry_count)
+        return rest.detail_to_wire(detail, message)
+
+    async def _delete_log(self, call: Call) -> None:
+        log_id = selection.row_id(call.path["logId"], "logId")
+        if not await self._store.delete_log(call.account_id, log_id):
+            raise _no_log(log_id)
+
+    async def _delete_logs(self, call: Call) -> None:
+        while await self._store.delete_logs(call.account_id) == BATCH_MOST:
+            pass
+
+    async def _listing(self, call: Call, *, failures: bool) -> Reply | Response:
+        chosen = selection.read(call.query)
+        listing = self._store.failures if failures else self._store.logs
+        if call.accept == LINES:
+            pages = every_page(listing, call.account_id, chosen.query, _LINES_PAGE, chosen.cursor)
+            return StreamingResponse(_lines(pages, chosen.count), media_type=LINES)
+        page = await listing(
+            call.account_id, chosen.query, chosen.count or MOST_RECORDS, chosen.cursor
+        )
+        answer = rest.listing(
+            [rest.log_to_wire(entry) for entry in page.entries], failures=failures
+        )
+        if page.next_cursor is None:
+            return Reply(answer)
+        link = selection.next_link(call.url_path, call.query, page.next_cursor)
+        return Reply(answer, {"Link": link})
+
+    # ------------------------------------------------------------------------ HMAC keys
+
+    async def _create_secret(self, call: Call) -> rest.ConnectSecret:
+        key = await self._store.add_hmac_key(
+            call.account_id, str(uuid.uuid4()), signing.new_secret()
+        )
+        return rest.secret_to_wire(key, shown=True)
+
+    async def _list_secrets(self, call: Call) -> rest.ConnectSecrets:
+        keys = await self._store.hmac_keys(call.account_id)
+        return rest.ConnectSecrets(secrets=[rest.secret_to_wire(key, shown=False) for key in keys])
+
+    async def _delete_secret(self, call: Call) -> None:
+        key_id = call.path["keyId"]
+        if not await self._store.retire_hmac_key(call.account_id, key_id):
+            raise NotFound(f"There is no active HMAC key {key_id}.")
+
+
+def _results(found: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults:
+    return rest.ConnectConfigResults(
+        configurations=[rest.configuration_to_wire(one) for one in found],
+        total_records=str(len(found)),
+    )
+
+
+def _bulk(page: RequeuePage) -> rest.BulkResults:
+    changed = sum(one.state is DeliveryState.WAITING for one in page.requeued)
+    return rest.BulkResults(
+        changed=str(changed),
+        unchanged=str(len(page.requeued) - changed),
+        next_cursor=None if page.next_cursor is None else selection.write_cursor(page.next_cursor),
+    )
+
+
+async def _lines(pages: AsyncIterator[Page], count: int | None) -> AsyncIterator[bytes]:
+    left = count
+    async for page in pages:
+        entries: Sequence[LogEntry] = page.entries if left is None else page.entries[:left]
+        yield b"".join(encode_json(rest.log_to_wire(entry)) + b"\n" for entry in entries)
+        if left is not None:
+            left -= len(entries)
+            if left <= 0:
+                return
+
+
+def _asks(call: Call, name: str) -> bool:
+    return call.query.get(name, "").strip().lower() == "true"
+
+
+def _no_configuration(connect_id: int) -> NotFound:
+    return NotFound(f"There is no configuration {connect_id}.")
+
+
+def _no_failure(failure_id: int) -> NotFound:
+    return NotFound(f"There is no open failure {failure_id}.")
+
+
+def _no_log(log_id: int) -> NotFound:
+    return NotFound(f"There is no log entry {log_id}.")

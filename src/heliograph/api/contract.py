@@ -1,0 +1,296 @@
+"""The contract layer: an operation, a call of it, and how both meet JSON, XML and HTTP.
+
+One `Operation` says everything about a call of the API; the routes are made from the list of
+them. Errors have one shape on every route: errorDetails, in the form the caller accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import mimeparse
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from heliograph.errors import (
+    ApiError,
+    BodyTooLarge,
+    InvalidBody,
+    InvalidContentType,
+    InvalidToken,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    NotSignedIn,
+    StorageBroken,
+    StorageFull,
+    Unavailable,
+    Unspecified,
+)
+from heliograph.model import Principal
+from heliograph.wire.codec import decode_json, decode_xml, encode_json, encode_xml
+from heliograph.wire.rest import ErrorDetails
+
+JSON: Final = "application/json"
+XML: Final = "application/xml"
+LINES: Final = "application/x-ndjson"
+_XML_TYPES: Final = (XML, "text/xml")
+
+PREFIXES: Final = ("/restapi/v2.1", "/v2.1")
+"""Where every operation is found: the SDK's base path ends in /restapi, and the page's
+paths, as also our URIs, go without."""
+
+SMALL_BODY: Final = 2**20
+"""Bytes: the largest body of an operation that says nothing else (S13)."""
+
+_log = structlog.get_logger()
+
+Authenticate = Callable[[str], Awaitable[Principal | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, after its token, account, path and body were checked.
+
+    `body` is of the operation's body type; `raw` is the body where the operation reads it
+    itself.
+    """
+
+    principal: Principal
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    accept: str
+    headers: Mapping[str, str]
+    body: Any
+    raw: bytes
+    content_type: str
+    url_path: str
+
+    @property
+    def account_id(self) -> str:
+        return self.principal.account.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with headers beside its value."""
+
+    value: msgspec.Struct
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Call], Awaitable[msgspec.Struct | Reply | Response | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation.
+
+    `body` is the struct that its body is read into, None for no body; `raw_types` are the
+    content types of a body that the handler reads itself. `lines` tells that the answer may
+    be asked for as NDJSON.
+    """
+
+    operation_id: str
+    method: str
+    path: str
+    handler: Handler
+    status: int = 200
+    body: type[msgspec.Struct] | None = None
+    raw_types: Sequence[str] = ()
+    body_limit: int = SMALL_BODY
+    lines: bool = False
+
+
+def application(
+    operations: Iterable[Operation], authenticate: Authenticate, routes: Sequence[Route]
+) -> Starlette:
+    """The ASGI application of a list of operations and a few plain routes beside them."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    # A fixed path comes before one with a parameter in its place, so that
+    # connect/failures is never taken for connect/{connectId}.
+    ordered = sorted(by_path, key=lambda path: [part[:1] == "{" for part in path.split("/")])
+    made = [
+        Route(prefix + path, _Endpoint(by_path[path], authenticate))
+        for path in ordered
+        for prefix in PREFIXES
+    ]
+
+    async def nowhere(request: Request, _error: Exception) -> Response:
+        return _refuse(request, NotFound("There is no such resource."))
+
+    return Starlette(routes=[*made, *routes], exception_handlers={404: nowhere})
+
+
+class _Endpoint:
+    """All methods of one path, as an ASGI application."""
+
+    def __init__(self, operations: Mapping[str, Operation], authenticate: Authenticate) -> None:
+        self._operations = operations
+        self._authenticate = authenticate
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive, send)
+        try:
+            response = await self._answer(request)
+        except ApiError as error:
+            response = _refuse(request, error)
+        except StorageFull as error:
+            response = _refuse(request, Unavailable(str(error)))
+        except StorageBroken:
+            response = _refuse(request, Unavailable("The database failed; nothing was done."))
+        except ClientDisconnect:
+            return
+        except Exception:
+            _log.exception("call_broke", method=request.method, path=request.url.path)
+            response = _refuse(
+                request, Unspecified("Heliograph made an error; its log has the details.")
+            )
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        operation = self._operations.get(method)
+        if operation is None:
+            raise MethodNotAllowed(sorted(self._operations))
+        accept = _negotiate(request, operation)
+        principal = await self._principal(request)
+        path = dict(request.path_params)
+        named = path.pop("accountId")
+        account = principal.account
+        if named.lower() not in (account.account_id.lower(), str(account.external_id)):
+            raise NotFound(f"There is no account {named} for this token.")
+        content_type = _content_type(request)
+        raw = b""
+        if operation.body is not None or operation.raw_types:
+            raw = await _read(request, operation.body_limit)
+        call = Call(
+            principal=principal,
+            path=path,
+            query=dict(request.query_params),
+            accept=accept,
+            headers=request.headers,
+            body=_decode(operation, content_type, raw),
+            raw=raw,
+            content_type=content_type,
+            url_path=request.url.path,
+        )
+        return _respond(await operation.handler(call), operation.status, accept)
+
+    async def _principal(self, request: Request) -> Principal:
+        given = request.headers.getlist("authorization")
+        if not given:
+            raise NotSignedIn("Send a token: Authorization: Bearer TOKEN.")
+        scheme, _, token = given[0].partition(" ")
+        if len(given) > 1 or scheme.lower() != "bearer" or not token.strip():
+            raise InvalidToken("Send one token: Authorization: Bearer TOKEN.")
+        principal = await self._authenticate(token.strip())
+        if principal is None:
+            raise InvalidToken("The access token is unknown, revoked or malformed.")
+        return principal
+
+
+def _negotiate(request: Request, operation: Operation | None) -> str:
+    accept = request.headers.get("accept", "").strip()
+    if not accept:
+        return JSON
+    # The last of several equally good ones wins: JSON, as for `*/*`.
+    offered = [LINES] if operation is not None and operation.lines else []
+    offered += ["text/xml", XML, JSON]
+    try:
+        best: str = mimeparse.best_match(offered, accept)
+    except mimeparse.MimeTypeParseException:
+        return JSON
+    if not best:
+        raise NotAcceptable(f"This answer comes as {', '.join(reversed(offered))}.")
+    return best
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    declared = request.headers.get("content-length", "")
+    waits = "expect" in request.headers  # for our 100 Continue: it has sent nothing yet
+    if waits and declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    body, dropped = bytearray(), 0
+    async for chunk in request.stream():
+        if len(body) + len(chunk) <= limit and not dropped:
+            body += chunk
+            continue
+        # A client that is still sending would see a reset instead of our answer: take some
+        # more of its body and forget it.
+        dropped += len(chunk)
+        if dropped > limit + SMALL_BODY:
+            break
+    if dropped:
+        raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is larger than {limit} bytes: send less in one call.")
+
+
+def _decode(operation: Operation, content_type: str, raw: bytes) -> Any:
+    if operation.raw_types:
+        if content_type not in operation.raw_types:
+            raise InvalidContentType(
+                f"Content-Type must be one of {', '.join(operation.raw_types)}."
+            )
+        return None
+    if operation.body is None:
+        return None
+    if content_type == JSON:
+        if not raw.strip():
+            raise InvalidBody("The call needs a body.")
+        return decode_json(raw, operation.body)
+    if content_type in _XML_TYPES:
+        return decode_xml(raw, operation.body)
+    raise InvalidContentType(f"Content-Type must be {JSON} or {XML}.")
+
+
+def _respond(
+    result: msgspec.Struct | Reply | Response | None, status: int, accept: str
+) -> Response:
+    if isinstance(result, Response):
+        return result
+    if result is None:
+        return Response(b"", status)
+    reply = result if isinstance(result, Reply) else Reply(result)
+    return Response(
+        encode_xml(reply.value) if accept in _XML_TYPES else encode_json(reply.value),
+        status,
+        headers=dict(reply.headers),
+        media_type=accept if accept in _XML_TYPES else JSON,
+    )
+
+
+def _refuse(request: Request, error: ApiError) -> Response:
+    """The error as errorDetails, in XML where the caller accepts that before JSON."""
+    try:
+        accept = _negotiate(request, None)
+    except NotAcceptable:
+        accept = JSON
+    details = ErrorDetails(error_code=error.code, message=error.message)
+    response = _respond(details, error.status, accept)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, NotSignedIn | InvalidToken):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
+    if isinstance(error, BodyTooLarge):
+        # What is left of the body is not read: the connection cannot be used again.
+        response.headers["Connection"] = "close"
+    return response

@@ -1,0 +1,72 @@
+"""Publish: events come in here, and 202 means that they are durable (R1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from heliograph.api.contract import JSON, Call, Operation
+from heliograph.errors import InvalidBody, InvalidParameter
+from heliograph.publisher import Publisher, Receipt
+from heliograph.wire.json_sim import LONGEST_ID, parse_events
+from heliograph.wire.rest import PublishedEvent, PublishResults, SkippedConfiguration
+
+BODY_LIMIT: Final = 25 * 2**20
+"""Bytes of one publish call."""
+
+MOST_EVENTS: Final = 10_000
+"""Events of one publish call: they are one transaction."""
+
+_TYPES: Final = (JSON, "application/x-ndjson", "application/ndjson", "application/jsonl")
+
+
+class Intake:
+    """The publish operation. An extension: DocuSign has no such call."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def operations(self) -> Sequence[Operation]:
+        """The operations of this module."""
+        return [
+            Operation(
+                "publish_events",
+                "POST",
+                "/accounts/{accountId}/connect/events",
+                self._publish,
+                status=202,
+                raw_types=_TYPES,
+                body_limit=BODY_LIMIT,
+            )
+        ]
+
+    async def _publish(self, call: Call) -> PublishResults:
+        events = parse_events(call.raw, call.content_type)
+        if len(events) > MOST_EVENTS:
+            raise InvalidBody(
+                f"A call takes at most {MOST_EVENTS} events, not {len(events)}: split it."
+            )
+        key = call.headers.get("idempotency-key")
+        if key is not None and not (0 < len(key) <= LONGEST_ID and key.isprintable()):
+            raise InvalidParameter(f"Idempotency-Key must be 1 to {LONGEST_ID} characters.")
+        receipts = await self._publisher.publish(call.account_id, events, key)
+        return PublishResults(
+            events=[_to_wire(receipt) for receipt in receipts],
+            total_records=str(len(receipts)),
+        )
+
+
+def _to_wire(receipt: Receipt) -> PublishedEvent:
+    return PublishedEvent(
+        event_id=receipt.accepted.event_id,
+        event=receipt.event.name,
+        envelope_id=receipt.event.envelope.envelope_id,
+        deliveries=str(receipt.accepted.deliveries),
+        repeated="true" if receipt.accepted.repeated else "false",
+        skipped=[
+            SkippedConfiguration(
+                connect_id=str(skip.connect_id), name=skip.name, reason=skip.reason
+            )
+            for skip in receipt.skips
+        ],
+    )

@@ -1,0 +1,85 @@
+"""credentials.json: how the CLI and the SDK's user find and enter a local server."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+
+from heliograph.errors import UnsafeStorage
+from heliograph.model import Account, Role, Secret
+from heliograph.store import Store
+
+FILE_NAME: Final = "credentials.json"
+FIRST_TOKEN: Final = "first-administrator"  # noqa: S105 (the token's name)
+
+
+class _Document(msgspec.Struct, rename="camel"):
+    base_uri: str
+    account_id: str
+    access_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Where the server is, the account, and an administrator's token."""
+
+    base_uri: str
+    account_id: str
+    access_token: Secret
+
+    @classmethod
+    def read(cls, data_dir: Path) -> Self:
+        """Read `credentials.json`.
+
+        Raises:
+            FileNotFoundError: there is none.
+            UnsafeStorage: it cannot be read as what it should be.
+        """
+        path = data_dir / FILE_NAME
+        try:
+            found = msgspec.json.decode(path.read_bytes(), type=_Document)
+        except msgspec.DecodeError as error:
+            raise UnsafeStorage(f"{path} is damaged ({error}): restore it.") from None
+        return cls(found.base_uri, found.account_id, Secret(found.access_token))
+
+    def write(self, data_dir: Path) -> None:
+        """Write the file whole or not at all, for its owner only (0600)."""
+        document = _Document(self.base_uri, self.account_id, self.access_token.reveal())
+        descriptor, temporary = tempfile.mkstemp(dir=data_dir)  # made with mode 0600
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(data_dir / FILE_NAME)
+
+
+async def first_account(store: Store, data_dir: Path, base_uri: str) -> None:
+    """Make the first account and token on a new database; else only note a new address.
+
+    The file is written before the database knows the token, so that a crash between the
+    two is mended by the next start.
+    """
+    try:
+        known: Credentials | None = Credentials.read(data_dir)
+    except FileNotFoundError:
+        known = None
+    accounts = await store.accounts()
+    if accounts:
+        if known is not None and known.base_uri != base_uri:
+            replace(known, base_uri=base_uri).write(data_dir)
+        return
+    made = replace(known, base_uri=base_uri) if known else _new(base_uri)
+    made.write(data_dir)
+    await store.create_account(Account(made.account_id, 1, "First account"))
+    await store.add_token(made.account_id, made.access_token, Role.ADMINISTRATOR, FIRST_TOKEN)
+
+
+def _new(base_uri: str) -> Credentials:
+    return Credentials(base_uri, str(uuid.uuid4()), Secret(secrets.token_urlsafe(32)))

@@ -1,0 +1,178 @@
+"""The dispatcher: claim what is due, attempt it, settle in batches, wait for work."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from heliograph.attempt import Transport, attempt, interrupted
+from heliograph.clock import Clock
+from heliograph.errors import StorageFull
+from heliograph.model import Claim, Fault, Phase, Settlement
+from heliograph.retry import STANDARD, Schedule, judge
+from heliograph.signals import Signals
+from heliograph.store import Store
+
+_STORAGE_PAUSE: Final = 1.0
+"""Seconds between tries while the disk is full (R11: work resumes within 5 s)."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is sent at once."""
+
+    in_flight: int = 512
+    per_configuration: int = 8
+    schedule: Schedule = STANDARD
+
+
+class Dispatcher:
+    """Sends deliveries until it is stopped; then finishes what is in flight."""
+
+    def __init__(
+        self,
+        store: Store,
+        transport: Transport,
+        clock: Clock,
+        signals: Signals,
+        limits: Limits | None = None,
+    ) -> None:
+        self._store = store
+        self._transport = transport
+        self._clock = clock
+        self._signals = signals
+        self._limits = limits or Limits()
+        self._stopping = False
+        self._sending: dict[asyncio.Task[None], Claim] = {}
+        self._unsettled = 0
+        self._finished: list[Settlement] = []
+        self._finished_some = asyncio.Event()
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries claimed and not yet settled."""
+        return self._unsettled
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` then returns once everything in flight is settled."""
+        self._stopping = True
+        self._signals.work.set()
+
+    async def run(self, grace: float = 10.0) -> None:
+        """Dispatch until `stop` is called.
+
+        Args:
+            grace: Seconds that attempts in flight at the stop may still take; what takes
+                longer is cut off and waits again (R15).
+
+        Raises:
+            StorageBroken: the database's files failed; the process must end.
+        """
+        settling = asyncio.create_task(self._settle_finished())
+        settling.add_done_callback(lambda _: self._signals.work.set())
+        try:
+            while not self._stopping:
+                # Cleared before the claim looks, so that nothing said meanwhile is missed.
+                self._signals.work.clear()
+                if settling.done():
+                    settling.result()
+                claimed, next_due = await self._claim()
+                if claimed or self._stopping:
+                    continue
+                await self._clock.wait(self._signals.work, self._until(next_due))
+            await self._drain(grace)
+        finally:
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
+
+    async def _claim(self) -> tuple[bool, datetime | None]:
+        """Start an attempt for each delivery claimed; when to look again if there is none."""
+        room = self._limits.in_flight - self._unsettled
+        if room <= 0:
+            return False, None  # the next settlement wakes us
+        try:
+            result = await self._store.claim(room, self._limits.per_configuration)
+        except StorageFull:
+            _log.warning("claiming_paused", reason="the disk is full")
+            await self._clock.wait(asyncio.Event(), _STORAGE_PAUSE)
+            return True, None
+        for claim in result.claims:
+            self._unsettled += 1
+            task = asyncio.create_task(self._send(claim))
+            self._sending[task] = claim
+            task.add_done_callback(self._sent)
+        return bool(result.claims), result.next_due
+
+    def _until(self, due: datetime | None) -> float | None:
+        if due is None:
+            return None
+        return max(0.0, (due - self._clock.now()).total_seconds())
+
+    async def _send(self, claim: Claim) -> None:
+        try:
+            settlement = await attempt(claim, self._transport, self._clock, self._limits.schedule)
+        except asyncio.CancelledError:
+            settlement = interrupted(claim, self._clock)
+        except Exception:
+            _log.exception("attempt_broke", delivery=claim.delivery_id)
+            settlement = self._broken(claim)
+        self._finished.append(settlement)
+        self._finished_some.set()
+
+    def _broken(self, claim: Claim) -> Settlement:
+        """A bug of ours costs an attempt and shows in the failure log; it never hides (R4)."""
+        now = self._clock.now()
+        outcome = judge(
+            Fault(Phase.CLAIM, "an internal error of Heliograph; its log has the details"),
+            number=claim.schedule_number,
+            started_at=claim.schedule_started_at,
+            seed=claim.seed,
+            now=now,
+            schedule=self._limits.schedule,
+        )
+        return Settlement(claim, outcome, None, now, 0.0)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        claim = self._sending.pop(task)
+        if task.cancelled():  # cut off before it had begun: nothing was sent
+            self._finished.append(interrupted(claim, self._clock))
+            self._finished_some.set()
+
+    async def _settle_finished(self) -> None:
+        while True:
+            await self._finished_some.wait()
+            self._finished_some.clear()
+            batch, self._finished = self._finished, []
+            await self._settle(batch)
+            self._unsettled -= len(batch)
+            self._signals.announce_settled()
+            self._signals.work.set()
+
+    async def _settle(self, batch: list[Settlement]) -> None:
+        while True:
+            try:
+                await self._store.settle(batch)
+            except StorageFull:
+                # What listeners have answered is not forgotten: it is kept until it fits.
+                _log.warning("settling_paused", reason="the disk is full")
+                await self._clock.wait(asyncio.Event(), _STORAGE_PAUSE)
+            else:
+                return
+
+    async def _drain(self, grace: float) -> None:
+        """Let what is in flight finish within `grace`, cut the rest off, settle all of it."""
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=grace)
+        for task in list(self._sending):
+            task.cancel()
+        if self._sending:
+            await asyncio.wait(self._sending)
+        while self._unsettled:
+            settled = self._signals.next_settled()
+            await self._clock.wait(settled, _STORAGE_PAUSE)

@@ -1,0 +1,134 @@
+"""Checks of the storage before it is trusted (R18), each with the sentence that mends it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from heliograph.errors import UnsafeStorage
+from heliograph.store.sqlite_connection import check_library, connect
+
+MOUNTS: Final = Path("/proc/self/mountinfo")
+
+_UNSAFE_FILE_SYSTEMS: Final = {
+    "tmpfs": "is memory: it is gone at the next boot",
+    "ramfs": "is memory: it is gone at the next boot",
+    "overlay": "is a container's throw-away layer",
+    "nfs": "is a network file system, where SQLite's locks do not hold",
+    "nfs4": "is a network file system, where SQLite's locks do not hold",
+    "cifs": "is a network file system, where SQLite's locks do not hold",
+    "smb3": "is a network file system, where SQLite's locks do not hold",
+    "9p": "is shared from a host, where a flush may not reach the disk",
+    "virtiofs": "is shared from a host, where a flush may not reach the disk",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding; `mend` says what to do where `passed` is False."""
+
+    name: str
+    passed: bool
+    found: str
+    mend: str = ""
+
+
+def storage_checks(data_dir: Path, mounts: Path = MOUNTS) -> Sequence[Check]:
+    """Look at the library, the file system and the files' modes; changes nothing."""
+    return [_library(), _file_system(data_dir, mounts), *_modes(data_dir)]
+
+
+def settings_check(database: Path) -> Check:
+    """Open the database, when there is one and no other process has it, and read back every
+    setting."""
+    if not database.exists():
+        return Check("settings", True, "no database yet")
+    try:
+        connect(database).close()
+    except UnsafeStorage as problem:
+        return Check("settings", False, str(problem), str(problem))
+    except apsw.Error as error:
+        return Check("settings", False, str(error), "restore the database from a backup")
+    return Check("settings", True, "WAL, synchronous=FULL, read back")
+
+
+def refuse_unsafe(checks: Sequence[Check], *, accept_data_loss: bool) -> Sequence[Check]:
+    """The checks that failed, where those are accepted.
+
+    Raises:
+        UnsafeStorage: some failed and nobody accepted it.
+    """
+    failed = [check for check in checks if not check.passed]
+    if failed and not accept_data_loss:
+        raise UnsafeStorage(
+            " ".join(
+                f"{check.found[:1].upper()}{check.found[1:]}: {check.mend}." for check in failed
+            )
+            + " Or start with --i-accept-data-loss."
+        )
+    return failed
+
+
+def _library() -> Check:
+    version = apsw.sqlite_lib_version()
+    try:
+        check_library()
+    except UnsafeStorage as problem:
+        return Check("sqlite", False, f"SQLite {version} is too old", str(problem))
+    return Check("sqlite", True, f"SQLite {version}")
+
+
+def _file_system(data_dir: Path, mounts: Path) -> Check:
+    existing = data_dir.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    kind = _kind_of(os.path.realpath(existing), mounts)
+    reason = _UNSAFE_FILE_SYSTEMS.get(kind)
+    if reason is None:
+        return Check("file system", True, kind or "unknown")
+    return Check(
+        "file system",
+        False,
+        f"{data_dir} is on {kind}, which {reason}",
+        "choose a --data-dir on a local disk",
+    )
+
+
+def _kind_of(path: str, mounts: Path) -> str:
+    """The type of the file system that holds a path; empty where the kernel does not say.
+
+    Source: proc(5), /proc/PID/mountinfo.
+    """
+    try:
+        lines = mounts.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        # Space, tab, newline and backslash in a mount point are written in octal.
+        point = before.split(" ")[4].encode().decode("unicode_escape")
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        # The last of equals wins: it is mounted over the others.
+        if inside and len(point) >= len(best):
+            best, kind = point, after.split(" ")[0]
+    return kind
+
+
+def _modes(data_dir: Path) -> list[Check]:
+    checks = []
+    for name in ("master.key", "credentials.json", "heliograph.db"):
+        path = data_dir / name
+        if not path.exists():
+            continue
+        mode = path.stat().st_mode & 0o777
+        private = mode & 0o077 == 0
+        checks.append(
+            Check(name, private, f"mode {mode:04o}", "" if private else f"run `chmod 600 {path}`")
+        )
+    return checks

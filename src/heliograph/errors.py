@@ -1,0 +1,170 @@
+"""The error tree. Ours are exceptions; a listener's faults are values (`model.Fault`).
+
+    HeliographError
+    ├── ApiError                      an answer to a caller: HTTP status + DocuSign error code
+    │   ├── InvalidParameter          400 INVALID_REQUEST_PARAMETER
+    │   ├── InvalidBody               400 INVALID_REQUEST_BODY
+    │   ├── RefusedUrl                400 INVALID_REQUEST_PARAMETER (the guard's verdict)
+    │   ├── NotSignedIn               401 PARTNER_AUTHENTICATION_FAILED
+    │   ├── InvalidToken              401 AUTHORIZATION_INVALID_TOKEN
+    │   ├── NotFound                  404 RESOURCE_NOT_FOUND
+    │   │   └── EnvelopeNotFound      404 ENVELOPE_DOES_NOT_EXIST
+    │   ├── MethodNotAllowed          405 METHOD_NOT_ALLOWED
+    │   ├── NotAcceptable             406 NOT_ACCEPTABLE
+    │   ├── EventConflict             409 EVENT_ID_CONFLICT
+    │   ├── TooManyKeys               409 HMAC_KEY_LIMIT_EXCEEDED
+    │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
+    │   ├── InvalidContentType        415 INVALID_CONTENT_TYPE
+    │   ├── Unspecified               500 UNSPECIFIED_ERROR: a bug of ours
+    │   └── Unavailable               503 SERVICE_UNAVAILABLE, with Retry-After
+    ├── ConfigurationsChanged         internal: match again and repeat the accept
+    ├── StorageFull                   the disk is full: nothing was written, try again later
+    ├── StorageBroken                 an I/O error: the process must end (R11, F12)
+    └── UnsafeStorage                 start refused; says how to mend it (R18, R20)
+
+The code names are DocuSign's where docs/reference/errors.md says so, else ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class HeliographError(Exception):
+    """The root of every error that Heliograph raises on purpose."""
+
+
+class ApiError(HeliographError):
+    """An error that a caller is told of, as errorDetails with `code` and the message."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    retry_after: ClassVar[int | None] = None
+    """Seconds for a Retry-After header, where waiting helps."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidParameter(ApiError):
+    """A path, query or field value that cannot be used."""
+
+    status = 400
+    code = "INVALID_REQUEST_PARAMETER"
+
+
+class InvalidBody(ApiError):
+    """A body that is not what the operation takes."""
+
+    status = 400
+    code = "INVALID_REQUEST_BODY"
+
+
+class RefusedUrl(InvalidParameter):
+    """A listener's address that the egress guard refuses."""
+
+
+class NotSignedIn(ApiError):
+    """No bearer token was given."""
+
+    status = 401
+    code = "PARTNER_AUTHENTICATION_FAILED"
+
+
+class InvalidToken(ApiError):
+    """A bearer token that is unknown, revoked or malformed."""
+
+    status = 401
+    code = "AUTHORIZATION_INVALID_TOKEN"
+
+
+class NotFound(ApiError):
+    """No such thing in this account; the same for another account's things (S8)."""
+
+    status = 404
+    code = "RESOURCE_NOT_FOUND"
+
+
+class EnvelopeNotFound(NotFound):
+    """No event of this envelope was ever published to this account."""
+
+    code = "ENVELOPE_DOES_NOT_EXIST"
+
+
+class MethodNotAllowed(ApiError):
+    """The path exists, the method does not; `allowed` are those that do."""
+
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"This resource takes {', '.join(allowed)}.")
+        self.allowed = allowed
+
+
+class NotAcceptable(ApiError):
+    """No representation that the Accept header admits."""
+
+    status = 406
+    code = "NOT_ACCEPTABLE"
+
+
+class EventConflict(ApiError):
+    """An event id that already stands for another event."""
+
+    status = 409
+    code = "EVENT_ID_CONFLICT"
+
+
+class TooManyKeys(ApiError):
+    """The account has as many active HMAC keys as it may have."""
+
+    status = 409
+    code = "HMAC_KEY_LIMIT_EXCEEDED"
+
+
+class BodyTooLarge(ApiError):
+    """A body above the operation's limit."""
+
+    status = 413
+    code = "REQUEST_ENTITY_TOO_LARGE"
+
+
+class InvalidContentType(ApiError):
+    """A Content-Type that the operation does not read."""
+
+    status = 415
+    code = "INVALID_CONTENT_TYPE"
+
+
+class Unspecified(ApiError):
+    """Heliograph made an error; its log has the details."""
+
+    status = 500
+    code = "UNSPECIFIED_ERROR"
+
+
+class Unavailable(ApiError):
+    """Nothing was accepted; the same call will work later."""
+
+    status = 503
+    code = "SERVICE_UNAVAILABLE"
+    retry_after = 2
+
+
+class ConfigurationsChanged(HeliographError):
+    """The account's configurations changed between matching and accepting."""
+
+
+class StorageFull(HeliographError):
+    """The database cannot grow: the transaction was rolled back."""
+
+
+class StorageBroken(HeliographError):
+    """The database's files cannot be read or written: only a restart helps."""
+
+
+class UnsafeStorage(HeliographError):
+    """The storage cannot keep the promises; the message says how to mend it."""

@@ -1,0 +1,81 @@
+"""Secrets at rest: AES-256-GCM with a master key that lives outside the database (S7).
+
+A sealed value is bound to where it is stored (`table:id:column` as associated data), so a
+ciphertext that is copied to another row does not open.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from heliograph.errors import UnsafeStorage
+
+_NONCE_BYTES: Final = 12
+_KEY_BYTES: Final = 32
+
+
+class KeyRing:
+    """Seals and opens secrets with one master key of 32 bytes."""
+
+    def __init__(self, master_key: bytes) -> None:
+        self._cipher = AESGCM(master_key)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the master key, or make one on first use (mode 0600).
+
+        Raises:
+            UnsafeStorage: others may read the file, or it is not a key.
+        """
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except FileExistsError:
+            return cls(_read_key(path))
+        with os.fdopen(descriptor, "wb") as file:
+            key = AESGCM.generate_key(_KEY_BYTES * 8)
+            file.write(key)
+            file.flush()
+            # Before anything is sealed with it: a power cut must not take the key away
+            # and leave the ciphertext.
+            os.fsync(file.fileno())
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        return cls(key)
+
+    def seal(self, plain: bytes, place: str) -> bytes:
+        """Encrypt for one place, named `table:id:column`."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain, place.encode())
+
+    def open(self, sealed: bytes, place: str) -> bytes:
+        """Decrypt what `seal` made for the same place.
+
+        Raises:
+            UnsafeStorage: another master key, another place, or changed bytes.
+        """
+        try:
+            return self._cipher.decrypt(
+                sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], place.encode()
+            )
+        except InvalidTag:
+            raise UnsafeStorage(
+                f"The secret at {place} does not open with this master key: put the "
+                "master.key that belongs to this database back in its place."
+            ) from None
+
+
+def _read_key(path: Path) -> bytes:
+    if path.stat().st_mode & 0o077:
+        raise UnsafeStorage(f"{path} can be read by others: run `chmod 600 {path}`.")
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise UnsafeStorage(f"{path} is not a master key of {_KEY_BYTES} bytes: restore it.")
+    return key

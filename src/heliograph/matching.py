@@ -1,0 +1,63 @@
+"""Does this configuration want this event, and if not, why not? Pure, total, explained.
+
+Source of the rules: DocuSign's descriptions of connectCustomConfiguration's fields
+(docs/reference/configurations.md). The checks run from the widest to the narrowest, so a
+reason names the first thing that a person would have to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from heliograph.model import (
+    ConnectConfiguration,
+    HeldReason,
+    NewEvent,
+    Skip,
+    Verdict,
+    Wanted,
+)
+
+
+def match(configuration: ConnectConfiguration, event: NewEvent) -> Verdict:
+    """Decide for one configuration and one event.
+
+    Returns:
+        `Wanted`, held when the configuration is paused, or `Skip` with its reason.
+    """
+    reason = _unwanted(configuration, event)
+    if reason is not None:
+        return Skip(configuration.connect_id, configuration.name, reason)
+    return Wanted(configuration.connect_id, HeldReason.PAUSED if configuration.paused else None)
+
+
+def match_all(
+    configurations: Iterable[ConnectConfiguration], event: NewEvent
+) -> tuple[Verdict, ...]:
+    """`match` for each configuration, in the order given."""
+    return tuple(match(configuration, event) for configuration in configurations)
+
+
+def _unwanted(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
+    if not configuration.publishing:
+        return "allowEnvelopePublish is false"
+    if not configuration.events:
+        return "the configuration names no events"
+    if event.name not in configuration.events:
+        return f"{event.name} is not among its events"
+    return _unwanted_user(configuration, event.user_id)
+
+
+def _unwanted_user(configuration: ConnectConfiguration, user_id: str | None) -> str | None:
+    if configuration.all_users_except:
+        # userIds then lists who is left out, whether or not allUsers is set.
+        if user_id in configuration.user_ids:
+            return f"allUsersExcept leaves out user {user_id}"
+        return None
+    if configuration.all_users:
+        return None
+    if user_id is None:
+        return "the event names no user and allUsers is false"
+    if user_id not in configuration.user_ids:
+        return f"user {user_id} is not in userIds and allUsers is false"
+    return None

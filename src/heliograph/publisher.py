@@ -1,0 +1,84 @@
+"""Publish: match each event with each configuration, and commit what follows from it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from heliograph.errors import ConfigurationsChanged, Unavailable
+from heliograph.matching import match_all
+from heliograph.model import Accepted, NewEvent, Skip
+from heliograph.signals import Signals
+from heliograph.store import Configurations, Store
+
+_NAMESPACE: Final = uuid.UUID("8c1f6a4e-5a0b-4a57-9f0b-6b8f0f0c7a11")
+_MOST_TRIES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer for one event: the store's receipt, and who does not get it and why."""
+
+    event: NewEvent
+    accepted: Accepted
+    skips: tuple[Skip, ...]
+
+
+class Publisher:
+    """Takes events of an account; holds its configurations between calls."""
+
+    def __init__(self, store: Store, signals: Signals) -> None:
+        self._store = store
+        self._signals = signals
+        self._known: dict[str, Configurations] = {}
+
+    async def publish(
+        self, account_id: str, events: Sequence[NewEvent], idempotency_key: str | None = None
+    ) -> Sequence[Receipt]:
+        """Accept events, all or none; they are durable when this returns (R1).
+
+        Args:
+            account_id: Whose events.
+            events: In the order in which they happened.
+            idempotency_key: Stands for the whole call: an event without an id of its own
+                gets one made from it and its position, so that a repeated call adds nothing.
+
+        Raises:
+            EventConflict: an event id was used before for something else.
+            StorageFull, StorageBroken: nothing was accepted.
+        """
+        named = [
+            _with_id(account_id, event, idempotency_key, position)
+            for position, event in enumerate(events)
+        ]
+        for _ in range(_MOST_TRIES):
+            configurations = await self._configurations(account_id)
+            matched = [(event, match_all(configurations.all, event)) for event in named]
+            try:
+                accepted = await self._store.accept(account_id, configurations.version, matched)
+            except ConfigurationsChanged:
+                del self._known[account_id]
+                continue
+            self._signals.work.set()
+            return [
+                Receipt(event, receipt, tuple(v for v in verdicts if isinstance(v, Skip)))
+                for (event, verdicts), receipt in zip(matched, accepted, strict=True)
+            ]
+        raise Unavailable("The account's configurations keep changing: publish again.")
+
+    async def _configurations(self, account_id: str) -> Configurations:
+        known = self._known.get(account_id)
+        if known is None:
+            known = self._known[account_id] = await self._store.configurations(account_id)
+        return known
+
+
+def _with_id(account_id: str, event: NewEvent, key: str | None, position: int) -> NewEvent:
+    if event.event_id:
+        return event
+    made = (
+        uuid.uuid4() if key is None else uuid.uuid5(_NAMESPACE, f"{account_id}\n{position}\n{key}")
+    )
+    return replace(event, event_id=str(made))

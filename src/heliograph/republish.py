@@ -1,0 +1,85 @@
+"""Republish: failures go back into the one queue, and whoever asks can wait for the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from heliograph.clock import Clock
+from heliograph.model import Cursor, DeliveryState, LogQuery, Requeued
+from heliograph.signals import Signals
+from heliograph.store import DeliveryProgress, RequeuePage, Store
+
+LONGEST_WAIT: Final = 110.0
+"""Seconds: a synchronous retry waits a little longer than one attempt may take."""
+
+
+class Republisher:
+    """Makes open failures due now."""
+
+    def __init__(self, store: Store, clock: Clock, signals: Signals) -> None:
+        self._store = store
+        self._clock = clock
+        self._signals = signals
+
+    async def envelopes(
+        self, account_id: str, envelope_ids: Sequence[str], *, synchronous: bool
+    ) -> Sequence[Requeued]:
+        """Requeue every open failure of these envelopes.
+
+        Args:
+            account_id: Whose failures.
+            envelope_ids: Of which envelopes.
+            synchronous: Wait until each has been tried once, at most `LONGEST_WAIT` seconds.
+        """
+        requeued = await self._store.requeue_envelopes(account_id, envelope_ids)
+        self._signals.work.set()
+        if synchronous:
+            return await self._outcomes(account_id, requeued)
+        return requeued
+
+    async def failures(
+        self, account_id: str, query: LogQuery, after: Cursor | None = None
+    ) -> RequeuePage:
+        """Requeue a batch of the failures that a query selects."""
+        page = await self._store.requeue_failures(account_id, query, after)
+        self._signals.work.set()
+        return page
+
+    async def _outcomes(self, account_id: str, requeued: Sequence[Requeued]) -> Sequence[Requeued]:
+        pending = {
+            done.delivery_id: done
+            for done in requeued
+            if done.state in (DeliveryState.WAITING, DeliveryState.IN_FLIGHT)
+        }
+        outcomes = {done.delivery_id: done for done in requeued}
+        deadline = self._clock.now() + timedelta(seconds=LONGEST_WAIT)
+        while pending:
+            # Taken before the look, so that what is settled meanwhile is not missed.
+            settled = self._signals.next_settled()
+            progress = await self._store.progress(account_id, list(pending))
+            for delivery_id, found in progress.items():
+                outcome = _outcome(pending[delivery_id], found)
+                if outcome is not None:
+                    outcomes[delivery_id] = outcome
+                    del pending[delivery_id]
+            left = (deadline - self._clock.now()).total_seconds()
+            if not pending or left <= 0:
+                break
+            await self._clock.wait(settled, left)
+        return list(outcomes.values())
+
+
+def _outcome(asked: Requeued, found: DeliveryProgress) -> Requeued | None:
+    """What the next attempt came to, or None while it has not ended."""
+    if found.state is DeliveryState.IN_FLIGHT:
+        return None
+    if found.state is DeliveryState.DELIVERED:
+        return replace(asked, state=found.state, note="Delivered.")
+    if found.state in (DeliveryState.CANCELLED, DeliveryState.HELD):
+        return replace(asked, state=found.state, note=f"It is {found.state.value} now.")
+    if found.attempts <= asked.attempts and asked.state is DeliveryState.WAITING:
+        return None
+    return replace(asked, state=DeliveryState.FAILED, note=found.error or "It failed again.")

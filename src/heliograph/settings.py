@@ -1,0 +1,75 @@
+"""Every setting: its default, its environment name, and what it does. Nothing else reads
+the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+PREFIX: Final = "HELIOGRAPH_"
+
+
+def _setting(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `heliograph serve` runs with. Durations are seconds."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(8080, "Port to listen on; 0 takes a free one.")
+    data_dir: Path = _setting(
+        Path("heliograph-data"), "Directory of the database, the master key and credentials.json."
+    )
+    egress: str = _setting(
+        "public",
+        "Where listeners may be: public (the Internet), private (also the networks and hosts "
+        "of --egress-allow), or emulator (also this machine, for development).",
+    )
+    egress_allow: str = _setting(
+        "", "Comma-separated CIDRs and host names that --egress private admits."
+    )
+    attempt_timeout: float = _setting(
+        100.0, "Seconds a listener has for its whole answer (DocuSign: 100)."
+    )
+    in_flight: int = _setting(512, "Attempts that may run at once.")
+    per_configuration: int = _setting(8, "Attempts that may run at once to one listener.")
+    grace: float = _setting(10.0, "Seconds that running attempts may take after a stop.")
+    i_accept_data_loss: bool = _setting(
+        False, "Start although the storage cannot keep the promises (see doctor)."
+    )
+
+
+def environment_name(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def from_environment(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """Settings from the environment, under those that were given (None: not given).
+
+    Raises:
+        ValueError: naming the variable whose value cannot be used.
+    """
+    source = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for one in fields(Settings):
+        text = source.get(environment_name(one.name))
+        if given.get(one.name) is not None:
+            values[one.name] = given[one.name]
+        elif text is not None:
+            values[one.name] = _convert(one.name, type(one.default), text)
+    return Settings(**values)
+
+
+def _convert(name: str, kind: Callable[[str], Any], text: str) -> Any:
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
+        return kind(text)
+    except (KeyError, ValueError):
+        raise ValueError(f"{environment_name(name)} cannot be {text!r}.") from None

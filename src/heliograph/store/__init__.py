@@ -1,0 +1,279 @@
+"""The store port: what Heliograph asks of a database, in batches, with no SQL in sight.
+
+Every verb that names an object takes its account first (S8); there is no look-up by id
+alone. A verb that changes something returns only after its transaction is committed and
+flushed (R1), and its commit is never cancelled. Both engines pass tests/contract/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from heliograph.model import (
+    Accepted,
+    Account,
+    AttemptDetail,
+    Claim,
+    ConnectConfiguration,
+    Cursor,
+    DeliveryState,
+    Envelope,
+    HmacKey,
+    LogEntry,
+    LogQuery,
+    NewEvent,
+    Principal,
+    Requeued,
+    Role,
+    Secret,
+    Settlement,
+    Verdict,
+)
+
+BATCH_MOST = 5_000
+"""Rows that one transaction of a bulk verb changes at the most (R14)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configurations:
+    """An account's configurations, and the version that an accept must still find."""
+
+    version: int
+    all: tuple[ConnectConfiguration, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimResult:
+    """The deliveries to send now, and when the next one is due (UTC; None: none waits)."""
+
+    claims: tuple[Claim, ...]
+    next_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a listing, and where the next page begins (None: this was the last)."""
+
+    entries: tuple[LogEntry, ...]
+    next_cursor: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequeuePage:
+    """What one batch of a bulk republish did, and where the next batch begins."""
+
+    requeued: tuple[Requeued, ...]
+    next_cursor: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryProgress:
+    """How far a delivery is: its state, attempts so far, and the last error."""
+
+    state: DeliveryState
+    attempts: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A row of v_audit_orphans: must not exist (R4)."""
+
+    delivery_id: int | None
+    problem: str
+
+
+class Store(Protocol):
+    """The port. `now` comes from the clock that the adapter was opened with.
+
+    Errors common to all verbs: `StorageFull` (rolled back, try again later) and
+    `StorageBroken` (the process must end).
+    """
+
+    async def close(self) -> None:
+        """Finish what was submitted, mark the node as stopped, release the database."""
+        ...
+
+    async def beat(self) -> None:
+        """Renew the node's heartbeat (R20)."""
+        ...
+
+    # accounts and credentials
+
+    async def create_account(self, account: Account) -> None:
+        """Add an account."""
+        ...
+
+    async def accounts(self) -> Sequence[Account]:
+        """Every account, by external id; for the composition root and doctor only."""
+        ...
+
+    async def add_token(self, account_id: str, token: Secret, role: Role, name: str) -> None:
+        """Let a bearer token act for an account; only its SHA-256 is stored."""
+        ...
+
+    async def principal(self, token: str) -> Principal | None:
+        """Whom a bearer token stands for, or None."""
+        ...
+
+    async def add_hmac_key(self, account_id: str, key_id: str, secret: Secret) -> HmacKey:
+        """Add an active signing key. Raises TooManyKeys above `signing.MOST_KEYS`."""
+        ...
+
+    async def retire_hmac_key(self, account_id: str, key_id: str) -> bool:
+        """Stop signing with a key; False when the account has no such active key."""
+        ...
+
+    async def hmac_keys(self, account_id: str) -> Sequence[HmacKey]:
+        """The account's active keys, oldest first."""
+        ...
+
+    # configurations
+
+    async def create_configuration(self, wanted: ConnectConfiguration) -> ConnectConfiguration:
+        """Add a configuration; the answer carries the id it was given."""
+        ...
+
+    async def update_configuration(self, wanted: ConnectConfiguration) -> bool:
+        """Replace a configuration; False when the account has none of that id.
+
+        Waiting deliveries are held when it stops publishing or pauses, and wait again, with
+        their schedule kept, when it resumes.
+        """
+        ...
+
+    async def delete_configuration(self, account_id: str, connect_id: int) -> bool:
+        """Delete a configuration; what was unfinished becomes a visible failure (R4)."""
+        ...
+
+    async def configurations(self, account_id: str) -> Configurations:
+        """The account's live configurations, by id, with their version."""
+        ...
+
+    # the flow
+
+    async def accept(
+        self,
+        account_id: str,
+        version: int,
+        events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
+    ) -> Sequence[Accepted]:
+        """Commit events with all their deliveries in one transaction: all or none (R1).
+
+        A known event id adds nothing and is answered as `repeated` (R2).
+
+        Raises:
+            ConfigurationsChanged: `version` is no longer the account's; match again.
+            EventConflict: a known event id with another content.
+        """
+        ...
+
+    async def claim(self, room: int, per_configuration: int) -> ClaimResult:
+        """Take due deliveries and open an attempt for each.
+
+        At most `room` in all, and so many of a configuration that no more than
+        `per_configuration` are in flight; configurations take turns (R7).
+        """
+        ...
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
+        """Close attempts and advance their deliveries, one transaction for all.
+
+        The failure opens, is updated or closes with it. False stands for a claim that was no
+        longer ours (taken over, or the delivery was cancelled meanwhile): nothing but its
+        attempt row is changed (R8).
+        """
+        ...
+
+    async def progress(
+        self, account_id: str, delivery_ids: Sequence[int]
+    ) -> dict[int, DeliveryProgress]:
+        """How far these deliveries of the account are."""
+        ...
+
+    # logs and failures
+
+    async def envelope(self, account_id: str, envelope_id: str) -> Envelope | None:
+        """The newest summary of an envelope, or None."""
+        ...
+
+    async def failures(
+        self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
+    ) -> Page:
+        """Open failures."""
+        ...
+
+    async def logs(
+        self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
+    ) -> Page:
+        """Log entries."""
+        ...
+
+    async def failure(self, account_id: str, failure_id: int) -> LogEntry | None:
+        """One open failure, or None."""
+        ...
+
+    async def log(self, account_id: str, log_id: int) -> AttemptDetail | None:
+        """One log entry with both halves of its exchange, or None."""
+        ...
+
+    async def attempts(self, account_id: str, failure_id: int) -> Sequence[AttemptDetail]:
+        """The closed attempts of an open failure, oldest first, whatever was logged."""
+        ...
+
+    async def requeue_envelopes(
+        self, account_id: str, envelope_ids: Sequence[str]
+    ) -> Sequence[Requeued]:
+        """Make every open failure of these envelopes due now."""
+        ...
+
+    async def requeue_failures(
+        self, account_id: str, query: LogQuery, after: Cursor | None = None
+    ) -> RequeuePage:
+        """Make open failures due now, at most `BATCH_MOST` a call, oldest first."""
+        ...
+
+    async def delete_failure(self, account_id: str, failure_id: int, who: str) -> bool:
+        """Cancel a failed delivery by name (R4); False when there is no such open failure."""
+        ...
+
+    async def delete_failures(self, account_id: str, query: LogQuery, who: str) -> int:
+        """Cancel failed deliveries, at most `BATCH_MOST` a call; how many it were."""
+        ...
+
+    async def delete_log(self, account_id: str, log_id: int) -> bool:
+        """Take one entry from the log; the attempt itself stays (R5)."""
+        ...
+
+    async def delete_logs(self, account_id: str) -> int:
+        """Take at most `BATCH_MOST` entries from the log; how many it were."""
+        ...
+
+    async def orphans(self) -> Sequence[Orphan]:
+        """What v_audit_orphans shows: nothing, or a bug (R4)."""
+        ...
+
+    async def ready(self) -> None:
+        """Return if a write would be taken now; raises StorageFull or StorageBroken."""
+        ...
+
+
+async def every_page(
+    listing: _Listing, account_id: str, query: LogQuery, size: int, after: Cursor | None = None
+) -> AsyncIterator[Page]:
+    """Walk a listing page by page, so that a long one is never held in memory."""
+    while True:
+        page = await listing(account_id, query, size, after)
+        yield page
+        if page.next_cursor is None:
+            return
+        after = page.next_cursor
+
+
+class _Listing(Protocol):
+    async def __call__(
+        self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
+    ) -> Page: ...

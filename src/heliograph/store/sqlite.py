@@ -1,0 +1,426 @@
+"""The store on one SQLite file: writes through one thread with group commit, reads beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+import apsw
+
+from heliograph import signing
+from heliograph.clock import Clock
+from heliograph.errors import TooManyKeys
+from heliograph.keyring import KeyRing
+from heliograph.model import (
+    Accepted,
+    Account,
+    AttemptDetail,
+    ConnectConfiguration,
+    Cursor,
+    DeliveryState,
+    Envelope,
+    HmacKey,
+    LogEntry,
+    LogQuery,
+    NewEvent,
+    Order,
+    Principal,
+    Requeued,
+    Role,
+    Secret,
+    Settlement,
+    Verdict,
+)
+from heliograph.store import (
+    BATCH_MOST,
+    ClaimResult,
+    Configurations,
+    DeliveryProgress,
+    Orphan,
+    Page,
+    RequeuePage,
+    rows,
+)
+from heliograph.store.sqlite_connection import Readers, Writer, check_library, connect, fetch
+from heliograph.store.sqlite_node import FileLock, last_beat, start
+from heliograph.store.sqlite_queue import (
+    DELETED,
+    QUERIES,
+    Queue,
+    held_reason,
+    key_place,
+    read_configurations,
+    read_keys,
+    secrets_place,
+)
+from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.wire.rest import configuration as read_configuration
+
+_Q: Final = QUERIES
+
+
+class SqliteStore:
+    """The Store port on apsw. Made by `open`, which also migrates and recovers."""
+
+    def __init__(
+        self,
+        path: Path,
+        lock: FileLock,
+        connection: apsw.Connection,
+        keyring: KeyRing,
+        clock: Clock,
+    ) -> None:
+        self._lock = lock
+        self._keyring = keyring
+        self._clock = clock
+        # The database's clock never runs backwards, across restarts too (R12).
+        self._latest_us = last_beat(connection)
+        self._epoch = start(connection, self._now)
+        self._queue = Queue(keyring, self._now, self._epoch)
+        self._principals: dict[bytes, Principal] = {}
+        self._writer = Writer(connection, asyncio.get_running_loop(), self._queue.forget)
+        self._readers = Readers(path)
+
+    @classmethod
+    async def open(cls, path: Path, keyring: KeyRing, clock: Clock) -> Self:
+        """Open, or make, the database; what a crash left in flight waits again.
+
+        Raises:
+            UnsafeStorage: another process has it, a setting does not hold, or a newer
+                version made it (R18, R20).
+        """
+        check_library()
+        lock = FileLock(path.with_name(path.name + ".lock"))
+        connection: apsw.Connection | None = None
+        try:
+            connection = connect(path)
+            return cls(path, lock, connection, keyring, clock)
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            lock.release()
+            raise
+
+    async def close(self) -> None:
+        def run(db: apsw.Connection) -> None:
+            db.execute(_Q["node_stop"], {"now": self._now(), "epoch": self._epoch})
+
+        try:
+            await self._writer.write(run)
+        finally:
+            await self._readers.close()
+            await self._writer.close()
+            self._lock.release()
+
+    async def beat(self) -> None:
+        def run(db: apsw.Connection) -> None:
+            db.execute(_Q["node_beat"], (self._now(), self._epoch))
+
+        await self._writer.write(run)
+
+    async def ready(self) -> None:
+        await self.beat()
+
+    def _now(self) -> int:
+        """Microseconds since 1970 in UTC, never less than before."""
+        self._latest_us = max(self._latest_us, to_microseconds(self._clock.now()))
+        return self._latest_us
+
+    # ------------------------------------------------------------ accounts, credentials
+
+    async def create_account(self, account: Account) -> None:
+        row = (account.account_id, account.external_id, account.name)
+        await self._writer.write(lambda db: db.execute(_Q["account_add"], (*row, self._now())))
+
+    async def accounts(self) -> Sequence[Account]:
+        return await self._readers.read(
+            lambda db: [Account(*row) for row in db.execute(_Q["accounts"])]
+        )
+
+    async def add_token(self, account_id: str, token: Secret, role: Role, name: str) -> None:
+        row = (_token_hash(token.reveal()), account_id, name, role.value)
+        await self._writer.write(lambda db: db.execute(_Q["token_add"], (*row, self._now())))
+
+    async def principal(self, token: str) -> Principal | None:
+        digest = _token_hash(token)
+        known = self._principals.get(digest)
+        if known is not None:
+            return known
+        row = await self._readers.read(lambda db: db.execute(_Q["principal"], (digest,)).fetchone())
+        if row is None:
+            return None
+        account_id, external_id, account_name, role, name = row
+        found = Principal(Account(account_id, external_id, account_name), Role(role), name)
+        # Tokens cannot be changed or withdrawn yet; whoever adds that clears this.
+        self._principals[digest] = found
+        return found
+
+    async def add_hmac_key(self, account_id: str, key_id: str, secret: Secret) -> HmacKey:
+        sealed = self._keyring.seal(secret.reveal().encode(), key_place(key_id))
+
+        def run(db: apsw.Connection) -> HmacKey:
+            if len(self._queue.active_keys(db, account_id)) >= signing.MOST_KEYS:
+                raise TooManyKeys(
+                    f"The account has {signing.MOST_KEYS} active HMAC keys: retire one first."
+                )
+            now = self._now()
+            db.execute(_Q["hmac_key_add"], (key_id, account_id, sealed, now))
+            self._queue.keys_changed(account_id)
+            return HmacKey(key_id, secret, from_microseconds(now))
+
+        return await self._writer.write(run)
+
+    async def retire_hmac_key(self, account_id: str, key_id: str) -> bool:
+        def run(db: apsw.Connection) -> bool:
+            db.execute(_Q["hmac_key_retire"], (self._now(), account_id, key_id))
+            self._queue.keys_changed(account_id)
+            return db.changes() > 0
+
+        return await self._writer.write(run)
+
+    async def hmac_keys(self, account_id: str) -> Sequence[HmacKey]:
+        return await self._readers.read(lambda db: read_keys(db, self._keyring, account_id))
+
+    # ------------------------------------------------------------------- configurations
+
+    async def create_configuration(self, wanted: ConnectConfiguration) -> ConnectConfiguration:
+        def run(db: apsw.Connection) -> ConnectConfiguration:
+            connect_id = int(
+                db.execute(
+                    _Q["configuration_reserve"],
+                    {"account_id": wanted.account_id, "now": self._now()},
+                ).get
+            )
+            made = read_configuration(
+                wanted.account_id, connect_id, wanted.document, wanted.secrets
+            )
+            self._write_configuration(db, made)
+            return made
+
+        return await self._writer.write(run)
+
+    async def update_configuration(self, wanted: ConnectConfiguration) -> bool:
+        def run(db: apsw.Connection) -> bool:
+            if not self._write_configuration(db, wanted):
+                return False
+            reason = held_reason(wanted)
+            if reason is None:
+                db.execute(
+                    _Q["release_held"],
+                    {"connect_id": wanted.connect_id, "now": self._now()},
+                )
+            else:
+                values = {"connect_id": wanted.connect_id, "reason": reason.value}
+                db.execute(_Q["hold_anew"], values)
+                db.execute(_Q["hold_waiting"], values)
+            return True
+
+        return await self._writer.write(run)
+
+    def _write_configuration(self, db: apsw.Connection, wanted: ConnectConfiguration) -> bool:
+        secrets = {name: secret.reveal() for name, secret in wanted.secrets.items()}
+        sealed = (
+            self._keyring.seal(json.dumps(secrets).encode(), secrets_place(wanted.connect_id))
+            if secrets
+            else None
+        )
+        db.execute(
+            _Q["configuration_write"],
+            {
+                "account_id": wanted.account_id,
+                "connect_id": wanted.connect_id,
+                "name": wanted.name,
+                "url": wanted.url,
+                "publishing": wanted.publishing,
+                "paused": wanted.paused,
+                "document": wanted.document,
+                "sealed": sealed,
+                "now": self._now(),
+            },
+        )
+        written = db.changes() > 0
+        if written:
+            self._queue.configurations_changed(db, wanted.account_id, wanted.connect_id)
+        return written
+
+    async def delete_configuration(self, account_id: str, connect_id: int) -> bool:
+        def run(db: apsw.Connection) -> bool:
+            values = {"account_id": account_id, "connect_id": connect_id, "now": self._now()}
+            db.execute(_Q["configuration_delete"], values)
+            if db.changes() == 0:
+                return False
+            self._queue.configurations_changed(db, account_id, connect_id)
+            db.execute(
+                _Q["fail_unfinished"],
+                {"connect_id": connect_id, "now": self._now(), "error": DELETED},
+            )
+            return True
+
+        return await self._writer.write(run)
+
+    async def configurations(self, account_id: str) -> Configurations:
+        def run(db: apsw.Connection) -> Configurations:
+            version = db.execute(_Q["configurations_version"], (account_id,)).get
+            return Configurations(
+                int(version or 0), read_configurations(db, self._keyring, account_id)
+            )
+
+        return await self._readers.read(run)
+
+    # -------------------------------------------------------------------------- the flow
+
+    async def accept(
+        self,
+        account_id: str,
+        version: int,
+        events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
+    ) -> Sequence[Accepted]:
+        return await self._writer.write(
+            lambda db: self._queue.accept(db, account_id, version, events)
+        )
+
+    async def claim(self, room: int, per_configuration: int) -> ClaimResult:
+        return await self._writer.write(lambda db: self._queue.claim(db, room, per_configuration))
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
+        return await self._writer.write(lambda db: self._queue.settle(db, settlements))
+
+    async def progress(
+        self, account_id: str, delivery_ids: Sequence[int]
+    ) -> dict[int, DeliveryProgress]:
+        values = {"account_id": account_id, "ids": json.dumps(list(delivery_ids))}
+        return await self._readers.read(
+            lambda db: {
+                row[0]: DeliveryProgress(DeliveryState(row[1]), row[2], row[3])
+                for row in db.execute(_Q["progress"], values)
+            }
+        )
+
+    # --------------------------------------------------------------- logs and failures
+
+    async def envelope(self, account_id: str, envelope_id: str) -> Envelope | None:
+        row = await self._readers.read(
+            lambda db: db.execute(_Q["envelope"], (account_id, envelope_id)).fetchone()
+        )
+        return None if row is None else Envelope(*row)
+
+    async def failures(
+        self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
+    ) -> Page:
+        return await self._page("failures", account_id, query, limit, after)
+
+    async def logs(
+        self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
+    ) -> Page:
+        return await self._page("logs", account_id, query, limit, after)
+
+    async def _page(
+        self, name: str, account_id: str, query: LogQuery, limit: int, after: Cursor | None
+    ) -> Page:
+        statement, values = rows.listing(_Q, name, name, account_id, query, limit, after)
+        found = await self._readers.read(lambda db: fetch(db, statement, values))
+        entries = tuple(rows.entry(account_id, row) for row in found[:limit])
+        return Page(entries, entries[-1].cursor if len(found) > limit else None)
+
+    async def failure(self, account_id: str, failure_id: int) -> LogEntry | None:
+        statement = _Q["failures"].format(
+            filters=_Q["only_failure"], order=_Q["failures_oldest_first"]
+        )
+        values = {"account_id": account_id, "row_id": failure_id, "limit": 1}
+        row = await self._readers.read(lambda db: db.execute(statement, values).fetchone())
+        return None if row is None else rows.entry(account_id, row)
+
+    async def log(self, account_id: str, log_id: int) -> AttemptDetail | None:
+        found = await self._details(account_id, log_id, "only_log")
+        return found[0] if found else None
+
+    async def attempts(self, account_id: str, failure_id: int) -> Sequence[AttemptDetail]:
+        return await self._details(account_id, failure_id, "only_attempts")
+
+    async def _details(self, account_id: str, row_id: int, which: str) -> Sequence[AttemptDetail]:
+        statement = _Q["attempt_details"].format(filters=_Q[which])
+        values = {"account_id": account_id, "row_id": row_id}
+        found = await self._readers.read(lambda db: fetch(db, statement, values))
+        return [rows.detail(account_id, row) for row in found]
+
+    async def requeue_envelopes(
+        self, account_id: str, envelope_ids: Sequence[str]
+    ) -> Sequence[Requeued]:
+        def run(db: apsw.Connection) -> Sequence[Requeued]:
+            return [
+                self._queue.requeue(db, account_id, row)
+                for envelope_id in dict.fromkeys(envelope_ids)
+                for row in fetch(
+                    db,
+                    _Q["requeue_candidates"],
+                    {"account_id": account_id, "envelope_id": envelope_id},
+                )
+            ]
+
+        return await self._writer.write(run)
+
+    async def requeue_failures(
+        self, account_id: str, query: LogQuery, after: Cursor | None = None
+    ) -> RequeuePage:
+        statement, values = self._bulk(account_id, query, after)
+
+        def run(db: apsw.Connection) -> RequeuePage:
+            found = fetch(db, statement, values)
+            batch = found[:BATCH_MOST]
+            done = tuple(self._queue.requeue(db, account_id, row) for row in batch)
+            more = len(found) > BATCH_MOST
+            return RequeuePage(done, Cursor(batch[-1][0], batch[-1][1]) if more else None)
+
+        return await self._writer.write(run)
+
+    async def delete_failure(self, account_id: str, failure_id: int, who: str) -> bool:
+        return await self._writer.write(
+            lambda db: self._queue.cancel(db, account_id, failure_id, who)
+        )
+
+    async def delete_failures(self, account_id: str, query: LogQuery, who: str) -> int:
+        statement, values = self._bulk(account_id, query, None)
+
+        def run(db: apsw.Connection) -> int:
+            batch = fetch(db, statement, values)[:BATCH_MOST]
+            return sum(self._queue.cancel(db, account_id, row[1], who) for row in batch)
+
+        return await self._writer.write(run)
+
+    def _bulk(
+        self, account_id: str, query: LogQuery, after: Cursor | None
+    ) -> tuple[str, dict[str, Any]]:
+        """One batch of failures, oldest first: new ones that come meanwhile come last."""
+        oldest_first = replace(query, order=Order.OLDEST_FIRST)
+        return rows.listing(
+            _Q, "requeue_page", "failures", account_id, oldest_first, BATCH_MOST, after
+        )
+
+    async def delete_log(self, account_id: str, log_id: int) -> bool:
+        def run(db: apsw.Connection) -> bool:
+            db.execute(_Q["log_delete"], (account_id, log_id))
+            return db.changes() > 0
+
+        return await self._writer.write(run)
+
+    async def delete_logs(self, account_id: str) -> int:
+        def run(db: apsw.Connection) -> int:
+            db.execute(_Q["logs_delete"], (account_id, BATCH_MOST))
+            return db.changes()
+
+        return await self._writer.write(run)
+
+    async def orphans(self) -> Sequence[Orphan]:
+        return await self._readers.read(
+            lambda db: [Orphan(*row) for row in db.execute(_Q["orphans"])]
+        )
+
+
+def _token_hash(token: str) -> bytes:
+    # A token is 256 random bits: a plain hash of it cannot be reversed by guessing.
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

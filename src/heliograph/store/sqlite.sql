@@ -1,0 +1,479 @@
+-- The named queries of the SQLite store. A name in braces is filled with another named
+-- query of this file, chosen by the listing's filters; values are always bound.
+
+-- name: migrations_table
+create table if not exists schema_migration (
+    number integer primary key,
+    name text not null,
+    checksum text not null,
+    applied_us integer not null
+) strict;
+
+-- name: migrations_applied
+select number, name, checksum from schema_migration order by number;
+
+-- name: migration_add
+insert into schema_migration (number, name, checksum, applied_us) values (?, ?, ?, ?);
+
+-- name: node
+select epoch, boot_id, host, process_id, beat_us, stopped_us from node;
+
+-- name: node_start
+insert into node (only_one, epoch, process_id, boot_id, host, started_us, beat_us)
+values (1, 1, :process_id, :boot_id, :host, :now, :now)
+on conflict (only_one) do update set
+    epoch = epoch + 1,
+    process_id = excluded.process_id,
+    boot_id = excluded.boot_id,
+    host = excluded.host,
+    started_us = excluded.started_us,
+    beat_us = excluded.beat_us,
+    stopped_us = null
+returning epoch;
+
+-- name: node_beat
+update node set beat_us = ? where epoch = ?;
+
+-- name: node_stop
+update node set beat_us = :now, stopped_us = :now where epoch = :epoch;
+
+-- name: recover_attempts
+-- A crash leaves attempts open: whether their listeners took them is unknown (R5).
+update attempt
+set outcome = 'unknown', error = 'the process ended before the outcome was known'
+where attempt_id in (select attempt_id from delivery where state = 'in_flight');
+
+-- name: recover_poison
+update delivery
+set
+    state = 'failed',
+    epoch = null,
+    unsettled_claims = 0,
+    failed_us = coalesce(failed_us, :now),
+    last_try_us = :now,
+    error = :error
+where state = 'in_flight' and unsettled_claims >= :most;
+
+-- name: recover_deliveries
+-- A delivery of a configuration that has stopped publishing meanwhile is settled by the
+-- same rules as a failed attempt.
+update delivery
+set
+    state = case when c.publishing = 1 and c.paused = 0 then 'waiting' else 'held' end,
+    held_reason
+    = case when c.publishing = 0 then 'disabled' when c.paused = 1 then 'paused' end,
+    due_us = :now,
+    epoch = null
+from connect_configuration as c
+where
+    delivery.state = 'in_flight'
+    and delivery.connect_id = c.connect_id
+    and c.deleted_us is null;
+
+-- name: recover_deleted
+update delivery
+set
+    state = 'failed',
+    epoch = null,
+    failed_us = coalesce(failed_us, :now),
+    last_try_us = coalesce(last_try_us, :now),
+    error = :error
+where state = 'in_flight';
+
+-- name: account_add
+insert into account (account_id, external_id, name, created_us) values (?, ?, ?, ?);
+
+-- name: accounts
+select account_id, external_id, name from account order by external_id;
+
+-- name: token_add
+insert into token (token_hash, account_id, name, role, created_us) values (?, ?, ?, ?, ?);
+
+-- name: principal
+select a.account_id, a.external_id, a.name, t.role, t.name
+from token as t
+inner join account as a on t.account_id = a.account_id
+where t.token_hash = ?;
+
+-- name: hmac_key_add
+insert into hmac_key (key_id, account_id, sealed, created_us) values (?, ?, ?, ?);
+
+-- name: hmac_key_retire
+update hmac_key set retired_us = ? where account_id = ? and key_id = ? and retired_us is null;
+
+-- name: hmac_keys
+select key_id, sealed, created_us
+from hmac_key
+where account_id = ? and retired_us is null
+order by created_us, key_id;
+
+-- name: configuration_reserve
+-- The id must be known before the secrets can be sealed for their row.
+insert into connect_configuration
+(account_id, name, url, publishing, paused, document, created_us, changed_us)
+values (:account_id, '', '', 0, 0, x'', :now, :now)
+returning connect_id;
+
+-- name: configuration_write
+update connect_configuration
+set
+    name = :name,
+    url = :url,
+    publishing = :publishing,
+    paused = :paused,
+    document = :document,
+    sealed = :sealed,
+    changed_us = :now
+where account_id = :account_id and connect_id = :connect_id and deleted_us is null;
+
+-- name: configuration_delete
+update connect_configuration
+set deleted_us = :now, publishing = 0, sealed = null
+where account_id = :account_id and connect_id = :connect_id and deleted_us is null;
+
+-- name: configurations
+select connect_id, document, sealed
+from connect_configuration
+where account_id = ? and deleted_us is null
+order by connect_id;
+
+-- name: configurations_changed
+update account set configurations_version = configurations_version + 1 where account_id = ?;
+
+-- name: configurations_version
+select configurations_version from account where account_id = ?;
+
+-- name: hold_waiting
+update delivery set state = 'held', held_reason = :reason
+where connect_id = :connect_id and state = 'waiting';
+
+-- name: hold_anew
+update delivery set held_reason = :reason where connect_id = :connect_id and state = 'held';
+
+-- name: release_held
+update delivery set state = 'waiting', held_reason = null, due_us = coalesce(due_us, :now)
+where connect_id = :connect_id and state = 'held';
+
+-- name: fail_unfinished
+update delivery
+set
+    state = 'failed',
+    held_reason = null,
+    due_us = null,
+    failed_us = coalesce(failed_us, :now),
+    last_try_us = coalesce(last_try_us, :now),
+    error = :error
+where connect_id = :connect_id and state in ('waiting', 'held');
+
+-- name: event_add
+insert into event (
+    account_id, event_id, name, envelope_id, subject, sender_name, sender_email, status,
+    deliveries, generated_us, created_us, digest, document
+)
+values (
+    :account_id, :event_id, :name, :envelope_id, :subject, :sender_name, :sender_email,
+    :status, :deliveries, :generated_us, :now, :digest, :document
+)
+on conflict (account_id, event_id) do nothing
+returning event_row;
+
+-- name: event_known
+select digest, deliveries from event where account_id = ? and event_id = ?;
+
+-- name: envelope_write
+insert into envelope (
+    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us
+)
+values (
+    :account_id, :envelope_id, :subject, :sender_name, :sender_email, :status, :generated_us
+)
+on conflict (account_id, envelope_id) do update set
+    subject = coalesce(excluded.subject, subject),
+    sender_name = coalesce(excluded.sender_name, sender_name),
+    sender_email = coalesce(excluded.sender_email, sender_email),
+    status = coalesce(excluded.status, status),
+    generated_us = excluded.generated_us
+-- An older summary that comes late does not replace a newer one.
+where excluded.generated_us >= generated_us;
+
+-- name: envelope
+select envelope_id, subject, sender_name, sender_email, status
+from envelope
+where account_id = ? and envelope_id = ?;
+
+-- name: delivery_add
+insert into delivery (
+    account_id, event_row, connect_id, envelope_id, state, held_reason, due_us, seed,
+    schedule_started_us, created_us
+)
+values (
+    :account_id, :event_row, :connect_id, :envelope_id, :state, :held_reason, :now, :seed,
+    :now, :now
+);
+
+-- name: lanes
+-- Each configuration with a waiting delivery, and its earliest due time: one index seek
+-- each, however long the queues are.
+with recursive lane (connect_id) as (
+    select min(connect_id) from delivery where state = 'waiting'
+    union all
+    select
+        (
+            select min(d.connect_id) from delivery as d
+            where d.state = 'waiting' and d.connect_id > lane.connect_id
+        )
+    from lane
+    where lane.connect_id is not null
+)
+
+select
+    lane.connect_id,
+    (
+        select min(d.due_us) from delivery as d
+        where d.state = 'waiting' and d.connect_id = lane.connect_id
+    )
+from lane
+where lane.connect_id is not null;
+
+-- name: in_flight
+select connect_id, count(*) from delivery where state = 'in_flight' group by connect_id;
+
+-- name: due_in_lane
+select
+    d.delivery_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed,
+    e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.document
+from delivery as d
+inner join event as e on d.event_row = e.event_row
+where d.state = 'waiting' and d.connect_id = ? and d.due_us <= ?
+order by d.due_us, d.delivery_id
+limit ?;
+
+-- name: attempt_open
+insert into attempt (
+    delivery_id, account_id, connect_id, envelope_id, number, epoch, url, started_us, outcome
+)
+values (
+    :delivery_id, :account_id, :connect_id, :envelope_id, :number, :epoch, :url, :now, 'open'
+)
+returning attempt_id;
+
+-- name: delivery_claim
+update delivery
+set
+    state = 'in_flight',
+    due_us = null,
+    epoch = :epoch,
+    attempt_id = :attempt_id,
+    attempts = attempts + 1,
+    schedule_attempts = schedule_attempts + 1,
+    unsettled_claims = unsettled_claims + 1
+where delivery_id = :delivery_id;
+
+-- name: attempt_close
+update attempt
+set
+    outcome = :outcome,
+    logged = :logged,
+    started_us = :started_us,
+    milliseconds = :milliseconds,
+    phase = :phase,
+    error = :error,
+    answer_status = :answer_status,
+    answer_reason = :answer_reason,
+    answer_headers = :answer_headers,
+    answer_body = :answer_body
+where attempt_id = :attempt_id and outcome = 'open';
+
+-- name: delivery_settle
+-- Fenced: only the claim that opened this attempt, of this epoch, moves the delivery (R8).
+update delivery
+set
+    state = :state,
+    due_us = :due_us,
+    held_reason = :held_reason,
+    epoch = null,
+    unsettled_claims = 0,
+    failed_us = case
+        when :state = 'delivered' then null
+        when :failed then coalesce(failed_us, :now)
+        else failed_us
+    end,
+    last_try_us = :last_try_us,
+    error = case when :state = 'delivered' then null else coalesce(:error, error) end
+where
+    delivery_id = :delivery_id
+    and state = 'in_flight'
+    and epoch = :epoch
+    and attempt_id = :attempt_id;
+
+-- name: progress
+select delivery_id, state, attempts, error
+from delivery
+where account_id = :account_id and delivery_id in (select value from json_each(:ids));
+
+-- name: failures
+select
+    d.created_us, d.delivery_id, d.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
+    e.sender_email, e.status, d.connect_id, c.name, c.url, coalesce(d.last_try_us, d.created_us),
+    max(d.attempts - 1, 0), d.error, null, d.delivery_id, d.state, d.due_us
+from delivery as d
+inner join event as e on d.event_row = e.event_row
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = :account_id and d.failed_us is not null {filters}
+order by {order}
+limit :limit;
+
+-- name: logs
+select
+    a.started_us, a.attempt_id, a.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
+    e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
+    a.number - 1, a.error, a.attempt_id,
+    case when d.failed_us is not null then d.delivery_id end, d.state, d.due_us
+from attempt as a
+inner join delivery as d on a.delivery_id = d.delivery_id
+inner join event as e on d.event_row = e.event_row
+inner join connect_configuration as c on a.connect_id = c.connect_id
+where a.account_id = :account_id and a.logged = 1 {filters}
+order by {order}
+limit :limit;
+
+-- name: attempt_details
+select
+    a.started_us, a.attempt_id, a.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
+    e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
+    a.number - 1, a.error, a.attempt_id,
+    case when d.failed_us is not null then d.delivery_id end, d.state, d.due_us,
+    e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
+    a.answer_reason, a.answer_headers, a.answer_body
+from attempt as a
+inner join delivery as d on a.delivery_id = d.delivery_id
+inner join event as e on d.event_row = e.event_row
+inner join connect_configuration as c on a.connect_id = c.connect_id
+where a.account_id = :account_id {filters}
+order by a.attempt_id;
+
+-- name: only_log
+and a.attempt_id = :row_id and a.logged = 1;
+
+-- name: only_failure
+and d.delivery_id = :row_id;
+
+-- name: only_attempts
+and a.delivery_id = :row_id and a.outcome <> 'open' and d.failed_us is not null;
+
+-- name: failures_from_date
+and d.created_us >= :from_us;
+
+-- name: failures_to_date
+and d.created_us <= :to_us;
+
+-- name: failures_connect_id
+and d.connect_id = :connect_id;
+
+-- name: failures_envelope_id
+and d.envelope_id = :envelope_id;
+
+-- name: failures_status
+and e.status = :status;
+
+-- name: failures_error
+and instr(lower(d.error), :error) > 0;
+
+-- name: failures_after_newest_first
+and (d.created_us, d.delivery_id) < (:after_us, :after_id);
+
+-- name: failures_after_oldest_first
+and (d.created_us, d.delivery_id) > (:after_us, :after_id);
+
+-- name: failures_newest_first
+d.created_us desc, d.delivery_id desc;
+
+-- name: failures_oldest_first
+d.created_us, d.delivery_id;
+
+-- name: logs_from_date
+and a.started_us >= :from_us;
+
+-- name: logs_to_date
+and a.started_us <= :to_us;
+
+-- name: logs_connect_id
+and a.connect_id = :connect_id;
+
+-- name: logs_envelope_id
+and a.envelope_id = :envelope_id;
+
+-- name: logs_status
+and e.status = :status;
+
+-- name: logs_error
+and instr(lower(a.error), :error) > 0;
+
+-- name: logs_after_newest_first
+and (a.started_us, a.attempt_id) < (:after_us, :after_id);
+
+-- name: logs_after_oldest_first
+and (a.started_us, a.attempt_id) > (:after_us, :after_id);
+
+-- name: logs_newest_first
+a.started_us desc, a.attempt_id desc;
+
+-- name: logs_oldest_first
+a.started_us, a.attempt_id;
+
+-- name: requeue_candidates
+-- The open failures of one envelope, with what decides whether they can be tried again.
+select
+    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
+    d.held_reason
+from delivery as d
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = :account_id and d.failed_us is not null and d.envelope_id = :envelope_id
+order by d.delivery_id;
+
+-- name: requeue_page
+select
+    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
+    d.held_reason
+from delivery as d
+inner join event as e on d.event_row = e.event_row
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = :account_id and d.failed_us is not null {filters}
+order by {order}
+limit :limit;
+
+-- name: requeue_ended
+-- Retries had ended: the schedule begins anew.
+update delivery
+set
+    state = :state,
+    held_reason = :held_reason,
+    due_us = :now,
+    schedule_attempts = 0,
+    schedule_started_us = :now
+where delivery_id = :delivery_id and state = 'failed';
+
+-- name: requeue_waiting
+update delivery set due_us = min(due_us, :now)
+where delivery_id = :delivery_id and state = 'waiting';
+
+-- name: failure_cancel
+update delivery
+set
+    state = 'cancelled', cancelled_by = :who, failed_us = null, due_us = null,
+    held_reason = null, epoch = null
+where account_id = :account_id and delivery_id = :delivery_id and failed_us is not null;
+
+-- name: log_delete
+update attempt set logged = 0 where account_id = ? and attempt_id = ? and logged = 1;
+
+-- name: logs_delete
+update attempt set logged = 0
+where
+    attempt_id in (
+        select attempt_id from attempt where account_id = ? and logged = 1
+        order by started_us, attempt_id limit ?
+    );
+
+-- name: orphans
+select delivery_id, problem from v_audit_orphans;

@@ -1,0 +1,257 @@
+"""SQLite as Heliograph uses it: checked settings, one writer with group commit, readers.
+
+All writes go through one thread. It takes whatever work has gathered, runs each piece in a
+savepoint of its own, and commits once: a flush to disk costs the same for one event as for
+a hundred. Readers have connections of their own and never wait for the writer (WAL).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from heliograph.errors import StorageBroken, StorageFull, UnsafeStorage
+
+T = TypeVar("T")
+
+OLDEST_LIBRARY: Final = (3, 51, 3)
+"""Older SQLite can corrupt a database in WAL mode (R18)."""
+
+PRAGMAS: Final = (
+    ("busy_timeout", 5000, 5000),
+    ("journal_mode", "wal", "wal"),
+    # FULL: a commit is flushed before it is reported, also in WAL mode (R1).
+    ("synchronous", "full", 2),
+    ("foreign_keys", "on", 1),
+    ("temp_store", "memory", 2),
+    ("cache_size", -65536, -65536),
+    ("journal_size_limit", 64 * 2**20, 64 * 2**20),
+    # Pages in the WAL before a commit also copies them back: 16 MiB.
+    ("wal_autocheckpoint", 4096, 4096),
+)
+"""Name, the value that is set, the value that must be read back (R18)."""
+
+_MOST_IN_ONE_COMMIT: Final = 512
+_READERS: Final = 4
+
+
+def check_library() -> None:
+    """Refuse an SQLite that is older than `OLDEST_LIBRARY` (R18).
+
+    Raises:
+        UnsafeStorage: with the sentence that says how to mend it.
+    """
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < OLDEST_LIBRARY:
+        wanted = ".".join(map(str, OLDEST_LIBRARY))
+        raise UnsafeStorage(
+            f"SQLite {apsw.sqlite_lib_version()} can lose data in WAL mode: install an apsw "
+            f"that brings {wanted} or newer."
+        )
+
+
+def connect(path: Path) -> apsw.Connection:
+    """Open a connection with every pragma set and read back.
+
+    Raises:
+        UnsafeStorage: a pragma did not take, as on a file system that cannot do WAL.
+    """
+    connection = apsw.Connection(str(path))
+    path.chmod(0o600)
+    for name, value, expected in PRAGMAS:
+        try:
+            connection.pragma(name, value)
+            found = connection.pragma(name)
+        except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
+            found = f"({error})"
+        if found != expected:
+            connection.close()
+            raise UnsafeStorage(
+                f"SQLite kept {name}={found} where {expected} is needed: put the data "
+                "directory on a local file system such as ext4 or XFS."
+            )
+    return connection
+
+
+def fetch(
+    connection: apsw.Connection, statement: str, values: apsw.Bindings | None = None
+) -> list[tuple[Any, ...]]:
+    """All rows of a statement; their types are the statement's own business."""
+    return connection.execute(statement, values).fetchall()
+
+
+@dataclass(slots=True)
+class _Work:
+    run: Callable[[apsw.Connection], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """The one writer thread. Futures resolve only after the commit that holds their work."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        loop: asyncio.AbstractEventLoop,
+        rolled_back: Callable[[], None],
+    ) -> None:
+        """`rolled_back` is called on the writer thread when a whole transaction was undone."""
+        self._connection = connection
+        self._loop = loop
+        self._rolled_back = rolled_back
+        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._broken: StorageBroken | None = None
+        self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, run: Callable[[apsw.Connection], T]) -> T:
+        """Run `run` in the next transaction and wait until that is committed.
+
+        Cancelling the caller does not cancel the write: its outcome is then unknown to the
+        caller, and known to the database.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._work.put(_Work(run, future))
+        return await future
+
+    async def close(self) -> None:
+        """Finish what was submitted and end the thread."""
+        self._work.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._connection.close()
+
+    def _run(self) -> None:
+        while True:
+            first = self._work.get()
+            if first is None:
+                return
+            batch, last = self._gather(first)
+            self._commit(batch)
+            try:
+                self._loop.call_soon_threadsafe(_resolve, batch)
+            except RuntimeError:  # the loop is gone: nobody waits any more
+                return
+            if last:
+                return
+
+    def _gather(self, first: _Work) -> tuple[list[_Work], bool]:
+        batch = [first]
+        while len(batch) < _MOST_IN_ONE_COMMIT:
+            try:
+                work = self._work.get_nowait()
+            except queue.Empty:
+                break
+            if work is None:
+                return batch, True
+            batch.append(work)
+        return batch, False
+
+    def _commit(self, batch: list[_Work]) -> None:
+        if self._broken is not None:
+            _fail(batch, self._broken)
+            return
+        connection = self._connection
+        try:
+            connection.execute("begin immediate")
+            for work in batch:
+                self._run_one(work)
+            connection.execute("commit")
+        except apsw.Error as error:
+            translated = translate(error)
+            if isinstance(translated, StorageBroken):
+                # After one failed write or flush the next may falsely succeed (F12).
+                self._broken = translated
+            _fail(batch, translated)
+            self._rolled_back()
+            if connection.in_transaction:
+                try:
+                    connection.execute("rollback")
+                except apsw.Error as second:
+                    self._broken = StorageBroken(f"The rollback failed: {second}")
+
+    def _run_one(self, work: _Work) -> None:
+        """Run one piece of work; what it raises undoes it alone, unless the database failed."""
+        connection = self._connection
+        connection.execute("savepoint work")
+        try:
+            work.result = work.run(connection)
+        except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError):
+            raise
+        except Exception as error:
+            work.error = error
+            connection.execute("rollback to work")
+        connection.execute("release work")
+
+
+class Readers:
+    """A few threads, each with a connection that cannot write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._open: list[apsw.Connection] = []
+        self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
+
+    async def read(self, run: Callable[[apsw.Connection], T]) -> T:
+        """Run `run` on a reader: one snapshot, of everything committed before it."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, run)
+
+    async def close(self) -> None:
+        """Wait for running reads and close the connections."""
+        await asyncio.to_thread(self._pool.shutdown)
+        for connection in self._open:
+            connection.close()
+
+    def _read(self, run: Callable[[apsw.Connection], T]) -> T:
+        try:
+            connection = self._connection()
+            connection.execute("begin")  # one snapshot for all of the work's queries
+            try:
+                return run(connection)
+            finally:
+                connection.execute("rollback")
+        except apsw.Error as error:
+            raise translate(error) from error
+
+    def _connection(self) -> apsw.Connection:
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
+            connection.set_busy_timeout(5000)
+            self._local.connection = connection
+            self._open.append(connection)
+        return connection
+
+
+def translate(error: apsw.Error) -> Exception:
+    """Say in our words what SQLite reports; a bug of ours stays what it is."""
+    if isinstance(error, apsw.FullError):
+        return StorageFull("The disk is full: free space, nothing else needs doing.")
+    if isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError | apsw.CantOpenError):
+        return StorageBroken(f"SQLite cannot use the database: {error}")
+    return error
+
+
+def _resolve(batch: Iterable[_Work]) -> None:
+    for work in batch:
+        if work.future.done():  # its caller was cancelled
+            continue
+        if work.error is not None:
+            work.future.set_exception(work.error)
+        else:
+            work.future.set_result(work.result)
+
+
+def _fail(batch: Iterable[_Work], error: BaseException) -> None:
+    for work in batch:
+        work.error = error

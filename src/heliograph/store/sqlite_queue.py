@@ -1,0 +1,369 @@
+"""Accept, claim, settle and requeue on SQLite: what runs inside the writer's transactions.
+
+Everything here runs on the writer thread. Nobody else writes this database (R20), so what
+the writer has read of configurations and keys stays true until the writer changes it: it is
+kept in memory, and forgotten when a transaction is rolled back.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, assert_never
+
+import apsw
+
+from heliograph.errors import ConfigurationsChanged, EventConflict
+from heliograph.keyring import KeyRing
+from heliograph.model import (
+    Accepted,
+    Claim,
+    ConnectConfiguration,
+    Delivered,
+    DeliveryState,
+    Event,
+    GaveUp,
+    HeldReason,
+    HmacKey,
+    Interrupted,
+    NewEvent,
+    Requeued,
+    RetryAt,
+    Secret,
+    Settlement,
+    Verdict,
+    Wanted,
+)
+from heliograph.store import ClaimResult, rows, sql
+from heliograph.store.sqlite_connection import fetch
+from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.wire.rest import configuration as read_configuration
+
+QUERIES = sql.named_queries("sqlite.sql")
+_Q = QUERIES
+
+DELETED = "claim: the configuration was deleted"
+
+
+class Queue:
+    """The deliveries of one node. `now` gives microseconds UTC that never run backwards."""
+
+    def __init__(self, keyring: KeyRing, now: Callable[[], int], epoch: int) -> None:
+        self._keyring = keyring
+        self._now = now
+        self._epoch = epoch
+        self._seeds = random.Random()  # noqa: S311 (spreads retries; guards nothing)
+        self._last_lane = 0
+        self._versions: dict[str, int] = {}
+        self._configurations: dict[int, ConnectConfiguration] = {}
+        self._keys: dict[str, tuple[HmacKey, ...]] = {}
+
+    def forget(self) -> None:
+        """Drop what was read: a rolled-back transaction may have been its source."""
+        self._versions.clear()
+        self._configurations.clear()
+        self._keys.clear()
+
+    # ---------------------------------------------------------- configurations and keys
+
+    def configurations_changed(self, db: apsw.Connection, account_id: str, connect_id: int) -> None:
+        """Make every accept that matched the older configurations match again."""
+        self._versions.pop(account_id, None)
+        self._configurations.pop(connect_id, None)
+        db.execute(_Q["configurations_changed"], (account_id,))
+
+    def keys_changed(self, account_id: str) -> None:
+        """Read the account's keys again before the next claim."""
+        self._keys.pop(account_id, None)
+
+    def active_keys(self, db: apsw.Connection, account_id: str) -> tuple[HmacKey, ...]:
+        """The account's active HMAC keys, oldest first."""
+        keys = self._keys.get(account_id)
+        if keys is None:
+            keys = self._keys[account_id] = read_keys(db, self._keyring, account_id)
+        return keys
+
+    def _live(
+        self, db: apsw.Connection, account_id: str, connect_id: int
+    ) -> ConnectConfiguration | None:
+        if connect_id not in self._configurations:
+            for found in read_configurations(db, self._keyring, account_id):
+                self._configurations[found.connect_id] = found
+        return self._configurations.get(connect_id)
+
+    # --------------------------------------------------------------------------- accept
+
+    def accept(
+        self,
+        db: apsw.Connection,
+        account_id: str,
+        version: int,
+        events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
+    ) -> Sequence[Accepted]:
+        """See `Store.accept`."""
+        known = self._versions.get(account_id)
+        if known is None:
+            known = int(db.execute(_Q["configurations_version"], (account_id,)).get or 0)
+            self._versions[account_id] = known
+        if known != version:
+            raise ConfigurationsChanged
+        return [self._accept_one(db, account_id, event, verdicts) for event, verdicts in events]
+
+    def _accept_one(
+        self,
+        db: apsw.Connection,
+        account_id: str,
+        event: NewEvent,
+        verdicts: Sequence[Verdict],
+    ) -> Accepted:
+        now = self._now()
+        wanted = [verdict for verdict in verdicts if isinstance(verdict, Wanted)]
+        values = {
+            "account_id": account_id,
+            "event_id": event.event_id,
+            "name": event.name,
+            "envelope_id": event.envelope.envelope_id,
+            "subject": event.envelope.subject,
+            "sender_name": event.envelope.sender_name,
+            "sender_email": event.envelope.sender_email,
+            "status": event.envelope.status,
+            "deliveries": len(wanted),
+            "generated_us": now
+            if event.generated_at is None
+            else to_microseconds(event.generated_at),
+            "now": now,
+            "digest": event.digest,
+            "document": event.document,
+        }
+        event_row = db.execute(_Q["event_add"], values).get
+        if event_row is None:
+            return _repeated(db, account_id, event)
+        db.execute(_Q["envelope_write"], values)
+        db.executemany(
+            _Q["delivery_add"],
+            [
+                {
+                    "account_id": account_id,
+                    "event_row": event_row,
+                    "connect_id": verdict.connect_id,
+                    "envelope_id": event.envelope.envelope_id,
+                    "state": DeliveryState.HELD if verdict.held else DeliveryState.WAITING,
+                    "held_reason": verdict.held,
+                    "seed": self._seeds.getrandbits(31),
+                    "now": now,
+                }
+                for verdict in wanted
+            ],
+        )
+        return Accepted(event.event_id, len(wanted), repeated=False)
+
+    # ---------------------------------------------------------------------------- claim
+
+    def claim(self, db: apsw.Connection, room: int, per_configuration: int) -> ClaimResult:
+        """See `Store.claim`."""
+        now = self._now()
+        lanes = fetch(db, _Q["lanes"])
+        later = [due for _, due in lanes if due > now]
+        due_lanes = [connect_id for connect_id, due in lanes if due <= now]
+        # Take turns: begin behind the lane that was served last (R7).
+        turn = [lane for lane in due_lanes if lane > self._last_lane]
+        turn += [lane for lane in due_lanes if lane <= self._last_lane]
+        in_flight: dict[int, int] = dict(fetch(db, _Q["in_flight"])) if turn else {}
+        share = max(1, room // len(turn)) if turn else 0
+        claims: list[Claim] = []
+        for connect_id in turn:
+            free = min(per_configuration - in_flight.get(connect_id, 0), room - len(claims), share)
+            if free > 0:
+                claims += self._claim_lane(db, connect_id, now, free)
+                self._last_lane = connect_id
+        return ClaimResult(tuple(claims), from_microseconds(min(later)) if later else None)
+
+    def _claim_lane(
+        self, db: apsw.Connection, connect_id: int, now: int, limit: int
+    ) -> list[Claim]:
+        return [
+            self._claim_one(db, connect_id, now, row)
+            for row in fetch(db, _Q["due_in_lane"], (connect_id, now, limit))
+        ]
+
+    def _claim_one(
+        self, db: apsw.Connection, connect_id: int, now: int, row: tuple[Any, ...]
+    ) -> Claim:
+        delivery_id, attempts, schedule_attempts, schedule_started, seed, *of_event = row
+        account_id, event_id, name, envelope_id, generated, document = of_event
+        configuration = self._live(db, account_id, connect_id)
+        if configuration is None:  # deleting one fails what it had waiting
+            raise AssertionError(f"delivery {delivery_id} waits without a configuration")
+        attempt_id = int(
+            db.execute(
+                _Q["attempt_open"],
+                {
+                    "delivery_id": delivery_id,
+                    "account_id": account_id,
+                    "connect_id": connect_id,
+                    "envelope_id": envelope_id,
+                    "number": attempts + 1,
+                    "epoch": self._epoch,
+                    "url": configuration.url,
+                    "now": now,
+                },
+            ).get
+        )
+        db.execute(
+            _Q["delivery_claim"],
+            {"epoch": self._epoch, "attempt_id": attempt_id, "delivery_id": delivery_id},
+        )
+        return Claim(
+            delivery_id=delivery_id,
+            attempt_id=attempt_id,
+            epoch=self._epoch,
+            number=attempts + 1,
+            schedule_number=schedule_attempts + 1,
+            schedule_started_at=from_microseconds(schedule_started),
+            seed=seed,
+            event=Event(
+                account_id, event_id, name, envelope_id, from_microseconds(generated), document
+            ),
+            configuration=configuration,
+            keys=self.active_keys(db, account_id) if configuration.include_hmac else (),
+        )
+
+    # --------------------------------------------------------------------------- settle
+
+    def settle(self, db: apsw.Connection, settlements: Sequence[Settlement]) -> Sequence[bool]:
+        """See `Store.settle`."""
+        return [self._settle_one(db, settlement) for settlement in settlements]
+
+    def _settle_one(self, db: apsw.Connection, settlement: Settlement) -> bool:
+        claim, outcome = settlement.claim, settlement.outcome
+        now = self._now()
+        db.execute(_Q["attempt_close"], rows.closing(settlement))
+        values: dict[str, Any] = {
+            "delivery_id": claim.delivery_id,
+            "epoch": claim.epoch,
+            "attempt_id": claim.attempt_id,
+            "now": now,
+            "last_try_us": to_microseconds(settlement.started_at),
+            "failed": False,
+            "error": None,
+            "due_us": None,
+            "held_reason": None,
+        }
+        match outcome:
+            case Delivered():
+                values["state"] = DeliveryState.DELIVERED
+            case GaveUp(why=why):
+                values |= {"state": DeliveryState.FAILED, "failed": True, "error": str(why)}
+            case RetryAt(when=when, why=why):
+                values |= {"failed": True, "error": str(why)}
+                values |= self._next(db, claim, to_microseconds(when))
+            case Interrupted():
+                values |= self._next(db, claim, now)
+            case _:
+                assert_never(outcome)
+        db.execute(_Q["delivery_settle"], values)
+        return db.changes() > 0
+
+    def _next(self, db: apsw.Connection, claim: Claim, due_us: int) -> dict[str, Any]:
+        """Wait for the next try, unless the configuration changed while the attempt ran."""
+        current = self._live(db, claim.event.account_id, claim.configuration.connect_id)
+        if current is None:
+            return {"state": DeliveryState.FAILED, "failed": True, "error": DELETED}
+        reason = held_reason(current)
+        return {
+            "state": DeliveryState.WAITING if reason is None else DeliveryState.HELD,
+            "held_reason": reason,
+            "due_us": due_us,
+        }
+
+    # ------------------------------------------------------------------ requeue, cancel
+
+    def requeue(self, db: apsw.Connection, account_id: str, row: tuple[Any, ...]) -> Requeued:
+        """Make one open failure (a row of `requeue_page`) due now, where that can be."""
+        _created, delivery_id, envelope_id, connect_id, url, attempts, state_text, held = row
+        state = DeliveryState(state_text)
+        live = self._live(db, account_id, connect_id)
+        values = {"delivery_id": delivery_id, "now": self._now()}
+        if live is None:
+            note = "The configuration was deleted: this cannot be sent any more."
+        elif state is DeliveryState.IN_FLIGHT:
+            note = "It is being sent now."
+        elif state is DeliveryState.HELD:
+            note = f"The configuration is {held}: it goes out when publishing resumes."
+        elif state is DeliveryState.FAILED:
+            reason = held_reason(live)
+            state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
+            db.execute(_Q["requeue_ended"], {**values, "state": state, "held_reason": reason})
+            note = "Queued: retries had ended and begin anew."
+        else:
+            db.execute(_Q["requeue_waiting"], values)
+            note = "Queued: the next try is due now."
+        return Requeued(delivery_id, envelope_id, connect_id, url, attempts, state, note)
+
+    def cancel(self, db: apsw.Connection, account_id: str, failure_id: int, who: str) -> bool:
+        """Delete one open failure: its delivery ends as cancelled by `who` (R4)."""
+        db.execute(
+            _Q["failure_cancel"],
+            {"account_id": account_id, "delivery_id": failure_id, "who": who},
+        )
+        return db.changes() > 0
+
+
+def _repeated(db: apsw.Connection, account_id: str, event: NewEvent) -> Accepted:
+    row = db.execute(_Q["event_known"], (account_id, event.event_id)).fetchone()
+    digest, deliveries = row or (b"", 0)
+    if digest != event.digest:
+        raise EventConflict(
+            f"Event id {event.event_id} was published before with another event or data: "
+            "give each event an id of its own."
+        )
+    return Accepted(event.event_id, deliveries, repeated=True)
+
+
+def held_reason(configuration: ConnectConfiguration) -> HeldReason | None:
+    """Why deliveries of this configuration must wait for a person, if they must."""
+    if not configuration.publishing:
+        return HeldReason.DISABLED
+    return HeldReason.PAUSED if configuration.paused else None
+
+
+def read_keys(db: apsw.Connection, keyring: KeyRing, account_id: str) -> tuple[HmacKey, ...]:
+    """The account's active keys, opened."""
+    return tuple(
+        HmacKey(
+            key_id,
+            Secret(keyring.open(sealed, key_place(key_id)).decode()),
+            from_microseconds(created),
+        )
+        for key_id, sealed, created in db.execute(_Q["hmac_keys"], (account_id,))
+    )
+
+
+def read_configurations(
+    db: apsw.Connection, keyring: KeyRing, account_id: str
+) -> tuple[ConnectConfiguration, ...]:
+    """The account's live configurations, secrets opened."""
+    return tuple(
+        read_configuration(
+            account_id, connect_id, document, _open_secrets(keyring, connect_id, sealed)
+        )
+        for connect_id, document, sealed in db.execute(_Q["configurations"], (account_id,))
+    )
+
+
+def _open_secrets(keyring: KeyRing, connect_id: int, sealed: bytes | None) -> dict[str, Secret]:
+    if sealed is None:
+        return {}
+    plain = json.loads(keyring.open(sealed, secrets_place(connect_id)))
+    return {name: Secret(value) for name, value in plain.items()}
+
+
+def key_place(key_id: str) -> str:
+    """Where an HMAC key is sealed to."""
+    return f"hmac_key:{key_id}:sealed"
+
+
+def secrets_place(connect_id: int) -> str:
+    """Where a configuration's secrets are sealed to."""
+    return f"connect_configuration:{connect_id}:sealed"

@@ -1,0 +1,237 @@
+"""Bytes of the REST API to wire structs and back, in JSON and in XML.
+
+Both forms meet in the middle as plain texts, lists and objects: on this wire every scalar is
+text ("true", "5", dates), so a JSON `true` or `5` is read as its text (the SDK sends what
+its caller gave). XML is as on the reference page: namespace
+`http://www.docusign.com/restapi`, elements in alphabetical order, a list as a wrapper of
+equally named items, nulls left out.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from functools import cache
+from typing import Any, Final, TypeVar
+
+import msgspec
+from lxml import etree
+
+from heliograph.errors import InvalidBody
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+NAMESPACE: Final = "http://www.docusign.com/restapi"
+_INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance"
+
+_PREFIXES: Final[Any] = {"i": _INSTANCE, None: NAMESPACE}
+
+MOST_DEPTH: Final = 64
+MOST_NODES: Final = 50_000
+MOST_ATTRIBUTES: Final = 100
+"""Limits of an XML body (S11)."""
+
+_ENCODINGS: Final = frozenset({"utf-8", "utf-16", "utf-16le", "utf-16be", "ascii", "us-ascii"})
+
+
+class Wire(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+    """A message of the API; fields that are None are not on the wire."""
+
+
+def decode_json(body: bytes, shape: type[S]) -> S:
+    """Read a JSON body.
+
+    Raises:
+        InvalidBody: not JSON, or not of the shape; the message names the field.
+    """
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidBody(f"The body is not valid JSON: {error}") from None
+    return _shape(_texts(value), shape)
+
+
+def encode_json(value: msgspec.Struct) -> bytes:
+    """Write a JSON body."""
+    return msgspec.json.encode(value)
+
+
+def decode_xml(body: bytes, shape: type[S]) -> S:
+    """Read an XML body; names count, namespaces do not (clients differ in them).
+
+    Raises:
+        InvalidBody: not well-formed, refused for safety (S11), or not of the shape.
+    """
+    root = _parse(body)
+    expected = root_name(shape)
+    found = etree.QName(root).localname
+    if found.lower() != expected.lower():
+        raise InvalidBody(f"The XML root must be `{expected}`, not `{found}`.")
+    return _shape(_struct_from_element(root, shape), shape)
+
+
+def encode_xml(value: msgspec.Struct) -> bytes:
+    """Write an XML body with the root and namespaces of the reference page."""
+    root = etree.Element(f"{{{NAMESPACE}}}{root_name(type(value))}", nsmap=_PREFIXES)
+    _fill(root, value)
+    return etree.tostring(root, xml_declaration=True, encoding="utf-8")
+
+
+def root_name(shape: type[msgspec.Struct]) -> str:
+    """The element name of a struct: its name with a small first letter."""
+    return shape.__name__[0].lower() + shape.__name__[1:]
+
+
+# ----------------------------------------------------------------------------- reading
+
+
+def _shape(value: Any, shape: type[S]) -> S:
+    try:
+        return msgspec.convert(value, shape)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InvalidBody(f"The body is not a valid {root_name(shape)}: {error}") from None
+
+
+def _texts(value: Any) -> Any:
+    """Every scalar as text; a null is as if it were not there."""
+    if isinstance(value, dict):
+        return {key: _texts(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_texts(item) for item in value if item is not None]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else str(value)
+
+
+def _parse(body: bytes) -> etree._Element:
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise InvalidBody(f"The body is not well-formed XML: {error}") from None
+    document: Any = root.getroottree().docinfo
+    if document.doctype:
+        raise InvalidBody("The XML body must not have a document type (DOCTYPE).")
+    if (document.encoding or "utf-8").lower() not in _ENCODINGS:
+        raise InvalidBody("The XML body must be in UTF-8 or UTF-16.")
+    _check_size(root)
+    return root
+
+
+def _check_size(root: etree._Element) -> None:
+    nodes, level = 0, [root]
+    for _ in range(MOST_DEPTH):
+        nodes += len(level)
+        if nodes > MOST_NODES:
+            raise InvalidBody(f"The XML body has more than {MOST_NODES} elements.")
+        if any(len(element.attrib) > MOST_ATTRIBUTES for element in level):
+            raise InvalidBody(f"An XML element has more than {MOST_ATTRIBUTES} attributes.")
+        level = [child for element in level for child in element]
+        if not level:
+            return
+    raise InvalidBody(f"The XML body is more than {MOST_DEPTH} elements deep.")
+
+
+def _struct_from_element(element: etree._Element, shape: type[msgspec.Struct]) -> dict[str, Any]:
+    fields = _fields(shape)
+    value: dict[str, Any] = {}
+    for child in element:
+        name = etree.QName(child).localname
+        kind = fields.get(name)
+        if kind is None or child.get(f"{{{_INSTANCE}}}nil") in ("true", "1"):
+            continue
+        value[name] = _value_from_element(child, kind)
+    return value
+
+
+def _value_from_element(element: etree._Element, kind: Any) -> Any:
+    outer, inner = kind
+    if outer is list:
+        # An empty wrapper is an empty list; bare text is v2's comma-separated form.
+        if len(element) == 0:
+            text = (element.text or "").strip()
+            return text.split(",") if text else []
+        return [
+            _struct_from_element(item, inner) if inner is not str else _text(item)
+            for item in element
+        ]
+    if outer is dict:
+        return {etree.QName(item).localname: _text(item) for item in element}
+    return _struct_from_element(element, inner) if inner is not str else _text(element)
+
+
+def _text(element: etree._Element) -> Any:
+    # Elements where text belongs go on as an object, which the shape then refuses by name.
+    if len(element):
+        return {etree.QName(child).localname: child.text for child in element}
+    return element.text or ""
+
+
+@cache
+def _fields(shape: type[msgspec.Struct]) -> dict[str, tuple[type | None, Any]]:
+    """Wire name -> (list, dict or None; the struct or str inside)."""
+    return {field.encode_name: _kind(field.type) for field in msgspec.structs.fields(shape)}
+
+
+def _kind(annotation: Any) -> tuple[type | None, Any]:
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        kinds = [_kind(arg) for arg in typing.get_args(annotation) if arg is not type(None)]
+        return next((kind for kind in kinds if kind[0] is not None), kinds[0])
+    if origin is list:
+        return list, _kind(typing.get_args(annotation)[0])[1]
+    if origin is dict:
+        return dict, str
+    return None, annotation
+
+
+# ----------------------------------------------------------------------------- writing
+
+
+def _fill(element: etree._Element, value: msgspec.Struct) -> None:
+    for wire_name, attribute in _alphabetical(type(value)):
+        content = getattr(value, attribute)
+        if content is None:
+            continue
+        child = etree.SubElement(element, f"{{{NAMESPACE}}}{wire_name}")
+        if isinstance(content, list):
+            for item in content:
+                _add_item(child, wire_name, item)
+        elif isinstance(content, dict):
+            for key in sorted(content):
+                _set_text(etree.SubElement(child, f"{{{NAMESPACE}}}{key}"), content[key])
+        elif isinstance(content, msgspec.Struct):
+            _fill(child, content)
+        else:
+            _set_text(child, content)
+
+
+def _add_item(parent: etree._Element, list_name: str, item: Any) -> None:
+    if isinstance(item, msgspec.Struct):
+        child = etree.SubElement(parent, f"{{{NAMESPACE}}}{root_name(type(item))}")
+        _fill(child, item)
+    else:
+        _set_text(etree.SubElement(parent, f"{{{NAMESPACE}}}{list_name.removesuffix('s')}"), item)
+
+
+def _set_text(element: etree._Element, text: str) -> None:
+    try:
+        element.text = text
+    except ValueError:
+        # XML 1.0 cannot carry control characters, not even escaped; JSON shows the original.
+        element.text = "".join(c if c in "\t\n\r" or c.isprintable() else "\ufffd" for c in text)
+
+
+@cache
+def _alphabetical(shape: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    # By code point without case, as the reference page orders `connectId` and `created`.
+    fields = ((field.encode_name, field.name) for field in msgspec.structs.fields(shape))
+    return tuple(sorted(fields, key=lambda pair: pair[0].lower()))

@@ -1,0 +1,225 @@
+"""The JSON SIM message (Connect 2.0): published events in, messages to listeners out.
+
+The shape is DocuSign's published sample (connect.schema-v2.json of its OpenAPI
+specifications): `event`, `uri`, `retryCount`, `configurationId`, `apiVersion`,
+`generatedDateTime`, `data`. What a publisher gave under `data`, and any field beside those,
+goes out byte for byte as it was stored: numbers keep their text and objects their order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from heliograph.errors import InvalidBody
+from heliograph.model import Envelope, Event, NewEvent
+from heliograph.wire import dates
+
+API_VERSION: Final = "v2.1"
+
+LONGEST_ID: Final = 200
+"""Characters: the longest id, and event name, that is taken."""
+
+# Written by us in each message, or read by us at publish and not part of a message.
+_OURS: Final = frozenset(
+    {
+        "event",
+        "uri",
+        "retryCount",
+        "configurationId",
+        "apiVersion",
+        "generatedDateTime",
+        "data",
+        "eventId",
+    }
+)
+
+STATUS_WORDS: Final[Mapping[str, str]] = {
+    word.lower(): word
+    for word in (
+        "Any",
+        "Voided",
+        "Created",
+        "Deleted",
+        "Sent",
+        "Delivered",
+        "Signed",
+        "Completed",
+        "Declined",
+        "TimedOut",
+        "Template",
+        "Processing",
+    )
+}
+"""The page's status values of a log entry, by their lower-case form."""
+
+_raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
+_text = msgspec.json.Decoder(str)
+_lines_types = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+
+
+def parse_events(body: bytes, content_type: str) -> list[NewEvent]:
+    """Read a publish body: one event, an array of them, or one to a line (NDJSON).
+
+    Raises:
+        InvalidBody: with the position (from 1) of the event, or of the line, and the field.
+    """
+    if content_type in _lines_types:
+        lines = [line for line in body.split(b"\n") if line.strip()]
+        pieces, unit = lines, "line"
+    else:
+        text = body.strip()
+        pieces = _elements(text) if text[:1] == b"[" else [text]
+        unit = "event"
+    if not pieces:
+        raise InvalidBody("The body holds no event: send one object, an array, or NDJSON.")
+    only = len(pieces) == 1
+    return [
+        _parse_event(piece, "The event" if only else f"{unit.capitalize()} {position}")
+        for position, piece in enumerate(pieces, start=1)
+    ]
+
+
+def render(event: Event, connect_id: int, retry_count: int) -> bytes:
+    """The message of an event to one configuration.
+
+    Only `retry_count` differs between the attempts of a delivery; every other byte is the
+    same each time (R3: listeners can tell repeats).
+    """
+    document = _raw_object.decode(event.document)
+    message: dict[str, Any] = {
+        "event": event.name,
+        "uri": document.get("uri")
+        or f"/restapi/v2.1/accounts/{event.account_id}/envelopes/{event.envelope_id}",
+        "retryCount": retry_count,
+        "configurationId": connect_id,
+        "apiVersion": document.get("apiVersion", API_VERSION),
+        "generatedDateTime": document.get("generatedDateTime") or dates.render(event.generated_at),
+        "data": document["data"],
+    }
+    message.update((key, value) for key, value in document.items() if key not in _OURS)
+    return msgspec.json.encode(message)
+
+
+def _elements(text: bytes) -> list[bytes]:
+    try:
+        return [bytes(piece) for piece in _raw_list.decode(text)]
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidBody(f"The body is not valid JSON: {error}") from None
+
+
+def _parse_event(piece: bytes, where: str) -> NewEvent:
+    try:
+        # Decoding every value proves that the piece is JSON throughout; Raw alone would not
+        # look inside strings. format() then only takes white space away.
+        whole = msgspec.json.decode(piece)
+        document = msgspec.json.format(piece, indent=-1)
+        fields = _raw_object.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidBody(f"{where} is not a valid JSON object: {error}") from None
+    if not isinstance(whole, dict):
+        raise InvalidBody(f"{where} is not a JSON object.")
+    data = whole.get("data")
+    if not isinstance(data, dict):
+        raise InvalidBody(f"{where} has no object `data`.")
+    name = _required_text(whole, "event", where)
+    envelope_id = data.get("envelopeId") or (
+        data.get("templateId") if name.startswith("template-") else None
+    )
+    if not _is_id(envelope_id):
+        raise InvalidBody(
+            f"{where} has no `data.envelopeId` (text of 1 to {LONGEST_ID} characters)."
+        )
+    summary = _optional_object(data, "envelopeSummary", f"{where}: `data")
+    generated = _optional_date(whole, "generatedDateTime", where)
+    _optional_text(whole, "uri", where)
+    _optional_text(whole, "apiVersion", where)
+    user_id = _optional_text(data, "userId", f"{where}: data") or _sender_text(summary, "userId")
+    digest = hashlib.sha256(name.encode() + b"\0" + fields["data"]).digest()
+    return NewEvent(
+        event_id=_optional_text(whole, "eventId", where) or "",
+        name=name,
+        user_id=user_id,
+        recipient_id=_optional_text(data, "recipientId", f"{where}: data"),
+        envelope=Envelope(
+            envelope_id=str(envelope_id),
+            subject=_plain_text(summary, "emailSubject"),
+            sender_name=_sender_text(summary, "userName"),
+            sender_email=_sender_text(summary, "email"),
+            status=status_word(_plain_text(summary, "status"), name),
+        ),
+        generated_at=generated,
+        document=document,
+        digest=digest,
+    )
+
+
+def status_word(status: str | None, event_name: str) -> str:
+    """The page's word for an envelope's status, from its summary or else the event's name."""
+    known = STATUS_WORDS.get((status or "").lower())
+    if known is not None:
+        return known
+    kind, _, happened = event_name.partition("-")
+    if kind == "template":
+        return "Template"
+    # A recipient's "completed" says nothing of the envelope, which goes on.
+    return STATUS_WORDS.get(happened, "Any") if kind == "envelope" else "Any"
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isprintable()
+
+
+def _required_text(fields: Mapping[str, Any], key: str, where: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str) or not _is_id(value):
+        raise InvalidBody(f"{where} has no `{key}` (text of 1 to {LONGEST_ID} characters).")
+    return value
+
+
+def _optional_text(fields: Mapping[str, Any], key: str, where: str) -> str | None:
+    value = fields.get(key)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > LONGEST_ID * 10 or not value.isprintable():
+        raise InvalidBody(f"{where}: `{key}` must be text.")
+    if key.endswith("Id") and len(value) > LONGEST_ID:
+        raise InvalidBody(f"{where}: `{key}` must have at most {LONGEST_ID} characters.")
+    return value
+
+
+def _optional_object(fields: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    value = fields.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidBody(f"{where}.{key}` must be an object.")
+    return value
+
+
+def _optional_date(fields: Mapping[str, Any], key: str, where: str) -> datetime | None:
+    value = fields.get(key)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            return dates.parse(value)
+        except ValueError:
+            pass
+    raise InvalidBody(f"{where}: `{key}` must be an ISO 8601 date-time in UTC.")
+
+
+def _plain_text(fields: Mapping[str, Any], key: str) -> str | None:
+    """A text that logs show; the summary is the publisher's, so another type is no error."""
+    value = fields.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _sender_text(summary: Mapping[str, Any], key: str) -> str | None:
+    sender = summary.get("sender")
+    return _plain_text(sender, key) if isinstance(sender, dict) else None

@@ -1,0 +1,252 @@
+"""The store contract: claiming, settling, recovering."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from heliograph.model import (
+    LEGAL_MOVES,
+    AttemptOutcome,
+    Claim,
+    Delivered,
+    DeliveryState,
+    GaveUp,
+    Interrupted,
+    LogEntry,
+    LogQuery,
+    Phase,
+    Why,
+)
+from heliograph.store import Store
+from tests.conftest import OpenStore
+from tests.support import (
+    ACCOUNT,
+    START,
+    WHY,
+    ManualClock,
+    accept,
+    claim_all,
+    deliver,
+    give_up,
+    new_event,
+    retry_in,
+    settled,
+    wanted_configuration,
+)
+
+
+@pytest.fixture
+async def one_waiting(store: Store) -> Store:
+    await store.create_configuration(wanted_configuration())
+    await accept(store, new_event())
+    return store
+
+
+async def failures(store: Store) -> list[LogEntry]:
+    return list((await store.failures(ACCOUNT, LogQuery(), 100)).entries)
+
+
+async def test_a_delivery_is_claimed_once(one_waiting: Store) -> None:
+    assert len(await claim_all(one_waiting)) == 1
+    assert await claim_all(one_waiting) == []
+
+
+async def test_r4_a_failure_opens_at_the_first_failed_attempt_and_closes_on_success(
+    one_waiting: Store, clock: ManualClock
+) -> None:
+    store = one_waiting
+    (claim,) = await claim_all(store)
+    assert await failures(store) == []
+
+    await store.settle([settled(claim, retry_in(5))])
+    (open_failure,) = await failures(store)
+    assert (open_failure.retry_count, open_failure.error) == (0, str(WHY))
+    assert open_failure.next_try == retry_in(5).when
+
+    clock.move(5)
+    (second,) = await claim_all(store)
+    assert second.number == 2
+    await store.settle([settled(second, retry_in(10, clock.now()), clock.now())])
+    (updated,) = await failures(store)
+    assert (updated.retry_count, updated.last_try) == (1, clock.now())
+    assert updated.failure_id == open_failure.failure_id
+
+    clock.move(10)
+    await deliver(store, await claim_all(store))
+    assert await failures(store) == []
+
+
+async def test_r4_a_failure_stays_listed_when_retries_end(one_waiting: Store) -> None:
+    await give_up(one_waiting, await claim_all(one_waiting))
+
+    (failure,) = await failures(one_waiting)
+    assert (failure.state, failure.next_try) == (DeliveryState.FAILED, None)
+    assert await claim_all(one_waiting) == []
+
+
+async def test_r5_each_attempt_is_kept_with_its_answer(one_waiting: Store) -> None:
+    (claim,) = await claim_all(one_waiting)
+    await one_waiting.settle([settled(claim, retry_in(0))])
+    (claim,) = await claim_all(one_waiting)
+    await deliver(one_waiting, [claim])
+
+    newest, oldest = (await one_waiting.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert (newest.retry_count, newest.error) == (1, None)
+    assert (oldest.retry_count, oldest.error) == (0, str(WHY))
+    assert oldest.log_id is not None
+    detail = await one_waiting.log(ACCOUNT, oldest.log_id)
+    assert detail is not None
+    assert detail.answer is not None
+    assert (detail.answer.status, detail.answer.body) == (500, b"broken")
+    assert (detail.why, detail.outcome, detail.seconds) == (WHY, AttemptOutcome.FAILED, 0.25)
+
+
+async def test_r8_a_settle_of_a_delivery_that_is_no_longer_ours_changes_nothing(
+    one_waiting: Store,
+) -> None:
+    (claim,) = await claim_all(one_waiting)
+    assert await one_waiting.settle([settled(claim, retry_in(0))]) == [True]
+    (second,) = await claim_all(one_waiting)
+
+    assert await one_waiting.settle([settled(claim, Delivered())]) == [False]
+    assert await one_waiting.settle([settled(second, GaveUp(WHY))]) == [True]
+    assert len(await failures(one_waiting)) == 1
+
+
+async def test_a_failure_deleted_while_its_delivery_is_in_flight_stays_deleted(
+    one_waiting: Store,
+) -> None:
+    (claim,) = await claim_all(one_waiting)
+    await one_waiting.settle([settled(claim, retry_in(0))])
+    (failure,) = await failures(one_waiting)
+    (second,) = await claim_all(one_waiting)
+    assert failure.failure_id is not None
+
+    assert await one_waiting.delete_failure(ACCOUNT, failure.failure_id, "alice")
+    assert await one_waiting.settle([settled(second, retry_in(0))]) == [False]
+    assert await failures(one_waiting) == []
+    assert await claim_all(one_waiting) == []
+
+
+async def test_r3_what_a_crash_left_in_flight_is_sent_again_with_a_higher_retry_count(
+    open_store: OpenStore, one_waiting: Store
+) -> None:
+    store = one_waiting
+    (claim,) = await claim_all(store)
+    await store.close()  # the claim was never settled: as after kill -9
+
+    again = await open_store()
+    (retried,) = await claim_all(again)
+    assert retried.delivery_id == claim.delivery_id
+    assert (retried.number, retried.epoch) == (2, claim.epoch + 1)
+    assert await again.settle([settled(claim, Delivered())]) == [False]
+    await deliver(again, [retried])
+    (entry,) = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert entry.retry_count == 1
+
+
+async def test_r17_a_delivery_that_ends_the_process_each_time_is_parked_after_three_claims(
+    open_store: OpenStore, one_waiting: Store
+) -> None:
+    store = one_waiting
+    for _ in range(3):
+        assert len(await claim_all(store)) == 1
+        await store.close()
+        store = await open_store()
+    assert await claim_all(store) == []
+    (failure,) = await failures(store)
+    assert failure.state is DeliveryState.FAILED
+    assert failure.error is not None
+    assert "ended 3 times" in failure.error
+
+
+async def test_r15_an_interrupted_attempt_is_due_again_and_its_outcome_unknown(
+    one_waiting: Store,
+) -> None:
+    (claim,) = await claim_all(one_waiting)
+    stopped = Interrupted(Why(Phase.HEADERS, "stopped"))
+    await one_waiting.settle([settled(claim, stopped)])
+
+    assert await failures(one_waiting) == []
+    (again,) = await claim_all(one_waiting)
+    assert again.number == 2
+    await deliver(one_waiting, [again])
+
+
+async def test_claims_of_one_configuration_are_capped_and_configurations_take_turns(
+    store: Store,
+) -> None:
+    for name in ("a", "b", "c"):
+        await store.create_configuration(wanted_configuration(name=name))
+    await accept(store, *(new_event(envelope_id=f"env-{n}") for n in range(20)))
+
+    first = (await store.claim(room=6, per_configuration=4)).claims
+    assert _count(first) == {"a": 2, "b": 2, "c": 2}
+    second = (await store.claim(room=100, per_configuration=4)).claims
+    assert _count(second) == {"a": 2, "b": 2, "c": 2}
+    assert (await store.claim(room=100, per_configuration=4)).claims == ()
+    await deliver(store, first)
+    assert _count((await store.claim(room=1, per_configuration=4)).claims) == {"a": 1}
+    assert _count((await store.claim(room=1, per_configuration=4)).claims) == {"b": 1}
+
+
+async def test_the_next_due_time_is_told_when_nothing_is_due(
+    one_waiting: Store, clock: ManualClock
+) -> None:
+    (claim,) = await claim_all(one_waiting)
+    await one_waiting.settle([settled(claim, retry_in(30))])
+
+    result = await one_waiting.claim(10, 10)
+    assert (result.claims, result.next_due) == ((), retry_in(30).when)
+    clock.move(30)
+    assert len(await claim_all(one_waiting)) == 1
+
+
+async def test_a_settle_after_the_configuration_was_paused_holds_the_retry(
+    one_waiting: Store,
+) -> None:
+    (claim,) = await claim_all(one_waiting)
+    await one_waiting.update_configuration(
+        wanted_configuration(connect_id=claim.configuration.connect_id, pausePublish="true")
+    )
+
+    await one_waiting.settle([settled(claim, retry_in(5))])
+    (failure,) = await failures(one_waiting)
+    assert failure.state is DeliveryState.HELD
+
+
+async def test_a_republish_after_the_end_begins_the_schedule_anew(
+    one_waiting: Store, clock: ManualClock
+) -> None:
+    (claim,) = await claim_all(one_waiting)
+    await give_up(one_waiting, [claim])
+    clock.move(3600)
+
+    (requeued,) = await one_waiting.requeue_envelopes(ACCOUNT, ["env-1"])
+    assert requeued.state is DeliveryState.WAITING
+    (again,) = await claim_all(one_waiting)
+    assert (again.number, again.schedule_number) == (2, 1)
+    assert again.schedule_started_at == clock.now() != START
+
+
+async def test_asking_for_a_retry_makes_a_waiting_failure_due_now_and_keeps_its_schedule(
+    one_waiting: Store,
+) -> None:
+    (claim,) = await claim_all(one_waiting)
+    await one_waiting.settle([settled(claim, retry_in(3600))])
+    assert await claim_all(one_waiting) == []
+
+    await one_waiting.requeue_envelopes(ACCOUNT, ["env-1"])
+    (again,) = await claim_all(one_waiting)
+    assert (again.number, again.schedule_number) == (2, 2)
+
+
+def _count(claims: Sequence[Claim]) -> dict[str, int]:
+    return dict(Counter(claim.configuration.name for claim in claims))
+
+
+def test_r4_no_state_is_missing_from_the_table_of_legal_moves() -> None:
+    assert set(LEGAL_MOVES) == set(DeliveryState)

@@ -1,0 +1,247 @@
+"""The dispatcher on a real store, with a listener in place of the network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from heliograph.dispatcher import Dispatcher, Limits
+from heliograph.errors import StorageFull
+from heliograph.model import Answer, DeliveryState, Fault, LogQuery, Phase
+from heliograph.publisher import Publisher
+from heliograph.republish import Republisher
+from heliograph.signals import Signals
+from heliograph.store import Store
+from tests.support import ACCOUNT, ManualClock, new_event, wanted_configuration
+
+OK = Answer(200, "OK", (), b"")
+BROKEN = Answer(500, "Internal Server Error", (), b"")
+
+Behaviour = Callable[[str, bytes], Awaitable[Answer | Fault]]
+
+
+class Listener:
+    """Answers in place of the network, and remembers what it was sent."""
+
+    def __init__(self, behave: Behaviour) -> None:
+        self.behave = behave
+        self.received: list[tuple[str, bytes]] = []
+
+    async def post(
+        self, url: str, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> Answer | Fault:
+        self.received.append((url, body))
+        return await self.behave(url, body)
+
+
+async def always(answer: Answer | Fault) -> Answer | Fault:
+    return answer
+
+
+class Part:
+    """A running dispatcher and what feeds it."""
+
+    def __init__(self, store: Store, clock: ManualClock, listener: Listener) -> None:
+        self.signals = Signals()
+        self.publisher = Publisher(store, self.signals)
+        self.republisher = Republisher(store, clock, self.signals)
+        self.store = store
+        self.dispatcher = Dispatcher(
+            store, listener, clock, self.signals, Limits(in_flight=64, per_configuration=8)
+        )
+
+    async def settled(self, until: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until something holds, looking again after each settle."""
+        async with asyncio.timeout(10):
+            while True:
+                settled = self.signals.next_settled()
+                if await until():
+                    return
+                await settled.wait()
+
+    async def failures(self) -> int:
+        return len((await self.store.failures(ACCOUNT, LogQuery(), 1000)).entries)
+
+    async def logs(self) -> int:
+        return len((await self.store.logs(ACCOUNT, LogQuery(), 1000)).entries)
+
+
+@asynccontextmanager
+async def dispatching(
+    store: Store, clock: ManualClock, listener: Listener, grace: float = 5.0
+) -> AsyncIterator[Part]:
+    part = Part(store, clock, listener)
+    running = asyncio.create_task(part.dispatcher.run(grace))
+    try:
+        yield part
+    finally:
+        part.dispatcher.stop()
+        await running
+
+
+async def test_a_published_event_is_delivered(store: Store, clock: ManualClock) -> None:
+    await store.create_configuration(wanted_configuration())
+    listener = Listener(lambda _url, _body: always(OK))
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await part.settled(lambda: _is(part.logs(), 1))
+    assert len(listener.received) == 1
+
+
+async def test_a_failed_delivery_is_tried_again_when_it_is_due_and_not_before(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    listener = Listener(lambda _url, _body: always(BROKEN))
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await part.settled(lambda: _is(part.failures(), 1))
+        (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+        assert failure.next_try is not None
+        listener.behave = lambda _url, _body: always(OK)
+        due_in = (failure.next_try - clock.now()).total_seconds()
+        clock.move(due_in - 0.001)
+        assert (await store.claim(10, 10)).claims == ()
+        clock.move(0.002)
+        await part.settled(lambda: _is(part.failures(), 0))
+    first, second = (body for _, body in listener.received)
+    assert first.replace(b'"retryCount":0', b'"retryCount":1') == second
+
+
+async def test_a_listener_that_hangs_delays_no_other(store: Store, clock: ManualClock) -> None:
+    await store.create_configuration(
+        wanted_configuration(urlToPublishTo="https://hangs.example.com/")
+    )
+    await store.create_configuration(
+        wanted_configuration(urlToPublishTo="https://healthy.example.com/")
+    )
+    let_go = asyncio.Event()
+
+    async def behave(url: str, _body: bytes) -> Answer | Fault:
+        if "hangs" in url:
+            await let_go.wait()
+        return OK
+
+    async with dispatching(store, clock, Listener(behave)) as part:
+        events = [new_event(envelope_id=f"env-{n}") for n in range(100)]
+        await part.publisher.publish(ACCOUNT, events)
+        await part.settled(lambda: _is(part.logs(), 100))
+        assert part.dispatcher.in_flight <= 8
+        let_go.set()
+        await part.settled(lambda: _is(part.logs(), 200))
+
+
+async def test_r15_a_graceful_stop_finishes_what_is_in_flight(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    arrived, let_go = asyncio.Event(), asyncio.Event()
+
+    async def behave(_url: str, _body: bytes) -> Answer | Fault:
+        arrived.set()
+        await let_go.wait()
+        return OK
+
+    listener = Listener(behave)
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await arrived.wait()
+        part.dispatcher.stop()
+        let_go.set()
+    assert len(listener.received) == 1
+    (entry,) = (await store.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert entry.state is DeliveryState.DELIVERED
+
+
+async def test_r15_what_takes_longer_than_the_grace_is_cut_off_and_due_again(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    arrived = asyncio.Event()
+
+    async def behave(_url: str, _body: bytes) -> Answer | Fault:
+        arrived.set()
+        await asyncio.Event().wait()
+        return OK
+
+    async with dispatching(store, clock, Listener(behave), grace=0.01) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await arrived.wait()
+
+    (claim,) = (await store.claim(10, 10)).claims
+    assert claim.number == 2
+    assert list(await store.orphans()) == []
+
+
+async def test_a_bug_in_an_attempt_shows_as_a_failure_and_stops_nothing(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration())
+
+    async def behave(_url: str, body: bytes) -> Answer | Fault:
+        if b"env-bad" in body:
+            raise RuntimeError("a bug")
+        return OK
+
+    async with dispatching(store, clock, Listener(behave)) as part:
+        events = [new_event(envelope_id="env-bad"), new_event(envelope_id="env-good")]
+        await part.publisher.publish(ACCOUNT, events)
+        await part.settled(lambda: _is(part.logs(), 2))
+    (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert (failure.envelope_id, failure.error) == (
+        "env-bad",
+        "claim: an internal error of Heliograph; its log has the details",
+    )
+
+
+async def test_a_synchronous_republish_waits_for_the_outcome(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    listener = Listener(lambda _url, _body: always(Fault(Phase.CONNECT, "refused")))
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await part.settled(lambda: _is(part.failures(), 1))
+
+        (again,) = await part.republisher.envelopes(ACCOUNT, ["env-1"], synchronous=True)
+        assert (again.state, again.note) == (DeliveryState.FAILED, "connect: refused")
+
+        listener.behave = lambda _url, _body: always(OK)
+        (now,) = await part.republisher.envelopes(ACCOUNT, ["env-1"], synchronous=True)
+        assert now.state is DeliveryState.DELIVERED
+        assert await part.failures() == 0
+
+
+async def test_r11_outcomes_are_kept_while_the_disk_is_full_and_written_after(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    real_settle, refused = store.settle, asyncio.Event()
+    full = True
+
+    async def settle(settlements):  # type: ignore[no-untyped-def]
+        if full:
+            refused.set()
+            raise StorageFull("the disk is full")
+        return await real_settle(settlements)
+
+    monkeypatch.setattr(store, "settle", settle)
+    listener = Listener(lambda _url, _body: always(OK))
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await refused.wait()
+        full = False
+        settling = part.signals.next_settled()
+        while not settling.is_set():
+            clock.move(1)
+            await asyncio.sleep(0)
+    assert len(listener.received) == 1
+    (entry,) = (await store.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert entry.state is DeliveryState.DELIVERED
+
+
+async def _is(count: Awaitable[int], wanted: int) -> bool:
+    return await count == wanted

@@ -1,0 +1,269 @@
+"""What only the SQLite engine promises: its settings, one owner, group commit, full disks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from heliograph.errors import StorageBroken, StorageFull, UnsafeStorage
+from heliograph.keyring import KeyRing
+from heliograph.model import LEGAL_MOVES, Account, DeliveryState, LogQuery
+from heliograph.store.sqlite import SqliteStore
+from heliograph.store.sqlite_connection import PRAGMAS, Writer, connect
+from tests.support import (
+    ACCOUNT,
+    ManualClock,
+    accept,
+    claim_all,
+    deliver,
+    new_event,
+    wanted_configuration,
+)
+
+
+async def open_sqlite(folder: Path, clock: ManualClock) -> SqliteStore:
+    return await SqliteStore.open(
+        folder / "heliograph.db", KeyRing.load(folder / "master.key"), clock
+    )
+
+
+def test_r18_every_pragma_is_read_back(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "x.db")
+    found = {name: connection.pragma(name) for name, _, _ in PRAGMAS}
+    connection.close()
+    # 2 is FULL: a commit is flushed before it is reported (R1).
+    assert (found["journal_mode"], found["synchronous"]) == ("wal", 2)
+    assert found == {name: expected for name, _, expected in PRAGMAS}
+
+
+async def test_r18_a_file_system_that_cannot_do_wal_is_refused(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    # This VFS of SQLite's has no shared memory, as network file systems have none.
+    usual = apsw.vfs_names()[0]
+    apsw.set_default_vfs("unix-none")
+    try:
+        with pytest.raises(UnsafeStorage, match="journal_mode=delete where wal is needed"):
+            await open_sqlite(tmp_path, clock)
+    finally:
+        apsw.set_default_vfs(usual)
+    # The refusal let the lock go.
+    await (await open_sqlite(tmp_path, clock)).close()
+
+
+async def test_r18_an_old_sqlite_is_refused(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
+    with pytest.raises(UnsafeStorage, match=r"3\.51\.3 or newer"):
+        await open_sqlite(tmp_path, clock)
+
+
+async def test_r20_a_second_owner_is_refused_and_told_who_the_first_is(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    first = await open_sqlite(tmp_path, clock)
+    with pytest.raises(UnsafeStorage, match=f"process {os.getpid()}"):
+        await open_sqlite(tmp_path, clock)
+    await first.close()
+    await (await open_sqlite(tmp_path, clock)).close()
+
+
+_OWNER = """
+import asyncio, sys
+from pathlib import Path
+from heliograph.clock import SystemClock
+from heliograph.keyring import KeyRing
+from heliograph.store.sqlite import SqliteStore
+
+async def main(folder):
+    store = await SqliteStore.open(
+        folder / "heliograph.db", KeyRing.load(folder / "master.key"), SystemClock()
+    )
+    print("open", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+async def test_r20_after_kill_9_the_next_owner_takes_over_and_a_third_is_refused(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock()
+    owner = subprocess.Popen([sys.executable, "-c", _OWNER, str(tmp_path)], stdout=subprocess.PIPE)
+    try:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"open\n"
+        with pytest.raises(UnsafeStorage, match=f"process {owner.pid}"):
+            await open_sqlite(tmp_path, clock)
+    finally:
+        owner.send_signal(signal.SIGKILL)
+        owner.wait()
+        if owner.stdout is not None:
+            owner.stdout.close()
+    second = await open_sqlite(tmp_path, clock)
+    with pytest.raises(UnsafeStorage, match="Another Heliograph"):
+        await open_sqlite(tmp_path, clock)
+    await second.close()
+
+
+async def test_r20_a_live_heartbeat_of_another_machine_is_refused_until_it_is_old(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    await store.close()
+    raw = apsw.Connection(str(tmp_path / "heliograph.db"))
+    raw.execute("update node set boot_id = 'elsewhere', host = 'db-2', stopped_us = null")
+    raw.close()
+
+    clock.move(29)
+    with pytest.raises(UnsafeStorage, match="on db-2 wrote to this database"):
+        await open_sqlite(tmp_path, clock)
+    clock.move(2)
+    await (await open_sqlite(tmp_path, clock)).close()
+
+
+async def test_r12_the_stores_clock_never_runs_backwards_across_restarts(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    await store.create_account(Account(ACCOUNT, 1, "First"))
+    await store.create_configuration(wanted_configuration())
+    await accept(store, new_event())
+    await store.close()
+
+    clock.move(-3600)
+    store = await open_sqlite(tmp_path, clock)
+    # What was due stays due.
+    await deliver(store, await claim_all(store))
+    assert len((await store.logs(ACCOUNT, LogQuery(), 10)).entries) == 1
+    await store.close()
+
+
+async def test_r4_the_database_allows_exactly_the_legal_moves(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    await store.close()
+    raw = apsw.Connection(str(tmp_path / "heliograph.db"))
+    allowed = set(raw.execute("select from_state, to_state from legal_move"))
+    assert allowed == {
+        (before.value, after.value) for before, moves in LEGAL_MOVES.items() for after in moves
+    }
+    raw.execute("pragma foreign_keys = off")
+    for before in DeliveryState:
+        for after in DeliveryState:
+            raw.execute("savepoint move")
+            raw.execute(
+                "insert into delivery (account_id, event_row, connect_id, envelope_id, state, "
+                "due_us, held_reason, epoch, cancelled_by, seed, schedule_started_us, "
+                "failed_us, created_us) values ('a', 1, 1, 'e', ?1, 0, "
+                "iif(?1 = 'held', 'paused', null), iif(?1 = 'in_flight', 1, null), "
+                "iif(?1 = 'cancelled', 'x', null), 0, 0, iif(?1 = 'failed', 1, null), 0)",
+                (before.value,),
+            )
+            move = (
+                "update delivery set state = ?1, "
+                "held_reason = iif(?1 = 'held', 'paused', null), "
+                "epoch = iif(?1 = 'in_flight', 1, null), "
+                "cancelled_by = iif(?1 = 'cancelled', 'x', null), "
+                "failed_us = iif(?1 = 'failed', 1, null)"
+            )
+            if (before.value, after.value) in allowed:
+                raw.execute(move, (after.value,))
+            else:
+                with pytest.raises(apsw.ConstraintError, match="illegal move"):
+                    raw.execute(move, (after.value,))
+            raw.execute("rollback to move")
+            raw.execute("release move")
+    raw.close()
+
+
+async def test_gathered_writes_share_a_commit_and_a_failed_one_spoils_no_other(
+    tmp_path: Path,
+) -> None:
+    connection = connect(tmp_path / "x.db")
+    connection.execute("create table t (x integer primary key)")
+    commits = 0
+
+    def count() -> bool:
+        nonlocal commits
+        commits += 1
+        return False
+
+    connection.set_commit_hook(count)
+    writer = Writer(connection, asyncio.get_running_loop(), lambda: None)
+    held, began = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold(_: apsw.Connection) -> None:
+        loop.call_soon_threadsafe(began.set)
+        asyncio.run_coroutine_threadsafe(held.wait(), loop).result()
+
+    first = asyncio.ensure_future(writer.write(hold))
+    await began.wait()
+    commits = 0
+
+    def insert(value: int) -> asyncio.Task[object]:
+        return asyncio.ensure_future(
+            writer.write(lambda db: db.execute("insert into t values (?)", (value,)))
+        )
+
+    others = [insert(value) for value in (1, 2, 2, 3)]
+    await asyncio.gather(*(asyncio.sleep(0) for _ in others))
+    held.set()
+    await first
+    results = await asyncio.gather(*others, return_exceptions=True)
+
+    assert [type(result) for result in results][2] is apsw.ConstraintError
+    assert connection.execute("select x from t order by x").fetchall() == [(1,), (2,), (3,)]
+    assert commits == 2  # the one that was held, and one for the four
+    await writer.close()
+
+
+async def test_r11_a_full_disk_refuses_writes_keeps_reads_and_recovers_by_itself(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    await store.create_account(Account(ACCOUNT, 1, "First"))
+    await store.create_configuration(wanted_configuration())
+    await accept(store, new_event(event_id="before"))
+
+    # SQLite itself reports the disk as full when the file may not grow.
+    def limit(pages: int) -> object:
+        return store._writer.write(lambda db: db.pragma("max_page_count", pages))
+
+    await limit(1)  # type: ignore[misc]
+    large = new_event(event_id="large", padding="x" * 200_000)
+    with pytest.raises(StorageFull):
+        await accept(store, large)
+    assert (await store.configurations(ACCOUNT)).all != ()
+
+    await limit(1_000_000)  # type: ignore[misc]
+    (receipt,) = await accept(store, large)
+    assert not receipt.repeated
+    assert len(await claim_all(store)) == 2
+    await store.close()
+
+
+async def test_f12_after_one_io_error_nothing_is_written_any_more(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "x.db")
+    connection.execute("create table t (x)")
+    writer = Writer(connection, asyncio.get_running_loop(), lambda: None)
+
+    def fail(_: apsw.Connection) -> None:
+        raise apsw.IOError("disk I/O error")
+
+    with pytest.raises(StorageBroken):
+        await writer.write(fail)
+    with pytest.raises(StorageBroken):
+        await writer.write(lambda db: db.execute("insert into t values (1)"))
+    await writer.close()

@@ -1,0 +1,152 @@
+"""What tests share: a clock moved by hand, short ways to make events and configurations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from heliograph.matching import match_all
+from heliograph.model import (
+    Accepted,
+    Answer,
+    Claim,
+    ConnectConfiguration,
+    Delivered,
+    GaveUp,
+    NewEvent,
+    Outcome,
+    Phase,
+    RetryAt,
+    Settlement,
+    Why,
+)
+from heliograph.store import Store
+from heliograph.wire import json_sim, rest
+from heliograph.wire.codec import decode_json
+
+ACCOUNT = "11111111-2222-4333-8444-555555555555"
+OTHER_ACCOUNT = "99999999-2222-4333-8444-555555555555"
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+class ManualClock:
+    """Time stands still until a test moves it; waiters whose time has come wake up."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self._now = start
+        self._waiting: list[tuple[datetime, asyncio.Event]] = []
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return (self._now - START).total_seconds()
+
+    def move(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        due = [event for when, event in self._waiting if when <= self._now]
+        self._waiting = [pair for pair in self._waiting if pair[0] > self._now]
+        for event in due:
+            event.set()
+
+    async def wait(self, event: asyncio.Event, seconds: float | None) -> None:
+        if seconds is None:
+            await event.wait()
+            return
+        expired = asyncio.Event()
+        self._waiting.append((self._now + timedelta(seconds=seconds), expired))
+        if seconds <= 0:
+            return
+        waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(expired.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+
+def published(
+    name: str = "envelope-sent", envelope_id: str = "env-1", **over: Any
+) -> dict[str, Any]:
+    """A publish body of one event; `over` replaces or adds top-level fields."""
+    return {
+        "event": name,
+        "generatedDateTime": "2026-11-23T08:59:00.1234567Z",
+        "data": {
+            "accountId": ACCOUNT,
+            "userId": "user-1",
+            "envelopeId": envelope_id,
+            "envelopeSummary": {
+                "status": name.partition("-")[2],
+                "emailSubject": "Lease of 12 Harbour Street",
+                "sender": {"userName": "Ada Lovelace", "email": "ada@example.com"},
+            },
+        },
+        **over,
+    }
+
+
+def new_event(
+    name: str = "envelope-sent", envelope_id: str = "env-1", event_id: str = "", **over: Any
+) -> NewEvent:
+    """A checked event, with the id that the publisher would have given it."""
+    body = published(name, envelope_id, **over)
+    body["eventId"] = event_id or f"{name}:{envelope_id}"
+    (event,) = json_sim.parse_events(json.dumps(body).encode(), "application/json")
+    return event
+
+
+def wanted_configuration(
+    account_id: str = ACCOUNT, connect_id: int = 0, **fields: Any
+) -> ConnectConfiguration:
+    """A configuration as the API would hand it to the store; id 0 stands for a new one."""
+    given = {
+        "name": "crm",
+        "urlToPublishTo": "https://listener.example.com/connect",
+        "allowEnvelopePublish": "true",
+        "allUsers": "true",
+        "enableLog": "true",
+        "events": ["envelope-sent", "envelope-completed"],
+        **fields,
+    }
+    wire = decode_json(json.dumps(given).encode(), rest.ConnectCustomConfiguration)
+    document, secrets = rest.merge(wire, None)
+    return rest.configuration(account_id, connect_id, document, secrets)
+
+
+async def accept(store: Store, *events: NewEvent, account_id: str = ACCOUNT) -> list[Accepted]:
+    """Match and accept, as the publisher does."""
+    known = await store.configurations(account_id)
+    matched = [(event, match_all(known.all, event)) for event in events]
+    return list(await store.accept(account_id, known.version, matched))
+
+
+async def claim_all(store: Store, room: int = 100, per_configuration: int = 100) -> list[Claim]:
+    """Everything that is due now."""
+    return list((await store.claim(room, per_configuration)).claims)
+
+
+WHY = Why(Phase.STATUS, "500 Internal Server Error: the listener must answer 200 to 299")
+ANSWER = Answer(500, "Internal Server Error", (("Content-Type", "text/plain"),), b"broken")
+
+
+def settled(claim: Claim, outcome: Outcome, at: datetime = START) -> Settlement:
+    """An attempt that came to `outcome`."""
+    answer = Answer(200, "OK", (), b"") if isinstance(outcome, Delivered) else ANSWER
+    return Settlement(claim, outcome, answer, at, 0.25)
+
+
+def retry_in(seconds: float, at: datetime = START) -> RetryAt:
+    return RetryAt(at + timedelta(seconds=seconds), WHY)
+
+
+async def deliver(store: Store, claims: Sequence[Claim]) -> list[bool]:
+    return list(await store.settle([settled(claim, Delivered()) for claim in claims]))
+
+
+async def give_up(store: Store, claims: Sequence[Claim]) -> list[bool]:
+    return list(await store.settle([settled(claim, GaveUp(WHY)) for claim in claims]))
