@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ _UNSAFE_FILE_SYSTEMS: Final = {
     "9p": "is shared from a host, where a flush may not reach the disk",
     "virtiofs": "is shared from a host, where a flush may not reach the disk",
 }
+
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +108,17 @@ def _kind_of(path: str, mounts: Path) -> str:
     Source: proc(5), /proc/PID/mountinfo.
     """
     try:
-        lines = mounts.read_text(encoding="utf-8").splitlines()
+        # As paths are read: a mount point may be in any encoding.
+        lines = os.fsdecode(mounts.read_bytes()).rstrip("\n").split("\n")
     except OSError:
         return ""
     best, kind = "", ""
     for line in lines:
-        before, _, after = line.partition(" - ")
+        before, dash, after = line.partition(" - ")
+        if not dash:
+            continue
         # Space, tab, newline and backslash in a mount point are written in octal.
-        point = before.split(" ")[4].encode().decode("unicode_escape")
+        point = _OCTAL.sub(lambda found: chr(int(found[1], 8)), before.split(" ")[4])
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         # The last of equals wins: it is mounted over the others.
         if inside and len(point) >= len(best):

@@ -24,31 +24,28 @@ URL_LENGTH: Final = 2048
 
 # The Fetch standard's "bad port" list (https://fetch.spec.whatwg.org/#port-blocking) and,
 # in the last line, three stores that take plain-text commands and would obey a POST.
-_BAD_PORTS: Final = frozenset(
-    int(port)
-    for port in """
-    1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 109 110 111
-    113 115 117 119 123 135 137 139 143 161 179 389 427 465 512 513 514 515 526 530 531 532 540
-    548 554 556 563 587 601 636 989 990 993 995 1719 1720 1723 2049 3659 4045 4190 5060 5061
-    6000 6566 6665 6666 6667 6668 6669 6679 6697 10080
-    6379 11211 27017
-    """.split()
-)
+# fmt: off
+_BAD_PORTS: Final = frozenset((
+    1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
+    102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389,
+    427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636,
+    989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665,
+    6666, 6667, 6668, 6669, 6679, 6697, 10080,
+    6379, 11211, 27017,
+))
 
 # Last labels that never mean a public host: RFC 6761, 6762, 7686, 8375, 9476, and the names
 # that offices and routers made their own (ICANN keeps them out of the root for that reason).
-_LOCAL_SUFFIXES: Final = frozenset(
-    """
-    localhost local internal intranet private lan home corp localdomain arpa onion test invalid
-    alt
-    """.split()
-)
+_LOCAL_SUFFIXES: Final = frozenset((
+    "localhost", "local", "internal", "intranet", "private", "lan", "home", "corp",
+    "localdomain", "arpa", "onion", "test", "invalid", "alt",
+))
+# fmt: on
 
 _FORBIDDEN: Final = re.compile(r'[^!-~]|[\\<>"{}|^`#]')
 _START: Final = re.compile(r"(https?)://([^/?]*)", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+))(?::([0-9]+))?")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
-_DOTTED_QUAD: Final = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", re.A)
 # Underscores are no host name characters but do occur, except in a top-level domain.
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _LAST_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -196,8 +193,13 @@ class Guard:
         self._check(parsed)
 
     def _check(self, address: Address) -> None:
-        what = self._objection(address)
-        if what is not None:
+        if (what := _found(address, _NEVER)) is not None:
+            raise Refused(
+                "addr",
+                f"{address} is {what}, which every egress profile refuses; use the listener's "
+                "public address.",
+            )
+        if (what := self._objection(address)) is not None:
             raise Refused(
                 "addr",
                 f"{address} is {what}, which the egress profile {self.profile} refuses; "
@@ -205,9 +207,7 @@ class Guard:
             )
 
     def _objection(self, address: Address) -> str | None:
-        """What is wrong with an address, in words; None when it may be connected to."""
-        if (what := _found(address, _NEVER)) is not None:
-            return what
+        """Why this profile refuses an address, in words; None when it does not."""
         if (what := _found(address, _LOOPBACK)) is not None:
             allowed = self.profile is Profile.EMULATOR or self._is_named(address)
             return None if allowed else what
@@ -247,7 +247,7 @@ class Guard:
     def _remedy(self) -> str:
         if self.profile is Profile.EMULATOR:
             return " or localhost"
-        return ", or ask the operator to admit it (egress profile private)"
+        return ", or ask the operator to admit it with the egress profile private"
 
 
 def _split(url: str) -> tuple[str, str | None, str, str | None]:
@@ -305,13 +305,14 @@ def _ipv4(host: str) -> IPv4Address | None:
     """The address that a host is; None when it is a name."""
     if _NUMBER.fullmatch(host.rpartition(".")[2]) is None:
         return None
-    if _DOTTED_QUAD.fullmatch(host) is None:
+    try:
+        return IPv4Address(host)
+    except ValueError:
         raise Refused(
             "url",
             f"{host} is neither a host name nor an IPv4 address; write an address as four "
             "decimal numbers of 0 to 255 without leading zeros.",
-        )
-    return IPv4Address(host)
+        ) from None
 
 
 def _check_ldh(host: str, labels: Sequence[str]) -> None:

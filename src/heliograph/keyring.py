@@ -65,7 +65,7 @@ class KeyRing:
             return self._cipher.decrypt(
                 sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], place.encode()
             )
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short for a nonce
             raise UnsafeStorage(
                 f"The secret at {place} does not open with this master key: put the "
                 "master.key that belongs to this database back in its place."

@@ -110,14 +110,14 @@ def retry_after(answer: Answer | Fault, now: datetime) -> datetime | None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        # Anything above the ceiling is the ceiling; the cut keeps timedelta in range.
-        return now + timedelta(seconds=min(int(text[:12]), RETRY_AFTER_CEILING))
+        # Anything above the ceiling is the ceiling; a float takes any number of digits.
+        return now + timedelta(seconds=min(float(text), RETRY_AFTER_CEILING))
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):  # a date of the year 99999 overflows
         return None
-    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-    return when.astimezone(UTC) if when > now else None
+    return when if when > now else None
 
 
 def _header(answer: Answer, name: str) -> str | None:

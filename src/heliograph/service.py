@@ -58,6 +58,7 @@ class Running:
     base_uri: str
     settings: Settings
     store: Store
+    signals: Signals
     stop: Callable[[], None]
     stopped: asyncio.Event
 
@@ -125,7 +126,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
                 parts.create_task(dispatcher.run(settings.grace))
                 parts.create_task(heartbeat(store, clock, stopped))
                 try:
-                    yield Running(base_uri, settings, store, stop, stopped)
+                    yield Running(base_uri, settings, store, signals, stop, stopped)
                 finally:
                     stop()
     finally:

@@ -1,8 +1,8 @@
-"""Every setting: its default, its environment name, and what it does. Nothing else reads
-the environment."""
+"""Every setting of the server: its default, its environment name, and what it does."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -70,6 +70,9 @@ def _convert(name: str, kind: Callable[[str], Any], text: str) -> Any:
     try:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
-        return kind(text)
+        value = kind(text)
+        if isinstance(value, int | float) and not 0 <= value < math.inf:
+            raise ValueError(text)
+        return value
     except (KeyError, ValueError):
         raise ValueError(f"{environment_name(name)} cannot be {text!r}.") from None

@@ -48,13 +48,14 @@ class Server:
         return Credentials.read(self.folder)
 
     async def start(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "heliograph.cli", "serve", "--port", "0"),
-            *("--data-dir", str(self.folder), "--egress", "emulator"),
-            "--i-accept-data-loss",
-            stdout=PIPE,
-            stderr=(self.folder / "server.log").open("ab"),
-        )
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "heliograph.cli", "serve", "--port", "0"),
+                *("--data-dir", str(self.folder), "--egress", "emulator"),
+                "--i-accept-data-loss",
+                stdout=PIPE,
+                stderr=log,
+            )
         assert self.process.stdout is not None
         async with asyncio.timeout(20):
             while line := await self.process.stdout.readline():

@@ -509,12 +509,16 @@ async def test_errors_come_in_xml_where_that_is_accepted(api: Client) -> None:
 async def test_a_listener_that_never_answers_ends_as_a_failure_with_its_phase(
     tmp_path: Path,
 ) -> None:
-    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    opened: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: opened.append(writer), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
-    async with silent, serving(tmp_path, attempt_timeout=0.3) as api:
+    async with serving(tmp_path, attempt_timeout=0.3) as api:
         await api.configure(f"http://127.0.0.1:{port}/")
         await api.call("POST", "events", published())
         (failure,) = await records(api, "failures", 1)
+    silent.close()
+    for writer in opened:
+        writer.close()
     assert failure["error"].startswith("headers: ")
 
 

@@ -74,7 +74,8 @@ def read(query: Mapping[str, str]) -> Selection:
 
 def row_id(text: str, name: str) -> int:
     """An id of ours in a path; anything else than a number cannot name a row."""
-    if not (text.isascii() and text.isdigit() and int(text[:20]) <= _LARGEST_ID):
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST_ID))
+    if not digits or int(text) > _LARGEST_ID:
         raise InvalidParameter(f"{name} must be a number.")
     return int(text)
 
@@ -129,7 +130,8 @@ def _count(given: Mapping[str, str]) -> int | None:
     text = given.get("count")
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= MOST_RECORDS:
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_RECORDS))
+    if not digits or not 1 <= int(text) <= MOST_RECORDS:
         raise InvalidParameter(f"count must be a number from 1 to {MOST_RECORDS}.")
     return int(text)
 

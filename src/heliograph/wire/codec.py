@@ -9,6 +9,7 @@ equally named items, nulls left out.
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from functools import cache
@@ -31,6 +32,10 @@ MOST_NODES: Final = 50_000
 MOST_ATTRIBUTES: Final = 100
 """Limits of an XML body (S11)."""
 
+_NOT_IN_XML: Final = re.compile(
+    r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]",
+)
+
 _ENCODINGS: Final = frozenset({"utf-8", "utf-16", "utf-16le", "utf-16be", "ascii", "us-ascii"})
 
 
@@ -45,10 +50,10 @@ def decode_json(body: bytes, shape: type[S]) -> S:
         InvalidBody: not JSON, or not of the shape; the message names the field.
     """
     try:
-        value = msgspec.json.decode(body)
+        value = _texts(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidBody(f"The body is not valid JSON: {error}") from None
-    return _shape(_texts(value), shape)
+    return _shape(value, shape)
 
 
 def encode_json(value: msgspec.Struct) -> bytes:
@@ -157,8 +162,7 @@ def _value_from_element(element: etree._Element, kind: Any) -> Any:
     if outer is list:
         # An empty wrapper is an empty list; bare text is v2's comma-separated form.
         if len(element) == 0:
-            text = (element.text or "").strip()
-            return text.split(",") if text else []
+            return [part.strip() for part in (element.text or "").split(",") if part.strip()]
         return [
             _struct_from_element(item, inner) if inner is not str else _text(item)
             for item in element
@@ -226,8 +230,8 @@ def _set_text(element: etree._Element, text: str) -> None:
     try:
         element.text = text
     except ValueError:
-        # XML 1.0 cannot carry control characters, not even escaped; JSON shows the original.
-        element.text = "".join(c if c in "\t\n\r" or c.isprintable() else "\ufffd" for c in text)
+        # XML 1.0 cannot carry these, not even escaped; JSON shows the original.
+        element.text = _NOT_IN_XML.sub("\ufffd", text)
 
 
 @cache

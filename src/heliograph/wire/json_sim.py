@@ -70,18 +70,19 @@ def parse_events(body: bytes, content_type: str) -> list[NewEvent]:
         InvalidBody: with the position (from 1) of the event, or of the line, and the field.
     """
     if content_type in _lines_types:
-        lines = [line for line in body.split(b"\n") if line.strip()]
-        pieces, unit = lines, "line"
+        pieces, unit = body.split(b"\n"), "Line"
     else:
         text = body.strip()
         pieces = _elements(text) if text[:1] == b"[" else [text]
-        unit = "event"
-    if not pieces:
+        unit = "Event"
+    # Blank lines hold no event, and count: an editor counts them too.
+    numbered = [(number, piece) for number, piece in enumerate(pieces, start=1) if piece.strip()]
+    if not numbered:
         raise InvalidBody("The body holds no event: send one object, an array, or NDJSON.")
-    only = len(pieces) == 1
+    only = len(numbered) == 1
     return [
-        _parse_event(piece, "The event" if only else f"{unit.capitalize()} {position}")
-        for position, piece in enumerate(pieces, start=1)
+        _parse_event(piece, "The event" if only else f"{unit} {number}")
+        for number, piece in numbered
     ]
 
 
@@ -94,16 +95,23 @@ def render(event: Event, connect_id: int, retry_count: int) -> bytes:
     document = _raw_object.decode(event.document)
     message: dict[str, Any] = {
         "event": event.name,
-        "uri": document.get("uri")
+        "uri": _given(document, "uri")
         or f"/restapi/v2.1/accounts/{event.account_id}/envelopes/{event.envelope_id}",
         "retryCount": retry_count,
         "configurationId": connect_id,
-        "apiVersion": document.get("apiVersion", API_VERSION),
-        "generatedDateTime": document.get("generatedDateTime") or dates.render(event.generated_at),
+        "apiVersion": _given(document, "apiVersion") or API_VERSION,
+        "generatedDateTime": _given(document, "generatedDateTime")
+        or dates.render(event.generated_at),
         "data": document["data"],
     }
     message.update((key, value) for key, value in document.items() if key not in _OURS)
     return msgspec.json.encode(message)
+
+
+def _given(document: Mapping[str, msgspec.Raw], key: str) -> msgspec.Raw | None:
+    """A text as the publisher wrote it; null and empty text say nothing, as in the sample."""
+    raw = document.get(key)
+    return None if raw is None or bytes(raw) in (b"null", b'""') else raw
 
 
 def _elements(text: bytes) -> list[bytes]:

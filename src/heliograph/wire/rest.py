@@ -6,6 +6,7 @@ Names and types are those of contract.json (docusign-esign 6.1.0); the page
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
@@ -297,7 +298,8 @@ def merge(
     A field that is not given keeps its value; the mask in a secret's place keeps the secret.
 
     Raises:
-        InvalidBody: a flag that is neither "true" nor "false".
+        InvalidBody: a flag that is neither "true" nor "false", or a custom OAuth parameter
+            whose name cannot be one.
     """
     document = msgspec.json.decode(before.document) if before else {}
     secrets = dict(before.secrets) if before else {}
@@ -310,6 +312,7 @@ def merge(
         _take_secret(fields, name, name, secrets)
     oauth = fields.get("oAuthConfiguration")
     if oauth is not None:
+        _check_parameters(oauth)
         _take_secret(oauth, OAUTH_SECRET, OAUTH_SECRET, secrets)
     event_data = fields.get("eventData")
     if event_data and isinstance(event_data.get("includeData"), str):
@@ -366,8 +369,9 @@ def _event_names(fields: Mapping[str, list[str]]) -> frozenset[str]:
             lower = word.strip().lower()
             # Connect calls a draft both "Draft" and "Created".
             lower = "created" if lower == "draft" else lower
-            names.add(lower if lower.startswith(f"{kind}-") else f"{kind}-{lower}")
-    return frozenset(names)
+            if lower:
+                names.add(lower if lower.startswith(f"{kind}-") else f"{kind}-{lower}")
+    return frozenset(names - {""})
 
 
 def _flag(fields: Mapping[str, str], name: str) -> bool:
@@ -378,6 +382,15 @@ def _flag(fields: Mapping[str, str], name: str) -> bool:
     if value not in ("true", "false"):
         raise InvalidBody(f'{wire_name} must be "true" or "false".')
     return value == "true"
+
+
+def _check_parameters(oauth: Mapping[str, Mapping[str, str]]) -> None:
+    for name in oauth.get("customParameters", ()):
+        if _PARAMETER.fullmatch(name) is None:
+            raise InvalidBody(
+                f"oAuthConfiguration.customParameters: {name[:40]!r} cannot be a parameter's "
+                "name; those have letters, digits, `_`, `-` and `.`, and begin with a letter."
+            )
 
 
 def _take_secret(
@@ -393,6 +406,9 @@ def _take_secret(
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
+
+# RFC 6749, appendix A, less what cannot be the name of an XML element.
+_PARAMETER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 _LISTS: Final = frozenset(
     {

@@ -1,0 +1,84 @@
+"""The command line: `heliograph serve`, `heliograph demo`, and a client for everything else."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import click
+
+import heliograph
+from heliograph.cli.exits import STATUSES, Exit, Stop
+from heliograph.errors import HeliographError, UnsafeStorage
+
+# Each command's module is imported when it is called for: --help does not pay for the server.
+_COMMANDS: Final = {
+    "serve": "heliograph.cli.serve:serve",
+    "demo": "heliograph.cli.demo:demo",
+    "publish": "heliograph.cli.publish:publish",
+    "configurations": "heliograph.cli.configurations:configurations",
+    "logs": "heliograph.cli.logs:logs",
+    "failures": "heliograph.cli.failures:failures",
+    "hmac-keys": "heliograph.cli.hmac_keys:hmac_keys",
+    "doctor": "heliograph.cli.doctor:doctor",
+}
+
+_ABOUT: Final = {
+    "serve": "Run the server.",
+    "demo": "See a whole round: publish, fail, mend, republish.",
+    "publish": "Publish events from a file or standard input.",
+    "configurations": "Who gets which events: list, show, create, update, delete.",
+    "logs": "Every post that was logged: list, show, delete.",
+    "failures": "What did not arrive: list, show, republish, delete, export.",
+    "hmac-keys": "The keys that sign messages: create, list, delete.",
+    "doctor": "Check the storage, and the server if it runs.",
+}
+
+
+class _Program(click.Group):
+    """The group of all commands; turns what they raise into an exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_ABOUT.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(Exit.INTERRUPTED)
+        except UnsafeStorage as problem:
+            raise Stop(Exit.UNSAFE, str(problem)) from None
+        except HeliographError as problem:
+            raise Stop(Exit.NO, str(problem)) from None
+
+
+@click.group(
+    cls=_Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=f"\b\nExit statuses:\n{STATUSES}",
+)
+@click.version_option(
+    heliograph.__version__, prog_name="heliograph", message="%(prog)s %(version)s"
+)
+def main() -> None:
+    """Heliograph publishes envelope events to listeners and keeps a complete failure log.
+
+    \b
+    Start here:
+      heliograph demo
+      heliograph serve --data-dir ./hg
+      heliograph failures list --data-dir ./hg
+    """

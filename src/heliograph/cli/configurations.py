@@ -1,0 +1,266 @@
+"""`heliograph configurations`: who gets which events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import click
+import msgspec
+
+from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.exits import wrong
+from heliograph.cli.terminal import (
+    Column,
+    Row,
+    notes,
+    output,
+    print_fields,
+    print_json,
+    print_rows,
+)
+from heliograph.credentials import Credentials
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
+
+
+def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What create and update set; each of these lies over what a --file says."""
+    given = (
+        click.option(
+            "--file", type=click.File("rb"), help="A configuration as JSON (- standard input)."
+        ),
+        click.option("--url", help="The listener's URL."),
+        click.option("--name", help="A name for people."),
+        click.option(
+            "--event",
+            "events",
+            multiple=True,
+            help="An event that it gets, such as envelope-completed; give it again for more.",
+        ),
+        click.option("--all-users", is_flag=True, default=None, help="Events of every user."),
+        click.option(
+            "--user-id", "user_ids", multiple=True, help="Events of this user; may be repeated."
+        ),
+        click.option("--log/--no-log", default=None, help="Whether each post is logged."),
+        click.option("--pause/--resume", default=None, help="Hold its deliveries, or let them go."),
+    )
+    for option in reversed(given):
+        command = option(command)
+    return command
+
+
+@click.group()
+def configurations() -> None:
+    """Who gets which events: each configuration is a listener and what it wants."""
+
+
+@configurations.command("list", epilog="Example: heliograph configurations list")
+@_json_option
+@server_options
+def list_configurations(credentials: Credentials, as_json: bool) -> None:
+    """List the account's configurations."""
+    found = _call(credentials, "GET", "")
+    if as_json:
+        print_json(found)
+        return
+    if not found["configurations"]:
+        notes().print("No configurations. `heliograph configurations create --help` tells how.")
+        return
+    print_rows(
+        output(),
+        [
+            Column("ID", right=True),
+            Column("NAME", gives_way=True),
+            Column("STATE"),
+            Column("LOG"),
+            Column("EVENTS"),
+        ],
+        [_row(one) for one in found["configurations"]],
+    )
+
+
+@configurations.command(epilog="Example: heliograph configurations show 1")
+@click.argument("connect_id", metavar="ID")
+@_json_option
+@server_options
+def show(credentials: Credentials, connect_id: str, as_json: bool) -> None:
+    """Show one configuration with every field that is set."""
+    found = _call(credentials, "GET", segment(connect_id))
+    if as_json:
+        print_json(found)
+    else:
+        _print_configuration(found["configurations"][0])
+
+
+@configurations.command(
+    epilog="\b\nExample:\n  heliograph configurations create --name crm --all-users --log \\\n"
+    "      --url http://127.0.0.1:9000/hook --event envelope-completed"
+)
+@_field_options
+@_json_option
+@server_options
+def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **given: Any) -> None:
+    """Create a configuration. It publishes at once, and logs its posts unless --no-log."""
+    if file is None:
+        missing = [
+            option
+            for option, value in (
+                ("--url", given["url"]),
+                ("--event", given["events"]),
+                ("--all-users or --user-id", given["all_users"] or given["user_ids"]),
+            )
+            if not value
+        ]
+        if missing:
+            raise wrong(f"Missing: {', '.join(missing)}.", "Or give the whole as --file.")
+    defaults = {"allowEnvelopePublish": "true", "enableLog": "true"}
+    made = _call(credentials, "POST", "", {**defaults, **_document(file, given)})
+    if as_json:
+        print_json(made)
+    else:
+        output().print(f"Created configuration {made['connectId']}.")
+        _print_configuration(made)
+
+
+@configurations.command(
+    epilog="\b\nExamples:\n  heliograph configurations update 1 --pause\n"
+    "  heliograph configurations update 1 --file crm.json"
+)
+@click.argument("connect_id", metavar="ID")
+@_field_options
+@_json_option
+@server_options
+def update(
+    credentials: Credentials, connect_id: str, as_json: bool, file: BinaryIO | None, **given: Any
+) -> None:
+    """Change a configuration; what is not given stays as it is."""
+    document = _document(file, given)
+    if not document:
+        raise wrong("Nothing to change was given.", "Give --file, or options such as --pause.")
+    changed = _call(credentials, "PUT", "", {**document, "connectId": connect_id})
+    if as_json:
+        print_json(changed)
+    else:
+        output().print(f"Updated configuration {changed['connectId']}.")
+        _print_configuration(changed)
+
+
+@configurations.command(epilog="Example: heliograph configurations delete 1")
+@click.argument("connect_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@server_options
+def delete(credentials: Credentials, connect_id: str, yes: bool) -> None:
+    """Delete a configuration. What it had still to get becomes a failure."""
+    if not yes:
+        click.confirm(f"Delete configuration {connect_id}?", abort=True, err=True)
+    _call(credentials, "DELETE", segment(connect_id))
+    output().print("Deleted.")
+
+
+def _call(
+    credentials: Credentials,
+    method: str,
+    path: str,
+    document: Mapping[str, Any] | None = None,
+) -> Any:
+    body = None if document is None else msgspec.json.encode(document)
+
+    async def run() -> Any:
+        async with Connection(credentials) as connection:
+            return await connection.call(method, path, body=body)
+
+    return asyncio.run(run()).json
+
+
+def _document(file: BinaryIO | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration that a file and options say together."""
+    document: dict[str, Any] = {}
+    if file is not None:
+        try:
+            document = msgspec.json.decode(file.read(), type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise wrong(f"--file is no configuration as JSON: {error}.") from None
+    texts = {"url": "urlToPublishTo", "name": "name"}
+    lists = {"events": "events", "user_ids": "userIds"}
+    flags = {"all_users": "allUsers", "log": "enableLog", "pause": "pausePublish"}
+    document |= {wire: given[name] for name, wire in texts.items() if given[name] is not None}
+    document |= {wire: list(given[name]) for name, wire in lists.items() if given[name]}
+    document |= {
+        wire: "true" if given[name] else "false"
+        for name, wire in flags.items()
+        if given[name] is not None
+    }
+    return document
+
+
+def _row(one: Mapping[str, Any]) -> Row:
+    events = _events(one)
+    shown = events[0] if len(events) == 1 else f"{len(events)} events" if events else "none"
+    return Row(
+        [
+            one["connectId"],
+            one.get("name") or "-",
+            _state(one),
+            "on" if one.get("enableLog") == "true" else "off",
+            shown,
+        ],
+        one.get("urlToPublishTo", ""),
+        "dim",
+    )
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    if one.get("allowEnvelopePublish") != "true":
+        return "off"
+    return "paused" if one.get("pausePublish") == "true" else "publishing"
+
+
+def _events(one: Mapping[str, Any]) -> Sequence[str]:
+    """Every event it names: the legacy lists count too."""
+    names = list(one.get("events", ()))
+    names += [f"envelope {word}" for word in one.get("envelopeEvents", ())]
+    names += [f"recipient {word}" for word in one.get("recipientEvents", ())]
+    return names
+
+
+def _print_configuration(one: Mapping[str, Any]) -> None:
+    users = one.get("userIds", [])
+    who = "all" if one.get("allUsers") == "true" else ", ".join(users) or "none"
+    if one.get("allUsersExcept") == "true":
+        who = f"all except {', '.join(users) or 'nobody'}"
+    known = {
+        "connectId",
+        "name",
+        "urlToPublishTo",
+        "allowEnvelopePublish",
+        "pausePublish",
+        "enableLog",
+        "includeHMAC",
+        "events",
+        "envelopeEvents",
+        "recipientEvents",
+        "allUsers",
+        "allUsersExcept",
+        "userIds",
+    }
+    rest = [(name, _as_text(value)) for name, value in one.items() if name not in known]
+    print_fields(
+        output(),
+        [
+            ("Configuration", one["connectId"]),
+            ("Name", one.get("name")),
+            ("Listener", one.get("urlToPublishTo")),
+            ("State", _state(one)),
+            ("Events", ", ".join(_events(one)) or "none: it gets nothing"),
+            ("Users", who),
+            ("Log", "on" if one.get("enableLog") == "true" else "off"),
+            ("Signed", "yes, if there is a key" if one.get("includeHMAC") == "true" else "no"),
+            *rest,
+        ],
+    )
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

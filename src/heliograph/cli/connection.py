@@ -1,0 +1,286 @@
+"""The way to a server: where it is, with which token, and calls that wait when it is busy."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import aiohttp
+import click
+import msgspec
+from yarl import URL
+
+from heliograph.cli.exits import Exit, Stop, wrong
+from heliograph.credentials import FILE_NAME, Credentials
+from heliograph.model import Secret
+from heliograph.settings import PREFIX, Settings, environment_name
+
+JSON: Final = "application/json"
+LINES: Final = "application/x-ndjson"
+
+BASE_URI: Final = PREFIX + "BASE_URI"
+ACCOUNT_ID: Final = PREFIX + "ACCOUNT_ID"
+ACCESS_TOKEN: Final = PREFIX + "ACCESS_TOKEN"
+
+_MOST_TRIES: Final = 5
+_LONGEST_PAUSE: Final = 10.0
+"""Seconds between two tries of a call that the server could not take."""
+
+_LONGEST_CALL: Final = 130.0
+"""Seconds: a synchronous republish may take 110."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body) if self.body.strip() else None
+
+    @property
+    def next_page(self) -> str | None:
+        """The path of the next page of a listing (RFC 8288)."""
+        link = self.headers.get("Link", "")
+        return link[1 : link.index(">")] if link.startswith("<") and 'rel="next"' in link else None
+
+
+def data_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--data-dir` of a command that looks into it."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Settings().data_dir,
+        envvar=environment_name("data_dir"),
+        show_envvar=True,
+        show_default=True,
+        help=f"The server's data directory, where {FILE_NAME} is.",
+    )(command)
+
+
+def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which server is meant; the command gets a `credentials`."""
+
+    @functools.wraps(command)
+    def with_credentials(
+        data_dir: Path, base_uri: str | None, account_id: str | None, token: str | None, **rest: Any
+    ) -> Any:
+        return command(credentials=find(data_dir, base_uri, account_id, token), **rest)
+
+    given = [
+        click.option("--base-uri", envvar=BASE_URI, show_envvar=True, help="The server's address."),
+        click.option("--account-id", envvar=ACCOUNT_ID, show_envvar=True, help="The account."),
+        click.option(
+            "--token",
+            envvar=ACCESS_TOKEN,
+            show_envvar=True,
+            help="The access token. Other users of this machine can read a command line: the "
+            "environment is the better place.",
+        ),
+    ]
+    wrapped: Callable[..., Any] = with_credentials
+    for option in reversed(given):
+        wrapped = option(wrapped)
+    return data_dir_option(wrapped)
+
+
+def find(
+    data_dir: Path, base_uri: str | None, account_id: str | None, token: str | None
+) -> Credentials:
+    """Credentials as given, else those in the data directory.
+
+    A token of the data directory is never sent to an address that was given otherwise.
+    """
+    given = {
+        f"--base-uri ({BASE_URI})": base_uri,
+        f"--account-id ({ACCOUNT_ID})": account_id,
+        f"--token ({ACCESS_TOKEN})": token,
+    }
+    if base_uri and account_id and token:
+        return Credentials(_clean(base_uri), account_id, Secret(token))
+    missing = [name for name, value in given.items() if not value]
+    if len(missing) < len(given):
+        raise wrong(
+            f"Also needed: {' and '.join(missing)}.",
+            f"Give all three of them, or none to use {FILE_NAME} of --data-dir.",
+        )
+    try:
+        return Credentials.read(data_dir)
+    except FileNotFoundError:
+        raise wrong(
+            f"There is no {FILE_NAME} in {data_dir}.",
+            f"Start a server with `heliograph serve --data-dir {data_dir}`, or say with",
+            "--data-dir where one runs, or give --base-uri, --account-id and --token.",
+        ) from None
+    except OSError as error:
+        raise wrong(f"{data_dir / FILE_NAME} cannot be read: {error.strerror}.") from None
+
+
+class Connection:
+    """Calls below an account's `connect` path; use as an async context manager."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._base = credentials.base_uri
+        account = quote(credentials.account_id, safe="")
+        self._connect = f"/restapi/v2.1/accounts/{account}/connect"
+        self._headers = {"Authorization": f"Bearer {credentials.access_token.reveal()}"}
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=_LONGEST_CALL, sock_connect=10)
+        self._session = aiohttp.ClientSession(timeout=timeout, headers=self._headers)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        patient: bool = False,
+    ) -> Answer:
+        """One call; waits and tries again a few times while the server answers 503.
+
+        Args:
+            method: The HTTP method.
+            path: Below `connect`; one that begins with a slash is used as it stands.
+            query: Query parameters.
+            body: The body; its type is JSON unless `headers` say otherwise.
+            headers: More headers.
+            patient: Try again a few times also where no answer came. The call may have been done:
+                only for calls that add nothing when they are repeated.
+
+        Raises:
+            Stop: refused, or not reached.
+        """
+        url, sent = self._url(path, query), {"Content-Type": JSON, **(headers or {})}
+        for number in range(1, _MOST_TRIES + 1):
+            last = number == _MOST_TRIES
+            try:
+                async with self._session.request(
+                    method, url, data=body, headers=sent, allow_redirects=False
+                ) as answer:
+                    found = Answer(answer.status, answer.headers, await answer.read())
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if last or not patient:
+                    raise self._unreachable(error) from None
+                await asyncio.sleep(_pause(number, None))
+                continue
+            if found.status == 503 and not last:
+                await asyncio.sleep(_pause(number, found.headers.get("Retry-After")))
+                continue
+            return self._checked(found)
+        raise AssertionError("the last try returns or raises")
+
+    @asynccontextmanager
+    async def lines(
+        self, path: str, query: Mapping[str, str]
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A listing as NDJSON, line by line."""
+        forever = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_LONGEST_CALL)
+        try:
+            async with self._session.get(
+                self._url(path, query),
+                headers={"Accept": LINES},
+                allow_redirects=False,
+                timeout=forever,
+            ) as answer:
+                if answer.status != 200:
+                    self._checked(Answer(answer.status, answer.headers, await answer.read()))
+                yield _lines_of(answer.content)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(error) from None
+
+    async def alive(self) -> tuple[int, Any] | None:
+        """What `/readyz` says, or None where nobody answers."""
+        try:
+            async with self._session.get(
+                URL(self._base) / "readyz", allow_redirects=False
+            ) as answer:
+                body = await answer.read()
+                try:
+                    return answer.status, msgspec.json.decode(body)
+                except msgspec.DecodeError:
+                    return answer.status, None
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+    def _url(self, path: str, query: Mapping[str, str] | None) -> URL:
+        below = path if path.startswith("/") else f"{self._connect}/{path}".rstrip("/")
+        url = URL(self._base + below, encoded=True)
+        return url.update_query(query) if query else url
+
+    def _unreachable(self, error: Exception) -> Stop:
+        reason = str(error) or "no answer in time"
+        if isinstance(error, aiohttp.ClientConnectorError) and error.errno is not None:
+            # aiohttp's own text repeats the address twice and says nothing more.
+            reason = os.strerror(error.errno) if error.errno > 0 else str(error.os_error)
+        return Stop(
+            Exit.UNREACHABLE,
+            f"The server at {self._base} cannot be reached: {reason}.",
+            "Is it running? `heliograph serve` starts it, `heliograph doctor` looks at it.",
+        )
+
+    def _checked(self, answer: Answer) -> Answer:
+        if 200 <= answer.status <= 299:
+            return answer
+        try:
+            details = msgspec.json.decode(answer.body)
+            code, message = str(details["errorCode"]), str(details["message"])
+        except (msgspec.DecodeError, KeyError, TypeError):
+            raise Stop(
+                Exit.REFUSED,
+                f"{self._base} answered {answer.status} in a form that is not Heliograph's.",
+                "Is this the right address?",
+            ) from None
+        if answer.status == 503:
+            raise Stop(Exit.UNREACHABLE, f"The server cannot take the call now: {message}")
+        steps = ["Is the token of this server?"] if answer.status == 401 else []
+        raise Stop(Exit.REFUSED, f"{message} ({code})", *steps)
+
+
+def segment(text: str) -> str:
+    """One part of a path."""
+    return quote(text, safe="")
+
+
+async def _lines_of(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length; aiohttp's own line reader has a limit."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line
+    if rest:
+        yield rest
+
+
+def _pause(number: int, retry_after: str | None) -> float:
+    asked = float(retry_after) if retry_after and retry_after.isdigit() else 0.25 * 2.0**number
+    return min(asked, _LONGEST_PAUSE)
+
+
+def _clean(base_uri: str) -> str:
+    text = base_uri.rstrip("/").removesuffix("/restapi")
+    try:
+        url = URL(text)
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise wrong(f"--base-uri must be like http://127.0.0.1:8080, not {base_uri!r}.")
+    return text

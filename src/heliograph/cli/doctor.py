@@ -1,0 +1,84 @@
+"""`heliograph doctor`: is the storage safe, and is the server well?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from heliograph.cli.connection import Connection, data_dir_option
+from heliograph.cli.exits import Exit, Stop
+from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
+from heliograph.credentials import FILE_NAME, Credentials
+from heliograph.doctor import Check, settings_check, storage_checks
+from heliograph.errors import UnsafeStorage
+from heliograph.service import DATABASE
+
+
+@click.command(epilog="Example: heliograph doctor --data-dir ./hg")
+@data_dir_option
+@click.option("--json", "as_json", is_flag=True, help="The checks as one JSON document.")
+def doctor(data_dir: Path, as_json: bool) -> None:
+    """Check the storage, and the server if it runs. The exit status is 1 if a check fails."""
+    checks = [*storage_checks(data_dir), settings_check(data_dir / DATABASE)]
+    checks += asyncio.run(_server_checks(data_dir))
+    passed = all(check.passed for check in checks)
+    if as_json:
+        print_json({"passed": passed, "checks": [asdict(check) for check in checks]})
+    else:
+        print_rows(
+            output(),
+            [Column("CHECK"), Column("RESULT"), Column("FOUND", gives_way=True)],
+            [_row(check) for check in checks],
+        )
+    if not passed:
+        click.get_current_context().exit(Exit.NO)
+
+
+async def _server_checks(data_dir: Path) -> Sequence[Check]:
+    """Readiness, and whether credentials.json opens the door; a server that does not run is
+    no fault."""
+    try:
+        credentials = Credentials.read(data_dir)
+    except FileNotFoundError:
+        return [Check("server", True, f"no {FILE_NAME} yet: the first start writes it")]
+    except UnsafeStorage as problem:
+        return [Check("server", False, str(problem), f"restore {FILE_NAME} from a backup")]
+    except OSError as error:
+        return [Check("server", False, str(error), f"make {FILE_NAME} readable")]
+    async with Connection(credentials) as connection:
+        found = await connection.alive()
+        if found is None:
+            return [Check("server", True, f"none runs at {credentials.base_uri}")]
+        status, said = found
+        if status != 200:
+            reason = said.get("reason", "") if isinstance(said, dict) else ""
+            found_text = f"{credentials.base_uri} answers {status}: {reason or 'not ready'}"
+            return [Check("server", False, found_text, "see the server's log on standard error")]
+        return [
+            Check("server", True, f"ready at {credentials.base_uri}"),
+            await _token_check(connection),
+        ]
+
+
+async def _token_check(connection: Connection) -> Check:
+    try:
+        answer = await connection.call("GET", "")
+    except Stop as refused:
+        return Check(
+            "token",
+            False,
+            refused.message,
+            f"is another server at this address? Restart this one, which renews {FILE_NAME}",
+        )
+    return Check("token", True, f"accepted; configurations: {answer.json['totalRecords']}")
+
+
+def _row(check: Check) -> Row:
+    if check.passed:
+        return Row([check.name, "ok", check.found])
+    mend = f"{check.found.rstrip('.')}. To mend: {check.mend}." if check.mend else check.found
+    return Row([check.name, "FAILED", ""], mend)

@@ -1,0 +1,299 @@
+"""`heliograph failures`: what did not arrive, and how it is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+import click
+import msgspec
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.exits import Exit, wrong
+from heliograph.cli.export import export
+from heliograph.cli.listing import TABLE_MOST, fetch, print_exchange, print_listing, sender
+from heliograph.cli.plain import harmless
+from heliograph.cli.selecting import count_and_order_options, filter_options, in_words
+from heliograph.cli.terminal import (
+    Column,
+    Row,
+    counted,
+    local_time,
+    local_time_and_zone,
+    notes,
+    output,
+    print_fields,
+    print_json,
+    print_rows,
+    zone_of,
+)
+from heliograph.credentials import Credentials
+
+_MOST_ENVELOPES: Final = 500
+"""Of one republish call: they fit a body of 1 MiB however long their ids are."""
+
+_ONE_BY_ONE: Final = 20
+"""Of one call that waits: its answer comes before the server's longest wait is over."""
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
+
+
+@click.group()
+def failures() -> None:
+    """What did not arrive: deliveries with a failed try and no success yet."""
+
+
+failures.add_command(export)
+
+
+@failures.command("list", epilog="Example: heliograph failures list --connect-id 1 --from 2h")
+@filter_options
+@count_and_order_options
+@click.option("--json", "as_json", is_flag=True, help="The API's document, with all records.")
+@server_options
+def list_failures(
+    credentials: Credentials,
+    chosen: dict[str, str],
+    count: int | None,
+    order: str,
+    as_json: bool,
+) -> None:
+    """List open failures, with the reason of the last try."""
+
+    async def run() -> None:
+        most = count if count or as_json else TABLE_MOST
+        async with Connection(credentials) as connection:
+            found = await fetch(connection, "failures", {**chosen, "order": order}, most)
+        if as_json:
+            print_json(found.document)
+        else:
+            print_listing(found)
+
+    asyncio.run(run())
+
+
+@failures.command(epilog="Example: heliograph failures show 12")
+@click.argument("failure_id", metavar="ID")
+@_json_option
+@server_options
+def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
+    """Show a failure: its tries, and the exchange of the last one."""
+
+    async def run() -> Any:
+        async with Connection(credentials) as connection:
+            return await connection.call(
+                "GET",
+                f"failures/{segment(failure_id)}",
+                query={"additional_info": "true"},
+            )
+
+    one = asyncio.run(run()).json
+    if as_json:
+        print_json(one)
+        return
+    print_fields(
+        output(),
+        [
+            ("Failure", one.get("failureId")),
+            ("Envelope", one.get("envelopeId")),
+            ("Subject", one.get("subject")),
+            ("Sender", sender(one)),
+            ("Status", one.get("status")),
+            ("Configuration", f"{one.get('connectId')}, {one.get('configUrl')}"),
+            ("Created", local_time_and_zone(one.get("created"))),
+            ("Last try", local_time_and_zone(one.get("lastTry"))),
+            ("Error", one.get("error")),
+        ],
+    )
+    _print_tries(one.get("connectDebugLog") or [])
+    print_exchange(one)
+    again = f"heliograph failures republish {shlex.quote(harmless(one['envelopeId']))}"
+    output().print(f"\nSend it again: {again}", style="dim", soft_wrap=True)
+
+
+@failures.command(
+    epilog="\b\nExamples:\n  heliograph failures republish 7f0c1b1e-... --wait\n"
+    "  heliograph failures republish --connect-id 1 --from 2h\n"
+    "  heliograph failures republish --all"
+)
+@click.argument("envelope_ids", metavar="[ENVELOPE_ID]...", nargs=-1)
+@filter_options
+@click.option("--all", "everything", is_flag=True, help="Every open failure.")
+@click.option("--wait", is_flag=True, help="Wait for the outcome (of ENVELOPE_IDs).")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as one JSON document.")
+@server_options
+def republish(
+    credentials: Credentials,
+    envelope_ids: Sequence[str],
+    chosen: dict[str, str],
+    everything: bool,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Send failures again now: those of some envelopes, those that filters select, or all.
+
+    They go through the retry queue. The exit status is 1 if an envelope has no failure, or,
+    with --wait, if one was not delivered.
+    """
+    _choose_one(envelope_ids, chosen, everything, "ENVELOPE_IDs")
+    if wait and not envelope_ids:
+        raise wrong("--wait takes ENVELOPE_IDs.", "In bulk, look at `heliograph failures list`.")
+    if envelope_ids:
+        results = asyncio.run(_republish_envelopes(credentials, envelope_ids, wait=wait))
+        if as_json:
+            print_json({"retryQueue": results})
+        else:
+            _print_results(results)
+        good = {"success"} if wait else {"success", "queued", "in_progress"}
+        if any(one["status"] not in good for one in results):
+            click.get_current_context().exit(Exit.NO)
+        return
+    done = asyncio.run(_in_bulk(credentials, "PUT", "failures/retry_queue", chosen))
+    if as_json:
+        print_json(done)
+        return
+    output().print(f"{counted(int(done['changed']), 'failure')} queued to be sent now.")
+    if done.get("unchanged", "0") != "0":
+        output().print(
+            f"{int(done['unchanged']):,} cannot be sent now: their configuration is paused, off "
+            "or deleted, or they are being sent."
+        )
+    notes().print("What is left after that: heliograph failures list", style="dim")
+
+
+@failures.command(
+    epilog="\b\nExamples:\n  heliograph failures delete 12 13\n"
+    "  heliograph failures delete --connect-id 1 --to 30d --yes"
+)
+@click.argument("failure_ids", metavar="[ID]...", nargs=-1)
+@filter_options
+@click.option("--all", "everything", is_flag=True, help="Every open failure.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@server_options
+def delete(
+    credentials: Credentials,
+    failure_ids: Sequence[str],
+    chosen: dict[str, str],
+    everything: bool,
+    yes: bool,
+) -> None:
+    """Delete failures: their deliveries are cancelled and never tried again."""
+    _choose_one(failure_ids, chosen, everything, "IDs")
+    if not failure_ids and not yes:
+        click.confirm(
+            f"Every open failure {in_words(chosen)}".rstrip() + " is cancelled for good. Go on?",
+            abort=True,
+            err=True,
+        )
+    if failure_ids:
+        asyncio.run(_delete_each(credentials, failure_ids))
+        output().print(f"Deleted {counted(len(failure_ids), 'failure')}.")
+        return
+    done = asyncio.run(_in_bulk(credentials, "DELETE", "failures", chosen))
+    output().print(f"Deleted {counted(int(done['changed']), 'failure')}.")
+
+
+def _choose_one(ids: Sequence[str], chosen: Mapping[str, str], everything: bool, noun: str) -> None:
+    """A change must be asked for by ids, by filters or by --all, and by one of them only."""
+    if sum([bool(ids), bool(chosen), everything]) != 1:
+        raise wrong(f"Say which failures: {noun}, or filters such as --connect-id, or --all.")
+
+
+async def _republish_envelopes(
+    credentials: Credentials, envelope_ids: Sequence[str], *, wait: bool
+) -> list[dict[str, str]]:
+    wanted, size = list(dict.fromkeys(envelope_ids)), _ONE_BY_ONE if wait else _MOST_ENVELOPES
+    results: list[dict[str, str]] = []
+    async with Connection(credentials) as connection:
+        for at in range(0, len(wanted), size):
+            body = {
+                "envelopeIds": wanted[at : at + size],
+                "synchronous": "true" if wait else "false",
+            }
+            answer = await connection.call(
+                "PUT", "envelopes/retry_queue", body=msgspec.json.encode(body)
+            )
+            results += answer.json["retryQueue"]
+    return results
+
+
+async def _in_bulk(
+    credentials: Credentials,
+    method: Literal["PUT", "DELETE"],
+    path: str,
+    chosen: Mapping[str, str],
+) -> dict[str, str]:
+    """Repeat a bulk call until nothing more matches; the sums, in the API's spelling."""
+    changed = unchanged = 0
+    query, console = dict(chosen), notes()
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed:,} failures"),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with progress:
+        shown = progress.add_task("", total=None)
+        async with Connection(credentials) as connection:
+            while True:
+                answer = (await connection.call(method, path, query=query)).json
+                changed += int(answer["changed"])
+                unchanged += int(answer.get("unchanged", "0"))
+                progress.update(shown, completed=changed + unchanged)
+                if not answer.get("nextCursor"):
+                    break
+                if method == "PUT":
+                    query["cursor"] = answer["nextCursor"]
+    sums = {"changed": str(changed)}
+    return sums | {"unchanged": str(unchanged)} if method == "PUT" else sums
+
+
+async def _delete_each(credentials: Credentials, failure_ids: Sequence[str]) -> None:
+    async with Connection(credentials) as connection:
+        for failure_id in failure_ids:
+            await connection.call("DELETE", f"failures/{segment(failure_id)}")
+
+
+def _print_results(results: Sequence[Mapping[str, str]]) -> None:
+    print_rows(
+        output(),
+        [Column("ENVELOPE", gives_way=True), Column("CONFIG", right=True), Column("RESULT")],
+        [
+            Row(
+                [one.get("envelopeId", ""), one.get("configId", "-"), one.get("status", "")],
+                one.get("statusMessage", ""),
+                "red" if one.get("status") in ("failed", "not_found") else "dim",
+            )
+            for one in results
+        ],
+    )
+
+
+def _print_tries(halves: Sequence[Mapping[str, Any]]) -> None:
+    answers = halves[1::2]
+    if not answers:
+        return
+    output().print()
+    print_rows(
+        output(),
+        [
+            Column("TRY", right=True),
+            Column(f"POSTED ({zone_of(one.get('eventDateTime') for one in answers)})"),
+            Column("RESULT"),
+        ],
+        [
+            Row(
+                [
+                    str(number),
+                    local_time(one.get("eventDateTime")),
+                    one.get("eventDescription", ""),
+                ],
+                (one.get("errorDetails") or {}).get("message", ""),
+            )
+            for number, one in enumerate(answers, start=1)
+        ],
+    )

@@ -1,0 +1,93 @@
+"""`heliograph hmac-keys`: the keys that sign messages."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.terminal import (
+    Column,
+    Row,
+    local_time,
+    notes,
+    output,
+    print_json,
+    print_rows,
+    zone_of,
+)
+from heliograph.credentials import Credentials
+
+
+@click.group("hmac-keys")
+def hmac_keys() -> None:
+    """The keys that sign messages. Every active key signs, so that a listener can change
+    over to a new one without a gap."""
+
+
+@hmac_keys.command(epilog="Example: heliograph hmac-keys create")
+@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@server_options
+def create(credentials: Credentials, as_json: bool) -> None:
+    """Make a key. Its secret is shown this once."""
+
+    async def run() -> None:
+        async with Connection(credentials) as connection:
+            made = (await connection.call("POST", "secret")).json
+        if as_json:
+            print_json(made)
+            return
+        console = output()
+        console.print(f"Key     {made['keyId']}", soft_wrap=True)
+        console.print(f"Secret  {made['secret']}", soft_wrap=True)
+        notes().print("Give the secret to the listener now: it is not shown again.", style="dim")
+
+    asyncio.run(run())
+
+
+@hmac_keys.command("list", epilog="Example: heliograph hmac-keys list")
+@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@server_options
+def list_keys(credentials: Credentials, as_json: bool) -> None:
+    """List the active keys, oldest first: the order of the signature headers."""
+
+    async def run() -> None:
+        async with Connection(credentials) as connection:
+            found = (await connection.call("GET", "secret")).json
+        if as_json:
+            print_json(found)
+            return
+        keys = found["secrets"]
+        if not keys:
+            notes().print("No keys: messages are not signed. `heliograph hmac-keys create`.")
+            return
+        zone = zone_of(key["created"] for key in keys)
+        print_rows(
+            output(),
+            [Column("NO", right=True), Column("KEY"), Column(f"CREATED ({zone})")],
+            [
+                Row([str(at), key["keyId"], local_time(key["created"])])
+                for at, key in enumerate(keys, start=1)
+            ],
+        )
+        output().print("Key n signs in the header X-DocuSign-Signature-n.", style="dim")
+
+    asyncio.run(run())
+
+
+@hmac_keys.command(epilog="Example: heliograph hmac-keys delete 0b0e3c1a-...")
+@click.argument("key_id", metavar="KEY")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@server_options
+def delete(credentials: Credentials, key_id: str, yes: bool) -> None:
+    """Stop signing with a key."""
+    if not yes:
+        click.confirm("Listeners that know only this key will refuse messages. Go on?", abort=True)
+
+    async def run() -> None:
+        async with Connection(credentials) as connection:
+            await connection.call("DELETE", f"secret/{segment(key_id)}")
+        output().print("Deleted: new attempts are not signed with it.")
+
+    asyncio.run(run())

@@ -1,0 +1,179 @@
+"""Walk a listing of logs or failures through its pages, and show its records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+
+from heliograph.cli.connection import Connection
+from heliograph.cli.terminal import (
+    Column,
+    Row,
+    counted,
+    local_time,
+    notes,
+    output,
+    print_rows,
+    print_text,
+    zone_of,
+)
+
+Kind = Literal["failures", "logs"]
+
+TABLE_MOST: Final = 100
+"""Records that a table shows when nobody says how many."""
+
+_PAGE_MOST: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The records of a listing in the API's document, and whether there are more."""
+
+    kind: Kind
+    document: dict[str, Any]
+    more: bool
+
+    @property
+    def records(self) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = self.document[self.kind]
+        return found
+
+
+async def fetch(
+    connection: Connection,
+    kind: Kind,
+    query: Mapping[str, str],
+    most: int | None,
+    page: int = _PAGE_MOST,
+) -> Listing:
+    """Up to `most` records (None: all), following the pages, as one document."""
+    size = page if most is None else min(most, page)
+    answer = await connection.call("GET", kind, query={**query, "count": str(size)})
+    document = answer.json
+    records = document[kind]
+    while (following := answer.next_page) and (most is None or len(records) < most):
+        answer = await connection.call("GET", following)
+        records += answer.json[kind]
+    more = following is not None or (most is not None and len(records) > most)
+    document[kind] = records if most is None else records[:most]
+    document["totalRecords"] = str(len(document[kind]))
+    return Listing(kind, document, more)
+
+
+def print_listing(listing: Listing, *, footer: bool = True) -> None:
+    """The records as a table that fits 80 columns; errors stand below their line."""
+    records, console = listing.records, output()
+    if not records:
+        notes().print(f"No {listing.kind}." if listing.kind == "failures" else "No log entries.")
+        return
+    if listing.kind == "failures":
+        _print_failures(records)
+    else:
+        _print_logs(records)
+    if not footer:
+        return
+    if listing.more:
+        console.print(
+            f"{len(records):,} shown, there are more: --count N shows N, "
+            f"{'`failures export` writes all' if listing.kind == 'failures' else '--json all'}.",
+            style="dim",
+        )
+    else:
+        noun = ("failure", "") if listing.kind == "failures" else ("log entry", "log entries")
+        console.print(counted(len(records), *noun) + ".", style="dim")
+
+
+def print_exchange(record: Mapping[str, Any], which: int = -1) -> None:
+    """Both halves of one exchange: the message that was sent, and what came back."""
+    halves: Sequence[Mapping[str, Any]] = record.get("connectDebugLog") or ()
+    pairs = [halves[at : at + 2] for at in range(0, len(halves), 2)]
+    if not pairs:
+        return
+    console = output()
+    for title, half in zip(("Sent", "Came back"), pairs[which], strict=False):
+        console.print(f"\n{title}", style="bold")
+        error = half.get("errorDetails") or {}
+        said = [half.get("eventDescription", ""), error.get("message", "")]
+        print_text(console, ": ".join(filter(None, said)))
+        if half.get("payload"):
+            console.print()
+            print_text(console, _readable(half["payload"]), indent=4)
+
+
+def _readable(payload: str) -> str:
+    """A message with its JSON indented for people; --json has its exact bytes."""
+    try:
+        return msgspec.json.format(payload, indent=2)
+    except msgspec.DecodeError:
+        return payload
+
+
+def _print_failures(records: Sequence[Mapping[str, str]]) -> None:
+    columns = [
+        Column("ID", right=True),
+        Column("ENVELOPE", gives_way=True),
+        Column("CONFIG", right=True),
+        Column("TRIES", right=True),
+        Column(f"LAST TRY ({zone_of(one.get('lastTry') for one in records)})"),
+    ]
+    print_rows(
+        output(),
+        columns,
+        [
+            Row(
+                [
+                    one.get("failureId", ""),
+                    one.get("envelopeId", ""),
+                    one.get("connectId", ""),
+                    tries(one),
+                    local_time(one.get("lastTry")),
+                ],
+                one.get("error", ""),
+            )
+            for one in records
+        ],
+    )
+
+
+def _print_logs(records: Sequence[Mapping[str, str]]) -> None:
+    columns = [
+        Column("ID", right=True),
+        Column("ENVELOPE", gives_way=True),
+        Column("CONFIG", right=True),
+        Column("TRY", right=True),
+        Column("", right=False),
+        Column(f"POSTED ({zone_of(one.get('created') for one in records)})"),
+    ]
+    print_rows(
+        output(),
+        columns,
+        [
+            Row(
+                [
+                    one.get("logId", ""),
+                    one.get("envelopeId", ""),
+                    one.get("connectId", ""),
+                    tries(one),
+                    "no" if one.get("error") else "ok",
+                    local_time(one.get("created")),
+                ],
+                one.get("error", ""),
+            )
+            for one in records
+        ],
+    )
+
+
+def sender(record: Mapping[str, str]) -> str:
+    """Name and address of the envelope's sender, as far as known."""
+    return " ".join(filter(None, [record.get("userName"), record.get("email")]))
+
+
+def tries(record: Mapping[str, str]) -> str:
+    """How many tries there were: the first one is no retry."""
+    retries = record.get("retryCount", "0")
+    return str(int(retries) + 1) if retries.isdigit() else retries

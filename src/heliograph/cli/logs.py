@@ -1,0 +1,113 @@
+"""`heliograph logs`: every post that was logged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+
+from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.exits import wrong
+from heliograph.cli.listing import TABLE_MOST, fetch, print_exchange, print_listing, sender, tries
+from heliograph.cli.selecting import count_and_order_options, filter_options
+from heliograph.cli.terminal import (
+    counted,
+    local_time_and_zone,
+    output,
+    print_fields,
+    print_json,
+)
+from heliograph.credentials import Credentials
+
+
+@click.group()
+def logs() -> None:
+    """Every post of the configurations that keep a log (enableLog)."""
+
+
+@logs.command("list", epilog="Example: heliograph logs list --connect-id 1 --from 2h")
+@filter_options
+@count_and_order_options
+@click.option("--json", "as_json", is_flag=True, help="The API's document, with all records.")
+@server_options
+def list_logs(
+    credentials: Credentials,
+    chosen: dict[str, str],
+    count: int | None,
+    order: str,
+    as_json: bool,
+) -> None:
+    """List log entries: one for each post."""
+
+    async def run() -> None:
+        most = count if count or as_json else TABLE_MOST
+        async with Connection(credentials) as connection:
+            found = await fetch(connection, "logs", {**chosen, "order": order}, most)
+        if as_json:
+            print_json(found.document)
+        else:
+            print_listing(found)
+
+    asyncio.run(run())
+
+
+@logs.command(epilog="Example: heliograph logs show 12")
+@click.argument("log_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@server_options
+def show(credentials: Credentials, log_id: str, as_json: bool) -> None:
+    """Show one log entry with its exchange: what was sent and what came back."""
+
+    async def run() -> None:
+        async with Connection(credentials) as connection:
+            answer = await connection.call(
+                "GET", f"logs/{segment(log_id)}", query={"additional_info": "true"}
+            )
+        if as_json:
+            print_json(answer.json)
+            return
+        one = answer.json
+        print_fields(
+            output(),
+            [
+                ("Log entry", one.get("logId")),
+                ("Envelope", one.get("envelopeId")),
+                ("Subject", one.get("subject")),
+                ("Sender", sender(one)),
+                ("Status", one.get("status")),
+                ("Configuration", f"{one.get('connectId')}, {one.get('configUrl')}"),
+                ("Posted", local_time_and_zone(one.get("created"))),
+                ("Try", tries(one)),
+                ("Error", one.get("error")),
+                ("Open failure", one.get("failureId")),
+            ],
+        )
+        print_exchange(one)
+
+    asyncio.run(run())
+
+
+@logs.command(epilog="Example: heliograph logs delete --all --yes")
+@click.argument("log_ids", metavar="[ID]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every entry of the log.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@server_options
+def delete(credentials: Credentials, log_ids: Sequence[str], everything: bool, yes: bool) -> None:
+    """Take entries from the log. Deliveries and failures are not touched."""
+    if bool(log_ids) == everything:
+        raise wrong("Say which: one or more IDs, or --all.")
+    if everything and not yes:
+        click.confirm("Delete every log entry of the account?", abort=True, err=True)
+
+    async def run() -> None:
+        async with Connection(credentials) as connection:
+            if everything:
+                await connection.call("DELETE", "logs")
+                output().print("The log is empty.")
+                return
+            for log_id in log_ids:
+                await connection.call("DELETE", f"logs/{segment(log_id)}")
+            output().print(f"Deleted {counted(len(log_ids), 'log entry', 'log entries')}.")
+
+    asyncio.run(run())

@@ -1,0 +1,142 @@
+"""`heliograph serve`: the server in the foreground."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+import uvloop
+
+import heliograph
+from heliograph import service
+from heliograph.cli.exits import Stop, wrong
+from heliograph.cli.terminal import output
+from heliograph.credentials import FILE_NAME, Credentials
+from heliograph.egress import Profile
+from heliograph.settings import Settings, environment_name, from_environment
+
+
+def _option_type(default: Any) -> Any:
+    if isinstance(default, Path):
+        return click.Path(path_type=Path, file_okay=False)
+    return type(default)
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One option for each setting: names, defaults and texts are those of `Settings`."""
+    for one in reversed(fields(Settings)):
+        flag = isinstance(one.default, bool)
+        notes = [environment_name(one.name)]
+        if not flag and one.default != "":
+            notes.append(f"default: {one.default}")
+        given: dict[str, Any] = {"is_flag": True} if flag else {"type": _option_type(one.default)}
+        command = click.option(
+            f"--{one.name.replace('_', '-')}",
+            one.name,
+            default=None,
+            help=f"{one.metadata['about']}  [{'; '.join(notes)}]",
+            **given,
+        )(command)
+    return command
+
+
+@click.command(epilog="Example: heliograph serve --data-dir ./hg --egress emulator")
+@setting_options
+def serve(**given: Any) -> None:
+    """Run the server until SIGTERM or Ctrl-C; a second signal stops it at once.
+
+    Each setting is an option or an environment variable; the option wins. The log goes to
+    standard error, one JSON object to a line.
+    """
+    try:
+        settings = from_environment(**given)
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    _refuse_unusable(settings)
+    log_as_json()
+    try:
+        uvloop.run(service.serve(settings, _announce))
+    except OSError as error:
+        raise _not_started(settings, error) from None
+
+
+def log_as_json() -> None:
+    """Our log, and that of the libraries, as JSON lines on standard error (S12)."""
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+            foreign_pre_chain=shared,
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
+
+
+def _refuse_unusable(settings: Settings) -> None:
+    if not 0 <= settings.port <= 65535:
+        raise wrong(f"--port must be a number from 0 to 65535, not {settings.port}.")
+    profiles = [profile.value for profile in Profile]
+    if settings.egress not in profiles:
+        raise wrong(f"--egress must be one of {', '.join(profiles)}, not {settings.egress!r}.")
+    for name in ("attempt_timeout", "in_flight", "per_configuration", "grace"):
+        value = getattr(settings, name)
+        if not (0 < value < math.inf or (name == "grace" and value == 0)):
+            raise wrong(f"--{name.replace('_', '-')} must be a number above 0, not {value}.")
+
+
+def _announce(server: service.Running) -> None:
+    settings, console = server.settings, output()
+    account = Credentials.read(settings.data_dir).account_id
+    profile = {
+        "public": "on the Internet",
+        "private": f"on the Internet, and at {settings.egress_allow or 'nothing more'}",
+        "emulator": "anywhere, this machine too",
+    }[settings.egress]
+    console.print(f"Heliograph {heliograph.__version__} listens on {server.base_uri}", style="bold")
+    for name, text in (
+        ("API", f"{server.base_uri}/restapi/v2.1/accounts/{account}"),
+        ("Data", str(settings.data_dir.absolute())),
+        ("Credentials", str(settings.data_dir.absolute() / FILE_NAME)),
+        ("Listeners", f"{profile} (--egress {settings.egress})"),
+        ("Stop", "Ctrl-C"),
+    ):
+        console.print(f"  {name:<12}{text}", soft_wrap=True)
+    sys.stdout.flush()
+
+
+def _not_started(settings: Settings, error: OSError) -> Stop:
+    where = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        return wrong(
+            f"Another program listens on {where}.",
+            "Choose another --port; 0 takes a free one.",
+        )
+    if error.filename is not None:
+        return wrong(
+            f"{error.filename} cannot be used: {error.strerror}.",
+            "Choose another --data-dir, or mend its permissions.",
+        )
+    return wrong(
+        f"Cannot listen on {where}: {error.strerror or error}.",
+        "Choose a --host that this machine has, and a --port that you may use.",
+    )

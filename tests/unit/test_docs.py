@@ -1,0 +1,80 @@
+"""The reference says all there is to say: settings, error codes, operations, links."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heliograph import errors
+from heliograph.api.connect import Connect
+from heliograph.api.intake import Intake
+from heliograph.api.selection import NAMES
+from heliograph.model import Phase
+from heliograph.settings import Settings, environment_name
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def read(name: str) -> str:
+    return (REFERENCE / name).read_text(encoding="utf-8")
+
+
+def test_each_setting_is_documented_with_its_default() -> None:
+    text = read("settings.md")
+    for setting in fields(Settings):
+        (row,) = [
+            line for line in text.splitlines() if f"`{environment_name(setting.name)}`" in line
+        ]
+        assert f"`--{setting.name.replace('_', '-')}`" in row
+        assert f"`{setting.default if setting.default != '' else '(none)'}`" in row
+        assert setting.metadata["about"] in row
+
+
+def _api_errors(root: type[errors.ApiError] = errors.ApiError) -> list[type[errors.ApiError]]:
+    below = root.__subclasses__()
+    return below + [deeper for one in below for deeper in _api_errors(one)]
+
+
+def test_each_error_code_is_documented_with_its_status() -> None:
+    documented = set(re.findall(r"^\| `(\w+)` \| (\d+) \|", read("errors.md"), re.MULTILINE))
+    assert documented == {(one.code, str(one.status)) for one in _api_errors()}
+
+
+def _operations() -> list[Any]:
+    nothing: Any = None
+    connect = Connect(nothing, nothing, nothing, nothing)
+    return [*Intake(nothing).operations(), *connect.operations()]
+
+
+def test_each_operation_is_documented() -> None:
+    text = read("publish.md") + read("configurations.md") + read("logs-and-failures.md")
+    for operation in _operations():
+        assert f"`{operation.operation_id}`" in text, operation.operation_id
+
+
+def test_each_parameter_of_a_listing_and_each_phase_is_documented() -> None:
+    text = read("logs-and-failures.md")
+    for name in (*NAMES, *(phase.value for phase in Phase)):
+        assert f"`{name}`" in text, name
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))],
+    ids=lambda page: page.name,
+)
+def test_no_link_between_pages_is_broken(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_each_promise_that_is_listed_has_a_test_that_names_it() -> None:
+    promised = set(re.findall(r"^\| ([RS]\d+) \|", read("guarantees.md"), re.MULTILINE))
+    tests = " ".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    proved = {found.upper() for found in re.findall(r"_([rs]\d+)(?=_)", tests)}
+    assert promised - proved == set()

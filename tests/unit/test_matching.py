@@ -1,0 +1,151 @@
+"""Who gets an event, and the reason for each one who does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph.matching import match, match_all
+from heliograph.model import ConnectConfiguration, HeldReason, NewEvent, Skip, Wanted
+from tests.support import new_event, wanted_configuration
+
+EVENT = new_event("envelope-sent")
+"""Of the user `user-1`."""
+
+NOBODY = replace(EVENT, user_id=None)
+
+
+def some_configuration(
+    *, users: frozenset[str] = frozenset(), all_users: bool = True, all_except: bool = False
+) -> ConnectConfiguration:
+    return replace(
+        wanted_configuration(connect_id=5),
+        user_ids=users,
+        all_users=all_users,
+        all_users_except=all_except,
+    )
+
+
+def reason(configuration: ConnectConfiguration, event: NewEvent = EVENT) -> str | None:
+    """Why the event is not wanted, or None when it is."""
+    verdict = match(configuration, event)
+    if isinstance(verdict, Wanted):
+        return None
+    assert (verdict.connect_id, verdict.name) == (5, "crm")
+    return verdict.reason
+
+
+def test_an_event_of_any_user_that_is_among_the_events_is_wanted() -> None:
+    assert match(some_configuration(), EVENT) == Wanted(5)
+    assert match(some_configuration(), NOBODY) == Wanted(5)
+
+
+def test_a_paused_configuration_wants_the_event_and_holds_it() -> None:
+    paused = replace(some_configuration(), paused=True)
+    assert match(paused, EVENT) == Wanted(5, HeldReason.PAUSED)
+
+
+def test_each_rule_is_told_from_the_widest_to_the_narrowest() -> None:
+    # Everything is wrong at once; each step mends what the reason named.
+    configuration = replace(
+        some_configuration(users=frozenset({"user-2"}), all_users=False),
+        publishing=False,
+        paused=True,
+        events=frozenset(),
+    )
+    assert reason(configuration) == "allowEnvelopePublish is false"
+    configuration = replace(configuration, publishing=True)
+    assert reason(configuration) == "the configuration names no events"
+    configuration = replace(configuration, events=frozenset({"envelope-voided"}))
+    assert reason(configuration) == "envelope-sent is not among its events"
+    configuration = replace(configuration, events=frozenset({"envelope-sent"}))
+    assert reason(configuration) == "user user-1 is not in userIds and allUsers is false"
+    configuration = replace(configuration, user_ids=frozenset({"user-1"}))
+    assert match(configuration, EVENT) == Wanted(5, HeldReason.PAUSED)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "event", "why"),
+    [
+        (some_configuration(all_users=False, users=frozenset({"user-1"})), EVENT, None),
+        (
+            some_configuration(all_users=False),
+            EVENT,
+            "user user-1 is not in userIds and allUsers is false",
+        ),
+        (
+            some_configuration(all_users=False, users=frozenset({"user-1"})),
+            NOBODY,
+            "the event names no user and allUsers is false",
+        ),
+        # allUsers true: userIds narrows nothing.
+        (some_configuration(users=frozenset({"user-2"})), EVENT, None),
+    ],
+)
+def test_users_are_those_listed_unless_all_are_meant(
+    configuration: ConnectConfiguration, event: NewEvent, why: str | None
+) -> None:
+    assert reason(configuration, event) == why
+
+
+@pytest.mark.parametrize("all_users", [True, False])
+def test_all_users_except_turns_the_list_round_whether_or_not_all_users_is_set(
+    all_users: bool,
+) -> None:
+    left_out = some_configuration(users=frozenset({"user-1"}), all_users=all_users, all_except=True)
+    assert reason(left_out) == "allUsersExcept leaves out user user-1"
+    assert reason(left_out, replace(EVENT, user_id="user-2")) is None
+    assert reason(left_out, NOBODY) is None
+    assert reason(replace(left_out, user_ids=frozenset())) is None
+
+
+def test_match_all_answers_for_each_configuration_in_its_order() -> None:
+    first, second = some_configuration(), replace(some_configuration(), connect_id=9)
+    refused = replace(second, publishing=False)
+    assert match_all([refused, first], EVENT) == (
+        Skip(9, "crm", "allowEnvelopePublish is false"),
+        Wanted(5),
+    )
+    assert match_all([], EVENT) == ()
+
+
+names = st.sampled_from(["envelope-sent", "envelope-completed", "recipient-sent", "x"])
+users = st.sampled_from(["user-1", "user-2", ""])
+
+
+@given(
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.frozensets(names),
+    st.frozensets(users),
+    names,
+    st.none() | users,
+)
+def test_match_is_total_and_each_refusal_has_a_reason(
+    publishing: bool,
+    paused: bool,
+    all_users: bool,
+    all_except: bool,
+    events: frozenset[str],
+    listed: frozenset[str],
+    name: str,
+    user: str | None,
+) -> None:
+    configuration = replace(
+        some_configuration(users=listed, all_users=all_users, all_except=all_except),
+        publishing=publishing,
+        paused=paused,
+        events=events,
+    )
+    verdict = match(configuration, replace(EVENT, name=name, user_id=user))
+    meant = user not in listed if all_except else all_users or user in listed
+    if publishing and name in events and meant:
+        assert verdict == Wanted(5, HeldReason.PAUSED if paused else None)
+    else:
+        assert isinstance(verdict, Skip)
+        assert verdict.reason

@@ -1,0 +1,125 @@
+"""The words: what a secret shows, and which moves a delivery may make."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from dataclasses import FrozenInstanceError
+from importlib.resources import files
+
+import apsw
+import msgspec
+import pytest
+
+from heliograph.model import (
+    LEGAL_MOVES,
+    UNFINISHED,
+    Account,
+    DeliveryState,
+    HmacKey,
+    Phase,
+    Secret,
+    Why,
+)
+from tests.support import START, wanted_configuration
+
+CANARY = "canary-1234"
+SECRET = Secret(CANARY)
+
+
+def test_r4_the_database_knows_the_same_legal_moves() -> None:
+    spine = files("heliograph.store").joinpath("migrations", "sqlite", "0001_spine.sql")
+    database = apsw.Connection(":memory:")
+    database.execute(spine.read_text(encoding="utf-8"))
+    rows = database.execute("select from_state, to_state from legal_move").fetchall()
+    database.close()
+    assert sorted(rows) == sorted(
+        (before.value, after.value) for before, moves in LEGAL_MOVES.items() for after in moves
+    )
+
+
+def test_r4_every_state_has_its_moves_and_two_are_final() -> None:
+    assert set(LEGAL_MOVES) == set(DeliveryState)
+    final = {state for state, moves in LEGAL_MOVES.items() if not moves}
+    assert final == {DeliveryState.DELIVERED, DeliveryState.CANCELLED}
+
+
+def test_r5_nothing_is_delivered_that_was_not_in_flight() -> None:
+    before = {state for state, moves in LEGAL_MOVES.items() if DeliveryState.DELIVERED in moves}
+    assert before == {DeliveryState.IN_FLIGHT}
+
+
+def test_r8_nothing_is_claimed_that_was_not_waiting() -> None:
+    before = {state for state, moves in LEGAL_MOVES.items() if DeliveryState.IN_FLIGHT in moves}
+    assert before == {DeliveryState.WAITING}
+
+
+def test_r4_every_unfinished_delivery_can_end_and_a_failed_one_can_be_revived() -> None:
+    for state in UNFINISHED:
+        assert {DeliveryState.FAILED, DeliveryState.CANCELLED} <= LEGAL_MOVES[state]
+    assert DeliveryState.WAITING in LEGAL_MOVES[DeliveryState.FAILED]
+    assert not UNFINISHED & {DeliveryState.FAILED, DeliveryState.DELIVERED, DeliveryState.CANCELLED}
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        repr(SECRET),
+        str(SECRET),
+        format(SECRET),
+        f"{SECRET}",
+        f"{SECRET!r}",
+        f"{SECRET!s:>40}",
+        f"{SECRET:>40}",
+        "{0}".format(SECRET),  # noqa: UP030, UP032 (the older way is what is tested)
+        "%s %r" % (SECRET, SECRET),  # noqa: UP031 (as logging does)
+        repr([SECRET]),
+        repr({"password": SECRET}),
+        repr(HmacKey("k", SECRET, START)),
+        repr(wanted_configuration(password=CANARY)),
+        ascii(SECRET),
+    ],
+)
+def test_s7_a_secret_never_shows_itself(shown: str) -> None:
+    assert "canary" not in shown
+    assert "1234" not in shown
+
+
+def test_s7_only_reveal_gives_a_secret() -> None:
+    assert SECRET.reveal() == CANARY
+    assert type(SECRET.reveal()) is str
+
+
+def test_s7_a_secret_cannot_be_written_as_json_by_msgspec() -> None:
+    for value in (SECRET, {"password": SECRET}, [SECRET], HmacKey("k", SECRET, START)):
+        with pytest.raises(TypeError) as caught:
+            msgspec.json.encode(value)
+        assert CANARY not in str(caught.value)
+
+
+def test_s7_a_secret_does_not_show_in_a_log_line_or_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logging.getLogger("x").warning("a %s b %r", SECRET, {"k": SECRET})
+    try:
+        raise ValueError(SECRET, f"{SECRET}")
+    except ValueError as error:
+        shown = "".join(traceback.format_exception(error))
+    assert CANARY not in caplog.text + shown
+
+
+def test_secrets_are_equal_by_their_text() -> None:
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+
+
+def test_the_words_cannot_be_changed() -> None:
+    account = Account("a", 1, "n")
+    with pytest.raises(FrozenInstanceError):
+        account.name = "other"  # type: ignore[misc]
+
+
+def test_a_reason_reads_as_its_phase_and_what_happened() -> None:
+    assert str(Why(Phase.REFUSED_ADDRESS, "10.0.0.1")) == "refused address: 10.0.0.1"
+    assert json.loads(json.dumps(Phase.TLS)) == "tls"

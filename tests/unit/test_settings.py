@@ -1,0 +1,116 @@
+"""Settings: names, precedence, values that cannot be used, and that each is read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import heliograph
+from heliograph.settings import Settings, environment_name, from_environment
+
+SOURCE = Path(heliograph.__file__).parent
+NAMES = [one.name for one in fields(Settings)]
+OTHER_VALUES = {
+    "host": ("::1", "::1"),
+    "port": ("0", 0),
+    "data_dir": ("elsewhere", Path("elsewhere")),
+    "egress": ("private", "private"),
+    "egress_allow": ("10.0.0.0/8,intranet", "10.0.0.0/8,intranet"),
+    "attempt_timeout": ("2.5", 2.5),
+    "in_flight": ("7", 7),
+    "per_configuration": ("3", 3),
+    "grace": ("0", 0.0),
+    "i_accept_data_loss": ("true", True),
+}
+
+
+def test_without_an_environment_the_defaults_hold_and_are_careful() -> None:
+    settings = from_environment({})
+    assert settings == Settings()
+    assert settings.host == "127.0.0.1"  # S14
+    assert settings.egress == "public"  # S1
+    assert settings.i_accept_data_loss is False  # R18
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_setting_has_an_environment_name_a_type_and_a_help_text(name: str) -> None:
+    text, value = OTHER_VALUES[name]
+    assert environment_name(name) == f"HELIOGRAPH_{name.upper()}"
+    found = getattr(from_environment({f"HELIOGRAPH_{name.upper()}": text}), name)
+    assert found == value
+    assert isinstance(found, type(value))
+    about = next(one.metadata["about"] for one in fields(Settings) if one.name == name)
+    assert about.endswith(".")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_given_wins_over_the_environment_and_none_gives_way(name: str) -> None:
+    text, value = OTHER_VALUES[name]
+    environment = {environment_name(name): text}
+    default = getattr(Settings(), name)
+    assert getattr(from_environment(environment, **{name: default}), name) == default
+    assert getattr(from_environment(environment, **{name: None}), name) == value
+
+
+def test_the_processs_own_environment_is_read_when_none_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HELIOGRAPH_PORT", "81")
+    assert from_environment().port == 81
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("port", "http"),
+        ("port", ""),
+        ("port", "80.5"),
+        ("port", "-1"),
+        ("in_flight", "-1"),
+        ("in_flight", "1e3"),
+        ("attempt_timeout", "soon"),
+        ("attempt_timeout", "nan"),
+        ("attempt_timeout", "inf"),
+        ("grace", "-0.5"),
+        ("i_accept_data_loss", "maybe"),
+        ("i_accept_data_loss", ""),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_the_variables_name(name: str, text: str) -> None:
+    with pytest.raises(ValueError, match=environment_name(name)):
+        from_environment({environment_name(name): text})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("TRUE", True), (" 1 ", True), ("False", False), ("0", False)]
+)
+def test_a_switch_takes_true_and_false_in_any_case(text: str, value: bool) -> None:
+    found = from_environment({"HELIOGRAPH_I_ACCEPT_DATA_LOSS": text})
+    assert found.i_accept_data_loss is value
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    assert from_environment({"PORT": "x", "HELIOGRAPH_UNKNOWN": "x"}) == Settings()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_setting_is_read_somewhere(name: str) -> None:
+    use = re.compile(rf"settings\.{name}\b")
+    readers = [
+        file
+        for file in SOURCE.rglob("*.py")
+        if file.name != "settings.py" and use.search(file.read_text(encoding="utf-8"))
+    ]
+    assert readers
+
+
+def test_nothing_else_reads_the_environment() -> None:
+    readers = [
+        file.name
+        for file in SOURCE.rglob("*.py")
+        if any(word in file.read_text(encoding="utf-8") for word in ("os.environ", "getenv"))
+    ]
+    assert readers == ["settings.py"]

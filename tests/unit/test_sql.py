@@ -1,0 +1,106 @@
+"""Named queries and numbered migrations."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+import apsw
+import pytest
+
+from heliograph.errors import UnsafeStorage
+from heliograph.store import sql
+from heliograph.store.sql import Migration, migrations, named_queries, pending
+
+ONE, TWO, THREE = (
+    Migration(number, f"000{number}_step.sql", f"sum{number}", "select 1") for number in (1, 2, 3)
+)
+
+
+def applied(*steps: Migration) -> list[tuple[int, str, str]]:
+    return [(step.number, step.name, step.checksum) for step in steps]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands for the package's folder of .sql files."""
+    (tmp_path / "migrations" / "sqlite").mkdir(parents=True)
+    monkeypatch.setattr(sql, "files", lambda _: tmp_path)
+    return tmp_path
+
+
+def test_queries_are_read_by_the_name_above_each(package: Path) -> None:
+    (package / "x.sql").write_text(
+        "-- About the file.\n\n-- name: first\nselect 1;\n\n"
+        "-- name: second\n-- why\nselect ';' -- name: inside\nfrom t\n;\n"
+    )
+    assert named_queries("x.sql") == {
+        "first": "select 1",
+        "second": "-- why\nselect ';' -- name: inside\nfrom t\n",
+    }
+
+
+def test_a_name_given_twice_is_refused(package: Path) -> None:
+    (package / "x.sql").write_text("-- name: a\nselect 1;\n-- name: a\nselect 2;\n")
+    with pytest.raises(ValueError, match=r"x\.sql gives a name twice"):
+        named_queries("x.sql")
+
+
+def test_every_name_line_of_the_real_file_is_understood() -> None:
+    # A name that the pattern does not take would be swallowed by the query before it.
+    text = files("heliograph.store").joinpath("sqlite.sql").read_text(encoding="utf-8")
+    lines = [
+        line for line in text.splitlines() if line.lower().replace(" ", "").startswith("--name")
+    ]
+    queries = named_queries("sqlite.sql")
+    assert len(lines) == len(queries) > 30
+    assert all(query.strip() for query in queries.values())
+
+
+def test_every_file_among_the_real_migrations_is_one() -> None:
+    folder = files("heliograph.store").joinpath("migrations", "sqlite")
+    names = sorted(file.name for file in folder.iterdir() if not file.name.startswith("__"))
+    assert [step.name for step in migrations("sqlite")] == names
+
+
+def test_the_real_migrations_run_and_their_checksums_are_of_their_text() -> None:
+    database = apsw.Connection(":memory:")
+    for step in migrations("sqlite"):
+        database.execute(step.sql)
+        assert step.checksum == hashlib.sha256(step.sql.encode()).hexdigest()
+    assert database.execute("select count(*) from v_audit_orphans").get == 0
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "names", [["0002_a"], ["0001_a", "0003_b"], ["0001_a", "0001_b"], ["0000_a", "0001_b"]]
+)
+def test_r16_a_gap_or_a_twin_among_the_numbers_is_refused(package: Path, names: list[str]) -> None:
+    for name in names:
+        (package / "migrations" / "sqlite" / f"{name}.sql").write_text("select 1")
+    with pytest.raises(ValueError, match="without a gap"):
+        migrations("sqlite")
+
+
+def test_migrations_come_in_the_order_of_their_numbers(package: Path) -> None:
+    for name in ("0002_b", "0010_j", *(f"000{n}_x" for n in (9, 8, 7, 6, 5, 4, 3)), "0001_z"):
+        (package / "migrations" / "sqlite" / f"{name}.sql").write_text(name)
+    (package / "migrations" / "sqlite" / "README.md").write_text("not a step")
+    assert [step.number for step in migrations("sqlite")] == list(range(1, 11))
+
+
+def test_r16_what_is_pending_is_what_was_not_applied() -> None:
+    assert pending([ONE, TWO], []) == [ONE, TWO]
+    assert pending([ONE, TWO], applied(ONE)) == [TWO]
+    assert pending([ONE, TWO], applied(ONE, TWO)) == []
+
+
+def test_r16_a_database_of_a_newer_version_is_refused_with_the_cure() -> None:
+    with pytest.raises(UnsafeStorage, match=r"newer Heliograph \(migration 0003_step\.sql\)"):
+        pending([ONE, TWO], applied(ONE, TWO, THREE))
+
+
+def test_r16_a_step_that_was_changed_after_use_is_refused_by_name() -> None:
+    with pytest.raises(UnsafeStorage, match=r"0001_step\.sql was changed"):
+        pending([ONE, TWO], [(1, "0001_step.sql", "another sum")])
