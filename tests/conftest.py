@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from heliograph.keyring import KeyRing
 from heliograph.model import Account
 from heliograph.store import Store
 from heliograph.store.sqlite import SqliteStore
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock
+
+# A time limit on one example says more about the machine than about the code.
+hypothesis_settings.register_profile("heliograph", deadline=None)
+hypothesis_settings.load_profile("heliograph")
 
 OpenStore = Callable[[], Awaitable[Store]]
 

@@ -24,6 +24,11 @@ _UNSAFE_FILE_SYSTEMS: Final = {
     "nfs4": "is a network file system, where SQLite's locks do not hold",
     "cifs": "is a network file system, where SQLite's locks do not hold",
     "smb3": "is a network file system, where SQLite's locks do not hold",
+    "ceph": "is a network file system, where SQLite's locks do not hold",
+    "fuse.sshfs": "is a network file system, where SQLite's locks do not hold",
+    "glusterfs": "is a network file system, where SQLite's locks do not hold",
+    "lustre": "is a network file system, where SQLite's locks do not hold",
+    "vboxsf": "is shared from a host, where a flush may not reach the disk",
     "9p": "is shared from a host, where a flush may not reach the disk",
     "virtiofs": "is shared from a host, where a flush may not reach the disk",
 }

@@ -3,8 +3,8 @@
     HeliographError
     ├── ApiError                      an answer to a caller: HTTP status + DocuSign error code
     │   ├── InvalidParameter          400 INVALID_REQUEST_PARAMETER
+    │   │   └── RefusedUrl            400 INVALID_REQUEST_PARAMETER (the guard's verdict)
     │   ├── InvalidBody               400 INVALID_REQUEST_BODY
-    │   ├── RefusedUrl                400 INVALID_REQUEST_PARAMETER (the guard's verdict)
     │   ├── NotSignedIn               401 PARTNER_AUTHENTICATION_FAILED
     │   ├── InvalidToken              401 AUTHORIZATION_INVALID_TOKEN
     │   ├── NotFound                  404 RESOURCE_NOT_FOUND

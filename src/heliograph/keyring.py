@@ -6,7 +6,9 @@ ciphertext that is copied to another row does not open.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 from typing import Final, Self
 
@@ -32,23 +34,9 @@ class KeyRing:
         Raises:
             UnsafeStorage: others may read the file, or it is not a key.
         """
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError:
-            return cls(_read_key(path))
-        with os.fdopen(descriptor, "wb") as file:
-            key = AESGCM.generate_key(_KEY_BYTES * 8)
-            file.write(key)
-            file.flush()
-            # Before anything is sealed with it: a power cut must not take the key away
-            # and leave the ciphertext.
-            os.fsync(file.fileno())
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-        return cls(key)
+        if not path.exists():
+            _make_key(path)
+        return cls(_read_key(path))
 
     def seal(self, plain: bytes, place: str) -> bytes:
         """Encrypt for one place, named `table:id:column`."""
@@ -70,6 +58,22 @@ class KeyRing:
                 f"The secret at {place} does not open with this master key: put the "
                 "master.key that belongs to this database back in its place."
             ) from None
+
+
+def _make_key(path: Path) -> None:
+    """Write a new key whole or not at all, and flush it before anything is sealed with it:
+    a power cut must not take the key away and leave the ciphertext."""
+    with tempfile.NamedTemporaryFile(dir=path.parent) as file:  # made with mode 0600
+        file.write(AESGCM.generate_key(_KEY_BYTES * 8))
+        file.flush()
+        os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # another start was first: its key counts
+            os.link(file.name, path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _read_key(path: Path) -> bytes:

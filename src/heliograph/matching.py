@@ -43,9 +43,10 @@ def _unwanted(configuration: ConnectConfiguration, event: NewEvent) -> str | Non
         return "allowEnvelopePublish is false"
     if not configuration.events:
         return "the configuration names no events"
-    if event.name not in configuration.events:
+    if event.name.lower() not in configuration.events:
         return f"{event.name} is not among its events"
-    return _unwanted_user(configuration, event.user_id)
+    # A user's GUID is the same in either case.
+    return _unwanted_user(configuration, event.user_id and event.user_id.lower())
 
 
 def _unwanted_user(configuration: ConnectConfiguration, user_id: str | None) -> str | None:

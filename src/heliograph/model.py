@@ -13,10 +13,19 @@ from enum import Enum, StrEnum
 from typing import Final
 
 
-class Secret(str):
-    """A text that is never shown: `repr` and `format` hide it, only `reveal` gives it."""
+class Secret:
+    """A text that is never shown: only `reveal` gives it.
 
-    __slots__ = ()
+    It is no `str`, so that what writes texts (JSON, joins, logs) cannot write it by mistake.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
 
     def __repr__(self) -> str:
         return "Secret('***')"
@@ -27,8 +36,11 @@ class Secret(str):
     def __format__(self, spec: str) -> str:
         return "***"
 
-    def reveal(self) -> str:
-        return str.__str__(self)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
 
 # --------------------------------------------------------------------------- accounts

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,6 +50,8 @@ DATABASE: Final = "heliograph.db"
 
 _BACKLOG: Final = 2048
 
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+
 _log = structlog.get_logger()
 
 
@@ -74,6 +78,10 @@ def guard_from(settings: Settings) -> Guard:
         try:
             networks.append(ipaddress.ip_network(item))
         except ValueError:
+            if not _HOST.fullmatch(item):
+                raise ValueError(
+                    f"--egress-allow takes CIDRs and host names, not {item!r}."
+                ) from None
             hosts.add(item.lower())
     return Guard(Profile(settings.egress), tuple(networks), frozenset(hosts))
 
@@ -88,6 +96,12 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         OSError: the address is taken.
     """
     clock = clock or SystemClock()
+    guard = guard_from(settings)
+    # Names are resolved in these threads: one for each attempt, so that a name whose DNS
+    # hangs delays nobody else's (R7).
+    asyncio.get_running_loop().set_default_executor(
+        ThreadPoolExecutor(settings.in_flight, thread_name_prefix="resolver")
+    )
     data_dir = settings.data_dir
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for failed in doctor.refuse_unsafe(
@@ -104,7 +118,6 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         raise
     try:
         await first_account(store, data_dir, base_uri)
-        guard = guard_from(settings)
         budget = Budget(total=settings.attempt_timeout)
         async with Transport(guard, budget) as transport:
             signals = Signals()

@@ -9,7 +9,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from heliograph.egress import Profile
+
 PREFIX: Final = "HELIOGRAPH_"
+
+_PROFILES: Final = tuple(profile.value for profile in Profile)
 
 
 def _setting(default: Any, about: str) -> Any:
@@ -43,6 +47,24 @@ class Settings:
         False, "Start although the storage cannot keep the promises (see doctor)."
     )
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a value that no server can run with."""
+        if not 0 <= self.port <= 65535:
+            raise _unusable("port", "must be a number from 0 to 65535", self.port)
+        if self.egress not in _PROFILES:
+            raise _unusable("egress", f"must be one of {', '.join(_PROFILES)}", self.egress)
+        for name in ("attempt_timeout", "in_flight", "per_configuration"):
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise _unusable(name, "must be a number above 0", value)
+        if not 0 <= self.grace < math.inf:
+            raise _unusable("grace", "must be a number from 0", self.grace)
+
+
+def _unusable(name: str, wanted: str, value: object) -> ValueError:
+    option = f"--{name.replace('_', '-')}"
+    return ValueError(f"{option} ({environment_name(name)}) {wanted}, not {value}.")
+
 
 def environment_name(name: str) -> str:
     """The environment variable of a setting."""
@@ -53,7 +75,7 @@ def from_environment(environment: Mapping[str, str] | None = None, **given: Any)
     """Settings from the environment, under those that were given (None: not given).
 
     Raises:
-        ValueError: naming the variable whose value cannot be used.
+        ValueError: naming the variable or option whose value cannot be used.
     """
     source = os.environ if environment is None else environment
     values: dict[str, Any] = {}
@@ -70,9 +92,6 @@ def _convert(name: str, kind: Callable[[str], Any], text: str) -> Any:
     try:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
-        value = kind(text)
-        if isinstance(value, int | float) and not 0 <= value < math.inf:
-            raise ValueError(text)
-        return value
+        return kind(text)
     except (KeyError, ValueError):
         raise ValueError(f"{environment_name(name)} cannot be {text!r}.") from None

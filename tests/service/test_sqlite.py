@@ -66,6 +66,14 @@ async def test_r18_an_old_sqlite_is_refused(
         await open_sqlite(tmp_path, clock)
 
 
+async def test_r18_a_file_that_is_no_database_is_refused(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    (tmp_path / "heliograph.db").write_bytes(b"not a database, " * 512)
+    with pytest.raises(UnsafeStorage, match="restore a backup"):
+        await open_sqlite(tmp_path, clock)
+
+
 async def test_r20_a_second_owner_is_refused_and_told_who_the_first_is(
     tmp_path: Path, clock: ManualClock
 ) -> None:

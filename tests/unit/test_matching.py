@@ -43,6 +43,13 @@ def test_an_event_of_any_user_that_is_among_the_events_is_wanted() -> None:
     assert match(some_configuration(), NOBODY) == Wanted(5)
 
 
+def test_the_case_of_an_event_name_and_of_a_users_guid_does_not_matter() -> None:
+    wanted = wanted_configuration(
+        connect_id=5, events=["Envelope-Sent"], allUsers="false", userIds=["USER-1"]
+    )
+    assert match(wanted, new_event("ENVELOPE-SENT")) == Wanted(5)
+
+
 def test_a_paused_configuration_wants_the_event_and_holds_it() -> None:
     paused = replace(some_configuration(), paused=True)
     assert match(paused, EVENT) == Wanted(5, HeldReason.PAUSED)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from importlib.resources import files
+from typing import Any
 
 import apsw
 import msgspec
@@ -123,3 +125,16 @@ def test_the_words_cannot_be_changed() -> None:
 def test_a_reason_reads_as_its_phase_and_what_happened() -> None:
     assert str(Why(Phase.REFUSED_ADDRESS, "10.0.0.1")) == "refused address: 10.0.0.1"
     assert json.loads(json.dumps(Phase.TLS)) == "tls"
+
+
+def test_s7_a_secret_cannot_be_written_joined_or_cut_as_a_text() -> None:
+    secret: Any = SECRET
+    writers: list[Callable[[Any], object]] = [
+        json.dumps,
+        lambda value: "".join([value]),
+        lambda value: value[:4],
+        lambda value: "key " + value,
+    ]
+    for write in writers:
+        with pytest.raises(TypeError):
+            write(secret)

@@ -203,6 +203,14 @@ def test_a_partial_update_keeps_all_other_fields(name: str) -> None:
     assert after.secrets == before.secrets
 
 
+def test_an_update_of_one_part_keeps_the_fields_that_it_does_not_name() -> None:
+    before = saved(every_field())
+    after = saved({"oAuthConfiguration": {"scope": "new"}, "eventData": {"format": "json"}}, before)
+    old = shown(before)
+    assert shown(after)["oAuthConfiguration"] == old["oAuthConfiguration"] | {"scope": "new"}
+    assert shown(after)["eventData"] == old["eventData"] | {"format": "json"}
+
+
 def test_an_update_changes_what_it_names() -> None:
     before = saved(every_field())
     after = saved({"name": "new", "userIds": [], "pausePublish": "false"}, before)

@@ -196,8 +196,7 @@ class Connect:
     async def _retry_envelopes(self, call: Call) -> rest.ConnectFailureResults:
         given: rest.ConnectFailureFilter = call.body
         ids = given.envelope_ids or []
-        ids = ids.split(",") if isinstance(ids, str) else ids
-        wanted = [envelope_id.strip() for envelope_id in ids if envelope_id.strip()]
+        wanted = rest.split_texts(ids) if isinstance(ids, str) else [one for one in ids if one]
         if not wanted:
             raise InvalidBody("envelopeIds must name at least one envelope.")
         synchronous = (given.synchronous or "false").strip().lower()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -20,7 +19,6 @@ from heliograph import service
 from heliograph.cli.exits import Stop, wrong
 from heliograph.cli.terminal import output
 from heliograph.credentials import FILE_NAME, Credentials
-from heliograph.egress import Profile
 from heliograph.settings import Settings, environment_name, from_environment
 
 
@@ -58,9 +56,9 @@ def serve(**given: Any) -> None:
     """
     try:
         settings = from_environment(**given)
+        service.guard_from(settings)
     except ValueError as error:
         raise wrong(str(error)) from None
-    _refuse_unusable(settings)
     log_as_json()
     try:
         uvloop.run(service.serve(settings, _announce))
@@ -90,18 +88,6 @@ def log_as_json() -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
-
-
-def _refuse_unusable(settings: Settings) -> None:
-    if not 0 <= settings.port <= 65535:
-        raise wrong(f"--port must be a number from 0 to 65535, not {settings.port}.")
-    profiles = [profile.value for profile in Profile]
-    if settings.egress not in profiles:
-        raise wrong(f"--egress must be one of {', '.join(profiles)}, not {settings.egress!r}.")
-    for name in ("attempt_timeout", "in_flight", "per_configuration", "grace"):
-        value = getattr(settings, name)
-        if not (0 < value < math.inf or (name == "grace" and value == 0)):
-            raise wrong(f"--{name.replace('_', '-')} must be a number above 0, not {value}.")
 
 
 def _announce(server: service.Running) -> None:

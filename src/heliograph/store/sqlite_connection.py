@@ -66,6 +66,14 @@ def connect(path: Path) -> apsw.Connection:
     """
     connection = apsw.Connection(str(path))
     path.chmod(0o600)
+    try:
+        connection.pragma("schema_version")
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        connection.close()
+        raise UnsafeStorage(
+            f"{path} is damaged or no SQLite database ({error}): restore a backup, or give "
+            "another data directory."
+        ) from None
     for name, value, expected in PRAGMAS:
         try:
             connection.pragma(name, value)

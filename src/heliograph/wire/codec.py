@@ -151,7 +151,7 @@ def _struct_from_element(element: etree._Element, shape: type[msgspec.Struct]) -
     for child in element:
         name = etree.QName(child).localname
         kind = fields.get(name)
-        if kind is None or child.get(f"{{{_INSTANCE}}}nil") in ("true", "1"):
+        if kind is None or _is_nil(child):
             continue
         value[name] = _value_from_element(child, kind)
     return value
@@ -166,10 +166,15 @@ def _value_from_element(element: etree._Element, kind: Any) -> Any:
         return [
             _struct_from_element(item, inner) if inner is not str else _text(item)
             for item in element
+            if not _is_nil(item)
         ]
     if outer is dict:
         return {etree.QName(item).localname: _text(item) for item in element}
     return _struct_from_element(element, inner) if inner is not str else _text(element)
+
+
+def _is_nil(element: etree._Element) -> bool:
+    return element.get(f"{{{_INSTANCE}}}nil") in ("true", "1")
 
 
 def _text(element: etree._Element) -> Any:

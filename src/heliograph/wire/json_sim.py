@@ -24,6 +24,9 @@ API_VERSION: Final = "v2.1"
 LONGEST_ID: Final = 200
 """Characters: the longest id, and event name, that is taken."""
 
+_LONGEST_SHOWN: Final = 500
+"""Characters of a subject or name that logs show; messages carry the whole."""
+
 # Written by us in each message, or read by us at publish and not part of a message.
 _OURS: Final = frozenset(
     {
@@ -225,7 +228,7 @@ def _optional_date(fields: Mapping[str, Any], key: str, where: str) -> datetime 
 def _plain_text(fields: Mapping[str, Any], key: str) -> str | None:
     """A text that logs show; the summary is the publisher's, so another type is no error."""
     value = fields.get(key)
-    return value if isinstance(value, str) and value else None
+    return value[:_LONGEST_SHOWN] if isinstance(value, str) and value else None
 
 
 def _sender_text(summary: Mapping[str, Any], key: str) -> str | None:

@@ -307,7 +307,7 @@ def merge(
     fields.pop("connectId", None)
     for name, texts in fields.items():
         if name in _LISTS and isinstance(texts, str):
-            fields[name] = _split(texts)
+            fields[name] = split_texts(texts)
     for name in SECRET_FIELDS:
         _take_secret(fields, name, name, secrets)
     oauth = fields.get("oAuthConfiguration")
@@ -316,7 +316,10 @@ def merge(
         _take_secret(oauth, OAUTH_SECRET, OAUTH_SECRET, secrets)
     event_data = fields.get("eventData")
     if event_data and isinstance(event_data.get("includeData"), str):
-        event_data["includeData"] = _split(event_data["includeData"])
+        event_data["includeData"] = split_texts(event_data["includeData"])
+    for name in _PARTS:
+        if name in fields:
+            fields[name] = document.get(name, {}) | fields[name]
     document.update(fields)
     for name, wire_name in _FLAG_NAMES.items():
         if wire_name in document:
@@ -339,7 +342,7 @@ def configuration(
         paused=_flag(fields, "pause_publish"),
         all_users=_flag(fields, "all_users"),
         all_users_except=_flag(fields, "all_users_except"),
-        user_ids=frozenset(fields.get("userIds", ())),
+        user_ids=frozenset(user_id.lower() for user_id in fields.get("userIds", ())),
         events=_event_names(fields),
         enable_log=_flag(fields, "enable_log"),
         include_hmac=_flag(fields, "include_hmac"),
@@ -403,12 +406,16 @@ def _take_secret(
         secrets[name] = Secret(value)
 
 
-def _split(text: str) -> list[str]:
+def split_texts(text: str) -> list[str]:
+    """Comma-separated text, v2's form of a list."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 # RFC 6749, appendix A, less what cannot be the name of an XML element.
 _PARAMETER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+# Objects inside a configuration: an update of one keeps the fields that it does not name.
+_PARTS: Final = ("eventData", "oAuthConfiguration")
 
 _LISTS: Final = frozenset(
     {
