@@ -1,4 +1,4 @@
-"""F1: the server is killed with SIGKILL again and again under load; nothing may be lost."""
+"""F1 and F22: the server is killed, or stopped, again and again under load."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ import pytest
 from aiohttp import web
 
 from heliograph.credentials import Credentials
-from tests.chaos.checker import check
+from tests.chaos.checker import Verdict, check
 from tests.chaos.ledger import Ledger, entries
 from tests.support import published
 
 KILLS = int(os.environ.get("HELIOGRAPH_CHAOS_KILLS", "30"))
+STOPS = 5
 PUBLISHERS = 8
 LISTENERS = ("/a", "/b")
 
@@ -125,10 +127,10 @@ async def call(
 
 
 @asynccontextmanager
-async def sink(path: Path, keys: list[str], seed: int) -> AsyncIterator[str]:
+async def sink(path: Path, keys: list[str]) -> AsyncIterator[str]:
     """A listener that writes down each request before it answers; a few answers are 500."""
     ledger = Ledger(path)
-    chance = random.Random(seed)
+    chance = random.Random(1)
 
     async def receive(request: web.BaseRequest) -> web.Response:
         body = await request.read()
@@ -155,52 +157,83 @@ async def sink(path: Path, keys: list[str], seed: int) -> AsyncIterator[str]:
         ledger.close()
 
 
-@pytest.mark.timeout(400)
-async def test_f1_r1_r3_r4_r5_kill_9_in_a_loop_under_load_loses_nothing(tmp_path: Path) -> None:
-    seed = int(os.environ.get("HELIOGRAPH_CHAOS_SEED", "20261123"))
+@dataclass(frozen=True)
+class Run:
+    """What a run under faults came to."""
+
+    verdict: Verdict
+    in_flight: int
+    failures: int
+
+    def show(self, what: str) -> None:
+        """The figures of the run; pytest shows them with -s."""
+        print(  # noqa: T201
+            f"{what}: accepted={self.verdict.accepted} delivered={self.verdict.delivered} "
+            f"failures={self.failures} lost={len(self.verdict.lost)} "
+            f"duplicates={self.verdict.duplicates} in_flight_at_faults={self.in_flight}"
+        )
+
+
+async def run(folder: Path, faults: int, fault: Callable[[Server], Awaitable[None]]) -> Run:
+    """Publish under load, let `fault` end the server so many times, heal, and judge."""
     keys: list[str] = []
-    server = Server(tmp_path / "data", seed)
+    server = Server(folder / "data", int(os.environ.get("HELIOGRAPH_CHAOS_SEED", "20261123")))
     server.folder.mkdir()
     await server.start()
-    async with sink(tmp_path / "received", keys, seed) as base, aiohttp.ClientSession() as session:
+    async with sink(folder / "received", keys) as base, aiohttp.ClientSession() as session:
         configurations = await _configure(server, session, base, keys)
-        ledger, over = Ledger(tmp_path / "published"), asyncio.Event()
+        ledger, over = Ledger(folder / "published"), asyncio.Event()
         counted = asyncio.Event()
         publishers = [
             asyncio.create_task(publish(server, ledger, number, over, counted))
             for number in range(PUBLISHERS)
         ]
         in_flight = 0
-        for _ in range(KILLS):
+        for _ in range(faults):
             counted.clear()
             await counted.wait()  # it accepts again
             await asyncio.sleep(server.random.uniform(0.02, 0.5))  # the moment of the fault
-            await server.kill()
+            await fault(server)
             in_flight += _in_flight(server.folder)
             await server.start()
         over.set()
         await asyncio.gather(*publishers)
         ledger.close()
-        failures, logged = await _heal(server, session, tmp_path / "published", configurations)
+        failures, logged = await _heal(server, session, folder / "published", configurations)
         assert await server.stop() == 0
-
+    _no_orphans(server.folder)
     verdict = check(
-        entries(tmp_path / "published"),
-        entries(tmp_path / "received"),
+        entries(folder / "published"),
+        entries(folder / "received"),
         configurations=configurations,
         failures=failures,
         logged=logged,
     )
-    print(  # noqa: T201 (the figures of the run, shown with -s)
-        f"kills={KILLS} seed={seed} accepted={verdict.accepted} delivered={verdict.delivered} "
-        f"failures={len(failures)} lost={len(verdict.lost)} "
-        f"duplicates={verdict.duplicates} (in flight at the kills: {in_flight})"
-    )
-    assert verdict.sound, verdict
-    assert verdict.accepted > 0
+    return Run(verdict, in_flight, len(failures))
+
+
+@pytest.mark.timeout(400)
+async def test_f1_r1_r3_r4_r5_kill_9_in_a_loop_under_load_loses_nothing(tmp_path: Path) -> None:
+    came = await run(tmp_path, KILLS, Server.kill)
+    came.show(f"kill -9 x {KILLS}")
+    assert came.verdict.sound, came.verdict
+    assert came.verdict.accepted > 0
     # Each delivery that was in flight at a kill may arrive once more, and no other (R3).
-    assert verdict.duplicates <= in_flight
-    _no_orphans(server.folder)
+    assert came.verdict.duplicates <= came.in_flight
+
+
+@pytest.mark.timeout(200)
+async def test_f22_r15_sigterm_in_a_loop_under_load_loses_and_repeats_nothing(
+    tmp_path: Path,
+) -> None:
+    async def stop(server: Server) -> None:
+        server.up.clear()
+        assert await server.stop() == 0
+
+    came = await run(tmp_path, STOPS, stop)
+    came.show(f"SIGTERM x {STOPS}")
+    assert came.verdict.sound, came.verdict
+    assert (came.verdict.duplicates, came.in_flight) == (0, 0)
 
 
 async def _configure(
