@@ -407,3 +407,15 @@ def test_r17_a_stored_event_that_is_corrupt_does_not_render() -> None:
     event = stored(parse_one(MINIMAL))
     with pytest.raises(KeyError):
         render(replace(event, document=b"{}"), 1, 0)
+
+
+def test_the_account_is_named_where_the_publisher_did_not() -> None:
+    bare = b'{"event": "envelope-sent", "data": {"envelopeId": "e", "x": 1.10}}'
+    (named,) = parse_events(bare, JSON, "account-1")
+    assert b'"data":{"accountId":"account-1","envelopeId":"e","x":1.10}' in named.document
+    (unnamed,) = parse_events(bare, JSON)
+    assert named.digest == unnamed.digest  # a repeat is told by what the publisher gave
+    given = b'{"event": "envelope-sent", "data": {"envelopeId": "e", "accountId": "mine"}}'
+    (kept,) = parse_events(given, JSON, "account-1")
+    assert b'"accountId":"mine"' in kept.document
+    assert b"account-1" not in kept.document

@@ -41,7 +41,7 @@ class Intake:
         ]
 
     async def _publish(self, call: Call) -> PublishResults:
-        events = parse_events(call.raw, call.content_type)
+        events = parse_events(call.raw, call.content_type, call.account_id)
         if len(events) > MOST_EVENTS:
             raise InvalidBody(
                 f"A call takes at most {MOST_EVENTS} events, not {len(events)}: split it."

@@ -66,8 +66,14 @@ _text = msgspec.json.Decoder(str)
 _lines_types = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 
-def parse_events(body: bytes, content_type: str) -> list[NewEvent]:
+def parse_events(body: bytes, content_type: str, account_id: str | None = None) -> list[NewEvent]:
     """Read a publish body: one event, an array of them, or one to a line (NDJSON).
+
+    Args:
+        body: As it came.
+        content_type: JSON, or one of the names of NDJSON.
+        account_id: Put under `data.accountId` where the publisher gave none, since listeners
+            of Connect expect it; None leaves that out.
 
     Raises:
         InvalidBody: with the position (from 1) of the event, or of the line, and the field.
@@ -84,7 +90,7 @@ def parse_events(body: bytes, content_type: str) -> list[NewEvent]:
         raise InvalidBody("The body holds no event: send one object, an array, or NDJSON.")
     only = len(numbered) == 1
     return [
-        _parse_event(piece, "The event" if only else f"{unit} {number}")
+        _parse_event(piece, "The event" if only else f"{unit} {number}", account_id)
         for number, piece in numbered
     ]
 
@@ -124,7 +130,7 @@ def _elements(text: bytes) -> list[bytes]:
         raise InvalidBody(f"The body is not valid JSON: {error}") from None
 
 
-def _parse_event(piece: bytes, where: str) -> NewEvent:
+def _parse_event(piece: bytes, where: str, account_id: str | None) -> NewEvent:
     try:
         # Decoding every value proves that the piece is JSON throughout; Raw alone would not
         # look inside strings. format() then only takes white space away.
@@ -152,6 +158,10 @@ def _parse_event(piece: bytes, where: str) -> NewEvent:
     _optional_text(whole, "apiVersion", where)
     user_id = _optional_text(data, "userId", f"{where}: data") or _sender_text(summary, "userId")
     digest = hashlib.sha256(name.encode() + b"\0" + fields["data"]).digest()
+    if account_id is not None and "accountId" not in data:
+        named = b'{"accountId":' + msgspec.json.encode(account_id) + b","
+        fields["data"] = msgspec.Raw(named + bytes(fields["data"])[1:])
+        document = msgspec.json.encode(fields)
     return NewEvent(
         event_id=_optional_text(whole, "eventId", where) or "",
         name=name,
