@@ -12,6 +12,8 @@ from heliograph.keyring import KeyRing
 from heliograph.model import Account
 from heliograph.store import Store
 from heliograph.store.sqlite import SqliteStore
+from tests.listener import LoopbackListener, listening
+from tests.server import Client, serving
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock
 
 # A time limit on one example says more about the machine than about the code.
@@ -60,3 +62,17 @@ async def store(open_store: OpenStore) -> Store:
     await opened.create_account(Account(ACCOUNT, 1, "First"))
     await opened.create_account(Account(OTHER_ACCOUNT, 2, "Other"))
     return opened
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[LoopbackListener]:
+    """A listener on loopback."""
+    async with listening() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Client]:
+    """A server that admits loopback listeners, and a client of it."""
+    async with serving(tmp_path) as client:
+        yield client

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import docusign_esign
 import pytest
 from docusign_esign.client.api_exception import ApiException
 
-from tests.listener import LoopbackListener, listening
-from tests.server import Client, serving
+from tests.listener import LoopbackListener
+from tests.server import Client
 from tests.support import published
 
 # The page's attributes of connectLog that a failure has (its debug log is only in a log
@@ -34,18 +33,6 @@ FAILURE_ATTRIBUTES = [
     "subject",
     "user_name",
 ]
-
-
-@pytest.fixture
-async def listener() -> AsyncIterator[LoopbackListener]:
-    async with listening() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Client]:
-    async with serving(tmp_path) as client:
-        yield client
 
 
 class Sdk:

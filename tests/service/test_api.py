@@ -13,7 +13,7 @@ import pytest
 from lxml import etree
 
 from heliograph.model import LogQuery
-from tests.listener import LoopbackListener, listening
+from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
 
@@ -34,18 +34,6 @@ PAGE_FIELDS = {
     "subject",
     "userName",
 }
-
-
-@pytest.fixture
-async def listener() -> AsyncIterator[LoopbackListener]:
-    async with listening() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Client]:
-    async with serving(tmp_path) as client:
-        yield client
 
 
 async def records(api: Client, kind: str, count: int, query: str = "") -> list[dict[str, str]]:

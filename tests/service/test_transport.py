@@ -6,181 +6,34 @@ import asyncio
 import contextlib
 import gzip
 import socket
-import ssl
 import threading
 import tracemalloc
-import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from contextlib import closing
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from aiohttp.abc import ResolveResult
 
 from heliograph.egress import Guard, Profile, Target
 from heliograph.model import Answer, Fault, Phase
 from heliograph.transport import Budget, Transport
-
-EMULATOR = Guard(Profile.EMULATOR)
-PUBLIC = Guard(Profile.PUBLIC)
-HEADERS = (("Content-Type", "application/json"), ("X-Twice", "1"), ("X-Twice", "2"))
-BODY = b'{"a":1}'
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@dataclass
-class Peer:
-    """One connection as the listener sees it."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def request(self) -> tuple[str, bytes]:
-        """Read one whole request: its head, as text, and its body."""
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-        lines = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:-2])
-        return head, await self.reader.readexactly(int(lines["content-length"]))
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-
-Script = Callable[["Listener", Peer], Awaitable[None]]
-
-
-@dataclass
-class Listener:
-    """What a scripted listener saw; a script ends the connection by returning."""
-
-    port: int = 0
-    connections: int = 0
-    requests: list[tuple[str, bytes]] = field(default_factory=list)
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook"
-
-    @property
-    def tls_url(self) -> str:
-        return f"https://localhost:{self.port}/hook"
-
-    async def take(self, peer: Peer) -> None:
-        self.requests.append(await peer.request())
-        self.asked.set()
-
-
-@asynccontextmanager
-async def listening(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Listener]:
-    """A listener on 127.0.0.1 that runs `script` for each connection."""
-    listener = Listener()
-    running: set[asyncio.Task[None] | None] = set()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        running.add(task)
-        listener.connections += 1
-        try:
-            await script(listener, Peer(reader, writer))
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the other side went away, or the test is over
-        finally:
-            listener.ended.set()
-            writer.close()
-            running.discard(task)
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
-    listener.port = server.sockets[0].getsockname()[1]
-    try:
-        yield listener
-    finally:
-        server.close()
-        for task in running:
-            assert task is not None
-            task.cancel()
-        await server.wait_closed()
-
-
-@contextlib.contextmanager
-def threaded(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A listener with blocking sockets, on a thread of its own; gives its URL."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        serving = threading.Thread(target=serve, args=(listening,))
-        serving.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        serving.join()
-
-
-def says(data: bytes, *, then: Script | None = None) -> Script:
-    """A script: take one request, send `data`, and end, or go on with `then`."""
-
-    async def script(listener: Listener, peer: Peer) -> None:
-        await listener.take(peer)
-        await peer.send(data)
-        if then is not None:
-            await then(listener, peer)
-
-    return script
-
-
-async def hang(listener: Listener, peer: Peer) -> None:
-    """Go on until the other side closes the connection."""
-    await peer.reader.read()
-
-
-async def keep_answering(listener: Listener, peer: Peer) -> None:
-    while True:
-        await listener.take(peer)
-        await peer.send(OK)
-
-
-class Names(AbstractResolver):
-    """A resolver that answers from a table, or raises what stands in it."""
-
-    def __init__(self, table: dict[str, Sequence[str] | Exception]) -> None:
-        self.table = table
-        self.asked: list[str] = []
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        self.asked.append(host)
-        found = self.table[host]
-        if isinstance(found, Exception):
-            raise found
-        return [self.result(host, address, port) for address in found]
-
-    def result(self, host: str, address: str, port: int) -> ResolveResult:
-        return ResolveResult(hostname=host, host=address, port=port, family=0, proto=0, flags=0)
-
-    async def close(self) -> None:
-        pass
-
-
-async def post(
-    url: str,
-    *,
-    guard: Guard = EMULATOR,
-    budget: Budget | None = None,
-    resolver: AbstractResolver | None = None,
-    body: bytes = BODY,
-) -> Answer | Fault:
-    """One post over a transport of its own."""
-    async with Transport(guard, budget or Budget(), resolver) as transport:
-        return await transport.post(url, HEADERS, body)
-
-
-def fault(came_back: Answer | Fault) -> tuple[Phase, str]:
-    assert isinstance(came_back, Fault), came_back
-    return came_back.phase, came_back.what
+from tests.service.scripted import (
+    BODY,
+    EMULATOR,
+    HEADERS,
+    OK,
+    PUBLIC,
+    Listener,
+    Names,
+    Peer,
+    Script,
+    fault,
+    hang,
+    keep_answering,
+    listening,
+    post,
+    says,
+    threaded,
+)
 
 
 async def test_an_answer_comes_back_with_its_status_headers_and_body() -> None:
@@ -640,108 +493,3 @@ async def test_r3_a_close_that_our_loop_has_not_seen_yet_costs_no_attempt() -> N
 
 
 # ------------------------------------------------------------------------------ S5: TLS
-
-
-class Authority:
-    """A certificate authority that lives for one test."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.write("ca.pem", self.certificate("Test CA", self.key, days=1, ca=True))
-
-    def serving(self, name: str, *, days: int = 1, self_signed: bool = False) -> ssl.SSLContext:
-        """A listener's TLS; the certificate is valid until so many days from now."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        self.key = key if self_signed else self.key
-        issuer = name if self_signed else "Test CA"
-        pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(
-            self.write("leaf.pem", self.certificate(name, key, days=days, issuer=issuer)),
-            self.write("leaf.key", key.private_bytes(*pem, serialization.NoEncryption())),
-        )
-        return context
-
-    def write(self, name: str, content: bytes) -> Path:
-        path = self.directory / name
-        path.write_bytes(content)
-        return path
-
-    def certificate(
-        self,
-        name: str,
-        key: ec.EllipticCurvePrivateKey,
-        *,
-        days: int,
-        issuer: str = "Test CA",
-        ca: bool = False,
-    ) -> bytes:
-        subject, by = (
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-            for common in (name, issuer)
-        )
-        builder = (
-            x509.CertificateBuilder(by, subject, key.public_key(), x509.random_serial_number())
-            .not_valid_before(datetime.now(UTC) - timedelta(days=9))
-            .not_valid_after(datetime.now(UTC) + timedelta(days=days))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
-            .add_extension(x509.BasicConstraints(ca, None), True)
-        )
-        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    return Authority(tmp_path)
-
-
-async def test_s5_a_trusted_listener_gets_messages_over_one_tls_connection(
-    authority: Authority,
-) -> None:
-    tls = authority.serving("localhost")
-    async with listening(keep_answering, tls) as listener, Transport(EMULATOR, Budget()) as ours:
-        for _ in range(3):
-            assert isinstance(await ours.post(listener.tls_url, HEADERS, BODY), Answer)
-    assert listener.connections == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "days", "self_signed", "what"),
-    [
-        ("localhost", -1, False, "has expired"),
-        ("hooks.example.org", 1, False, "is not for the name localhost"),
-        ("localhost", 1, True, "is self-signed"),
-    ],
-)
-async def test_s5_a_bad_certificate_is_a_tls_fault_that_says_what_is_wrong(
-    authority: Authority, name: str, days: int, self_signed: bool, what: str
-) -> None:
-    tls = authority.serving(name, days=days, self_signed=self_signed)
-    async with listening(keep_answering, tls) as listener:
-        phase, said = fault(await post(listener.tls_url))
-    assert (phase, said) == (Phase.TLS, f"the listener's certificate {what}")
-    assert listener.requests == []
-
-
-async def test_s5_an_unknown_authority_is_a_tls_fault(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SSL_CERT_FILE")
-    async with listening(keep_answering, authority.serving("localhost")) as listener:
-        phase, what = fault(await post(listener.tls_url))
-    assert phase is Phase.TLS
-    assert "comes from an unknown CA" in what
-
-
-async def test_s5_tls_below_1_2_is_refused(authority: Authority) -> None:
-    tls = authority.serving("localhost")
-    tls.set_ciphers("ALL:@SECLEVEL=0")
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-        tls.minimum_version, tls.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-    async with listening(keep_answering, tls) as listener:
-        phase, what = fault(await post(listener.tls_url))
-    assert phase is Phase.TLS
-    assert "TLS" in what
-    assert listener.requests == []

@@ -14,7 +14,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from heliograph.cli.connection import Connection, segment, server_options
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.export import export
-from heliograph.cli.listing import TABLE_MOST, fetch, print_exchange, print_listing, sender
+from heliograph.cli.listing import (
+    print_exchange,
+    sender,
+    show_listing,
+)
 from heliograph.cli.plain import harmless
 from heliograph.cli.selecting import count_and_order_options, filter_options, in_words
 from heliograph.cli.terminal import (
@@ -62,17 +66,8 @@ def list_failures(
     as_json: bool,
 ) -> None:
     """List open failures, with the reason of the last try."""
-
-    async def run() -> None:
-        most = count if count or as_json else TABLE_MOST
-        async with Connection(credentials) as connection:
-            found = await fetch(connection, "failures", {**chosen, "order": order}, most)
-        if as_json:
-            print_json(found.document)
-        else:
-            print_listing(found)
-
-    asyncio.run(run())
+    query = {**chosen, "order": order}
+    asyncio.run(show_listing(credentials, "failures", query, count, as_json))
 
 
 @failures.command(epilog="Example: heliograph failures show 12")

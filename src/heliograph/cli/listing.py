@@ -16,10 +16,12 @@ from heliograph.cli.terminal import (
     local_time,
     notes,
     output,
+    print_json,
     print_rows,
     print_text,
     zone_of,
 )
+from heliograph.credentials import Credentials
 
 Kind = Literal["failures", "logs"]
 
@@ -41,6 +43,19 @@ class Listing:
     def records(self) -> list[dict[str, str]]:
         found: list[dict[str, str]] = self.document[self.kind]
         return found
+
+
+async def show_listing(
+    credentials: Credentials, kind: Kind, query: Mapping[str, str], count: int | None, as_json: bool
+) -> None:
+    """Print a listing: a table for people, or all of it as one document."""
+    most = count if count or as_json else TABLE_MOST
+    async with Connection(credentials) as connection:
+        found = await fetch(connection, kind, query, most)
+    if as_json:
+        print_json(found.document)
+    else:
+        print_listing(found)
 
 
 async def fetch(

@@ -9,7 +9,12 @@ import click
 
 from heliograph.cli.connection import Connection, segment, server_options
 from heliograph.cli.exits import wrong
-from heliograph.cli.listing import TABLE_MOST, fetch, print_exchange, print_listing, sender, tries
+from heliograph.cli.listing import (
+    print_exchange,
+    sender,
+    show_listing,
+    tries,
+)
 from heliograph.cli.selecting import count_and_order_options, filter_options
 from heliograph.cli.terminal import (
     counted,
@@ -39,17 +44,8 @@ def list_logs(
     as_json: bool,
 ) -> None:
     """List log entries: one for each post."""
-
-    async def run() -> None:
-        most = count if count or as_json else TABLE_MOST
-        async with Connection(credentials) as connection:
-            found = await fetch(connection, "logs", {**chosen, "order": order}, most)
-        if as_json:
-            print_json(found.document)
-        else:
-            print_listing(found)
-
-    asyncio.run(run())
+    query = {**chosen, "order": order}
+    asyncio.run(show_listing(credentials, "logs", query, count, as_json))
 
 
 @logs.command(epilog="Example: heliograph logs show 12")
