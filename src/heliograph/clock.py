@@ -24,6 +24,24 @@ class Clock(Protocol):
         ...
 
 
+class NeverBackwards:
+    """A clock that stands still while the one below it is behind what it has shown (R12)."""
+
+    def __init__(self, inner: Clock, since: datetime) -> None:
+        self._inner = inner
+        self._latest = since
+
+    def now(self) -> datetime:
+        self._latest = max(self._latest, self._inner.now())
+        return self._latest
+
+    def monotonic(self) -> float:
+        return self._inner.monotonic()
+
+    async def wait(self, event: asyncio.Event, seconds: float | None) -> None:
+        await self._inner.wait(event, seconds)
+
+
 class SystemClock:
     """The machine's clock."""
 

@@ -13,11 +13,10 @@ from typing import Final, Self
 import msgspec
 
 from heliograph.errors import UnsafeStorage
-from heliograph.model import Account, Role, Secret
+from heliograph.model import Account, Secret
 from heliograph.store import Store
 
 FILE_NAME: Final = "credentials.json"
-FIRST_TOKEN: Final = "first-administrator"  # noqa: S105 (the token's name)
 
 
 class _Document(msgspec.Struct, rename="camel"):
@@ -63,7 +62,7 @@ class Credentials:
 async def first_account(store: Store, data_dir: Path, base_uri: str) -> None:
     """Make the first account and token on a new database; else only note a new address.
 
-    The file is written before the database knows the token, so that a crash between the
+    The file is written before the database knows the account, so that a crash between the
     two is mended by the next start.
     """
     try:
@@ -77,8 +76,7 @@ async def first_account(store: Store, data_dir: Path, base_uri: str) -> None:
         return
     made = replace(known, base_uri=base_uri) if known else _new(base_uri)
     made.write(data_dir)
-    await store.create_account(Account(made.account_id, 1, "First account"))
-    await store.add_token(made.account_id, made.access_token, Role.ADMINISTRATOR, FIRST_TOKEN)
+    await store.create_account(Account(made.account_id, 1, "First account"), made.access_token)
 
 
 def _new(base_uri: str) -> Credentials:

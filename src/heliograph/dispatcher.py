@@ -11,14 +11,14 @@ import structlog
 
 from heliograph.attempt import Transport, attempt, interrupted
 from heliograph.clock import Clock
-from heliograph.errors import StorageFull
+from heliograph.errors import StorageUnavailable
 from heliograph.model import Claim, Fault, Phase, Settlement
 from heliograph.retry import STANDARD, Schedule, judge
 from heliograph.signals import Signals
 from heliograph.store import Store
 
 _STORAGE_PAUSE: Final = 1.0
-"""Seconds between tries while the disk is full (R11: work resumes within 5 s)."""
+"""Seconds between tries while the storage is unavailable (R11: work resumes within 5 s)."""
 
 _log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ class Dispatcher:
                 if claimed or self._stopping:
                     continue
                 await self._clock.wait(self._signals.work, self._until(next_due))
-            await self._drain(grace)
+            await self._drain(grace, settling)
         finally:
             settling.cancel()
             await asyncio.gather(settling, return_exceptions=True)
@@ -98,8 +98,8 @@ class Dispatcher:
             return False, None  # the next settlement wakes us
         try:
             result = await self._store.claim(room, self._limits.per_configuration)
-        except StorageFull:
-            _log.warning("claiming_paused", reason="the disk is full")
+        except StorageUnavailable as trouble:
+            _log.warning("claiming_paused", reason=str(trouble))
             await self._clock.wait(asyncio.Event(), _STORAGE_PAUSE)
             return True, None
         for claim in result.claims:
@@ -158,14 +158,14 @@ class Dispatcher:
         while True:
             try:
                 await self._store.settle(batch)
-            except StorageFull:
+            except StorageUnavailable as trouble:
                 # What listeners have answered is not forgotten: it is kept until it fits.
-                _log.warning("settling_paused", reason="the disk is full")
+                _log.warning("settling_paused", reason=str(trouble))
                 await self._clock.wait(asyncio.Event(), _STORAGE_PAUSE)
             else:
                 return
 
-    async def _drain(self, grace: float) -> None:
+    async def _drain(self, grace: float, settling: asyncio.Task[None]) -> None:
         """Let what is in flight finish within `grace`, cut the rest off, settle all of it."""
         if self._sending:
             await asyncio.wait(self._sending, timeout=grace)
@@ -174,5 +174,8 @@ class Dispatcher:
         if self._sending:
             await asyncio.wait(self._sending)
         while self._unsettled:
-            settled = self._signals.next_settled()
-            await self._clock.wait(settled, _STORAGE_PAUSE)
+            settled = asyncio.ensure_future(self._signals.next_settled().wait())
+            await asyncio.wait({settled, settling}, return_when=asyncio.FIRST_COMPLETED)
+            settled.cancel()
+            if settling.done():
+                settling.result()

@@ -18,7 +18,7 @@
     │   ├── Unspecified               500 UNSPECIFIED_ERROR: a bug of ours
     │   └── Unavailable               503 SERVICE_UNAVAILABLE, with Retry-After
     ├── ConfigurationsChanged         internal: match again and repeat the accept
-    ├── StorageFull                   the disk is full: nothing was written, try again later
+    ├── StorageUnavailable            disk full, database locked: nothing was written, try later
     ├── StorageBroken                 an I/O error: the process must end (R11, F12)
     └── UnsafeStorage                 start refused; says how to mend it (R18, R20)
 
@@ -158,8 +158,8 @@ class ConfigurationsChanged(HeliographError):
     """The account's configurations changed between matching and accepting."""
 
 
-class StorageFull(HeliographError):
-    """The database cannot grow: the transaction was rolled back."""
+class StorageUnavailable(HeliographError):
+    """The disk is full or the database locked: nothing was written, and later it will be."""
 
 
 class StorageBroken(HeliographError):

@@ -28,13 +28,22 @@ class KeyRing:
         self._cipher = AESGCM(master_key)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path, *, make: bool = True) -> Self:
         """Read the master key, or make one on first use (mode 0600).
 
+        Args:
+            path: The key's file.
+            make: False when there is a database already: its key must then be there too.
+
         Raises:
-            UnsafeStorage: others may read the file, or it is not a key.
+            UnsafeStorage: others may read the file, it is not a key, or it is missing.
         """
         if not path.exists():
+            if not make:
+                raise UnsafeStorage(
+                    f"{path} is missing and the database has secrets sealed with it: put it "
+                    "back from a backup."
+                )
             _make_key(path)
         return cls(_read_key(path))
 

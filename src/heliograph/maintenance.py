@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from heliograph.clock import Clock
-from heliograph.errors import StorageFull
+from heliograph.errors import StorageUnavailable
 from heliograph.store import Store
 
 HEARTBEAT_SECONDS: Final = 10.0
@@ -27,5 +27,5 @@ async def heartbeat(store: Store, clock: Clock, stop: asyncio.Event) -> None:
         await clock.wait(stop, HEARTBEAT_SECONDS)
         try:
             await store.beat()
-        except StorageFull:
-            _log.warning("heartbeat_missed", reason="the disk is full")
+        except StorageUnavailable as trouble:
+            _log.warning("heartbeat_missed", reason=str(trouble))

@@ -47,7 +47,7 @@ class Publisher:
 
         Raises:
             EventConflict: an event id was used before for something else.
-            StorageFull, StorageBroken: nothing was accepted.
+            StorageUnavailable, StorageBroken: nothing was accepted.
         """
         named = [
             _with_id(account_id, event, idempotency_key, position)
@@ -59,7 +59,8 @@ class Publisher:
             try:
                 accepted = await self._store.accept(account_id, configurations.version, matched)
             except ConfigurationsChanged:
-                del self._known[account_id]
+                # Another publish may have dropped it already.
+                self._known.pop(account_id, None)
                 continue
             self._signals.work.set()
             return [

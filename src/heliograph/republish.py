@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
 from heliograph.clock import Clock
@@ -55,7 +54,7 @@ class Republisher:
             if done.state in (DeliveryState.WAITING, DeliveryState.IN_FLIGHT)
         }
         outcomes = {done.delivery_id: done for done in requeued}
-        deadline = self._clock.now() + timedelta(seconds=LONGEST_WAIT)
+        deadline = self._clock.monotonic() + LONGEST_WAIT
         while pending:
             # Taken before the look, so that what is settled meanwhile is not missed.
             settled = self._signals.next_settled()
@@ -65,7 +64,7 @@ class Republisher:
                 if outcome is not None:
                     outcomes[delivery_id] = outcome
                     del pending[delivery_id]
-            left = (deadline - self._clock.now()).total_seconds()
+            left = deadline - self._clock.monotonic()
             if not pending or left <= 0:
                 break
             await self._clock.wait(settled, left)

@@ -29,7 +29,7 @@ from heliograph.clock import Clock, SystemClock
 from heliograph.credentials import first_account
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
-from heliograph.errors import StorageBroken, StorageFull
+from heliograph.errors import StorageBroken, StorageUnavailable
 from heliograph.keyring import KeyRing
 from heliograph.maintenance import heartbeat
 from heliograph.publisher import Publisher
@@ -111,7 +111,8 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     listening = _listen(settings)
     base_uri = _base_uri(settings.host, listening.getsockname()[1])
     try:
-        keyring = KeyRing.load(data_dir / "master.key")
+        new = not (data_dir / DATABASE).exists()
+        keyring = KeyRing.load(data_dir / "master.key", make=new)
         store = await SqliteStore.open(data_dir / DATABASE, keyring, clock)
     except BaseException:
         listening.close()
@@ -122,8 +123,8 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         async with Transport(guard, budget) as transport:
             signals = Signals()
             limits = Limits(settings.in_flight, settings.per_configuration)
-            dispatcher = Dispatcher(store, transport, clock, signals, limits)
-            web = _web(store, clock, signals, guard)
+            dispatcher = Dispatcher(store, transport, store.clock, signals, limits)
+            web = _web(store, signals, guard)
             server = _Server(_uvicorn_config(web, settings))
             stopped = asyncio.Event()
 
@@ -137,7 +138,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(server.serve(sockets=[listening]))
                 parts.create_task(dispatcher.run(settings.grace))
-                parts.create_task(heartbeat(store, clock, stopped))
+                parts.create_task(heartbeat(store, store.clock, stopped))
                 try:
                     yield Running(base_uri, settings, store, signals, stop, stopped)
                 finally:
@@ -158,7 +159,7 @@ async def serve(settings: Settings, announce: Callable[[Running], None]) -> None
             await server.stopped.wait()
     except* StorageBroken as group:
         # After a failed flush later commits may falsely succeed: only a new process may
-        # go on (F12). Nothing is closed, since closing writes.
+        # go on (F12).
         _log.critical("storage_broken", error=str(group.exceptions[0]))
         os._exit(EXIT_STORAGE)
 
@@ -177,9 +178,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _web(store: Store, clock: Clock, signals: Signals, guard: Guard) -> Starlette:
+def _web(store: Store, signals: Signals, guard: Guard) -> Starlette:
     publisher = Publisher(store, signals)
-    connect = Connect(store, Republisher(store, clock, signals), guard, signals)
+    connect = Connect(store, Republisher(store, store.clock, signals), guard, signals)
 
     async def alive(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -187,7 +188,7 @@ def _web(store: Store, clock: Clock, signals: Signals, guard: Guard) -> Starlett
     async def ready(_: Request) -> Response:
         try:
             await store.ready()
-        except (StorageFull, StorageBroken) as problem:
+        except (StorageUnavailable, StorageBroken) as problem:
             return JSONResponse({"status": "not ready", "reason": str(problem)}, 503)
         return JSONResponse({"status": "ready"})
 

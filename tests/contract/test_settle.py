@@ -144,8 +144,29 @@ async def test_r3_what_a_crash_left_in_flight_is_sent_again_with_a_higher_retry_
     assert (retried.number, retried.epoch) == (2, claim.epoch + 1)
     assert await again.settle([settled(claim, Delivered())]) == [False]
     await deliver(again, [retried])
-    (entry,) = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
-    assert entry.retry_count == 1
+    newest, oldest = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert (newest.retry_count, newest.error) == (1, None)
+    assert (oldest.retry_count, oldest.error) == (
+        0,
+        "the process ended before the outcome was known",
+    )
+
+
+async def test_r5_an_attempt_whose_failure_was_deleted_is_closed_after_a_crash_too(
+    open_store: OpenStore, one_waiting: Store
+) -> None:
+    (claim,) = await claim_all(one_waiting)
+    await one_waiting.settle([settled(claim, retry_in(0))])
+    await claim_all(one_waiting)
+    assert await one_waiting.delete_failure(ACCOUNT, claim.delivery_id, "alice")
+    await one_waiting.close()
+
+    again = await open_store()
+    newest, _ = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert newest.log_id is not None
+    detail = await again.log(ACCOUNT, newest.log_id)
+    assert detail is not None
+    assert detail.outcome is AttemptOutcome.UNKNOWN
 
 
 async def test_r17_a_delivery_that_ends_the_process_each_time_is_parked_after_three_claims(

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from heliograph.model import LogQuery
 from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
@@ -536,23 +535,6 @@ async def test_s1_a_listener_saved_under_another_profile_is_refused_at_connect(
 async def test_health_needs_no_token(api: Client) -> None:
     for path in ("/healthz", "/readyz"):
         assert (await api.call("GET", path, Authorization="")).status == 200
-
-
-async def test_a_restart_keeps_the_account_the_token_and_what_was_waiting(
-    tmp_path: Path, listener: LoopbackListener
-) -> None:
-    async with serving(tmp_path) as api:
-        before = api.credentials
-        await api.configure(listener.base, pausePublish="true")
-        await api.call("POST", "events", published())
-    async with serving(tmp_path) as api:
-        assert api.credentials.account_id == before.account_id
-        assert api.credentials.access_token == before.access_token
-        assert api.credentials.base_uri == api.server.base_uri
-        assert listener.received == []
-        await api.call("PUT", api.connect, {"connectId": "1", "pausePublish": "false"})
-        await listener.until(lambda received: len(received) == 1)
-        assert (await api.server.store.failures(before.account_id, LogQuery(), 1)).entries == ()
 
 
 async def test_a_full_sim_message_arrives_whole_with_a_signature_that_holds(

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from heliograph.dispatcher import Dispatcher, Limits
-from heliograph.errors import StorageFull
+from heliograph.errors import StorageBroken, StorageUnavailable
 from heliograph.model import Answer, DeliveryState, Fault, LogQuery, Phase
 from heliograph.publisher import Publisher
 from heliograph.republish import Republisher
@@ -44,13 +44,13 @@ async def always(answer: Answer | Fault) -> Answer | Fault:
 class Part:
     """A running dispatcher and what feeds it."""
 
-    def __init__(self, store: Store, clock: ManualClock, listener: Listener) -> None:
+    def __init__(self, store: Store, listener: Listener) -> None:
         self.signals = Signals()
         self.publisher = Publisher(store, self.signals)
-        self.republisher = Republisher(store, clock, self.signals)
+        self.republisher = Republisher(store, store.clock, self.signals)
         self.store = store
         self.dispatcher = Dispatcher(
-            store, listener, clock, self.signals, Limits(in_flight=64, per_configuration=8)
+            store, listener, store.clock, self.signals, Limits(in_flight=64, per_configuration=8)
         )
 
     async def settled(self, until: Callable[[], Awaitable[bool]]) -> None:
@@ -73,7 +73,7 @@ class Part:
 async def dispatching(
     store: Store, clock: ManualClock, listener: Listener, grace: float = 5.0
 ) -> AsyncIterator[Part]:
-    part = Part(store, clock, listener)
+    part = Part(store, listener)
     running = asyncio.create_task(part.dispatcher.run(grace))
     try:
         yield part
@@ -225,7 +225,7 @@ async def test_r11_outcomes_are_kept_while_the_disk_is_full_and_written_after(
     async def settle(settlements):  # type: ignore[no-untyped-def]
         if full:
             refused.set()
-            raise StorageFull("the disk is full")
+            raise StorageUnavailable("the disk is full")
         return await real_settle(settlements)
 
     monkeypatch.setattr(store, "settle", settle)
@@ -241,6 +241,64 @@ async def test_r11_outcomes_are_kept_while_the_disk_is_full_and_written_after(
     assert len(listener.received) == 1
     (entry,) = (await store.logs(ACCOUNT, LogQuery(), 10)).entries
     assert entry.state is DeliveryState.DELIVERED
+
+
+async def test_r9_r12_a_clock_that_jumps_back_brings_no_retry_forward(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    listener = Listener(lambda _url, _body: always(BROKEN))
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await part.settled(lambda: _is(part.failures(), 1))
+        clock.move(-7200)
+        await part.publisher.publish(ACCOUNT, [new_event(envelope_id="env-2")])
+        await part.settled(lambda: _is(part.failures(), 2))
+        assert (await store.claim(10, 10)).claims == ()
+    assert len(listener.received) == 2
+
+
+async def test_f12_a_stop_ends_although_the_storage_breaks_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    arrived, let_go = asyncio.Event(), asyncio.Event()
+
+    async def behave(_url: str, _body: bytes) -> Answer | Fault:
+        arrived.set()
+        await let_go.wait()
+        return OK
+
+    async def broken(_settlements: object) -> None:
+        raise StorageBroken("the disk is gone")
+
+    part = Part(store, Listener(behave))
+    running = asyncio.create_task(part.dispatcher.run(grace=5))
+    await part.publisher.publish(ACCOUNT, [new_event()])
+    await arrived.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "settle", broken)
+        part.dispatcher.stop()
+        let_go.set()
+        async with asyncio.timeout(5):
+            with pytest.raises(StorageBroken):
+                await running
+
+
+async def test_publishes_at_once_all_succeed_after_a_configuration_changed(
+    store: Store,
+) -> None:
+    publisher = Publisher(store, Signals())
+    await publisher.publish(ACCOUNT, [new_event(envelope_id="before")])
+    for number in range(5):
+        await store.create_configuration(wanted_configuration(name=f"c{number}"))
+        receipts = await asyncio.gather(
+            *(
+                publisher.publish(ACCOUNT, [new_event(envelope_id=f"env-{number}-{n}")])
+                for n in range(10)
+            )
+        )
+        assert [receipt.accepted.deliveries for (receipt,) in receipts] == [number + 1] * 10
 
 
 async def _is(count: Awaitable[int], wanted: int) -> bool:

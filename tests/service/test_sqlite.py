@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
-from heliograph.errors import StorageBroken, StorageFull, UnsafeStorage
+from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 from heliograph.keyring import KeyRing
 from heliograph.model import LEGAL_MOVES, Account, DeliveryState, LogQuery
 from heliograph.store.sqlite import SqliteStore
@@ -87,6 +88,7 @@ async def test_r20_a_second_owner_is_refused_and_told_who_the_first_is(
 _OWNER = """
 import asyncio, sys
 from pathlib import Path
+from typing import Any
 from heliograph.clock import SystemClock
 from heliograph.keyring import KeyRing
 from heliograph.store.sqlite import SqliteStore
@@ -251,7 +253,7 @@ async def test_r11_a_full_disk_refuses_writes_keeps_reads_and_recovers_by_itself
 
     await limit(1)  # type: ignore[misc]
     large = new_event(event_id="large", padding="x" * 200_000)
-    with pytest.raises(StorageFull):
+    with pytest.raises(StorageUnavailable):
         await accept(store, large)
     assert (await store.configurations(ACCOUNT)).all != ()
 
@@ -260,6 +262,70 @@ async def test_r11_a_full_disk_refuses_writes_keeps_reads_and_recovers_by_itself
     assert not receipt.repeated
     assert len(await claim_all(store)) == 2
     await store.close()
+
+
+async def test_r11_a_lock_of_another_program_delays_a_write_and_breaks_nothing(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    await store.create_account(Account(ACCOUNT, 1, "First"))
+    other = apsw.Connection(str(tmp_path / "heliograph.db"))
+    other.execute("begin immediate")
+    with pytest.raises(StorageUnavailable, match="Another program holds a lock"):
+        async with asyncio.timeout(2):
+            await accept(store, new_event())
+    other.execute("rollback")
+    other.close()
+    (receipt,) = await accept(store, new_event())
+    assert not receipt.repeated
+    await store.close()
+
+
+class _RecordedFile(apsw.VFSFile):
+    """A file of the real VFS that notes writes and flushes of the WAL."""
+
+    def __init__(self, name: Any, flags: list[int], log: list[str]) -> None:
+        super().__init__("unix", name, flags)
+        path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+        self._log = log if path.endswith("-wal") else []
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 (apsw's name)
+        self._log.append("write")
+        super().xWrite(data, offset)
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        super().xSync(flags)
+        self._log.append("flush")
+
+
+class _RecordingVfs(apsw.VFS):
+    def __init__(self, log: list[str]) -> None:
+        super().__init__("recording", "unix")
+        self._log = log
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+        return _RecordedFile(name, flags, self._log)
+
+
+async def test_r1_an_accepted_event_is_flushed_before_the_answer(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    log: list[str] = []
+    vfs = _RecordingVfs(log)
+    apsw.set_default_vfs("recording")
+    try:
+        store = await open_sqlite(tmp_path, clock)
+    finally:
+        apsw.set_default_vfs("unix")
+    await store.create_account(Account(ACCOUNT, 1, "First"))
+    await store.create_configuration(wanted_configuration())
+    for number in range(3):
+        log.clear()
+        await accept(store, new_event(envelope_id=f"env-{number}"))
+        assert "write" in log
+        assert log[-1] == "flush"
+    await store.close()
+    vfs.unregister()
 
 
 async def test_f12_after_one_io_error_nothing_is_written_any_more(tmp_path: Path) -> None:
@@ -274,4 +340,8 @@ async def test_f12_after_one_io_error_nothing_is_written_any_more(tmp_path: Path
         await writer.write(fail)
     with pytest.raises(StorageBroken):
         await writer.write(lambda db: db.execute("insert into t values (1)"))
+    before = (tmp_path / "x.db").read_bytes()
     await writer.close()
+    # Not even by the close, which would copy the WAL into the database.
+    assert (tmp_path / "x.db").read_bytes() == before
+    assert (tmp_path / "x.db-wal").stat().st_size > 0

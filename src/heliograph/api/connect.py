@@ -13,7 +13,14 @@ from heliograph.api import selection
 from heliograph.api.contract import LINES, Call, Operation, Reply
 from heliograph.api.selection import MOST_RECORDS
 from heliograph.egress import Guard, Refused
-from heliograph.errors import EnvelopeNotFound, InvalidBody, NotFound, RefusedUrl
+from heliograph.errors import (
+    ConfigurationsChanged,
+    EnvelopeNotFound,
+    InvalidBody,
+    NotFound,
+    RefusedUrl,
+    Unavailable,
+)
 from heliograph.model import ConnectConfiguration, DeliveryState, LogEntry
 from heliograph.republish import Republisher
 from heliograph.signals import Signals
@@ -23,6 +30,7 @@ from heliograph.wire.codec import encode_json
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
 _LINES_PAGE: Final = 500
+_MOST_TRIES: Final = 100
 
 
 class Connect:
@@ -143,7 +151,8 @@ class Connect:
 
     async def _get_configuration(self, call: Call) -> rest.ConnectConfigResults:
         connect_id = selection.row_id(call.path["connectId"], "connectId")
-        return _results([await self._configuration(call.account_id, connect_id)])
+        known = await self._store.configurations(call.account_id)
+        return _results([_find(known.all, connect_id)])
 
     async def _create_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
         document, secrets = rest.merge(call.body, None)
@@ -156,25 +165,24 @@ class Connect:
         if not given.connect_id:
             raise InvalidBody("connectId must say which configuration to update.")
         connect_id = selection.row_id(given.connect_id, "connectId")
-        before = await self._configuration(call.account_id, connect_id)
-        document, secrets = rest.merge(given, before)
-        wanted = rest.configuration(call.account_id, connect_id, document, secrets)
-        self._check_url(wanted)
-        if not await self._store.update_configuration(wanted):
-            raise _no_configuration(connect_id)
-        self._signals.work.set()
-        return rest.configuration_to_wire(wanted)
+        for _ in range(_MOST_TRIES):
+            known = await self._store.configurations(call.account_id)
+            before = _find(known.all, connect_id)
+            document, secrets = rest.merge(given, before)
+            wanted = rest.configuration(call.account_id, connect_id, document, secrets)
+            self._check_url(wanted)
+            try:
+                await self._store.update_configuration(wanted, known.version)
+            except ConfigurationsChanged:
+                continue  # merge with what another call has made of it
+            self._signals.work.set()
+            return rest.configuration_to_wire(wanted)
+        raise Unavailable("The account's configurations keep changing: update again.")
 
     async def _delete_configuration(self, call: Call) -> None:
         connect_id = selection.row_id(call.path["connectId"], "connectId")
         if not await self._store.delete_configuration(call.account_id, connect_id):
             raise _no_configuration(connect_id)
-
-    async def _configuration(self, account_id: str, connect_id: int) -> ConnectConfiguration:
-        for found in (await self._store.configurations(account_id)).all:
-            if found.connect_id == connect_id:
-                return found
-        raise _no_configuration(connect_id)
 
     def _check_url(self, wanted: ConnectConfiguration) -> None:
         """The guard looks when a configuration is saved, and again at every attempt (S1)."""
@@ -319,6 +327,13 @@ class Connect:
         key_id = call.path["keyId"]
         if not await self._store.retire_hmac_key(call.account_id, key_id):
             raise NotFound(f"There is no active HMAC key {key_id}.")
+
+
+def _find(configurations: Sequence[ConnectConfiguration], connect_id: int) -> ConnectConfiguration:
+    for found in configurations:
+        if found.connect_id == connect_id:
+            return found
+    raise _no_configuration(connect_id)
 
 
 def _results(found: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults:

@@ -29,7 +29,7 @@ from heliograph.errors import (
     NotFound,
     NotSignedIn,
     StorageBroken,
-    StorageFull,
+    StorageUnavailable,
     Unavailable,
     Unspecified,
 )
@@ -127,7 +127,13 @@ def application(
     async def nowhere(request: Request, _error: Exception) -> Response:
         return _refuse(request, NotFound("There is no such resource."))
 
-    return Starlette(routes=[*made, *routes], exception_handlers={404: nowhere})
+    async def no_method(request: Request, _error: Exception) -> Response:
+        return _refuse(request, MethodNotAllowed(["GET"]))
+
+    web = Starlette(routes=[*made, *routes], exception_handlers={404: nowhere, 405: no_method})
+    # A path with a slash too many is not found; a redirect would answer without a token.
+    web.router.redirect_slashes = False
+    return web
 
 
 class _Endpoint:
@@ -143,7 +149,7 @@ class _Endpoint:
             response = await self._answer(request)
         except ApiError as error:
             response = _refuse(request, error)
-        except StorageFull as error:
+        except StorageUnavailable as error:
             response = _refuse(request, Unavailable(str(error)))
         except StorageBroken:
             response = _refuse(request, Unavailable("The database failed; nothing was done."))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from heliograph.clock import Clock
 from heliograph.model import (
     Accepted,
     Account,
@@ -89,9 +90,14 @@ class Orphan:
 class Store(Protocol):
     """The port. `now` comes from the clock that the adapter was opened with.
 
-    Errors common to all verbs: `StorageFull` (rolled back, try again later) and
+    Errors common to all verbs: `StorageUnavailable` (rolled back, try again later) and
     `StorageBroken` (the process must end).
     """
+
+    @property
+    def clock(self) -> Clock:
+        """The store's time, which never runs backwards; due times are computed with it (R12)."""
+        ...
 
     async def close(self) -> None:
         """Finish what was submitted, mark the node as stopped, release the database."""
@@ -103,8 +109,8 @@ class Store(Protocol):
 
     # accounts and credentials
 
-    async def create_account(self, account: Account) -> None:
-        """Add an account."""
+    async def create_account(self, account: Account, token: Secret | None = None) -> None:
+        """Add an account, and with it an administrator's token, in one transaction."""
         ...
 
     async def accounts(self) -> Sequence[Account]:
@@ -137,8 +143,13 @@ class Store(Protocol):
         """Add a configuration; the answer carries the id it was given."""
         ...
 
-    async def update_configuration(self, wanted: ConnectConfiguration) -> bool:
+    async def update_configuration(
+        self, wanted: ConnectConfiguration, version: int | None = None
+    ) -> bool:
         """Replace a configuration; False when the account has none of that id.
+
+        Raises ConfigurationsChanged when `version` is given and no longer the account's, so
+        that two updates of one configuration cannot undo each other.
 
         Waiting deliveries are held when it stops publishing or pauses, and wait again, with
         their schedule kept, when it resumes.
@@ -257,7 +268,7 @@ class Store(Protocol):
         ...
 
     async def ready(self) -> None:
-        """Return if a write would be taken now; raises StorageFull or StorageBroken."""
+        """Return if a write would be taken now; raises StorageUnavailable or StorageBroken."""
         ...
 
 

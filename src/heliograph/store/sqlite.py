@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from typing import Any, Final, Self
 import apsw
 
 from heliograph import signing
-from heliograph.clock import Clock
-from heliograph.errors import TooManyKeys
+from heliograph.clock import Clock, NeverBackwards
+from heliograph.errors import StorageUnavailable, TooManyKeys
 from heliograph.keyring import KeyRing
 from heliograph.model import (
     Accepted,
@@ -63,6 +64,8 @@ from heliograph.wire.rest import configuration as read_configuration
 
 _Q: Final = QUERIES
 
+FIRST_TOKEN: Final = "first-administrator"  # noqa: S105 (the token's name)
+
 
 class SqliteStore:
     """The Store port on apsw. Made by `open`, which also migrates and recovers."""
@@ -77,9 +80,8 @@ class SqliteStore:
     ) -> None:
         self._lock = lock
         self._keyring = keyring
-        self._clock = clock
-        # The database's clock never runs backwards, across restarts too (R12).
-        self._latest_us = last_beat(connection)
+        # Across restarts too (R12).
+        self._clock = NeverBackwards(clock, from_microseconds(last_beat(connection)))
         self._epoch = start(connection, self._now)
         self._queue = Queue(keyring, self._now, self._epoch)
         self._principals: dict[bytes, Principal] = {}
@@ -111,7 +113,9 @@ class SqliteStore:
             db.execute(_Q["node_stop"], {"now": self._now(), "epoch": self._epoch})
 
         try:
-            await self._writer.write(run)
+            # On a full disk the node stays marked as running: its lock is let go below.
+            with contextlib.suppress(StorageUnavailable):
+                await self._writer.write(run)
         finally:
             await self._readers.close()
             await self._writer.close()
@@ -126,16 +130,27 @@ class SqliteStore:
     async def ready(self) -> None:
         await self.beat()
 
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
     def _now(self) -> int:
-        """Microseconds since 1970 in UTC, never less than before."""
-        self._latest_us = max(self._latest_us, to_microseconds(self._clock.now()))
-        return self._latest_us
+        """Microseconds since 1970 in UTC."""
+        return to_microseconds(self._clock.now())
 
     # ------------------------------------------------------------ accounts, credentials
 
-    async def create_account(self, account: Account) -> None:
-        row = (account.account_id, account.external_id, account.name)
-        await self._writer.write(lambda db: db.execute(_Q["account_add"], (*row, self._now())))
+    async def create_account(self, account: Account, token: Secret | None = None) -> None:
+        def run(db: apsw.Connection) -> None:
+            now = self._now()
+            row = (account.account_id, account.external_id, account.name, now)
+            db.execute(_Q["account_add"], row)
+            if token is not None:
+                digest = _token_hash(token.reveal())
+                role = Role.ADMINISTRATOR.value
+                db.execute(_Q["token_add"], (digest, account.account_id, FIRST_TOKEN, role, now))
+
+        await self._writer.write(run)
 
     async def accounts(self) -> Sequence[Account]:
         return await self._readers.read(
@@ -204,8 +219,12 @@ class SqliteStore:
 
         return await self._writer.write(run)
 
-    async def update_configuration(self, wanted: ConnectConfiguration) -> bool:
+    async def update_configuration(
+        self, wanted: ConnectConfiguration, version: int | None = None
+    ) -> bool:
         def run(db: apsw.Connection) -> bool:
+            if version is not None:
+                self._queue.check_version(db, wanted.account_id, version)
             if not self._write_configuration(db, wanted):
                 return False
             reason = held_reason(wanted)

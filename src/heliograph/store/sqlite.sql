@@ -40,8 +40,17 @@ update node set beat_us = :now, stopped_us = :now where epoch = :epoch;
 -- name: recover_attempts
 -- A crash leaves attempts open: whether their listeners took them is unknown (R5).
 update attempt
-set outcome = 'unknown', error = 'the process ended before the outcome was known'
-where attempt_id in (select attempt_id from delivery where state = 'in_flight');
+set
+    outcome = 'unknown',
+    error = 'the process ended before the outcome was known',
+    logged = coalesce(
+        (
+            select json_extract(cast(c.document as text), '$.enableLog') = 'true'
+            from connect_configuration as c
+            where c.connect_id = attempt.connect_id
+        ), 0
+    )
+where outcome = 'open';
 
 -- name: recover_poison
 update delivery
@@ -163,7 +172,9 @@ set
     failed_us = coalesce(failed_us, :now),
     last_try_us = coalesce(last_try_us, :now),
     error = :error
-where connect_id = :connect_id and state in ('waiting', 'held');
+where
+    (connect_id = :connect_id and state = 'waiting')
+    or (connect_id = :connect_id and state = 'held');
 
 -- name: event_add
 insert into event (

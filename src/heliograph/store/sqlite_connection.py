@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
-from heliograph.errors import StorageBroken, StorageFull, UnsafeStorage
+from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 
 T = TypeVar("T")
 
@@ -26,7 +26,8 @@ OLDEST_LIBRARY: Final = (3, 51, 3)
 """Older SQLite can corrupt a database in WAL mode (R18)."""
 
 PRAGMAS: Final = (
-    ("busy_timeout", 5000, 5000),
+    # Milliseconds: a publish is answered within 2 s, whoever holds the file (R11).
+    ("busy_timeout", 1500, 1500),
     ("journal_mode", "wal", "wal"),
     # FULL: a commit is flushed before it is reported, also in WAL mode (R1).
     ("synchronous", "full", 2),
@@ -38,6 +39,14 @@ PRAGMAS: Final = (
     ("wal_autocheckpoint", 4096, 4096),
 )
 """Name, the value that is set, the value that must be read back (R18)."""
+
+_BROKEN: Final = (
+    apsw.IOError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+)
 
 _MOST_IN_ONE_COMMIT: Final = 512
 _READERS: Final = 4
@@ -174,18 +183,30 @@ class Writer:
             for work in batch:
                 self._run_one(work)
             connection.execute("commit")
-        except apsw.Error as error:
-            translated = translate(error)
-            if isinstance(translated, StorageBroken):
-                # After one failed write or flush the next may falsely succeed (F12).
-                self._broken = translated
+        except BaseException as error:
+            translated = translate(error) if isinstance(error, apsw.Error) else error
+            if not isinstance(translated, StorageUnavailable):
+                translated = self._break(translated)
             _fail(batch, translated)
             self._rolled_back()
             if connection.in_transaction:
                 try:
                     connection.execute("rollback")
                 except apsw.Error as second:
-                    self._broken = StorageBroken(f"The rollback failed: {second}")
+                    self._break(second)
+
+    def _break(self, cause: BaseException) -> StorageBroken:
+        """Write nothing any more: after one failed flush the next may falsely succeed (F12).
+
+        That holds for the close as well, which would copy the WAL back into the database.
+        """
+        self._broken = (
+            cause
+            if isinstance(cause, StorageBroken)
+            else StorageBroken(f"A write failed: {cause!r}")
+        )
+        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        return self._broken
 
     def _run_one(self, work: _Work) -> None:
         """Run one piece of work; what it raises undoes it alone, unless the database failed."""
@@ -193,9 +214,9 @@ class Writer:
         connection.execute("savepoint work")
         try:
             work.result = work.run(connection)
-        except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError):
-            raise
         except Exception as error:
+            if isinstance(error, apsw.Error) and translate(error) is not error:
+                raise  # the database failed, not this piece of work
             work.error = error
             connection.execute("rollback to work")
         connection.execute("release work")
@@ -235,7 +256,7 @@ class Readers:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
-            connection.set_busy_timeout(5000)
+            connection.set_busy_timeout(1500)
             self._local.connection = connection
             self._open.append(connection)
         return connection
@@ -244,8 +265,14 @@ class Readers:
 def translate(error: apsw.Error) -> Exception:
     """Say in our words what SQLite reports; a bug of ours stays what it is."""
     if isinstance(error, apsw.FullError):
-        return StorageFull("The disk is full: free space, nothing else needs doing.")
-    if isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError | apsw.CantOpenError):
+        return StorageUnavailable("The disk is full: free space, nothing else needs doing.")
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return StorageUnavailable(
+            "Another program holds a lock on the database: let it finish, or end it."
+        )
+    if isinstance(error, apsw.NoMemError):
+        return StorageUnavailable("SQLite found no memory.")
+    if isinstance(error, _BROKEN):
         return StorageBroken(f"SQLite cannot use the database: {error}")
     return error
 

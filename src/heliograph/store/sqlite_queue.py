@@ -73,6 +73,15 @@ class Queue:
         self._configurations.pop(connect_id, None)
         db.execute(_Q["configurations_changed"], (account_id,))
 
+    def check_version(self, db: apsw.Connection, account_id: str, version: int) -> None:
+        """Raises ConfigurationsChanged when the account's configurations are newer."""
+        known = self._versions.get(account_id)
+        if known is None:
+            known = int(db.execute(_Q["configurations_version"], (account_id,)).get or 0)
+            self._versions[account_id] = known
+        if known != version:
+            raise ConfigurationsChanged
+
     def keys_changed(self, account_id: str) -> None:
         """Read the account's keys again before the next claim."""
         self._keys.pop(account_id, None)
@@ -102,12 +111,7 @@ class Queue:
         events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
     ) -> Sequence[Accepted]:
         """See `Store.accept`."""
-        known = self._versions.get(account_id)
-        if known is None:
-            known = int(db.execute(_Q["configurations_version"], (account_id,)).get or 0)
-            self._versions[account_id] = known
-        if known != version:
-            raise ConfigurationsChanged
+        self.check_version(db, account_id, version)
         return [self._accept_one(db, account_id, event, verdicts) for event, verdicts in events]
 
     def _accept_one(

@@ -169,6 +169,7 @@ create table attempt (
     answer_body blob
 ) strict;
 
+create index attempt_open on attempt (attempt_id) where outcome = 'open';
 create index attempt_of_delivery on attempt (delivery_id);
 create index log_listed on attempt (account_id, started_us, attempt_id) where logged = 1;
 create index log_by_configuration
@@ -225,6 +226,14 @@ select
 from delivery as d
 left join attempt as a on d.attempt_id = a.attempt_id
 where d.state = 'delivered' and a.outcome is not 'delivered'
+union all
+select
+    a.delivery_id,
+    'an open attempt that nothing will settle' as problem
+from attempt as a
+where
+    a.outcome = 'open'
+    and a.epoch is not (select n.epoch from node as n where n.stopped_us is null)
 union all
 select
     null as delivery_id,
