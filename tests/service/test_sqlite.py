@@ -15,11 +15,12 @@ import pytest
 
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 from heliograph.keyring import KeyRing
-from heliograph.model import LEGAL_MOVES, Account, DeliveryState, LogQuery
+from heliograph.model import LEGAL_MOVES, Account, DeliveryState, LogQuery, Secret
 from heliograph.store.sqlite import SqliteStore
 from heliograph.store.sqlite_connection import PRAGMAS, Writer, connect
 from tests.support import (
     ACCOUNT,
+    OTHER_ACCOUNT,
     ManualClock,
     accept,
     claim_all,
@@ -345,3 +346,28 @@ async def test_f12_after_one_io_error_nothing_is_written_any_more(tmp_path: Path
     # Not even by the close, which would copy the WAL into the database.
     assert (tmp_path / "x.db").read_bytes() == before
     assert (tmp_path / "x.db-wal").stat().st_size > 0
+
+
+async def test_r17_a_delivery_whose_secrets_do_not_open_is_parked_and_others_go_on(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    for account_id, number in ((ACCOUNT, 1), (OTHER_ACCOUNT, 2)):
+        await store.create_account(Account(account_id, number, "x"))
+        await store.add_hmac_key(account_id, f"k{number}", Secret("x"))
+        await store.create_configuration(wanted_configuration(account_id))
+        await accept(store, new_event(), account_id=account_id)
+    await store.close()
+    raw = apsw.Connection(str(tmp_path / "heliograph.db"))
+    raw.execute("update hmac_key set sealed = x'00' where key_id = 'k1'")
+    raw.close()
+
+    store = await open_sqlite(tmp_path, clock)
+    (claim,) = await claim_all(store)
+    assert claim.event.account_id == OTHER_ACCOUNT
+    await deliver(store, [claim])
+    (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert failure.error is not None
+    assert "master.key" in failure.error
+    assert list(await store.orphans()) == []
+    await store.close()

@@ -280,6 +280,16 @@ set
     unsettled_claims = unsettled_claims + 1
 where delivery_id = :delivery_id;
 
+-- name: delivery_park
+update delivery
+set
+    state = 'failed',
+    due_us = null,
+    failed_us = coalesce(failed_us, :now),
+    last_try_us = coalesce(last_try_us, :now),
+    error = :error
+where delivery_id = :delivery_id and state = 'waiting';
+
 -- name: attempt_close
 update attempt
 set

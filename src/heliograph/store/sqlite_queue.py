@@ -186,34 +186,42 @@ class Queue:
     def _claim_lane(
         self, db: apsw.Connection, connect_id: int, now: int, limit: int
     ) -> list[Claim]:
-        return [
-            self._claim_one(db, connect_id, now, row)
-            for row in fetch(db, _Q["due_in_lane"], (connect_id, now, limit))
-        ]
+        claims = []
+        for row in fetch(db, _Q["due_in_lane"], (connect_id, now, limit)):
+            try:
+                claims.append(self._claim_one(db, connect_id, now, row))
+            except apsw.Error:
+                raise
+            except Exception as error:
+                # One row that cannot be read must not stop the others (R17).
+                why = f"claim: the delivery cannot be prepared: {error}"
+                db.execute(_Q["delivery_park"], {"delivery_id": row[0], "now": now, "error": why})
+        return claims
 
     def _claim_one(
         self, db: apsw.Connection, connect_id: int, now: int, row: tuple[Any, ...]
     ) -> Claim:
         delivery_id, attempts, schedule_attempts, schedule_started, seed, *of_event = row
         account_id, event_id, name, envelope_id, generated, document = of_event
+        # All that can fail comes before the first write.
         configuration = self._live(db, account_id, connect_id)
         if configuration is None:  # deleting one fails what it had waiting
-            raise AssertionError(f"delivery {delivery_id} waits without a configuration")
-        attempt_id = int(
-            db.execute(
-                _Q["attempt_open"],
-                {
-                    "delivery_id": delivery_id,
-                    "account_id": account_id,
-                    "connect_id": connect_id,
-                    "envelope_id": envelope_id,
-                    "number": attempts + 1,
-                    "epoch": self._epoch,
-                    "url": configuration.url,
-                    "now": now,
-                },
-            ).get
+            raise AssertionError("its configuration is gone")
+        keys = self.active_keys(db, account_id) if configuration.include_hmac else ()
+        event = Event(
+            account_id, event_id, name, envelope_id, from_microseconds(generated), document
         )
+        opened = {
+            "delivery_id": delivery_id,
+            "account_id": account_id,
+            "connect_id": connect_id,
+            "envelope_id": envelope_id,
+            "number": attempts + 1,
+            "epoch": self._epoch,
+            "url": configuration.url,
+            "now": now,
+        }
+        attempt_id = int(db.execute(_Q["attempt_open"], opened).get)
         db.execute(
             _Q["delivery_claim"],
             {"epoch": self._epoch, "attempt_id": attempt_id, "delivery_id": delivery_id},
@@ -226,11 +234,9 @@ class Queue:
             schedule_number=schedule_attempts + 1,
             schedule_started_at=from_microseconds(schedule_started),
             seed=seed,
-            event=Event(
-                account_id, event_id, name, envelope_id, from_microseconds(generated), document
-            ),
+            event=event,
             configuration=configuration,
-            keys=self.active_keys(db, account_id) if configuration.include_hmac else (),
+            keys=keys,
         )
 
     # --------------------------------------------------------------------------- settle
