@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from heliograph.errors import ConfigurationsChanged, Unavailable
+from heliograph.errors import ConfigurationsChanged, StorageBroken, Unavailable
 from heliograph.matching import match_all
 from heliograph.model import Accepted, NewEvent, Skip
 from heliograph.signals import Signals
@@ -62,6 +62,10 @@ class Publisher:
                 # Another publish may have dropped it already.
                 self._known.pop(account_id, None)
                 continue
+            except StorageBroken:
+                # The dispatcher's next claim will fail too, and end the process at once (F12).
+                self._signals.work.set()
+                raise
             self._signals.work.set()
             return [
                 Receipt(event, receipt, tuple(v for v in verdicts if isinstance(v, Skip)))

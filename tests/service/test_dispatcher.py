@@ -285,6 +285,24 @@ async def test_f12_a_stop_ends_although_the_storage_breaks_meanwhile(
                 await running
 
 
+async def test_f12_a_publish_that_finds_the_storage_broken_ends_the_dispatcher(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise StorageBroken("the disk is gone")
+
+    part = Part(store, Listener(lambda _url, _body: always(OK)))
+    running = asyncio.create_task(part.dispatcher.run())
+    async with asyncio.timeout(5):
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "accept", broken)
+            patch.setattr(store, "claim", broken)
+            with pytest.raises(StorageBroken):
+                await part.publisher.publish(ACCOUNT, [new_event()])
+            with pytest.raises(StorageBroken):
+                await running
+
+
 async def test_publishes_at_once_all_succeed_after_a_configuration_changed(
     store: Store,
 ) -> None:
