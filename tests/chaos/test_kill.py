@@ -180,6 +180,21 @@ async def run(folder: Path, faults: int, fault: Callable[[Server], Awaitable[Non
     keys: list[str] = []
     server = Server(folder / "data", int(os.environ.get("HELIOGRAPH_CHAOS_SEED", "20261123")))
     server.folder.mkdir()
+    try:
+        return await _run(folder, server, keys, faults, fault)
+    finally:
+        # A run that failed half-way must not leave its server behind.
+        if server.process is not None and server.process.returncode is None:
+            await server.kill()
+
+
+async def _run(
+    folder: Path,
+    server: Server,
+    keys: list[str],
+    faults: int,
+    fault: Callable[[Server], Awaitable[None]],
+) -> Run:
     await server.start()
     async with sink(folder / "received", keys) as base, aiohttp.ClientSession() as session:
         configurations = await _configure(server, session, base, keys)
