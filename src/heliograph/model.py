@@ -239,8 +239,6 @@ LEGAL_MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
 }
 """Every move a delivery may make; the database asserts the same table (a test compares)."""
 
-UNFINISHED: Final = frozenset({DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.IN_FLIGHT})
-
 
 @dataclass(frozen=True, slots=True)
 class Claim:

@@ -16,7 +16,6 @@ import pytest
 
 from heliograph.model import (
     LEGAL_MOVES,
-    UNFINISHED,
     Account,
     DeliveryState,
     HmacKey,
@@ -27,6 +26,7 @@ from heliograph.model import (
 from tests.support import START, wanted_configuration
 
 CANARY = "canary-1234"
+UNFINISHED = {DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.IN_FLIGHT}
 SECRET = Secret(CANARY)
 
 

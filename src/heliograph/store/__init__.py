@@ -34,6 +34,9 @@ from heliograph.model import (
     Verdict,
 )
 
+FIRST_TOKEN = "first-administrator"  # noqa: S105 (its name: who deletes a failure with it)
+"""The name of the token that an account is made with."""
+
 BATCH_MOST = 5_000
 """Rows that one transaction of a bulk verb changes at the most (R14)."""
 

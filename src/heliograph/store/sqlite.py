@@ -39,6 +39,7 @@ from heliograph.model import (
 )
 from heliograph.store import (
     BATCH_MOST,
+    FIRST_TOKEN,
     ClaimResult,
     Configurations,
     DeliveryProgress,
@@ -63,8 +64,6 @@ from heliograph.wire.dates import from_microseconds, to_microseconds
 from heliograph.wire.rest import configuration as read_configuration
 
 _Q: Final = QUERIES
-
-FIRST_TOKEN: Final = "first-administrator"  # noqa: S105 (the token's name)
 
 
 class SqliteStore:
@@ -142,13 +141,10 @@ class SqliteStore:
 
     async def create_account(self, account: Account, token: Secret | None = None) -> None:
         def run(db: apsw.Connection) -> None:
-            now = self._now()
-            row = (account.account_id, account.external_id, account.name, now)
+            row = (account.account_id, account.external_id, account.name, self._now())
             db.execute(_Q["account_add"], row)
             if token is not None:
-                digest = _token_hash(token.reveal())
-                role = Role.ADMINISTRATOR.value
-                db.execute(_Q["token_add"], (digest, account.account_id, FIRST_TOKEN, role, now))
+                self._add_token(db, account.account_id, token, Role.ADMINISTRATOR, FIRST_TOKEN)
 
         await self._writer.write(run)
 
@@ -158,8 +154,13 @@ class SqliteStore:
         )
 
     async def add_token(self, account_id: str, token: Secret, role: Role, name: str) -> None:
-        row = (_token_hash(token.reveal()), account_id, name, role.value)
-        await self._writer.write(lambda db: db.execute(_Q["token_add"], (*row, self._now())))
+        await self._writer.write(lambda db: self._add_token(db, account_id, token, role, name))
+
+    def _add_token(
+        self, db: apsw.Connection, account_id: str, token: Secret, role: Role, name: str
+    ) -> None:
+        row = (_token_hash(token.reveal()), account_id, name, role.value, self._now())
+        db.execute(_Q["token_add"], row)
 
     async def principal(self, token: str) -> Principal | None:
         digest = _token_hash(token)

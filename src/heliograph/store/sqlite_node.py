@@ -16,7 +16,6 @@ from heliograph.store import sql
 from heliograph.store.sqlite_connection import fetch
 from heliograph.store.sqlite_queue import DELETED, QUERIES
 
-HEARTBEAT_SECONDS: Final = 10.0
 _STALE_US: Final = 30 * 1_000_000
 
 MOST_UNSETTLED_CLAIMS: Final = 3
