@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import settings as hypothesis_settings
 
 from heliograph.keyring import KeyRing
 from heliograph.model import Account
 from heliograph.store import Store
+from heliograph.store.postgres import PostgresStore
 from heliograph.store.sqlite import SqliteStore
 from tests.listener import LoopbackListener, listening
+from tests.postgres_server import PostgresServer, postgres_server
 from tests.server import Client, serving
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock
 
 # A time limit on one example says more about the machine than about the code.
 hypothesis_settings.register_profile("heliograph", deadline=None)
 hypothesis_settings.load_profile("heliograph")
+
+YEARS = 1e8
+"""Seconds of a lease that does not run out when a test moves its clock."""
 
 OpenStore = Callable[[], Awaitable[Store]]
 
@@ -28,7 +35,23 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL for all tests of a worker; each takes a database of its own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: PostgresServer) -> str:
+    """A new, empty database."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    return postgres.database_url(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
 def engine(request: pytest.FixtureRequest) -> str:
     """Each engine in turn: the contract is one (design: one port, one suite)."""
     name: str = request.param
@@ -36,18 +59,27 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def open_store(engine: str, tmp_path: Path, clock: ManualClock) -> AsyncIterator[OpenStore]:
+async def open_store(
+    engine: str, tmp_path: Path, clock: ManualClock, request: pytest.FixtureRequest
+) -> AsyncIterator[OpenStore]:
     """Opens the test's database; after a close it opens the same one again.
 
     What is open at the end is closed, and no delivery in it may be orphaned (R4).
     """
-    assert engine == "sqlite"
     opened: list[Store] = []
+    url = request.getfixturevalue("database_url") if engine == "postgres" else ""
 
     async def open_it() -> Store:
         keyring = KeyRing.load(tmp_path / "master.key")
-        opened.append(await SqliteStore.open(tmp_path / "heliograph.db", keyring, clock))
-        return opened[-1]
+        store: Store
+        if engine == "sqlite":
+            store = await SqliteStore.open(tmp_path / "heliograph.db", keyring, clock)
+        else:
+            store = await PostgresStore.open(
+                *(url, keyring, clock), instance="test", lease=YEARS, accept_data_loss=True
+            )
+        opened.append(store)
+        return store
 
     yield open_it
     if opened:

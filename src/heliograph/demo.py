@@ -65,6 +65,9 @@ _ENVELOPES: Final = (
     ("Delivery note 90210, Überseekiste", "Florence Nightingale"),
 )
 
+ENVELOPES: Final = len(_ENVELOPES)
+"""How many envelopes the demo's events are of."""
+
 
 def published() -> list[list[dict[str, Any]]]:
     """Three calls' worth of events: every envelope is sent, then viewed, then completed."""

@@ -49,6 +49,8 @@ class Dispatcher:
         self._signals = signals
         self._limits = limits or Limits()
         self._stopping = False
+        self._suspended = False
+        self._suspensions = 0
         self._sending: dict[asyncio.Task[None], Claim] = {}
         self._unsettled = 0
         self._finished: list[Settlement] = []
@@ -63,6 +65,23 @@ class Dispatcher:
         """Claim nothing more; `run` then returns once everything in flight is settled."""
         self._stopping = True
         self._signals.work.set()
+
+    def suspend(self) -> None:
+        """Give up what is in flight, and claim nothing until `resume` (R8).
+
+        The attempts end as unknown; where another node has taken their deliveries over,
+        settling them changes nothing.
+        """
+        self._suspended = True
+        self._suspensions += 1
+        for task in list(self._sending):
+            task.cancel()
+
+    def resume(self) -> None:
+        """Claim again."""
+        if self._suspended:
+            self._suspended = False
+            self._signals.work.set()
 
     async def run(self, grace: float = 10.0) -> None:
         """Dispatch until `stop` is called.
@@ -94,8 +113,9 @@ class Dispatcher:
     async def _claim(self) -> tuple[bool, datetime | None]:
         """Start an attempt for each delivery claimed; when to look again if there is none."""
         room = self._limits.in_flight - self._unsettled
-        if room <= 0:
-            return False, None  # the next settlement wakes us
+        if room <= 0 or self._suspended:
+            return False, None  # the next settlement, or `resume`, wakes us
+        suspensions = self._suspensions
         try:
             result = await self._store.claim(room, self._limits.per_configuration)
         except StorageUnavailable as trouble:
@@ -107,6 +127,8 @@ class Dispatcher:
             task = asyncio.create_task(self._send(claim))
             self._sending[task] = claim
             task.add_done_callback(self._sent)
+            if self._suspensions != suspensions:  # claimed under a lease that may be gone
+                task.cancel()
         return bool(result.claims), result.next_due
 
     def _until(self, due: datetime | None) -> float | None:

@@ -3,29 +3,114 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable
+from heliograph.signals import Signals
 from heliograph.store import Store
 
-HEARTBEAT_SECONDS: Final = 10.0
-"""A third of the time after which the node's heartbeat counts as old (R20)."""
+LEASE_SECONDS: Final = 30.0
+"""How long a node that does not renew its lease is still taken for alive (R8)."""
+
+_TRY_AGAIN: Final = 1.0
 
 _log = structlog.get_logger()
 
 
-async def heartbeat(store: Store, clock: Clock, stop: asyncio.Event) -> None:
-    """Renew the node's heartbeat until `stop` is set.
+class Sending(Protocol):
+    """What the lease keeper needs of the dispatcher."""
 
-    Raises:
-        StorageBroken: the database's files failed; the process must end.
+    def suspend(self) -> None:
+        """Give up what is in flight and claim nothing until `resume`."""
+        ...
+
+    def resume(self) -> None:
+        """Claim again."""
+        ...
+
+
+class LeaseKeeper:
+    """Renews the node's lease; gives up what is in flight before another node may take it.
+
+    A renewal comes each third of the lease. After two thirds without one, by the monotonic
+    clock, sends are cut off: whatever wall clocks show, and however long a call to the
+    database hangs, that is before the lease has run out (R8, R12).
+    """
+
+    def __init__(self, store: Store, sending: Sending, clock: Clock, lease: float) -> None:
+        """`lease` is in seconds, the same that the store was opened with."""
+        self._store = store
+        self._sending = sending
+        self._clock = clock
+        self._lease = lease
+        self._renewed = clock.monotonic()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep the lease until `stop` is set.
+
+        Raises:
+            StorageBroken: the database's files failed; the process must end.
+        """
+        renewing = asyncio.create_task(self._renew(stop))
+        watching = asyncio.create_task(self._watch(stop))
+        try:
+            await asyncio.wait({renewing, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if renewing.done():
+                renewing.result()
+        finally:
+            for task in (renewing, watching):
+                task.cancel()
+            await asyncio.gather(renewing, watching, return_exceptions=True)
+
+    async def _renew(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            # The time before the call counts: the database may renew at any moment after it.
+            began = self._clock.monotonic()
+            try:
+                kept = await self._store.renew_lease()
+            except StorageUnavailable as trouble:
+                _log.warning("lease_not_renewed", reason=str(trouble))
+                await self._clock.wait(stop, _TRY_AGAIN)
+                continue
+            if not kept:
+                _log.error("lease_lost")
+                self._sending.suspend()
+            self._renewed = began
+            self._sending.resume()
+            await self._clock.wait(stop, self._lease / 3)
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            left = self._renewed + self._lease * 2 / 3 - self._clock.monotonic()
+            if left <= 0:
+                _log.error("sends_given_up", reason="the lease could not be renewed in time")
+                self._sending.suspend()
+                left = _TRY_AGAIN
+            await self._clock.wait(stop, left)
+
+
+async def take_over(
+    store: Store, signals: Signals, clock: Clock, stop: asyncio.Event, lease: float
+) -> None:
+    """Put back what dead nodes had in flight until `stop` is set.
+
+    Looks each sixth of the lease: a node's work is taken over within 35 s of its death.
     """
     while not stop.is_set():
-        await clock.wait(stop, HEARTBEAT_SECONDS)
         try:
-            await store.beat()
+            while taken := await store.take_over():
+                _log.warning("took_over", deliveries=taken)
+                signals.work.set()
         except StorageUnavailable as trouble:
-            _log.warning("heartbeat_missed", reason=str(trouble))
+            _log.warning("take_over_paused", reason=str(trouble))
+        await clock.wait(stop, lease / 6)
+
+
+async def follow_hints(store: Store, signals: Signals, stop: asyncio.Event) -> None:
+    """Wake the dispatcher when another node may have left work, until `stop` is set."""
+    while not stop.is_set():
+        await store.wait_for_hint()
+        signals.work.set()

@@ -152,10 +152,14 @@ class Event:
 
 
 class HeldReason(StrEnum):
-    """Why a delivery waits for a person rather than for a time."""
+    """Why a delivery waits for a person, or for another delivery, rather than for a time.
+
+    ORDER: an earlier delivery of the same lane (configuration and envelope) is unfinished.
+    """
 
     PAUSED = "paused"
     DISABLED = "disabled"
+    ORDER = "order"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import os
 import re
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -23,20 +24,22 @@ from starlette.routing import Route
 
 from heliograph import doctor
 from heliograph.api.connect import Connect
-from heliograph.api.contract import application
+from heliograph.api.contract import Operation, application
 from heliograph.api.intake import Intake
 from heliograph.clock import Clock, SystemClock
 from heliograph.credentials import first_account
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
-from heliograph.errors import StorageBroken, StorageUnavailable
+from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 from heliograph.keyring import KeyRing
-from heliograph.maintenance import heartbeat
+from heliograph.maintenance import LeaseKeeper, follow_hints, take_over
 from heliograph.publisher import Publisher
 from heliograph.republish import Republisher
 from heliograph.settings import Settings
 from heliograph.signals import Signals
 from heliograph.store import Store
+from heliograph.store.file_lock import FileLock
+from heliograph.store.postgres import PostgresStore
 from heliograph.store.sqlite import SqliteStore
 from heliograph.transport import Budget, Transport
 
@@ -47,6 +50,9 @@ EXIT_HARD_STOP: Final = 130
 """Exit status after a second stop signal."""
 
 DATABASE: Final = "heliograph.db"
+
+NODE_ID: Final = "node-id"
+"""File of a data directory on PostgreSQL that names the node."""
 
 _BACKLOG: Final = 2048
 
@@ -87,45 +93,102 @@ def guard_from(settings: Settings) -> Guard:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Running]:
-    """Run a server until the block is left or `stop` is called; then stop it gracefully.
+async def open_store(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Store]:
+    """The storage that the settings name, closed with the block.
 
     Raises:
         UnsafeStorage: the storage cannot keep the promises (R18), or another process has
             it (R20).
+        StorageUnavailable: no PostgreSQL answers.
+    """
+    data_dir = settings.data_dir
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if settings.database_url:
+        store: Store
+        lock = FileLock(data_dir / "node.lock")
+        try:
+            store = await _open_postgres(settings, clock)
+        except BaseException:
+            lock.release()
+            raise
+    else:
+        lock = None
+        store = await _open_sqlite(settings, clock or SystemClock())
+    try:
+        yield store
+    finally:
+        await store.close()
+        if lock is not None:
+            lock.release()
+
+
+async def _open_sqlite(settings: Settings, clock: Clock) -> Store:
+    data_dir = settings.data_dir
+    for failed in doctor.refuse_unsafe(
+        doctor.storage_checks(data_dir), accept_data_loss=settings.i_accept_data_loss
+    ):
+        _log.warning("unsafe_storage", check=failed.name, found=failed.found, mend=failed.mend)
+    database = data_dir / DATABASE
+    keyring = KeyRing.load(data_dir / "master.key", make=not database.exists())
+    return await SqliteStore.open(database, keyring, clock)
+
+
+async def _open_postgres(settings: Settings, clock: Clock | None) -> Store:
+    key = settings.data_dir / "master.key"
+    node_id = settings.data_dir / NODE_ID
+    if not node_id.exists():
+        node_id.write_text(str(uuid.uuid4()), encoding="ascii")
+    if not key.exists() and not await PostgresStore.is_new(settings.database_url):
+        raise UnsafeStorage(
+            f"{key} is missing, and the database has secrets sealed with it: copy master.key "
+            "from a node that runs."
+        )
+    return await PostgresStore.open(
+        settings.database_url,
+        KeyRing.load(key),
+        clock,
+        instance=node_id.read_text(encoding="ascii"),
+        lease=settings.lease,
+        accept_data_loss=settings.i_accept_data_loss,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings, clock: Clock | None = None, *, api: bool = True
+) -> AsyncIterator[Running]:
+    """Run a server until the block is left or `stop` is called; then stop it gracefully.
+
+    Args:
+        settings: What to run with.
+        clock: None stands for the machine's, or on PostgreSQL the database's.
+        api: False for a node that only sends: it answers about its health and nothing else.
+
+    Raises:
+        UnsafeStorage: the storage cannot keep the promises (R18), or another process has
+            it (R20).
+        StorageUnavailable: no PostgreSQL answers.
         OSError: the address is taken.
     """
-    clock = clock or SystemClock()
     guard = guard_from(settings)
     # Names are resolved in these threads: one for each attempt, so that a name whose DNS
     # hangs delays nobody else's (R7).
     asyncio.get_running_loop().set_default_executor(
         ThreadPoolExecutor(settings.in_flight, thread_name_prefix="resolver")
     )
-    data_dir = settings.data_dir
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for failed in doctor.refuse_unsafe(
-        doctor.storage_checks(data_dir), accept_data_loss=settings.i_accept_data_loss
-    ):
-        _log.warning("unsafe_storage", check=failed.name, found=failed.found, mend=failed.mend)
-    listening = _listen(settings)
-    base_uri = _base_uri(settings.host, listening.getsockname()[1])
-    try:
-        new = not (data_dir / DATABASE).exists()
-        keyring = KeyRing.load(data_dir / "master.key", make=new)
-        store = await SqliteStore.open(data_dir / DATABASE, keyring, clock)
-    except BaseException:
-        listening.close()
-        raise
-    try:
-        await first_account(store, data_dir, base_uri)
-        budget = Budget(total=settings.attempt_timeout)
-        async with Transport(guard, budget) as transport:
+    with contextlib.closing(_listen(settings)) as listening:
+        base_uri = _base_uri(settings.host, listening.getsockname()[1])
+        async with (
+            open_store(settings, clock) as store,
+            Transport(guard, Budget(total=settings.attempt_timeout)) as transport,
+        ):
+            if api:
+                await first_account(store, settings.data_dir, base_uri)
             signals = Signals()
             limits = Limits(settings.in_flight, settings.per_configuration)
             dispatcher = Dispatcher(store, transport, store.clock, signals, limits)
-            web = _web(store, signals, guard)
-            server = _Server(_uvicorn_config(web, settings))
+            operations = _operations(store, signals, guard) if api else []
+            server = _Server(_uvicorn_config(_web(store, operations), settings))
             stopped = asyncio.Event()
 
             def stop() -> None:
@@ -137,21 +200,42 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             listening.listen(_BACKLOG)
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(server.serve(sockets=[listening]))
-                parts.create_task(dispatcher.run(settings.grace))
-                parts.create_task(heartbeat(store, store.clock, stopped))
+                parts.create_task(_send(settings, store, signals, dispatcher, stopped))
                 try:
                     yield Running(base_uri, settings, store, signals, stop, stopped)
                 finally:
                     stop()
-    finally:
-        listening.close()
-        await store.close()
 
 
-async def serve(settings: Settings, announce: Callable[[Running], None]) -> None:
+async def _send(
+    settings: Settings,
+    store: Store,
+    signals: Signals,
+    dispatcher: Dispatcher,
+    stopped: asyncio.Event,
+) -> None:
+    """Dispatch until the stop, and keep the lease until the last settlement is written (R8)."""
+    clock, lease, settled = store.clock, settings.lease, asyncio.Event()
+    async with asyncio.TaskGroup() as parts:
+        parts.create_task(LeaseKeeper(store, dispatcher, clock, lease).run(settled))
+        parts.create_task(take_over(store, signals, clock, stopped, lease))
+        hints = parts.create_task(follow_hints(store, signals, stopped))
+        try:
+            if settings.no_dispatch:
+                await stopped.wait()
+            else:
+                await dispatcher.run(settings.grace)
+        finally:
+            hints.cancel()
+            settled.set()
+
+
+async def serve(
+    settings: Settings, announce: Callable[[Running], None], *, api: bool = True
+) -> None:
     """Run a server until SIGTERM or SIGINT; a second signal stops hard (R15)."""
     try:
-        async with running(settings) as server:
+        async with running(settings, api=api) as server:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, _stop_or_exit, server)
@@ -178,10 +262,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _web(store: Store, signals: Signals, guard: Guard) -> Starlette:
+def _operations(store: Store, signals: Signals, guard: Guard) -> Sequence[Operation]:
     publisher = Publisher(store, signals)
     connect = Connect(store, Republisher(store, store.clock, signals), guard, signals)
+    return [*Intake(publisher).operations(), *connect.operations()]
 
+
+def _web(store: Store, operations: Sequence[Operation]) -> Starlette:
     async def alive(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
@@ -193,7 +280,7 @@ def _web(store: Store, signals: Signals, guard: Guard) -> Starlette:
         return JSONResponse({"status": "ready"})
 
     return application(
-        [*Intake(publisher).operations(), *connect.operations()],
+        operations,
         store.principal,
         [Route("/healthz", alive), Route("/readyz", ready)],
     )

@@ -29,6 +29,17 @@ class Settings:
     data_dir: Path = _setting(
         Path("heliograph-data"), "Directory of the database, the master key and credentials.json."
     )
+    database_url: str = _setting(
+        "",
+        "PostgreSQL to use instead of SQLite, such as postgresql://user@host/name; give one with "
+        "a password as the environment variable. Any number of nodes may share it.",
+    )
+    no_dispatch: bool = _setting(
+        False, "Answer the API and send nothing: other nodes on the same PostgreSQL send."
+    )
+    lease: float = _setting(
+        30.0, "Seconds after which a node that died is taken for dead, and its work taken over."
+    )
     egress: str = _setting(
         "public",
         "Where listeners may be: public (the Internet), private (also the networks and hosts "
@@ -57,6 +68,8 @@ class Settings:
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise _unusable(name, "must be a number above 0", value)
+        if not 1 <= self.lease <= 3600:
+            raise _unusable("lease", "must be a number from 1 to 3600", self.lease)
         if not 0 <= self.grace < math.inf:
             raise _unusable("grace", "must be a number from 0", self.grace)
 

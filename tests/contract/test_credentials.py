@@ -97,13 +97,23 @@ async def test_s7_secrets_are_encrypted_at_rest(
 async def test_s7_secrets_do_not_open_with_another_master_key(
     store: Store, open_store: OpenStore, tmp_path: Path
 ) -> None:
+    key = tmp_path / "master.key"
     await store.add_hmac_key(ACCOUNT, "k1", Secret("x"))
     await store.close()
-    (tmp_path / "master.key").unlink()
+    ours = key.read_bytes()
+    key.unlink()
 
-    again = await open_store()
+    async def use() -> None:
+        again = await open_store()
+        try:
+            await again.hmac_keys(ACCOUNT)
+        finally:
+            await again.close()
+
     with pytest.raises(UnsafeStorage, match=r"master\.key"):
-        await again.hmac_keys(ACCOUNT)
+        await use()
+    key.write_bytes(ours)
+    assert len(await (await open_store()).hmac_keys(ACCOUNT)) == 1
 
 
 def _files(folder: Path) -> bytes:

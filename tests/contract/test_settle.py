@@ -142,7 +142,6 @@ async def test_r3_what_a_crash_left_in_flight_is_sent_again_with_a_higher_retry_
     (retried,) = await claim_all(again)
     assert retried.delivery_id == claim.delivery_id
     assert (retried.number, retried.epoch) == (2, claim.epoch + 1)
-    assert await again.settle([settled(claim, Delivered())]) == [False]
     await deliver(again, [retried])
     newest, oldest = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
     assert (newest.retry_count, newest.error) == (1, None)
@@ -150,6 +149,20 @@ async def test_r3_what_a_crash_left_in_flight_is_sent_again_with_a_higher_retry_
         0,
         "the process ended before the outcome was known",
     )
+
+
+async def test_r5_r8_a_late_settle_tells_what_became_of_its_attempt_and_moves_nothing(
+    open_store: OpenStore, one_waiting: Store
+) -> None:
+    (claim,) = await claim_all(one_waiting)
+    await one_waiting.close()
+
+    again = await open_store()
+    (retried,) = await claim_all(again)
+    assert await again.settle([settled(claim, Delivered())]) == [False]
+    (late,) = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert (late.retry_count, late.error, late.state) == (0, None, DeliveryState.IN_FLIGHT)
+    assert await deliver(again, [retried]) == [True]
 
 
 async def test_r5_an_attempt_whose_failure_was_deleted_is_closed_after_a_crash_too(

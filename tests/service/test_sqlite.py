@@ -253,7 +253,7 @@ async def test_r11_a_full_disk_refuses_writes_keeps_reads_and_recovers_by_itself
         return store._writer.write(lambda db: db.pragma("max_page_count", pages))
 
     await limit(1)  # type: ignore[misc]
-    large = new_event(event_id="large", padding="x" * 200_000)
+    large = new_event(envelope_id="env-2", event_id="large", padding="x" * 200_000)
     with pytest.raises(StorageUnavailable):
         await accept(store, large)
     assert (await store.configurations(ACCOUNT)).all != ()

@@ -14,6 +14,7 @@ from heliograph.errors import HeliographError, UnsafeStorage
 # Each command's module is imported when it is called for: --help does not pay for the server.
 _COMMANDS: Final = {
     "serve": "heliograph.cli.serve:serve",
+    "dispatch": "heliograph.cli.serve:dispatch",
     "demo": "heliograph.cli.demo:demo",
     "publish": "heliograph.cli.publish:publish",
     "configurations": "heliograph.cli.configurations:configurations",
@@ -25,6 +26,7 @@ _COMMANDS: Final = {
 
 _ABOUT: Final = {
     "serve": "Run the server.",
+    "dispatch": "Run a node that only sends, on a shared PostgreSQL.",
     "demo": "See a whole round: publish, fail, mend, republish.",
     "publish": "Publish events from a file or standard input.",
     "configurations": "Who gets which events: list, show, create, update, delete.",

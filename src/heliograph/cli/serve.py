@@ -54,14 +54,38 @@ def serve(**given: Any) -> None:
     Each setting is an option or an environment variable; the option wins. The log goes to
     standard error, one JSON object to a line.
     """
+    _run(given, api=True)
+
+
+@click.command(epilog="Example: heliograph dispatch --data-dir ./node2 --port 8081")
+@setting_options
+def dispatch(**given: Any) -> None:
+    """Run a node that only sends, beside nodes of `serve` on the same PostgreSQL.
+
+    It answers /healthz and /readyz and takes no events. Its data directory needs a copy of
+    master.key from a node that runs.
+    """
+    _run(given, api=False)
+
+
+def _run(given: dict[str, Any], *, api: bool) -> None:
     try:
         settings = from_environment(**given)
         service.guard_from(settings)
     except ValueError as error:
         raise wrong(str(error)) from None
+    if not api and not settings.database_url:
+        raise wrong(
+            "A node that only sends needs a PostgreSQL that others publish to.",
+            "Give --database-url, or run `heliograph serve`.",
+        )
+    if settings.no_dispatch and not settings.database_url:
+        raise wrong("--no-dispatch needs --database-url: on SQLite no other node can send.")
+    if not api and settings.no_dispatch:
+        raise wrong("--no-dispatch would leave `heliograph dispatch` nothing to do.")
     log_as_json()
     try:
-        uvloop.run(service.serve(settings, _announce))
+        uvloop.run(service.serve(settings, _announce if api else _announce_node, api=api))
     except OSError as error:
         raise _not_started(settings, error) from None
 
@@ -92,7 +116,10 @@ def log_as_json() -> None:
 
 def _announce(server: service.Running) -> None:
     settings, console = server.settings, output()
-    account = Credentials.read(settings.data_dir).account_id
+    try:
+        account = Credentials.read(settings.data_dir).account_id
+    except FileNotFoundError:  # another node made the first account
+        account = "{accountId}"
     profile = {
         "public": "on the Internet",
         "private": f"on the Internet, and at {settings.egress_allow or 'nothing more'}",
@@ -106,6 +133,14 @@ def _announce(server: service.Running) -> None:
         ("Listeners", f"{profile} (--egress {settings.egress})"),
         ("Stop", "Ctrl-C"),
     ):
+        console.print(f"  {name:<12}{text}", soft_wrap=True)
+    sys.stdout.flush()
+
+
+def _announce_node(server: service.Running) -> None:
+    console = output()
+    console.print(f"Heliograph {heliograph.__version__} sends what others publish", style="bold")
+    for name, text in (("Health", f"{server.base_uri}/readyz"), ("Stop", "Ctrl-C")):
         console.print(f"  {name:<12}{text}", soft_wrap=True)
     sys.stdout.flush()
 

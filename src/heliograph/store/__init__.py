@@ -40,6 +40,9 @@ FIRST_TOKEN = "first-administrator"  # noqa: S105 (its name: who deletes a failu
 BATCH_MOST = 5_000
 """Rows that one transaction of a bulk verb changes at the most (R14)."""
 
+MOST_UNSETTLED_CLAIMS = 3
+"""A delivery that was claimed so often without a settle is parked as failed (R17)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Configurations:
@@ -83,6 +86,43 @@ class DeliveryProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Retired:
+    """Rows that one batch of retention deleted; all zero: nothing old is left."""
+
+    deliveries: int = 0
+    attempts: int = 0
+    events: int = 0
+    envelopes: int = 0
+
+    @property
+    def total(self) -> int:
+        """All rows together."""
+        return self.deliveries + self.attempts + self.events + self.envelopes
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The installation in figures, for metrics and doctor; no account's data.
+
+    `overdue` is how many seconds ago the oldest waiting delivery was due (0: none is late).
+    `oldest_snapshot` is the age in seconds of the oldest transaction that keeps dead rows
+    from being cleaned away (0 on SQLite). Sizes are bytes; `log_bytes` is the WAL on SQLite
+    and 0 on PostgreSQL, whose WAL is the server's business.
+    """
+
+    waiting: int
+    held: int
+    in_flight: int
+    failures: int
+    orphans: int
+    nodes: int
+    overdue: float
+    oldest_snapshot: float
+    database_bytes: int
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Orphan:
     """A row of v_audit_orphans: must not exist (R4)."""
 
@@ -106,8 +146,25 @@ class Store(Protocol):
         """Finish what was submitted, mark the node as stopped, release the database."""
         ...
 
-    async def beat(self) -> None:
-        """Renew the node's heartbeat (R20)."""
+    async def renew_lease(self) -> bool:
+        """Renew the node's lease; a node that does not is taken for dead (R8, R20).
+
+        False: the lease had run out and another node has taken our work over. The store then
+        begins a new epoch; what was claimed before must be given up, for it cannot be
+        settled any more.
+        """
+        ...
+
+    async def take_over(self) -> int:
+        """Put back what dead nodes had in flight, at most `BATCH_MOST`; how many it were.
+
+        Their attempts end as unknown (R5), and what ended its node `MOST_UNSETTLED_CLAIMS`
+        times is parked as failed (R17).
+        """
+        ...
+
+    async def wait_for_hint(self) -> None:
+        """Return when another node may have left work for us; a hint can be lost."""
         ...
 
     # accounts and credentials
@@ -189,7 +246,8 @@ class Store(Protocol):
         """Take due deliveries and open an attempt for each.
 
         At most `room` in all, and so many of a configuration that no more than
-        `per_configuration` are in flight; configurations take turns (R7).
+        `per_configuration` are in flight on this node; configurations take turns (R7). Of
+        a lane (what is kept in order) only the oldest unfinished delivery is taken (R6).
         """
         ...
 
@@ -268,6 +326,20 @@ class Store(Protocol):
 
     async def orphans(self) -> Sequence[Orphan]:
         """What v_audit_orphans shows: nothing, or a bug (R4)."""
+        ...
+
+    async def statistics(self) -> Statistics:
+        """Counts and sizes of the whole installation."""
+        ...
+
+    async def retire(self, before: datetime) -> Retired:
+        """Delete one batch of what ended and was accepted before a time (R14).
+
+        Only delivered and cancelled deliveries, their attempts, and events and envelopes
+        that nothing refers to any more: never what is unfinished, and never an open failure
+        or its event. At most `BATCH_MOST` rows of each kind a call; where the engine keeps
+        history by the day, a whole day is dropped at once.
+        """
         ...
 
     async def ready(self) -> None:

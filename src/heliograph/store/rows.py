@@ -1,27 +1,43 @@
-"""Rows of listings to model values, and filters to query fragments; the same for each engine."""
+"""Rows to model values, filters to query fragments, secrets sealed: the same for each engine."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
+from heliograph.keyring import KeyRing
 from heliograph.model import (
     Answer,
     AttemptDetail,
     AttemptOutcome,
+    ConnectConfiguration,
     Cursor,
     Delivered,
     DeliveryState,
     Event,
+    HeldReason,
+    HmacKey,
     Interrupted,
     LogEntry,
     LogQuery,
+    NewEvent,
     Phase,
+    Requeued,
+    Secret,
     Settlement,
     Why,
 )
+from heliograph.store import MOST_UNSETTLED_CLAIMS
 from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.wire.rest import configuration as read_configuration
+
+DELETED: Final = "claim: the configuration was deleted"
+"""The error of deliveries whose configuration was deleted before they ended."""
+
+POISON: Final = f"claim: the process ended {MOST_UNSETTLED_CLAIMS} times while this was being sent"
+"""The error of a delivery that is parked (R17)."""
 
 
 def listing(
@@ -144,3 +160,111 @@ def closing(settlement: Settlement) -> dict[str, Any]:
         "answer_headers": answer and json.dumps(answer.headers),
         "answer_body": answer and answer.body,
     }
+
+
+def lane(event: NewEvent) -> str | None:
+    """What an event is kept in order with, within a configuration: its envelope (R6)."""
+    return event.envelope.envelope_id
+
+
+def held_reason(configuration: ConnectConfiguration) -> HeldReason | None:
+    """Why deliveries of this configuration must wait for a person, if they must."""
+    if not configuration.publishing:
+        return HeldReason.DISABLED
+    return HeldReason.PAUSED if configuration.paused else None
+
+
+def keys(keyring: KeyRing, found: Iterable[tuple[Any, ...]]) -> tuple[HmacKey, ...]:
+    """Rows of the query `hmac_keys`, opened."""
+    return tuple(
+        HmacKey(
+            key_id,
+            Secret(keyring.open(sealed, key_place(key_id)).decode()),
+            from_microseconds(created),
+        )
+        for key_id, sealed, created in found
+    )
+
+
+def configurations(
+    keyring: KeyRing, account_id: str, found: Iterable[tuple[Any, ...]]
+) -> tuple[ConnectConfiguration, ...]:
+    """Rows of the query `configurations`, secrets opened."""
+    return tuple(
+        read_configuration(
+            account_id, connect_id, document, _open_secrets(keyring, connect_id, sealed)
+        )
+        for connect_id, document, sealed in found
+    )
+
+
+def _open_secrets(keyring: KeyRing, connect_id: int, sealed: bytes | None) -> dict[str, Secret]:
+    if sealed is None:
+        return {}
+    plain = json.loads(keyring.open(sealed, secrets_place(connect_id)))
+    return {name: Secret(value) for name, value in plain.items()}
+
+
+def writing(keyring: KeyRing, wanted: ConnectConfiguration) -> dict[str, Any]:
+    """The values of the query `configuration_write`, but for the time."""
+    secrets = {name: secret.reveal() for name, secret in wanted.secrets.items()}
+    place = secrets_place(wanted.connect_id)
+    return {
+        "account_id": wanted.account_id,
+        "connect_id": wanted.connect_id,
+        "name": wanted.name,
+        "url": wanted.url,
+        "publishing": wanted.publishing,
+        "paused": wanted.paused,
+        "document": wanted.document,
+        "sealed": keyring.seal(json.dumps(secrets).encode(), place) if secrets else None,
+    }
+
+
+def key_place(key_id: str) -> str:
+    """Where an HMAC key is sealed to."""
+    return f"hmac_key:{key_id}:sealed"
+
+
+def secrets_place(connect_id: int) -> str:
+    """Where a configuration's secrets are sealed to."""
+    return f"connect_configuration:{connect_id}:sealed"
+
+
+def storable(text: str | None) -> str | None:
+    """Text of a listener as PostgreSQL can hold it: it has no NUL."""
+    return text and text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def token_hash(token: str) -> bytes:
+    """What is stored of a bearer token: its SHA-256.
+
+    A token is 256 random bits: a plain hash of it cannot be reversed by guessing.
+    """
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def requeued(
+    row: tuple[Any, ...], *, deleted: bool, reason: HeldReason | None
+) -> tuple[Requeued, str | None]:
+    """What asking for another try does to an open failure, and the query that does it.
+
+    Args:
+        row: The first eight columns of `requeue_page`.
+        deleted: Whether its configuration was deleted.
+        reason: Why its configuration holds deliveries, if it does.
+    """
+    _created, delivery_id, envelope_id, connect_id, url, attempts, state_text, held = row[:8]
+    state, query = DeliveryState(state_text), None
+    if deleted:
+        note = "The configuration was deleted: this cannot be sent any more."
+    elif state is DeliveryState.IN_FLIGHT:
+        note = "It is being sent now."
+    elif state is DeliveryState.HELD:
+        note = f"The configuration is {held}: it goes out when publishing resumes."
+    elif state is DeliveryState.FAILED:
+        state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
+        note, query = "Queued: retries had ended and begin anew.", "requeue_ended"
+    else:
+        note, query = "Queued: the next try is due now.", "requeue_waiting"
+    return Requeued(delivery_id, envelope_id, connect_id, url, attempts, state, note), query

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -46,20 +46,15 @@ from heliograph.store import (
     Orphan,
     Page,
     RequeuePage,
+    Retired,
+    Statistics,
     rows,
+    sqlite_retention,
 )
+from heliograph.store.file_lock import FileLock
 from heliograph.store.sqlite_connection import Readers, Writer, check_library, connect, fetch
-from heliograph.store.sqlite_node import FileLock, last_beat, start
-from heliograph.store.sqlite_queue import (
-    DELETED,
-    QUERIES,
-    Queue,
-    held_reason,
-    key_place,
-    read_configurations,
-    read_keys,
-    secrets_place,
-)
+from heliograph.store.sqlite_node import last_beat, start
+from heliograph.store.sqlite_queue import QUERIES, Queue
 from heliograph.wire.dates import from_microseconds, to_microseconds
 from heliograph.wire.rest import configuration as read_configuration
 
@@ -77,6 +72,7 @@ class SqliteStore:
         keyring: KeyRing,
         clock: Clock,
     ) -> None:
+        self._path = path
         self._lock = lock
         self._keyring = keyring
         # Across restarts too (R12).
@@ -120,14 +116,21 @@ class SqliteStore:
             await self._writer.close()
             self._lock.release()
 
-    async def beat(self) -> None:
+    async def renew_lease(self) -> bool:
         def run(db: apsw.Connection) -> None:
-            db.execute(_Q["node_beat"], (self._now(), self._epoch))
+            db.execute(_Q["node_renew"], (self._now(), self._epoch))
 
         await self._writer.write(run)
+        return True
+
+    async def take_over(self) -> int:
+        return 0  # there is no other node; what a crash left was put back by `open`
+
+    async def wait_for_hint(self) -> None:
+        await asyncio.Event().wait()  # nobody else can leave work here
 
     async def ready(self) -> None:
-        await self.beat()
+        await self.renew_lease()
 
     @property
     def clock(self) -> Clock:
@@ -159,11 +162,11 @@ class SqliteStore:
     def _add_token(
         self, db: apsw.Connection, account_id: str, token: Secret, role: Role, name: str
     ) -> None:
-        row = (_token_hash(token.reveal()), account_id, name, role.value, self._now())
+        row = (rows.token_hash(token.reveal()), account_id, name, role.value, self._now())
         db.execute(_Q["token_add"], row)
 
     async def principal(self, token: str) -> Principal | None:
-        digest = _token_hash(token)
+        digest = rows.token_hash(token)
         known = self._principals.get(digest)
         if known is not None:
             return known
@@ -177,7 +180,7 @@ class SqliteStore:
         return found
 
     async def add_hmac_key(self, account_id: str, key_id: str, secret: Secret) -> HmacKey:
-        sealed = self._keyring.seal(secret.reveal().encode(), key_place(key_id))
+        sealed = self._keyring.seal(secret.reveal().encode(), rows.key_place(key_id))
 
         def run(db: apsw.Connection) -> HmacKey:
             if len(self._queue.active_keys(db, account_id)) >= signing.MOST_KEYS:
@@ -200,7 +203,8 @@ class SqliteStore:
         return await self._writer.write(run)
 
     async def hmac_keys(self, account_id: str) -> Sequence[HmacKey]:
-        return await self._readers.read(lambda db: read_keys(db, self._keyring, account_id))
+        found = await self._readers.read(lambda db: fetch(db, _Q["hmac_keys"], (account_id,)))
+        return rows.keys(self._keyring, found)
 
     # ------------------------------------------------------------------- configurations
 
@@ -228,7 +232,7 @@ class SqliteStore:
                 self._queue.check_version(db, wanted.account_id, version)
             if not self._write_configuration(db, wanted):
                 return False
-            reason = held_reason(wanted)
+            reason = rows.held_reason(wanted)
             if reason is None:
                 db.execute(
                     _Q["release_held"],
@@ -243,25 +247,9 @@ class SqliteStore:
         return await self._writer.write(run)
 
     def _write_configuration(self, db: apsw.Connection, wanted: ConnectConfiguration) -> bool:
-        secrets = {name: secret.reveal() for name, secret in wanted.secrets.items()}
-        sealed = (
-            self._keyring.seal(json.dumps(secrets).encode(), secrets_place(wanted.connect_id))
-            if secrets
-            else None
-        )
         db.execute(
             _Q["configuration_write"],
-            {
-                "account_id": wanted.account_id,
-                "connect_id": wanted.connect_id,
-                "name": wanted.name,
-                "url": wanted.url,
-                "publishing": wanted.publishing,
-                "paused": wanted.paused,
-                "document": wanted.document,
-                "sealed": sealed,
-                "now": self._now(),
-            },
+            {**rows.writing(self._keyring, wanted), "now": self._now()},
         )
         written = db.changes() > 0
         if written:
@@ -277,7 +265,7 @@ class SqliteStore:
             self._queue.configurations_changed(db, account_id, connect_id)
             db.execute(
                 _Q["fail_unfinished"],
-                {"connect_id": connect_id, "now": self._now(), "error": DELETED},
+                {"connect_id": connect_id, "now": self._now(), "error": rows.DELETED},
             )
             return True
 
@@ -286,9 +274,9 @@ class SqliteStore:
     async def configurations(self, account_id: str) -> Configurations:
         def run(db: apsw.Connection) -> Configurations:
             version = db.execute(_Q["configurations_version"], (account_id,)).get
-            return Configurations(
-                int(version or 0), read_configurations(db, self._keyring, account_id)
-            )
+            found = fetch(db, _Q["configurations"], (account_id,))
+            configurations = rows.configurations(self._keyring, account_id, found)
+            return Configurations(int(version or 0), configurations)
 
         return await self._readers.read(run)
 
@@ -435,12 +423,23 @@ class SqliteStore:
 
         return await self._writer.write(run)
 
+    async def statistics(self) -> Statistics:
+        found = await self._readers.read(lambda db: fetch(db, _Q["statistics"]))
+        ((waiting, held, in_flight, failures, orphans, nodes, due),) = found
+        overdue = 0.0 if due is None else max(0.0, (self._now() - due) / 1_000_000)
+        size, log = (
+            path.stat().st_size if path.exists() else 0
+            for path in (self._path, self._path.with_name(self._path.name + "-wal"))
+        )
+        return Statistics(
+            waiting, held, in_flight, failures, orphans, nodes, overdue, 0.0, size, log
+        )
+
+    async def retire(self, before: datetime) -> Retired:
+        limit = to_microseconds(before)
+        return await self._writer.write(lambda db: sqlite_retention.retire(db, limit))
+
     async def orphans(self) -> Sequence[Orphan]:
         return await self._readers.read(
             lambda db: [Orphan(*row) for row in db.execute(_Q["orphans"])]
         )
-
-
-def _token_hash(token: str) -> bytes:
-    # A token is 256 random bits: a plain hash of it cannot be reversed by guessing.
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

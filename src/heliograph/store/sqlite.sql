@@ -31,7 +31,7 @@ on conflict (only_one) do update set
     stopped_us = null
 returning epoch;
 
--- name: node_beat
+-- name: node_renew
 update node set beat_us = ? where epoch = ?;
 
 -- name: node_stop
@@ -157,11 +157,12 @@ update delivery set state = 'held', held_reason = :reason
 where connect_id = :connect_id and state = 'waiting';
 
 -- name: hold_anew
-update delivery set held_reason = :reason where connect_id = :connect_id and state = 'held';
+update delivery set held_reason = :reason
+where connect_id = :connect_id and state = 'held' and held_reason <> 'order';
 
 -- name: release_held
 update delivery set state = 'waiting', held_reason = null, due_us = coalesce(due_us, :now)
-where connect_id = :connect_id and state = 'held';
+where connect_id = :connect_id and state = 'held' and held_reason <> 'order';
 
 -- name: fail_unfinished
 update delivery
@@ -214,13 +215,54 @@ where account_id = ? and envelope_id = ?;
 
 -- name: delivery_add
 insert into delivery (
-    account_id, event_row, connect_id, envelope_id, state, held_reason, due_us, seed,
+    account_id, event_row, connect_id, envelope_id, lane, state, held_reason, due_us, seed,
     schedule_started_us, created_us
 )
 values (
-    :account_id, :event_row, :connect_id, :envelope_id, :state, :held_reason, :now, :seed,
+    :account_id, :event_row, :connect_id, :envelope_id, :lane, :state, :held_reason, :now, :seed,
     :now, :now
 );
+
+-- name: lane_busy
+-- Whether a lane has an unfinished delivery.
+select 1 from delivery
+where
+    connect_id = :connect_id and lane = :lane
+    and state in ('waiting', 'held', 'in_flight')
+limit 1;
+
+-- name: lane_release
+-- What is now the oldest unfinished delivery of the lane has waited for its turn.
+update delivery
+set
+    state = case when c.publishing = 1 and c.paused = 0 then 'waiting' else 'held' end,
+    held_reason
+    = case when c.publishing = 0 then 'disabled' when c.paused = 1 then 'paused' end,
+    due_us = :now
+from connect_configuration as c
+where
+    delivery.connect_id = c.connect_id
+    and delivery.state = 'held' and delivery.held_reason = 'order'
+    and delivery.delivery_id = (
+        select min(d.delivery_id) from delivery as d
+        where
+            d.connect_id = :connect_id and d.lane = :lane
+            and d.state in ('waiting', 'held', 'in_flight')
+    );
+
+-- name: lanes_held
+-- Lanes that wait for their turn behind nothing: a take-over or park ended their first.
+select d.connect_id, d.lane
+from delivery as d
+where
+    d.state = 'held' and d.held_reason = 'order'
+    and not exists (
+        select 1 from delivery as earlier
+        where
+            earlier.connect_id = d.connect_id and earlier.lane = d.lane
+            and earlier.delivery_id < d.delivery_id
+            and earlier.state in ('waiting', 'held', 'in_flight')
+    );
 
 -- name: lanes
 -- Each configuration with a waiting delivery, and its earliest due time: one index seek
@@ -288,7 +330,8 @@ set
     failed_us = coalesce(failed_us, :now),
     last_try_us = coalesce(last_try_us, :now),
     error = :error
-where delivery_id = :delivery_id and state = 'waiting';
+where delivery_id = :delivery_id and state = 'waiting'
+returning lane;
 
 -- name: attempt_close
 update attempt
@@ -303,7 +346,7 @@ set
     answer_reason = :answer_reason,
     answer_headers = :answer_headers,
     answer_body = :answer_body
-where attempt_id = :attempt_id and outcome = 'open';
+where attempt_id = :attempt_id and outcome in ('open', 'unknown');
 
 -- name: delivery_settle
 -- Fenced: only the claim that opened this attempt, of this epoch, moves the delivery (R8).
@@ -325,7 +368,8 @@ where
     delivery_id = :delivery_id
     and state = 'in_flight'
     and epoch = :epoch
-    and attempt_id = :attempt_id;
+    and attempt_id = :attempt_id
+returning lane;
 
 -- name: progress
 select delivery_id, state, attempts, error
@@ -464,12 +508,14 @@ order by {order}
 limit :limit;
 
 -- name: requeue_ended
--- Retries had ended: the schedule begins anew.
+-- Retries had ended: the schedule begins anew. It has left its lane: what came after it may
+-- be gone already, and nothing waits for it again (R6).
 update delivery
 set
     state = :state,
     held_reason = :held_reason,
     due_us = :now,
+    lane = null,
     schedule_attempts = 0,
     schedule_started_us = :now
 where delivery_id = :delivery_id and state = 'failed';
@@ -483,7 +529,8 @@ update delivery
 set
     state = 'cancelled', cancelled_by = :who, failed_us = null, due_us = null,
     held_reason = null, epoch = null
-where account_id = :account_id and delivery_id = :delivery_id and failed_us is not null;
+where account_id = :account_id and delivery_id = :delivery_id and failed_us is not null
+returning connect_id, lane;
 
 -- name: log_delete
 update attempt set logged = 0 where account_id = ? and attempt_id = ? and logged = 1;
@@ -498,3 +545,13 @@ where
 
 -- name: orphans
 select delivery_id, problem from v_audit_orphans;
+
+-- name: statistics
+select
+    (select count(*) from delivery where state = 'waiting'),
+    (select count(*) from delivery where state = 'held'),
+    (select count(*) from delivery where state = 'in_flight'),
+    (select count(*) from delivery where failed_us is not null),
+    (select count(*) from v_audit_live),
+    (select count(*) from node where stopped_us is null),
+    (select min(due_us) from delivery where state = 'waiting');

@@ -1,8 +1,7 @@
-"""One process owns one database file (R20): an OS lock, and a heartbeat for what it misses."""
+"""One process owns one database file (R20): beside the lock, a heartbeat for what it misses."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 from collections.abc import Callable
@@ -12,41 +11,11 @@ from typing import Any, Final
 import apsw
 
 from heliograph.errors import UnsafeStorage
-from heliograph.store import sql
+from heliograph.store import MOST_UNSETTLED_CLAIMS, rows, sql
 from heliograph.store.sqlite_connection import fetch
-from heliograph.store.sqlite_queue import DELETED, QUERIES
+from heliograph.store.sqlite_queue import QUERIES
 
 _STALE_US: Final = 30 * 1_000_000
-
-MOST_UNSETTLED_CLAIMS: Final = 3
-"""A delivery that was claimed so often without a settle is parked as failed (R17)."""
-
-
-class FileLock:
-    """An exclusive lock on a side file; the system drops it when the process ends."""
-
-    def __init__(self, path: Path) -> None:
-        """Take the lock.
-
-        Raises:
-            UnsafeStorage: another process has it.
-        """
-        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
-            os.close(self._descriptor)
-            raise UnsafeStorage(
-                f"Another Heliograph (process {owner or 'unknown'}) has this data directory "
-                "open: stop it first, or give this one a directory of its own."
-            ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
-
-    def release(self) -> None:
-        """Give the lock up."""
-        os.close(self._descriptor)
 
 
 def boot_id() -> str:
@@ -86,6 +55,8 @@ def start(db: apsw.Connection, now: Callable[[], int]) -> int:
     Raises:
         UnsafeStorage: a newer version made the database, or a live node has it.
     """
+    # A migration may make a table anew that others refer to; what it leaves is checked.
+    db.pragma("foreign_keys", "off")
     db.execute("begin exclusive")
     try:
         _migrate(db, now)
@@ -106,6 +77,8 @@ def start(db: apsw.Connection, now: Callable[[], int]) -> int:
     except BaseException:
         db.execute("rollback")
         raise
+    finally:
+        db.pragma("foreign_keys", "on")
     return epoch
 
 
@@ -120,9 +93,12 @@ def last_beat(db: apsw.Connection) -> int:
 def _migrate(db: apsw.Connection, now: Callable[[], int]) -> None:
     db.execute(QUERIES["migrations_table"])
     applied: list[Any] = fetch(db, QUERIES["migrations_applied"])
-    for step in sql.pending(sql.migrations("sqlite"), applied):
+    steps = sql.pending(sql.migrations("sqlite"), applied)
+    for step in steps:
         db.execute(step.sql)
         db.execute(QUERIES["migration_add"], (step.number, step.name, step.checksum, now()))
+    if steps and (broken := db.execute("pragma foreign_key_check").fetchone()):
+        raise UnsafeStorage(f"The database has a row that refers to nothing: {broken}.")
 
 
 def _recover(db: apsw.Connection, now: int) -> None:
@@ -132,9 +108,11 @@ def _recover(db: apsw.Connection, now: int) -> None:
         {
             "now": now,
             "most": MOST_UNSETTLED_CLAIMS,
-            "error": f"claim: the process ended {MOST_UNSETTLED_CLAIMS} times while this was "
-            "being sent",
+            "error": rows.POISON,
         },
     )
     db.execute(QUERIES["recover_deliveries"], {"now": now})
-    db.execute(QUERIES["recover_deleted"], {"now": now, "error": DELETED})
+    db.execute(QUERIES["recover_deleted"], {"now": now, "error": rows.DELETED})
+    for connect_id, lane in fetch(db, QUERIES["lanes_held"]):
+        values = {"connect_id": connect_id, "lane": lane, "now": now}
+        db.execute(QUERIES["lane_release"], values)

@@ -7,7 +7,6 @@ kept in memory, and forgotten when a transaction is rolled back.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, assert_never
@@ -30,7 +29,6 @@ from heliograph.model import (
     NewEvent,
     Requeued,
     RetryAt,
-    Secret,
     Settlement,
     Verdict,
     Wanted,
@@ -38,12 +36,9 @@ from heliograph.model import (
 from heliograph.store import ClaimResult, rows, sql
 from heliograph.store.sqlite_connection import fetch
 from heliograph.wire.dates import from_microseconds, to_microseconds
-from heliograph.wire.rest import configuration as read_configuration
 
 QUERIES = sql.named_queries("sqlite.sql")
 _Q = QUERIES
-
-DELETED = "claim: the configuration was deleted"
 
 
 class Queue:
@@ -90,14 +85,17 @@ class Queue:
         """The account's active HMAC keys, oldest first."""
         keys = self._keys.get(account_id)
         if keys is None:
-            keys = self._keys[account_id] = read_keys(db, self._keyring, account_id)
+            keys = self._keys[account_id] = rows.keys(
+                self._keyring, fetch(db, _Q["hmac_keys"], (account_id,))
+            )
         return keys
 
     def _live(
         self, db: apsw.Connection, account_id: str, connect_id: int
     ) -> ConnectConfiguration | None:
         if connect_id not in self._configurations:
-            for found in read_configurations(db, self._keyring, account_id):
+            listed = fetch(db, _Q["configurations"], (account_id,))
+            for found in rows.configurations(self._keyring, account_id, listed):
                 self._configurations[found.connect_id] = found
         return self._configurations.get(connect_id)
 
@@ -144,22 +142,24 @@ class Queue:
         if event_row is None:
             return _repeated(db, account_id, event)
         db.execute(_Q["envelope_write"], values)
-        db.executemany(
-            _Q["delivery_add"],
-            [
+        lane = rows.lane(event)
+        for verdict in wanted:
+            place = {"connect_id": verdict.connect_id, "lane": lane}
+            busy = lane is not None and db.execute(_Q["lane_busy"], place).get is not None
+            reason = HeldReason.ORDER if busy else verdict.held
+            db.execute(
+                _Q["delivery_add"],
                 {
+                    **place,
                     "account_id": account_id,
                     "event_row": event_row,
-                    "connect_id": verdict.connect_id,
                     "envelope_id": event.envelope.envelope_id,
-                    "state": DeliveryState.HELD if verdict.held else DeliveryState.WAITING,
-                    "held_reason": verdict.held,
+                    "state": DeliveryState.WAITING if reason is None else DeliveryState.HELD,
+                    "held_reason": reason,
                     "seed": self._seeds.getrandbits(31),
                     "now": now,
-                }
-                for verdict in wanted
-            ],
-        )
+                },
+            )
         return Accepted(event.event_id, len(wanted), repeated=False)
 
     # ---------------------------------------------------------------------------- claim
@@ -195,7 +195,9 @@ class Queue:
             except Exception as error:
                 # One row that cannot be read must not stop the others (R17).
                 why = f"claim: the delivery cannot be prepared: {error}"
-                db.execute(_Q["delivery_park"], {"delivery_id": row[0], "now": now, "error": why})
+                parked = {"delivery_id": row[0], "now": now, "error": why}
+                for (lane,) in fetch(db, _Q["delivery_park"], parked):
+                    self._release(db, connect_id, lane)
         return claims
 
     def _claim_one(
@@ -272,15 +274,25 @@ class Queue:
                 values |= self._next(db, claim, now)
             case _:
                 assert_never(outcome)
-        db.execute(_Q["delivery_settle"], values)
-        return db.changes() > 0
+        lane = db.execute(_Q["delivery_settle"], values).fetchone()
+        if lane is None:
+            return False
+        if values["state"] in (DeliveryState.DELIVERED, DeliveryState.FAILED):
+            self._release(db, claim.configuration.connect_id, *lane)
+        return True
+
+    def _release(self, db: apsw.Connection, connect_id: int, lane: str | None) -> None:
+        """Let the next of a lane go whose first has ended (R6)."""
+        if lane is not None:
+            values = {"connect_id": connect_id, "lane": lane, "now": self._now()}
+            db.execute(_Q["lane_release"], values)
 
     def _next(self, db: apsw.Connection, claim: Claim, due_us: int) -> dict[str, Any]:
         """Wait for the next try, unless the configuration changed while the attempt ran."""
         current = self._live(db, claim.event.account_id, claim.configuration.connect_id)
         if current is None:
-            return {"state": DeliveryState.FAILED, "failed": True, "error": DELETED}
-        reason = held_reason(current)
+            return {"state": DeliveryState.FAILED, "failed": True, "error": rows.DELETED}
+        reason = rows.held_reason(current)
         return {
             "state": DeliveryState.WAITING if reason is None else DeliveryState.HELD,
             "held_reason": reason,
@@ -291,33 +303,26 @@ class Queue:
 
     def requeue(self, db: apsw.Connection, account_id: str, row: tuple[Any, ...]) -> Requeued:
         """Make one open failure (a row of `requeue_page`) due now, where that can be."""
-        _created, delivery_id, envelope_id, connect_id, url, attempts, state_text, held = row
-        state = DeliveryState(state_text)
-        live = self._live(db, account_id, connect_id)
-        values = {"delivery_id": delivery_id, "now": self._now()}
-        if live is None:
-            note = "The configuration was deleted: this cannot be sent any more."
-        elif state is DeliveryState.IN_FLIGHT:
-            note = "It is being sent now."
-        elif state is DeliveryState.HELD:
-            note = f"The configuration is {held}: it goes out when publishing resumes."
-        elif state is DeliveryState.FAILED:
-            reason = held_reason(live)
-            state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
-            db.execute(_Q["requeue_ended"], {**values, "state": state, "held_reason": reason})
-            note = "Queued: retries had ended and begin anew."
-        else:
-            db.execute(_Q["requeue_waiting"], values)
-            note = "Queued: the next try is due now."
-        return Requeued(delivery_id, envelope_id, connect_id, url, attempts, state, note)
+        live = self._live(db, account_id, row[3])
+        done, query = rows.requeued(
+            row, deleted=live is None, reason=None if live is None else rows.held_reason(live)
+        )
+        if query is not None:
+            values = {"delivery_id": done.delivery_id, "now": self._now(), "state": done.state}
+            reason = None if live is None else rows.held_reason(live)
+            db.execute(_Q[query], {**values, "held_reason": reason})
+        return done
 
     def cancel(self, db: apsw.Connection, account_id: str, failure_id: int, who: str) -> bool:
         """Delete one open failure: its delivery ends as cancelled by `who` (R4)."""
-        db.execute(
+        cancelled = db.execute(
             _Q["failure_cancel"],
             {"account_id": account_id, "delivery_id": failure_id, "who": who},
-        )
-        return db.changes() > 0
+        ).fetchone()
+        if cancelled is None:
+            return False
+        self._release(db, *cancelled)
+        return True
 
 
 def _repeated(db: apsw.Connection, account_id: str, event: NewEvent) -> Accepted:
@@ -329,51 +334,3 @@ def _repeated(db: apsw.Connection, account_id: str, event: NewEvent) -> Accepted
             "give each event an id of its own."
         )
     return Accepted(event.event_id, deliveries, repeated=True)
-
-
-def held_reason(configuration: ConnectConfiguration) -> HeldReason | None:
-    """Why deliveries of this configuration must wait for a person, if they must."""
-    if not configuration.publishing:
-        return HeldReason.DISABLED
-    return HeldReason.PAUSED if configuration.paused else None
-
-
-def read_keys(db: apsw.Connection, keyring: KeyRing, account_id: str) -> tuple[HmacKey, ...]:
-    """The account's active keys, opened."""
-    return tuple(
-        HmacKey(
-            key_id,
-            Secret(keyring.open(sealed, key_place(key_id)).decode()),
-            from_microseconds(created),
-        )
-        for key_id, sealed, created in db.execute(_Q["hmac_keys"], (account_id,))
-    )
-
-
-def read_configurations(
-    db: apsw.Connection, keyring: KeyRing, account_id: str
-) -> tuple[ConnectConfiguration, ...]:
-    """The account's live configurations, secrets opened."""
-    return tuple(
-        read_configuration(
-            account_id, connect_id, document, _open_secrets(keyring, connect_id, sealed)
-        )
-        for connect_id, document, sealed in db.execute(_Q["configurations"], (account_id,))
-    )
-
-
-def _open_secrets(keyring: KeyRing, connect_id: int, sealed: bytes | None) -> dict[str, Secret]:
-    if sealed is None:
-        return {}
-    plain = json.loads(keyring.open(sealed, secrets_place(connect_id)))
-    return {name: Secret(value) for name, value in plain.items()}
-
-
-def key_place(key_id: str) -> str:
-    """Where an HMAC key is sealed to."""
-    return f"hmac_key:{key_id}:sealed"
-
-
-def secrets_place(connect_id: int) -> str:
-    """Where a configuration's secrets are sealed to."""
-    return f"connect_configuration:{connect_id}:sealed"

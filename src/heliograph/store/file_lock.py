@@ -1,0 +1,36 @@
+"""One process owns one data directory (R20)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from heliograph.errors import UnsafeStorage
+
+
+class FileLock:
+    """An exclusive lock on a side file; the system drops it when the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            UnsafeStorage: another process has it.
+        """
+        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            raise UnsafeStorage(
+                f"Another Heliograph (process {owner or 'unknown'}) has this data directory "
+                "open: stop it first, or give this one a directory of its own."
+            ) from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Give the lock up."""
+        os.close(self._descriptor)

@@ -1,0 +1,526 @@
+"""The store on PostgreSQL: any number of nodes on one database."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, Self, TypeVar
+
+import structlog
+
+from heliograph import signing
+from heliograph.clock import Clock
+from heliograph.errors import (
+    ConfigurationsChanged,
+    StorageUnavailable,
+    TooManyKeys,
+    UnsafeStorage,
+)
+from heliograph.keyring import KeyRing
+from heliograph.model import (
+    Accepted,
+    Account,
+    AttemptDetail,
+    ConnectConfiguration,
+    Cursor,
+    DeliveryState,
+    Envelope,
+    HmacKey,
+    LogEntry,
+    LogQuery,
+    NewEvent,
+    Order,
+    Principal,
+    Requeued,
+    Role,
+    Secret,
+    Settlement,
+    Verdict,
+)
+from heliograph.store import (
+    BATCH_MOST,
+    FIRST_TOKEN,
+    ClaimResult,
+    Configurations,
+    DeliveryProgress,
+    Orphan,
+    Page,
+    RequeuePage,
+    Retired,
+    Statistics,
+    postgres_node,
+    postgres_retention,
+)
+from heliograph.store import rows as shared
+from heliograph.store.postgres_connection import (
+    LISTING_PATIENCE,
+    PATIENCE,
+    Connection,
+    Database,
+    GroupCommit,
+    one,
+    row,
+    rows,
+    run,
+)
+from heliograph.store.postgres_hints import Hints
+from heliograph.store.postgres_node import DatabaseClock
+from heliograph.store.postgres_queue import QUERIES, Queue, Submitted
+from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.wire.rest import configuration as read_configuration
+
+T = TypeVar("T")
+
+_Q: Final = QUERIES
+
+_log = structlog.get_logger()
+
+
+class PostgresStore:
+    """The Store port on psycopg. Made by `open`, which also migrates."""
+
+    def __init__(
+        self, database: Database, keyring: KeyRing, clock: Clock, instance: str, lease: float
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._instance = instance
+        self._lease_us = round(lease * 1_000_000)
+        self._queue = Queue(keyring, self._now)
+        self._accepting = GroupCommit(self._accept_batch)
+        self._principals: dict[bytes, Principal] = {}
+        self._hints = Hints(database)
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        keyring: KeyRing,
+        clock: Clock | None = None,
+        *,
+        instance: str,
+        lease: float = 30.0,
+        accept_data_loss: bool = False,
+    ) -> Self:
+        """Connect, migrate and begin a new epoch of this node.
+
+        Args:
+            url: As libpq takes it.
+            keyring: Opened with the installation's master key.
+            clock: None stands for the database's.
+            instance: Names the data directory of the node, which only one process has.
+            lease: Seconds after which the node counts as dead unless it renews.
+            accept_data_loss: Start although the server's settings lose data.
+
+        Raises:
+            UnsafeStorage: a setting or the key does not fit, or a newer version made the
+                database (R18).
+            StorageUnavailable: no server answers.
+        """
+        database = await Database(url).open()
+        store = cls(database, keyring, clock or DatabaseClock(), instance, lease)
+        try:
+            await store._start(accept_data_loss)
+        except BaseException:
+            await database.close()
+            raise
+        return store
+
+    @classmethod
+    async def is_new(cls, url: str) -> bool:
+        """Whether no node has ever started on this database.
+
+        Raises:
+            StorageUnavailable: no server answers.
+        """
+        database = await Database(url).open()
+        try:
+            return await database.transact(postgres_node.is_new)
+        finally:
+            await database.close()
+
+    async def _start(self, accept_data_loss: bool) -> None:
+        async def begin(db: Connection) -> int:
+            await self._adjust(db)
+            await postgres_node.migrate(db, self._now)
+            await postgres_node.check_key(db, self._keyring, self._now())
+            return await postgres_node.start(db, self._instance, self._now(), self._lease_us)
+
+        settings = await self._database.transact(postgres_node.ServerSettings.read)
+        problems = settings.problems()
+        if problems and not accept_data_loss:
+            raise UnsafeStorage(
+                " ".join(f"{found[:1].upper()}{found[1:]}: {mend}." for _, found, mend in problems)
+                + " Or start with --i-accept-data-loss."
+            )
+        for name, found, mend in problems:
+            _log.warning("unsafe_storage", check=name, found=found, mend=mend)
+        self._queue.begin_epoch(await self._database.transact(begin))
+        await self._database.transact(self._make_days)
+
+    async def close(self) -> None:
+        async def stop(db: Connection) -> None:
+            await run(db, _Q["node_stop"], {"epoch": self._queue.epoch, "now": self._now()})
+            # What was claimed without our knowing goes back at once.
+            await self._queue.take_over(db)
+
+        await self._accepting.close()
+        with contextlib.suppress(StorageUnavailable):  # the lease then runs out
+            await self._database.bounded(self._database.transact(stop))
+        await self._hints.close()
+        await self._database.close()
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    def _now(self) -> int:
+        """Microseconds since 1970 in UTC."""
+        return to_microseconds(self._clock.now())
+
+    async def _adjust(self, db: Connection) -> None:
+        if isinstance(self._clock, DatabaseClock):
+            (database_us,) = await one(db, _Q["server_clock"])
+            self._clock.adjust(database_us)
+
+    # ------------------------------------------------------------------------ the node
+
+    async def renew_lease(self) -> bool:
+        async def renew(db: Connection) -> bool:
+            await self._adjust(db)
+            now = self._now()
+            values = {"epoch": self._queue.epoch, "until": now + self._lease_us}
+            if await run(db, _Q["node_renew"], values):
+                return True
+            epoch = await postgres_node.start(db, self._instance, now, self._lease_us)
+            self._queue.begin_epoch(epoch)
+            return False
+
+        kept = await self._database.transact(renew)
+        await self._database.transact(self._make_days)
+        return kept
+
+    async def _make_days(self, db: Connection) -> None:
+        await postgres_node.make_days(db, self._now())
+
+    async def take_over(self) -> int:
+        return await self._database.transact(self._queue.take_over)
+
+    async def wait_for_hint(self) -> None:
+        await self._hints.wait()
+
+    async def ready(self) -> None:
+        async def write(db: Connection) -> None:
+            # A lock is written: a standby or a full disk refuses it.
+            await rows(db, _Q["node_alive"], {"epoch": self._queue.epoch, "now": 0})
+
+        await self._database.read(write)
+
+    # ------------------------------------------------------------ accounts, credentials
+
+    async def create_account(self, account: Account, token: Secret | None = None) -> None:
+        async def add(db: Connection) -> None:
+            values = (account.account_id, account.external_id, account.name, self._now())
+            await run(db, _Q["account_add"], values)
+            if token is not None:
+                await self._add_token(
+                    db, account.account_id, token, Role.ADMINISTRATOR, FIRST_TOKEN
+                )
+
+        await self._write(add)
+
+    async def accounts(self) -> Sequence[Account]:
+        return [Account(*each) for each in await self._rows("accounts")]
+
+    async def add_token(self, account_id: str, token: Secret, role: Role, name: str) -> None:
+        await self._write(lambda db: self._add_token(db, account_id, token, role, name))
+
+    async def _add_token(
+        self, db: Connection, account_id: str, token: Secret, role: Role, name: str
+    ) -> None:
+        values = (shared.token_hash(token.reveal()), account_id, name, role.value, self._now())
+        await run(db, _Q["token_add"], values)
+
+    async def principal(self, token: str) -> Principal | None:
+        digest = shared.token_hash(token)
+        known = self._principals.get(digest)
+        if known is not None:
+            return known
+        found = await self._rows("principal", (digest,))
+        if not found:
+            return None
+        account_id, external_id, account_name, role, name = found[0]
+        principal = Principal(Account(account_id, external_id, account_name), Role(role), name)
+        # Tokens cannot be changed or withdrawn yet; whoever adds that clears this.
+        self._principals[digest] = principal
+        return principal
+
+    async def add_hmac_key(self, account_id: str, key_id: str, secret: Secret) -> HmacKey:
+        sealed = self._keyring.seal(secret.reveal().encode(), shared.key_place(key_id))
+
+        async def add(db: Connection) -> HmacKey:
+            await run(db, _Q["configurations_changed"], (account_id,))
+            active = await rows(db, _Q["hmac_keys"], (account_id,))
+            if len(active) >= signing.MOST_KEYS:
+                raise TooManyKeys(
+                    f"The account has {signing.MOST_KEYS} active HMAC keys: retire one first."
+                )
+            now = self._now()
+            await run(db, _Q["hmac_key_add"], (key_id, account_id, sealed, now))
+            return HmacKey(key_id, secret, from_microseconds(now))
+
+        return await self._write(add)
+
+    async def retire_hmac_key(self, account_id: str, key_id: str) -> bool:
+        async def retire(db: Connection) -> bool:
+            await run(db, _Q["configurations_changed"], (account_id,))
+            return await run(db, _Q["hmac_key_retire"], (self._now(), account_id, key_id)) > 0
+
+        return await self._write(retire)
+
+    async def hmac_keys(self, account_id: str) -> Sequence[HmacKey]:
+        return shared.keys(self._keyring, await self._rows("hmac_keys", (account_id,)))
+
+    # ------------------------------------------------------------------- configurations
+
+    async def create_configuration(self, wanted: ConnectConfiguration) -> ConnectConfiguration:
+        async def create(db: Connection) -> ConnectConfiguration:
+            await run(db, _Q["configurations_changed"], (wanted.account_id,))
+            values = {"account_id": wanted.account_id, "now": self._now()}
+            (connect_id,) = await one(db, _Q["configuration_reserve"], values)
+            made = read_configuration(
+                wanted.account_id, connect_id, wanted.document, wanted.secrets
+            )
+            await self._write_configuration(db, made)
+            return made
+
+        return await self._write(create)
+
+    async def update_configuration(
+        self, wanted: ConnectConfiguration, version: int | None = None
+    ) -> bool:
+        async def update(db: Connection) -> bool:
+            changed = await row(db, _Q["configurations_changed"], (wanted.account_id,))
+            if changed is None:
+                return False
+            if version is not None and changed[0] != version + 1:
+                raise ConfigurationsChanged
+            if not await self._write_configuration(db, wanted):
+                return False
+            reason = shared.held_reason(wanted)
+            values = {
+                "connect_id": wanted.connect_id,
+                "now": self._now(),
+                "reason": reason and reason.value,
+            }
+            for query in ("release_held",) if reason is None else ("hold_anew", "hold_waiting"):
+                await run(db, _Q[query], values)
+            return True
+
+        return await self._write(update)
+
+    async def _write_configuration(self, db: Connection, wanted: ConnectConfiguration) -> bool:
+        values = {**shared.writing(self._keyring, wanted), "now": self._now()}
+        return await run(db, _Q["configuration_write"], values) > 0
+
+    async def delete_configuration(self, account_id: str, connect_id: int) -> bool:
+        async def delete(db: Connection) -> bool:
+            now = self._now()
+            await run(db, _Q["configurations_changed"], (account_id,))
+            values = {"account_id": account_id, "connect_id": connect_id, "now": now}
+            if not await run(db, _Q["configuration_delete"], values):
+                return False
+            values = {"connect_id": connect_id, "now": now, "error": shared.DELETED}
+            await run(db, _Q["fail_unfinished"], values)
+            return True
+
+        return await self._write(delete)
+
+    async def configurations(self, account_id: str) -> Configurations:
+        async def read(db: Connection) -> Configurations:
+            # Read first: what is older than its version is matched again, never the reverse.
+            version = await row(db, _Q["configurations_version"], (account_id,))
+            found = await rows(db, _Q["configurations"], (account_id,))
+            configurations = shared.configurations(self._keyring, account_id, found)
+            return Configurations(version[0] if version else 0, configurations)
+
+        return await self._database.read(read)
+
+    # -------------------------------------------------------------------------- the flow
+
+    async def accept(
+        self,
+        account_id: str,
+        version: int,
+        events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
+    ) -> Sequence[Accepted]:
+        receipts = await self._accepting.submit(Submitted(account_id, version, events))
+        self._hints.give()
+        return receipts
+
+    async def _accept_batch(
+        self, batch: Sequence[Submitted]
+    ) -> Sequence[Sequence[Accepted] | Exception]:
+        return await self._database.transact(lambda db: self._queue.accept(db, batch))
+
+    async def claim(self, room: int, per_configuration: int) -> ClaimResult:
+        try:
+            result = await self._database.transact(
+                lambda db: self._queue.claim(db, room, per_configuration)
+            )
+        except BaseException:
+            self._queue.claim_failed()
+            raise
+        self._queue.claimed(result.claims)
+        return result
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
+        ours = await self._database.transact(lambda db: self._queue.settle(db, settlements))
+        self._queue.settled(settlements)
+        return ours
+
+    async def progress(
+        self, account_id: str, delivery_ids: Sequence[int]
+    ) -> dict[int, DeliveryProgress]:
+        found = await self._rows("progress", {"account_id": account_id, "ids": list(delivery_ids)})
+        return {each[0]: DeliveryProgress(DeliveryState(each[1]), *each[2:]) for each in found}
+
+    # --------------------------------------------------------------- logs and failures
+
+    async def envelope(self, account_id: str, envelope_id: str) -> Envelope | None:
+        found = await self._rows("envelope", (account_id, envelope_id))
+        return Envelope(*found[0]) if found else None
+
+    async def failures(
+        self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
+    ) -> Page:
+        return await self._page("failures", account_id, query, limit, after)
+
+    async def logs(
+        self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
+    ) -> Page:
+        return await self._page("logs", account_id, query, limit, after)
+
+    async def _page(
+        self, name: str, account_id: str, query: LogQuery, limit: int, after: Cursor | None
+    ) -> Page:
+        statement, values = shared.listing(_Q, name, name, account_id, query, limit, after)
+        found = await self._listing(statement, values)
+        entries = tuple(shared.entry(account_id, each) for each in found[:limit])
+        return Page(entries, entries[-1].cursor if len(found) > limit else None)
+
+    async def failure(self, account_id: str, failure_id: int) -> LogEntry | None:
+        statement = _Q["failures"].format(
+            filters=_Q["only_failure"], order=_Q["failures_oldest_first"]
+        )
+        values = {"account_id": account_id, "row_id": failure_id, "limit": 1}
+        found = await self._listing(statement, values)
+        return shared.entry(account_id, found[0]) if found else None
+
+    async def log(self, account_id: str, log_id: int) -> AttemptDetail | None:
+        found = await self._details(account_id, log_id, "only_log")
+        return found[0] if found else None
+
+    async def attempts(self, account_id: str, failure_id: int) -> Sequence[AttemptDetail]:
+        return await self._details(account_id, failure_id, "only_attempts")
+
+    async def _details(self, account_id: str, row_id: int, which: str) -> Sequence[AttemptDetail]:
+        statement = _Q["attempt_details"].format(filters=_Q[which])
+        found = await self._listing(statement, {"account_id": account_id, "row_id": row_id})
+        return [shared.detail(account_id, each) for each in found]
+
+    async def requeue_envelopes(
+        self, account_id: str, envelope_ids: Sequence[str]
+    ) -> Sequence[Requeued]:
+        async def requeue(db: Connection) -> Sequence[Requeued]:
+            done: list[Requeued] = []
+            for envelope_id in dict.fromkeys(envelope_ids):
+                values = {"account_id": account_id, "envelope_id": envelope_id}
+                found = await rows(db, _Q["requeue_candidates"], values)
+                done += await self._queue.requeue(db, found)
+            return done
+
+        done = await self._write(requeue)
+        self._hints.give()
+        return done
+
+    async def requeue_failures(
+        self, account_id: str, query: LogQuery, after: Cursor | None = None
+    ) -> RequeuePage:
+        statement, values = self._bulk(account_id, query, after)
+
+        async def requeue(db: Connection) -> RequeuePage:
+            found = await rows(db, statement, values)
+            batch = found[:BATCH_MOST]
+            done = tuple(await self._queue.requeue(db, batch))
+            more = len(found) > BATCH_MOST
+            return RequeuePage(done, Cursor(batch[-1][0], batch[-1][1]) if more else None)
+
+        page = await self._write(requeue, LISTING_PATIENCE)
+        self._hints.give()
+        return page
+
+    async def delete_failure(self, account_id: str, failure_id: int, who: str) -> bool:
+        return (
+            await self._write(lambda db: self._queue.cancel(db, account_id, [failure_id], who)) > 0
+        )
+
+    async def delete_failures(self, account_id: str, query: LogQuery, who: str) -> int:
+        statement, values = self._bulk(account_id, query, None)
+
+        async def delete(db: Connection) -> int:
+            batch = (await rows(db, statement, values))[:BATCH_MOST]
+            return await self._queue.cancel(db, account_id, [each[1] for each in batch], who)
+
+        return await self._write(delete, LISTING_PATIENCE)
+
+    def _bulk(
+        self, account_id: str, query: LogQuery, after: Cursor | None
+    ) -> tuple[str, dict[str, Any]]:
+        """One batch of failures, oldest first: new ones that come meanwhile come last."""
+        oldest_first = replace(query, order=Order.OLDEST_FIRST)
+        return shared.listing(
+            _Q, "requeue_page", "failures", account_id, oldest_first, BATCH_MOST, after
+        )
+
+    async def delete_log(self, account_id: str, log_id: int) -> bool:
+        return await self._write(lambda db: run(db, _Q["log_delete"], (account_id, log_id))) > 0
+
+    async def delete_logs(self, account_id: str) -> int:
+        return await self._write(
+            lambda db: run(db, _Q["logs_delete"], (account_id, BATCH_MOST)), LISTING_PATIENCE
+        )
+
+    # ------------------------------------------------------------------- the whole of it
+
+    async def orphans(self) -> Sequence[Orphan]:
+        return [Orphan(*each) for each in await self._listing(_Q["orphans"], None)]
+
+    async def statistics(self) -> Statistics:
+        (
+            (waiting, held, in_flight, failures, orphans, nodes, due, snapshot, size),
+        ) = await self._listing(_Q["statistics"], {"now": self._now()})
+        overdue = 0.0 if due is None else max(0.0, (self._now() - due) / 1_000_000)
+        return Statistics(
+            waiting, held, in_flight, failures, orphans, nodes, overdue, snapshot, size, 0
+        )
+
+    async def retire(self, before: datetime) -> Retired:
+        limit = to_microseconds(before)
+        return await self._database.transact(lambda db: postgres_retention.retire(db, limit))
+
+    # ------------------------------------------------------------------------- shorthand
+
+    async def _write(
+        self, work: Callable[[Connection], Awaitable[T]], patience: float = PATIENCE
+    ) -> T:
+        return await self._database.bounded(self._database.transact(work), patience)
+
+    async def _rows(self, query: str, values: Any = None) -> list[tuple[Any, ...]]:
+        return await self._database.read(lambda db: rows(db, _Q[query], values))
+
+    async def _listing(self, statement: str, values: Any) -> list[tuple[Any, ...]]:
+        return await self._database.read(lambda db: rows(db, statement, values), LISTING_PATIENCE)

@@ -1,0 +1,873 @@
+-- The named queries of the PostgreSQL store. Names that sqlite.sql has too mean the same. A
+-- name in braces is filled with another named query of this file, chosen by the listing's
+-- filters; values are always bound.
+
+-- name: migrations_lock
+-- Held to the end of the transaction: of nodes that start at once, one migrates.
+select pg_advisory_xact_lock(hashtext('heliograph.migrate'));
+
+-- name: migrations_table
+create table if not exists schema_migration (
+    number integer primary key,
+    name text not null,
+    checksum text not null,
+    applied_us bigint not null
+);
+
+-- name: migrations_known
+select to_regclass('schema_migration') is not null;
+
+-- name: migrations_applied
+select number, name, checksum from schema_migration order by number;
+
+-- name: migration_add
+insert into schema_migration (number, name, checksum, applied_us) values (%s, %s, %s, %s);
+
+-- name: server_settings
+-- What durability rests on (R18).
+select
+    current_setting('fsync'), current_setting('full_page_writes'),
+    current_setting('synchronous_commit'), current_setting('server_version_num')::integer,
+    current_setting('synchronous_standby_names'), pg_is_in_recovery(),
+    current_setting('server_encoding');
+
+-- name: server_clock
+select (extract(epoch from clock_timestamp()) * 1000000)::bigint;
+
+-- name: installation
+select sealed from installation;
+
+-- name: installation_add
+insert into installation (only_one, sealed, created_us) values (1, %s, %s)
+on conflict (only_one) do nothing;
+
+-- name: make_day
+select make_day(%s);
+
+-- name: day_known
+select to_regclass('attempt_' || to_char(to_timestamp(%s / 1000000.0) at time zone 'UTC', 'YYYYMMDD'))
+    is not null;
+
+-- name: brief_lock_wait
+-- Whoever reads history for long must not make everyone else wait behind a new partition.
+set local lock_timeout = '500ms';
+
+-- name: node_start
+insert into node (instance, process_id, host, started_us, lease_until_us)
+values (%(instance)s, %(process_id)s, %(host)s, %(now)s, %(until)s)
+returning epoch;
+
+-- name: node_of_instance_ends
+update node set stopped_us = %(now)s
+where instance = %(instance)s and stopped_us is null;
+
+-- name: node_renew
+update node set lease_until_us = %(until)s where epoch = %(epoch)s and stopped_us is null;
+
+-- name: node_alive
+-- Shared: the take-over of this node waits until a claim that it makes is committed.
+select epoch from node
+where epoch = %(epoch)s and stopped_us is null and lease_until_us > %(now)s
+for share;
+
+-- name: node_stop
+update node set stopped_us = %(now)s where epoch = %(epoch)s;
+
+-- name: nodes_dead
+select epoch from node
+where stopped_us is not null or lease_until_us < %(now)s
+order by epoch
+for update skip locked;
+
+-- name: node_remove
+delete from node where epoch = any(%s);
+
+-- name: take_over_candidates
+select
+    delivery_id, attempt_id, claimed_us, event_row, created_us, account_id, connect_id,
+    envelope_id, attempts, epoch, unsettled_claims, lane
+from delivery
+where state = 'in_flight' and epoch = any(%(epochs)s)
+order by delivery_id
+limit %(most)s
+for update;
+
+-- name: unclaim
+-- Claims whose answer was lost on its way to us: nothing was sent, so that they do not count.
+update delivery as d
+set
+    state = case
+        when c.deleted_us is not null then 'failed'
+        when c.publishing and not c.paused then 'waiting'
+        else 'held'
+    end,
+    held_reason = case
+        when c.deleted_us is not null then null
+        when not c.publishing then 'disabled'
+        when c.paused then 'paused'
+    end,
+    due_us = case when c.deleted_us is null then %(now)s end,
+    failed_us = case
+        when c.deleted_us is not null then coalesce(d.failed_us, %(now)s) else d.failed_us
+    end,
+    error = case when c.deleted_us is not null then %(deleted)s else d.error end,
+    epoch = null,
+    attempts = d.attempts - 1,
+    schedule_attempts = d.schedule_attempts - 1,
+    unsettled_claims = d.unsettled_claims - 1
+from connect_configuration as c
+where
+    d.state = 'in_flight' and d.epoch = %(epoch)s and d.connect_id = c.connect_id
+    and not d.attempt_id = any(%(known)s)
+returning d.delivery_id, d.state, d.connect_id, d.lane;
+
+-- name: account_add
+insert into account (account_id, external_id, name, created_us) values (%s, %s, %s, %s);
+
+-- name: accounts
+select account_id, external_id, name from account order by external_id;
+
+-- name: token_add
+insert into token (token_hash, account_id, name, role, created_us) values (%s, %s, %s, %s, %s);
+
+-- name: principal
+select a.account_id, a.external_id, a.name, t.role, t.name
+from token as t
+inner join account as a on t.account_id = a.account_id
+where t.token_hash = %s;
+
+-- name: hmac_key_add
+insert into hmac_key (key_id, account_id, sealed, created_us) values (%s, %s, %s, %s);
+
+-- name: hmac_key_retire
+update hmac_key set retired_us = %s where account_id = %s and key_id = %s and retired_us is null;
+
+-- name: hmac_keys
+select key_id, sealed, created_us
+from hmac_key
+where account_id = %s and retired_us is null
+order by created_us, key_id;
+
+-- name: configuration_reserve
+-- The id must be known before the secrets can be sealed for their row.
+insert into connect_configuration
+(account_id, name, url, publishing, paused, document, created_us, changed_us)
+values (%(account_id)s, '', '', false, false, '', %(now)s, %(now)s)
+returning connect_id;
+
+-- name: configuration_write
+update connect_configuration
+set
+    name = %(name)s,
+    url = %(url)s,
+    publishing = %(publishing)s,
+    paused = %(paused)s,
+    document = %(document)s,
+    sealed = %(sealed)s,
+    changed_us = %(now)s
+where account_id = %(account_id)s and connect_id = %(connect_id)s and deleted_us is null;
+
+-- name: configuration_delete
+update connect_configuration
+set deleted_us = %(now)s, publishing = false, sealed = null
+where account_id = %(account_id)s and connect_id = %(connect_id)s and deleted_us is null;
+
+-- name: configurations
+select connect_id, document, sealed
+from connect_configuration
+where account_id = %s and deleted_us is null
+order by connect_id;
+
+-- name: configurations_changed
+-- Waits for accepts that matched the older configurations, see accounts_shared.
+update account set configurations_version = configurations_version + 1 where account_id = %s
+returning configurations_version;
+
+-- name: configurations_version
+select configurations_version from account where account_id = %s;
+
+-- name: accounts_shared
+-- Shared until the commit: no configuration changes between the match and the accept.
+select account_id, configurations_version from account
+where account_id = any(%s)
+order by account_id
+for share;
+
+-- name: versions
+select account_id, configurations_version from account where account_id = any(%s);
+
+-- name: configurations_shared
+-- Shared until the commit: what is settled waits or is held as its configuration says.
+select connect_id, publishing, paused, deleted_us is not null
+from connect_configuration
+where connect_id = any(%s)
+order by connect_id
+for share;
+
+-- name: hold_waiting
+update delivery set state = 'held', held_reason = %(reason)s
+where connect_id = %(connect_id)s and state = 'waiting';
+
+-- name: hold_anew
+update delivery set held_reason = %(reason)s
+where connect_id = %(connect_id)s and state = 'held' and held_reason <> 'order';
+
+-- name: release_held
+-- The schedule is kept; what was due meanwhile is due now.
+update delivery
+set
+    state = 'waiting', held_reason = null,
+    due_us = greatest(coalesce(due_us, %(now)s), %(now)s)
+where connect_id = %(connect_id)s and state = 'held' and held_reason <> 'order';
+
+-- name: fail_unfinished
+update delivery
+set
+    state = 'failed',
+    held_reason = null,
+    due_us = null,
+    failed_us = coalesce(failed_us, %(now)s),
+    last_try_us = coalesce(last_try_us, %(now)s),
+    error = %(error)s
+where connect_id = %(connect_id)s and state in ('waiting', 'held');
+
+-- name: event_keys_add
+-- The order keeps two accepts of the same ids from waiting for each other.
+insert into event_key (account_id, event_id, digest, deliveries, created_us)
+select * from unnest(
+    %(account_ids)s::text[], %(event_ids)s::text[], %(digests)s::bytea[],
+    %(deliveries)s::integer[], %(created)s::bigint[]
+)
+on conflict (account_id, event_id) do nothing
+returning account_id, event_id, event_row;
+
+-- name: event_keys_known
+select k.account_id, k.event_id, k.digest, k.deliveries
+from unnest(%s::text[], %s::text[]) as wanted (account_id, event_id)
+inner join event_key as k
+    on k.account_id = wanted.account_id and k.event_id = wanted.event_id;
+
+-- name: events_add
+insert into event (
+    event_row, created_us, account_id, event_id, name, envelope_id, subject, sender_name,
+    sender_email, status, deliveries, generated_us, document
+)
+select * from unnest(
+    %(event_rows)s::bigint[], %(created)s::bigint[], %(account_ids)s::text[],
+    %(event_ids)s::text[], %(names)s::text[], %(envelope_ids)s::text[], %(subjects)s::text[],
+    %(sender_names)s::text[], %(sender_emails)s::text[], %(statuses)s::text[],
+    %(deliveries)s::integer[], %(generated)s::bigint[], %(documents)s::bytea[]
+);
+
+-- name: envelopes_write
+-- The update locks the row also where an older summary changes nothing: events of one
+-- envelope get their places one after the other (R6).
+insert into envelope (
+    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us, changed_us
+)
+select * from unnest(
+    %(account_ids)s::text[], %(envelope_ids)s::text[], %(subjects)s::text[],
+    %(sender_names)s::text[], %(sender_emails)s::text[], %(statuses)s::text[],
+    %(generated)s::bigint[], %(changed)s::bigint[]
+)
+on conflict (account_id, envelope_id) do update set
+    subject = case when excluded.generated_us < envelope.generated_us
+        then envelope.subject else coalesce(excluded.subject, envelope.subject) end,
+    sender_name = case when excluded.generated_us < envelope.generated_us
+        then envelope.sender_name else coalesce(excluded.sender_name, envelope.sender_name) end,
+    sender_email = case when excluded.generated_us < envelope.generated_us
+        then envelope.sender_email else coalesce(excluded.sender_email, envelope.sender_email) end,
+    status = case when excluded.generated_us < envelope.generated_us
+        then envelope.status else coalesce(excluded.status, envelope.status) end,
+    generated_us = greatest(excluded.generated_us, envelope.generated_us),
+    changed_us = case when excluded.changed_us > envelope.changed_us + 86400000000
+        then excluded.changed_us else envelope.changed_us end;
+
+-- name: envelope
+select envelope_id, subject, sender_name, sender_email, status
+from envelope
+where account_id = %s and envelope_id = %s;
+
+-- name: lanes_busy
+-- Lanes with an unfinished delivery. Its newest is locked against a settle that ends it at
+-- this moment, which would release only what it can see.
+select l.connect_id, l.lane
+from unnest(%s::bigint[], %s::text[]) as l (connect_id, lane)
+cross join lateral (
+    select d.delivery_id from delivery as d
+    where
+        d.connect_id = l.connect_id and d.lane = l.lane
+        and d.state in ('waiting', 'held', 'in_flight')
+    order by d.delivery_id desc
+    limit 1
+    for share
+) as newest
+order by newest.delivery_id;
+
+-- name: deliveries_add
+insert into delivery (
+    created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason,
+    due_us, seed, schedule_started_us
+)
+select
+    n.created_us, n.event_row, n.account_id, n.connect_id, n.envelope_id, n.lane, n.state,
+    n.held_reason, n.created_us, n.seed, n.created_us
+from unnest(
+    %(created)s::bigint[], %(event_rows)s::bigint[], %(account_ids)s::text[],
+    %(connect_ids)s::bigint[], %(envelope_ids)s::text[], %(lanes)s::text[], %(states)s::text[],
+    %(held)s::text[], %(seeds)s::integer[]
+) with ordinality as n (
+    created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason, seed,
+    place
+)
+order by n.place;
+
+-- name: lanes_release
+-- What is now the oldest unfinished delivery of these lanes has waited for its turn.
+update delivery as d
+set
+    state = case when c.publishing and not c.paused then 'waiting' else 'held' end,
+    held_reason
+    = case when not c.publishing then 'disabled' when c.paused then 'paused' end,
+    due_us = %(now)s
+from (
+    select distinct oldest.delivery_id
+    from unnest(%(connect_ids)s::bigint[], %(lanes)s::text[]) as l (connect_id, lane)
+    cross join lateral (
+        select o.delivery_id from delivery as o
+        where
+            o.connect_id = l.connect_id and o.lane = l.lane
+            and o.state in ('waiting', 'held', 'in_flight')
+        order by o.delivery_id
+        limit 1
+    ) as oldest
+) as next, connect_configuration as c
+where
+    d.delivery_id = next.delivery_id and d.state = 'held' and d.held_reason = 'order'
+    and d.connect_id = c.connect_id;
+
+-- name: due_since
+-- Configurations for which something became due since the last look. Looking at times first
+-- keeps the cost to what is new, however many dead rows a pinned snapshot keeps (F20).
+select distinct connect_id from delivery
+where state = 'waiting' and due_us >= %(since)s and due_us <= %(now)s;
+
+-- name: next_due
+select due_us from delivery
+where state = 'waiting' and due_us > %s
+order by due_us
+limit 1;
+
+-- name: claim
+-- The oldest due delivery of each lane, some of each configuration, from the mark on up to
+-- which the configuration is known to have none. Other nodes' claims are passed over.
+with picked as materialized (
+    select due.delivery_id, due.due_us
+    from unnest(%(connect_ids)s::bigint[], %(marks)s::bigint[], %(most)s::integer[])
+        with ordinality as l (connect_id, mark, most, turn)
+    cross join lateral (
+        select d.delivery_id, d.due_us from delivery as d
+        where
+            d.connect_id = l.connect_id and d.state = 'waiting'
+            and d.due_us >= l.mark and d.due_us <= %(now)s
+        order by d.due_us, d.delivery_id
+        limit l.most
+        for update skip locked
+    ) as due
+)
+update delivery as d
+set
+    state = 'in_flight',
+    due_us = null,
+    epoch = %(epoch)s,
+    attempt_id = nextval('attempt_id_sequence'),
+    claimed_us = %(now)s,
+    attempts = attempts + 1,
+    schedule_attempts = schedule_attempts + 1,
+    unsettled_claims = unsettled_claims + 1
+from picked
+where d.delivery_id = picked.delivery_id
+returning
+    d.delivery_id, d.attempt_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed,
+    d.account_id, d.connect_id, d.event_row, d.created_us, picked.due_us;
+
+-- name: events_of_claims
+-- Laterally, so that each is looked for in its own day only.
+select wanted.event_row, e.event_id, e.name, e.envelope_id, e.generated_us, e.document
+from unnest(%s::bigint[], %s::bigint[]) as wanted (event_row, created_us)
+cross join lateral (
+    select * from event as one
+    where one.event_row = wanted.event_row and one.created_us = wanted.created_us
+    offset 0
+) as e;
+
+-- name: delivery_park
+update delivery
+set
+    state = 'failed',
+    epoch = null,
+    unsettled_claims = 0,
+    failed_us = coalesce(failed_us, %(now)s),
+    last_try_us = coalesce(last_try_us, %(now)s),
+    error = %(error)s
+where delivery_id = any(%(delivery_ids)s) and state = 'in_flight'
+returning connect_id, lane;
+
+-- name: settle_delivered
+-- Fenced: only the claim that opened this attempt, of this epoch, moves the delivery (R8).
+with gone as (
+    delete from delivery as d
+    using unnest(%(delivery_ids)s::bigint[], %(epochs)s::bigint[], %(attempt_ids)s::bigint[])
+        as s (delivery_id, epoch, attempt_id)
+    where
+        d.delivery_id = s.delivery_id and d.state = 'in_flight' and d.epoch = s.epoch
+        and d.attempt_id = s.attempt_id
+    returning d.*
+),
+
+kept as (
+    insert into delivery_ended (
+        delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state,
+        attempts, attempt_id, ended_us
+    )
+    select
+        delivery_id, created_us, event_row, account_id, connect_id, envelope_id, 'delivered',
+        attempts, attempt_id, %(now)s
+    from gone
+)
+
+select delivery_id, event_row, created_us, connect_id, lane from gone;
+
+-- name: settle_others
+-- Fenced as above.
+update delivery as d
+set
+    state = s.state,
+    due_us = s.due_us,
+    held_reason = s.held_reason,
+    epoch = null,
+    unsettled_claims = 0,
+    failed_us = case when s.failed then coalesce(d.failed_us, %(now)s) else d.failed_us end,
+    last_try_us = s.last_try_us,
+    error = coalesce(s.error, d.error)
+from unnest(
+    %(delivery_ids)s::bigint[], %(epochs)s::bigint[], %(attempt_ids)s::bigint[],
+    %(states)s::text[], %(due)s::bigint[], %(held)s::text[], %(failed)s::boolean[],
+    %(last_tries)s::bigint[], %(errors)s::text[]
+) as s (
+    delivery_id, epoch, attempt_id, state, due_us, held_reason, failed, last_try_us, error
+)
+where
+    d.delivery_id = s.delivery_id and d.state = 'in_flight' and d.epoch = s.epoch
+    and d.attempt_id = s.attempt_id
+returning d.delivery_id, d.event_row, d.created_us, d.connect_id, d.lane;
+
+-- name: attempts_add
+insert into attempt (
+    attempt_id, started_us, delivery_id, event_row, created_us, account_id, connect_id,
+    envelope_id, number, epoch, url, outcome, logged, milliseconds, phase, error,
+    answer_status, answer_reason, answer_headers, answer_body
+)
+select * from unnest(
+    %(attempt_ids)s::bigint[], %(started)s::bigint[], %(delivery_ids)s::bigint[],
+    %(event_rows)s::bigint[], %(created)s::bigint[], %(account_ids)s::text[],
+    %(connect_ids)s::bigint[], %(envelope_ids)s::text[], %(numbers)s::integer[],
+    %(epochs)s::bigint[], %(urls)s::text[], %(outcomes)s::text[], %(logged)s::boolean[],
+    %(milliseconds)s::integer[], %(phases)s::text[], %(errors)s::text[],
+    %(answer_statuses)s::integer[], %(answer_reasons)s::text[], %(answer_headers)s::text[],
+    %(answer_bodies)s::bytea[]
+);
+
+-- name: attempts_close_late
+-- What a take-over, or a deletion of the failure, had to leave unknown is known after all.
+update attempt as a
+set
+    outcome = s.outcome, logged = s.logged, milliseconds = s.milliseconds, phase = s.phase,
+    error = s.error, answer_status = s.answer_status, answer_reason = s.answer_reason,
+    answer_headers = s.answer_headers, answer_body = s.answer_body
+from unnest(
+    %(attempt_ids)s::bigint[], %(outcomes)s::text[], %(logged)s::boolean[],
+    %(milliseconds)s::integer[], %(phases)s::text[], %(errors)s::text[],
+    %(answer_statuses)s::integer[], %(answer_reasons)s::text[], %(answer_headers)s::text[],
+    %(answer_bodies)s::bytea[]
+) as s (
+    attempt_id, outcome, logged, milliseconds, phase, error, answer_status, answer_reason,
+    answer_headers, answer_body
+)
+where a.attempt_id = s.attempt_id and a.outcome = 'unknown';
+
+-- name: attempts_unknown
+-- A crash leaves attempts open: whether their listeners took them is unknown (R5).
+insert into attempt (
+    attempt_id, started_us, delivery_id, event_row, created_us, account_id, connect_id,
+    envelope_id, number, epoch, url, outcome, logged, error
+)
+select
+    d.attempt_id, d.claimed_us, d.delivery_id, d.event_row, d.created_us, d.account_id,
+    d.connect_id, d.envelope_id, d.attempts, d.epoch, c.url, 'unknown',
+    coalesce(convert_from(c.document, 'UTF8')::json ->> 'enableLog' = 'true', false), %(error)s
+from delivery as d
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.delivery_id = any(%(delivery_ids)s);
+
+-- name: take_over
+-- A delivery of a configuration that has stopped publishing meanwhile is settled by the
+-- same rules as a failed attempt.
+update delivery as d
+set
+    state = case
+        when c.deleted_us is not null or d.unsettled_claims >= %(most)s then 'failed'
+        when c.publishing and not c.paused then 'waiting'
+        else 'held'
+    end,
+    held_reason = case
+        when c.deleted_us is not null or d.unsettled_claims >= %(most)s then null
+        when not c.publishing then 'disabled'
+        when c.paused then 'paused'
+    end,
+    due_us = case
+        when c.deleted_us is null and d.unsettled_claims < %(most)s then %(now)s
+    end,
+    epoch = null,
+    unsettled_claims = case when d.unsettled_claims >= %(most)s then 0 else d.unsettled_claims end,
+    failed_us = case
+        when c.deleted_us is not null or d.unsettled_claims >= %(most)s
+        then coalesce(d.failed_us, %(now)s)
+        else d.failed_us
+    end,
+    last_try_us = case when d.unsettled_claims >= %(most)s then %(now)s
+        when c.deleted_us is not null then coalesce(d.last_try_us, %(now)s)
+        else d.last_try_us end,
+    error = case
+        when c.deleted_us is not null then %(deleted)s
+        when d.unsettled_claims >= %(most)s then %(poison)s
+        else d.error
+    end
+from connect_configuration as c
+where d.delivery_id = any(%(delivery_ids)s) and d.connect_id = c.connect_id
+returning d.state, d.connect_id, d.lane;
+
+-- name: progress
+select d.delivery_id, d.state, d.attempts, d.error
+from delivery as d
+where d.account_id = %(account_id)s and d.delivery_id = any(%(ids)s)
+union all
+select x.delivery_id, x.state, x.attempts, null
+from delivery_ended as x
+where x.account_id = %(account_id)s and x.delivery_id = any(%(ids)s);
+
+-- name: failures
+select
+    d.created_us, d.delivery_id, d.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
+    e.sender_email, e.status, d.connect_id, c.name, c.url, coalesce(d.last_try_us, d.created_us),
+    greatest(d.attempts - 1, 0), d.error, null::bigint, d.delivery_id, d.state, d.due_us
+from delivery as d
+inner join event as e on d.event_row = e.event_row and d.created_us = e.created_us
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = %(account_id)s and d.failed_us is not null {filters}
+order by {order}
+limit %(limit)s;
+
+-- name: logs
+select
+    a.started_us, a.attempt_id, a.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
+    e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
+    a.number - 1, a.error, a.attempt_id,
+    case when d.failed_us is not null then d.delivery_id end, coalesce(d.state, x.state), d.due_us
+from attempt as a
+inner join event as e on a.event_row = e.event_row and a.created_us = e.created_us
+inner join connect_configuration as c on a.connect_id = c.connect_id
+left join delivery as d on a.delivery_id = d.delivery_id
+left join delivery_ended as x on a.delivery_id = x.delivery_id and a.created_us = x.created_us
+where a.account_id = %(account_id)s and a.logged {filters}
+order by {order}
+limit %(limit)s;
+
+-- name: attempt_details
+select
+    a.started_us, a.attempt_id, a.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
+    e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
+    a.number - 1, a.error, a.attempt_id,
+    case when d.failed_us is not null then d.delivery_id end, coalesce(d.state, x.state), d.due_us,
+    e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
+    a.answer_reason, a.answer_headers, a.answer_body
+from attempt as a
+inner join event as e on a.event_row = e.event_row and a.created_us = e.created_us
+inner join connect_configuration as c on a.connect_id = c.connect_id
+left join delivery as d on a.delivery_id = d.delivery_id
+left join delivery_ended as x on a.delivery_id = x.delivery_id and a.created_us = x.created_us
+where a.account_id = %(account_id)s {filters}
+order by a.attempt_id;
+
+-- name: only_log
+and a.attempt_id = %(row_id)s and a.logged;
+
+-- name: only_failure
+and d.delivery_id = %(row_id)s;
+
+-- name: only_attempts
+and a.delivery_id = %(row_id)s and d.failed_us is not null;
+
+-- name: failures_from_date
+and d.created_us >= %(from_us)s;
+
+-- name: failures_to_date
+and d.created_us <= %(to_us)s;
+
+-- name: failures_connect_id
+and d.connect_id = %(connect_id)s;
+
+-- name: failures_envelope_id
+and d.envelope_id = %(envelope_id)s;
+
+-- name: failures_status
+and e.status = %(status)s;
+
+-- name: failures_error
+and position(%(error)s in lower(d.error)) > 0;
+
+-- name: failures_after_newest_first
+and (d.created_us, d.delivery_id) < (%(after_us)s, %(after_id)s);
+
+-- name: failures_after_oldest_first
+and (d.created_us, d.delivery_id) > (%(after_us)s, %(after_id)s);
+
+-- name: failures_newest_first
+d.created_us desc, d.delivery_id desc;
+
+-- name: failures_oldest_first
+d.created_us, d.delivery_id;
+
+-- name: logs_from_date
+and a.started_us >= %(from_us)s;
+
+-- name: logs_to_date
+and a.started_us <= %(to_us)s;
+
+-- name: logs_connect_id
+and a.connect_id = %(connect_id)s;
+
+-- name: logs_envelope_id
+and a.envelope_id = %(envelope_id)s;
+
+-- name: logs_status
+and e.status = %(status)s;
+
+-- name: logs_error
+and position(%(error)s in lower(a.error)) > 0;
+
+-- name: logs_after_newest_first
+and (a.started_us, a.attempt_id) < (%(after_us)s, %(after_id)s);
+
+-- name: logs_after_oldest_first
+and (a.started_us, a.attempt_id) > (%(after_us)s, %(after_id)s);
+
+-- name: logs_newest_first
+a.started_us desc, a.attempt_id desc;
+
+-- name: logs_oldest_first
+a.started_us, a.attempt_id;
+
+-- name: requeue_candidates
+-- The open failures of one envelope, with what decides whether they can be tried again.
+select
+    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
+    d.held_reason, c.publishing, c.paused, c.deleted_us is not null
+from delivery as d
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where
+    d.account_id = %(account_id)s and d.failed_us is not null
+    and d.envelope_id = %(envelope_id)s
+order by d.delivery_id
+for update of d for share of c;
+
+-- name: requeue_page
+select
+    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
+    d.held_reason, c.publishing, c.paused, c.deleted_us is not null
+from delivery as d
+inner join event as e on d.event_row = e.event_row and d.created_us = e.created_us
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = %(account_id)s and d.failed_us is not null {filters}
+order by {order}
+limit %(limit)s
+for update of d for share of c;
+
+-- name: requeue_ended
+-- Retries had ended: the schedule begins anew. It has left its lane: what came after it may
+-- be gone already, and nothing waits for it again (R6).
+update delivery as d
+set
+    state = case when c.publishing and not c.paused then 'waiting' else 'held' end,
+    held_reason = case when not c.publishing then 'disabled' when c.paused then 'paused' end,
+    due_us = %(now)s,
+    lane = null,
+    schedule_attempts = 0,
+    schedule_started_us = %(now)s
+from connect_configuration as c
+where
+    d.delivery_id = any(%(delivery_ids)s) and d.state = 'failed'
+    and d.connect_id = c.connect_id;
+
+-- name: requeue_waiting
+update delivery set due_us = least(due_us, %(now)s)
+where delivery_id = any(%(delivery_ids)s) and state = 'waiting';
+
+-- name: failures_cancellable
+select delivery_id, state from delivery
+where
+    account_id = %(account_id)s and delivery_id = any(%(delivery_ids)s)
+    and failed_us is not null
+order by delivery_id
+for update;
+
+-- name: failures_cancel
+with gone as (
+    delete from delivery where delivery_id = any(%(delivery_ids)s) returning *
+),
+
+kept as (
+    insert into delivery_ended (
+        delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state,
+        cancelled_by, attempts, ended_us
+    )
+    select
+        delivery_id, created_us, event_row, account_id, connect_id, envelope_id, 'cancelled',
+        %(who)s, attempts, %(now)s
+    from gone
+)
+
+select connect_id, lane from gone;
+
+-- name: log_delete
+update attempt set logged = false
+where account_id = %s and attempt_id = %s and logged;
+
+-- name: logs_delete
+update attempt as a set logged = false
+from (
+    select attempt_id, started_us from attempt
+    where account_id = %s and logged
+    order by started_us, attempt_id
+    limit %s
+) as oldest
+where a.attempt_id = oldest.attempt_id and a.started_us = oldest.started_us;
+
+-- name: orphans
+select delivery_id, problem from v_audit_orphans;
+
+-- name: orphans_live
+select count(*) from v_audit_live;
+
+-- name: statistics
+select
+    (select count(*) from delivery where state = 'waiting'),
+    (select count(*) from delivery where state = 'held'),
+    (select count(*) from delivery where state = 'in_flight'),
+    (select count(*) from delivery where failed_us is not null),
+    (select count(*) from v_audit_live),
+    (select count(*) from node where stopped_us is null and lease_until_us > %(now)s),
+    (select min(due_us) from delivery where state = 'waiting'),
+    (
+        select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)::float8
+        from pg_stat_activity
+        where datname = current_database() and backend_xmin is not null
+    ),
+    pg_database_size(current_database());
+
+-- name: old_days
+-- The partitions of history that end before a time, oldest first.
+select
+    parent.relname, child.relname,
+    (regexp_match(pg_get_expr(child.relpartbound, child.oid), 'TO \(''(\d+)''\)'))[1]::bigint
+from pg_inherits
+inner join pg_class as child on pg_inherits.inhrelid = child.oid
+inner join pg_class as parent on pg_inherits.inhparent = parent.oid
+where
+    parent.relname in ('event', 'delivery_ended', 'attempt')
+    and parent.relnamespace = (
+        select relnamespace from pg_class where oid = to_regclass('event')
+    )
+    and (regexp_match(pg_get_expr(child.relpartbound, child.oid), 'TO \(''(\d+)''\)'))[1]::bigint
+    <= %s
+order by 3, 1;
+
+-- name: day_count
+select count(*) from {day};
+
+-- name: day_detach
+alter table {parent} detach partition {day};
+
+-- name: day_events_keep
+-- Events of unfinished deliveries and open failures stay, however old (R14).
+insert into event
+select e.* from {day} as e
+where exists (select from delivery as d where d.event_row = e.event_row);
+
+-- name: day_drop
+drop table {day};
+
+-- name: rest_events_retire
+with old as (
+    select e.event_row, e.created_us from event_rest as e
+    where
+        e.created_us < %(before)s
+        and not exists (select from delivery as d where d.event_row = e.event_row)
+    limit %(most)s
+)
+delete from event_rest as e using old
+where e.event_row = old.event_row and e.created_us = old.created_us;
+
+-- name: rest_deliveries_retire
+with old as (
+    select x.delivery_id, x.created_us from delivery_ended_rest as x
+    where x.created_us < %(before)s
+    limit %(most)s
+)
+delete from delivery_ended_rest as x using old
+where x.delivery_id = old.delivery_id and x.created_us = old.created_us;
+
+-- name: rest_attempts_retire
+with old as (
+    select a.attempt_id, a.started_us from attempt_rest as a
+    where a.started_us < %(before)s
+    limit %(most)s
+)
+delete from attempt_rest as a using old
+where a.attempt_id = old.attempt_id and a.started_us = old.started_us;
+
+-- name: event_keys_retire
+-- An id may be used again once nothing of it is left.
+with old as (
+    select k.account_id, k.event_id from event_key as k
+    where
+        k.created_us < %(before)s
+        and not exists (select from delivery as d where d.event_row = k.event_row)
+    order by k.created_us
+    limit %(most)s
+)
+delete from event_key as k using old
+where k.account_id = old.account_id and k.event_id = old.event_id;
+
+-- name: envelopes_retire
+with old as (
+    select v.account_id, v.envelope_id from envelope as v
+    where
+        v.changed_us < %(before)s - 86400000000
+        and not exists (
+            select from delivery as d
+            where
+                d.account_id = v.account_id and d.envelope_id = v.envelope_id
+                and d.failed_us is not null
+        )
+    order by v.changed_us
+    limit %(most)s
+)
+delete from envelope as v using old
+where v.account_id = old.account_id and v.envelope_id = old.envelope_id;
+
+-- name: hint
+select pg_notify('heliograph_work', '');
+
+-- name: listen
+listen heliograph_work;

