@@ -55,11 +55,12 @@ class PostgresServer:
     def database_url(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
-    def initialize(self) -> None:
-        """Make the cluster."""
+    def initialize(self, *options: str) -> None:
+        """Make the cluster, with further options of initdb."""
         self.run(
             *("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8"),
             *("--locale=C.UTF-8", "--no-sync", "--no-instructions"),
+            *options,
         )
 
     def start(self) -> None:
