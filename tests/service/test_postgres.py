@@ -236,13 +236,25 @@ async def test_s7_a_node_with_another_master_key_is_refused(
 
 
 async def test_r16_nodes_that_start_at_once_on_a_new_database_migrate_it_once(
-    open_node: OpenNode, database_url: str
+    empty_database_url: str, tmp_path: Path, clock: ManualClock
 ) -> None:
-    nodes = await asyncio.gather(*(open_node(f"node-{number}") for number in range(4)))
+    keyring = KeyRing.load(tmp_path / "master.key")
+    nodes = await asyncio.gather(
+        *(
+            PostgresStore.open(
+                *(empty_database_url, keyring, clock),
+                instance=f"node-{number}",
+                accept_data_loss=True,
+            )
+            for number in range(4)
+        )
+    )
     assert len({node._queue.epoch for node in nodes}) == 4
-    with psycopg.connect(database_url) as connection:
+    with psycopg.connect(empty_database_url) as connection:
         applied = connection.execute("select number from schema_migration").fetchall()
     assert applied == [(1,)]
+    for node in nodes:
+        await node.close()
 
 
 async def test_r12_the_databases_clock_counts_and_leases_follow_it(

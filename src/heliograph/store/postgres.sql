@@ -44,9 +44,14 @@ on conflict (only_one) do nothing;
 -- name: make_day
 select make_day(%s);
 
--- name: day_known
-select to_regclass('attempt_' || to_char(to_timestamp(%s / 1000000.0) at time zone 'UTC', 'YYYYMMDD'))
-    is not null;
+-- name: days_missing
+select first_us
+from generate_series(%s::bigint, %s::bigint, 86400000000) as day (first_us)
+where
+    to_regclass(
+        'attempt_' || to_char(to_timestamp(first_us / 1000000.0) at time zone 'UTC', 'YYYYMMDD')
+    ) is null
+order by first_us;
 
 -- name: brief_lock_wait
 -- Whoever reads history for long must not make everyone else wait behind a new partition.

@@ -181,10 +181,8 @@ async def make_days(db: Connection, now: int) -> None:
     its rows go to the rest partition.
     """
     today = now // DAY_US * DAY_US
-    for first in range(today, today + (DAYS_AHEAD + 1) * DAY_US, DAY_US):
-        known = await row(db, QUERIES["day_known"], (first,))
-        if known is not None and known[0]:
-            continue
+    coming = (today, today + DAYS_AHEAD * DAY_US)
+    for (first,) in await rows(db, QUERIES["days_missing"], coming):
         try:
             async with db.transaction():
                 await run(db, QUERIES["brief_lock_wait"])
