@@ -81,6 +81,19 @@ class PostgresServer:
         """Stop with pg_ctl: smart, fast or immediate."""
         self.run("pg_ctl", "-D", str(self.data), "-w", "-s", "-m", mode, "stop")
 
+    def standby(self, folder: Path, **settings: str) -> PostgresServer:
+        """A second server that follows this one, not yet started."""
+        other = PostgresServer(folder, {**self.settings, **settings})
+        other.run(
+            *("pg_basebackup", "-D", str(other.data), "-U", "postgres", "-R", "-c", "fast"),
+            *("-h", str(self.folder), "--no-sync"),
+        )
+        return other
+
+    def promote(self) -> None:
+        """Make a standby the primary, and return once it takes writes."""
+        self.run("pg_ctl", "-D", str(self.data), "-w", "-s", "promote")
+
     def postmaster(self) -> int:
         """The process id of the server."""
         return int((self.data / "postmaster.pid").read_text().split("\n")[0])
