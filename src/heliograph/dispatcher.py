@@ -12,6 +12,7 @@ import structlog
 from heliograph.attempt import Transport, attempt, interrupted
 from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable
+from heliograph.failpoints import failpoint
 from heliograph.model import Claim, Fault, Phase, Settlement
 from heliograph.retry import STANDARD, Schedule, judge
 from heliograph.signals import Signals
@@ -177,6 +178,7 @@ class Dispatcher:
             self._signals.work.set()
 
     async def _settle(self, batch: list[Settlement]) -> None:
+        failpoint("settle.batch_build")
         while True:
             try:
                 await self._store.settle(batch)

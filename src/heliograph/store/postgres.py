@@ -199,7 +199,7 @@ class PostgresStore:
             self._queue.begin_epoch(epoch)
             return False
 
-        kept = await self._database.transact(renew)
+        kept = await self._database.transact(renew, "lease.renew")
         await self._database.transact(self._make_days)
         return kept
 
@@ -207,7 +207,7 @@ class PostgresStore:
         await postgres_node.make_days(db, self._now())
 
     async def take_over(self) -> int:
-        return await self._database.transact(self._queue.take_over)
+        return await self._database.transact(self._queue.take_over, "lease.steal")
 
     async def wait_for_hint(self) -> None:
         await self._hints.wait()
@@ -364,12 +364,12 @@ class PostgresStore:
     async def _accept_batch(
         self, batch: Sequence[Submitted]
     ) -> Sequence[Sequence[Accepted] | Exception]:
-        return await self._database.transact(lambda db: self._queue.accept(db, batch))
+        return await self._database.transact(lambda db: self._queue.accept(db, batch), "accept")
 
     async def claim(self, room: int, per_configuration: int) -> ClaimResult:
         try:
             result = await self._database.transact(
-                lambda db: self._queue.claim(db, room, per_configuration)
+                lambda db: self._queue.claim(db, room, per_configuration), "claim"
             )
         except BaseException:
             self._queue.claim_failed()
@@ -378,7 +378,9 @@ class PostgresStore:
         return result
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
-        ours = await self._database.transact(lambda db: self._queue.settle(db, settlements))
+        ours = await self._database.transact(
+            lambda db: self._queue.settle(db, settlements), "settle"
+        )
         self._queue.settled(settlements)
         return ours
 

@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from heliograph.errors import StorageUnavailable
+from heliograph.failpoints import failpoint
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -95,11 +96,11 @@ class Database:
         """Close every connection."""
         await self._pool.close()
 
-    async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def transact(self, work: Callable[[Connection], Awaitable[T]], name: str = "other") -> T:
         """Run `work` in a transaction and commit it; again where that is safe.
 
         Deadlocks and connections that break before the commit are tried again. A commit
-        without an answer is not: its outcome is unknown.
+        without an answer is not: its outcome is unknown. `name` is for the chaos suite.
 
         Raises:
             StorageUnavailable: nothing was committed, or the outcome is unknown.
@@ -112,7 +113,9 @@ class Database:
                 async with self._pool.connection(timeout=PATIENCE) as connection:
                     async with connection.transaction():
                         result = await work(connection)
+                        failpoint(f"{name}.commit.before")
                         committing = True
+                    failpoint(f"{name}.commit.after")
                     return result
             except Raced:
                 if loop.time() > deadline:

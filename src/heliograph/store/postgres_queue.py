@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 from heliograph.errors import ConfigurationsChanged, EventConflict
+from heliograph.failpoints import failpoint
 from heliograph.keyring import KeyRing
 from heliograph.model import (
     Accepted,
@@ -131,6 +132,7 @@ class Queue:
         self, db: Connection, batch: Sequence[Submitted]
     ) -> list[Sequence[Accepted] | Exception]:
         """See `Store.accept`; each of the batch is all or none."""
+        failpoint("accept.tx_begin")
         accounts = sorted({one.account_id for one in batch})
         versions = dict(await rows(db, _Q["accounts_shared"], (accounts,)))
         known = await self._known(db, batch)
@@ -179,7 +181,9 @@ class Queue:
         places = {(account, event): place for account, event, place in added}
         await run(db, _Q["envelopes_write"], _summaries(new, now))
         await run(db, _Q["events_add"], _event_columns(new, places, now))
+        failpoint("accept.event_insert")
         await self._add_deliveries(db, new, places, now)
+        failpoint("accept.fanout")
 
     async def _add_deliveries(
         self,
@@ -233,9 +237,11 @@ class Queue:
             await self._unclaim(db, now)
         since = self._lanes.since(now)
         due = await rows(db, _Q["due_since"], {"since": since, "now": now})
+        failpoint("claim.select")
         self._lanes.found((connect_id for (connect_id,) in due), since, now)
         most = self._shares(room, per_configuration)
         taken = await self._take(db, most, now) if most else []
+        failpoint("claim.attempt_open")
         claims = await self._claims(db, taken, now)
         later = await row(db, _Q["next_due"], (now,))
         return ClaimResult(tuple(claims), from_microseconds(later[0]) if later else None)
@@ -388,7 +394,9 @@ class Queue:
             moved += moved_others
             ended += [one[3:] for one in moved_others if one[0] in failed]
         places = {one[0]: (one[1], one[2]) for one in moved}
+        failpoint("settle.failure_row")
         await self._add_attempts(db, in_order, places)
+        failpoint("settle.next_due")
         await self._release(db, ended, now)
         return [one.claim.delivery_id in places for one in settlements]
 
@@ -436,6 +444,7 @@ class Queue:
         if not candidates:
             return 0
         ids = [one[0] for one in candidates]
+        failpoint("lease.steal")
         await rows(db, _Q["configurations_shared"], (sorted({one[6] for one in candidates}),))
         await run(
             db,

@@ -120,7 +120,7 @@ class SqliteStore:
         def run(db: apsw.Connection) -> None:
             db.execute(_Q["node_renew"], (self._now(), self._epoch))
 
-        await self._writer.write(run)
+        await self._writer.write(run, "lease.renew")
         return True
 
     async def take_over(self) -> int:
@@ -289,14 +289,16 @@ class SqliteStore:
         events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
     ) -> Sequence[Accepted]:
         return await self._writer.write(
-            lambda db: self._queue.accept(db, account_id, version, events)
+            lambda db: self._queue.accept(db, account_id, version, events), "accept"
         )
 
     async def claim(self, room: int, per_configuration: int) -> ClaimResult:
-        return await self._writer.write(lambda db: self._queue.claim(db, room, per_configuration))
+        return await self._writer.write(
+            lambda db: self._queue.claim(db, room, per_configuration), "claim"
+        )
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
-        return await self._writer.write(lambda db: self._queue.settle(db, settlements))
+        return await self._writer.write(lambda db: self._queue.settle(db, settlements), "settle")
 
     async def progress(
         self, account_id: str, delivery_ids: Sequence[int]

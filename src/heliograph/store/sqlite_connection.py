@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
+from heliograph.failpoints import failpoint
 
 T = TypeVar("T")
 
@@ -108,6 +109,7 @@ def fetch(
 @dataclass(slots=True)
 class _Work:
     run: Callable[[apsw.Connection], Any]
+    name: str
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
@@ -131,14 +133,14 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, run: Callable[[apsw.Connection], T]) -> T:
+    async def write(self, run: Callable[[apsw.Connection], T], name: str = "other") -> T:
         """Run `run` in the next transaction and wait until that is committed.
 
         Cancelling the caller does not cancel the write: its outcome is then unknown to the
-        caller, and known to the database.
+        caller, and known to the database. `name` is for the chaos suite.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._work.put(_Work(run, future))
+        self._work.put(_Work(run, name, future))
         return await future
 
     async def close(self) -> None:
@@ -182,7 +184,11 @@ class Writer:
             connection.execute("begin immediate")
             for work in batch:
                 self._run_one(work)
+            for work in batch:
+                failpoint(work.name + ".commit.before")
             connection.execute("commit")
+            for work in batch:
+                failpoint(work.name + ".commit.after")
         except BaseException as error:
             translated = translate(error) if isinstance(error, apsw.Error) else error
             if not isinstance(translated, StorageUnavailable):

@@ -14,6 +14,7 @@ from typing import Any, assert_never
 import apsw
 
 from heliograph.errors import ConfigurationsChanged, EventConflict
+from heliograph.failpoints import failpoint
 from heliograph.keyring import KeyRing
 from heliograph.model import (
     Accepted,
@@ -109,6 +110,7 @@ class Queue:
         events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
     ) -> Sequence[Accepted]:
         """See `Store.accept`."""
+        failpoint("accept.tx_begin")
         self.check_version(db, account_id, version)
         return [self._accept_one(db, account_id, event, verdicts) for event, verdicts in events]
 
@@ -141,6 +143,7 @@ class Queue:
         event_row = db.execute(_Q["event_add"], values).get
         if event_row is None:
             return _repeated(db, account_id, event)
+        failpoint("accept.event_insert")
         db.execute(_Q["envelope_write"], values)
         lane = rows.lane(event)
         for verdict in wanted:
@@ -160,6 +163,7 @@ class Queue:
                     "now": now,
                 },
             )
+        failpoint("accept.fanout")
         return Accepted(event.event_id, len(wanted), repeated=False)
 
     # ---------------------------------------------------------------------------- claim
@@ -168,6 +172,7 @@ class Queue:
         """See `Store.claim`."""
         now = self._now()
         lanes = fetch(db, _Q["lanes"])
+        failpoint("claim.select")
         later = [due for _, due in lanes if due > now]
         due_lanes = [connect_id for connect_id, due in lanes if due <= now]
         # Take turns: begin behind the lane that was served last (R7).
@@ -224,6 +229,7 @@ class Queue:
             "now": now,
         }
         attempt_id = int(db.execute(_Q["attempt_open"], opened).get)
+        failpoint("claim.attempt_open", delivery_id)
         db.execute(
             _Q["delivery_claim"],
             {"epoch": self._epoch, "attempt_id": attempt_id, "delivery_id": delivery_id},
@@ -251,6 +257,7 @@ class Queue:
         claim, outcome = settlement.claim, settlement.outcome
         now = self._now()
         db.execute(_Q["attempt_close"], rows.closing(settlement))
+        failpoint("settle.failure_row")
         values: dict[str, Any] = {
             "delivery_id": claim.delivery_id,
             "epoch": claim.epoch,
@@ -277,6 +284,7 @@ class Queue:
         lane = db.execute(_Q["delivery_settle"], values).fetchone()
         if lane is None:
             return False
+        failpoint("settle.next_due")
         if values["state"] in (DeliveryState.DELIVERED, DeliveryState.FAILED):
             self._release(db, claim.configuration.connect_id, *lane)
         return True
