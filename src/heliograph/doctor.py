@@ -11,7 +11,10 @@ from typing import Final
 
 import apsw
 
-from heliograph.errors import UnsafeStorage
+from heliograph.errors import StorageUnavailable, UnsafeStorage
+from heliograph.store.postgres_connection import Connection, Database, behind_pooler, rows
+from heliograph.store.postgres_node import ServerSettings, is_new
+from heliograph.store.postgres_queue import QUERIES
 from heliograph.store.sqlite_connection import check_library, connect
 
 MOUNTS: Final = Path("/proc/self/mountinfo")
@@ -48,7 +51,7 @@ class Check:
 
 def storage_checks(data_dir: Path, mounts: Path = MOUNTS) -> Sequence[Check]:
     """Look at the library, the file system and the files' modes; changes nothing."""
-    return [_library(), _file_system(data_dir, mounts), *_modes(data_dir)]
+    return [_library(), _file_system(data_dir, mounts), *mode_checks(data_dir)]
 
 
 def settings_check(database: Path) -> Check:
@@ -63,6 +66,61 @@ def settings_check(database: Path) -> Check:
     except apsw.Error as error:
         return Check("settings", False, str(error), "restore the database from a backup")
     return Check("settings", True, "WAL, synchronous=FULL, read back")
+
+
+async def database_checks(url: str) -> Sequence[Check]:
+    """Ask a PostgreSQL what durability rests on, and whether anything is orphaned (R4, R18)."""
+    try:
+        database = await Database(url).open()
+    except StorageUnavailable as problem:
+        mend = "see that it runs, and that --database-url names it and a user that may enter"
+        return [Check("database", False, str(problem), mend)]
+    try:
+        return await database.transact(_look_at_database)
+    except StorageUnavailable as problem:
+        return [Check("database", False, str(problem), "see the log of PostgreSQL")]
+    finally:
+        await database.close()
+
+
+async def _look_at_database(db: Connection) -> Sequence[Check]:
+    settings = await ServerSettings.read(db)
+    problems = [Check(*problem[:1], False, *problem[1:]) for problem in settings.problems()]
+    pooler = await behind_pooler(db)
+    checks = [
+        Check(
+            "database",
+            True,
+            f"PostgreSQL {settings.version // 10_000}" + (", through a pooler" if pooler else ""),
+        ),
+        *problems,
+    ]
+    if not problems:
+        checks.append(Check("settings", True, "fsync, full_page_writes, synchronous_commit are on"))
+    checks.append(
+        Check(
+            "failover",
+            True,
+            f"synchronous standby: {settings.synchronous_standby_names}"
+            if settings.synchronous_standby_names
+            else "no synchronous standby: a failover may lose what was accepted last",
+        )
+    )
+    if await is_new(db):
+        checks.append(Check("deliveries", True, "no node has started on this database yet"))
+    else:
+        orphans = await rows(db, QUERIES["orphans"])
+        checks.append(
+            Check(
+                "deliveries",
+                not orphans,
+                f"{len(orphans)} that nothing will end, the first: {orphans[0][1]}"
+                if orphans
+                else "none is orphaned",
+                "this is a bug of Heliograph: report it with the output of --json",
+            )
+        )
+    return checks
 
 
 def refuse_unsafe(checks: Sequence[Check], *, accept_data_loss: bool) -> Sequence[Check]:
@@ -131,7 +189,8 @@ def _kind_of(path: str, mounts: Path) -> str:
     return kind
 
 
-def _modes(data_dir: Path) -> list[Check]:
+def mode_checks(data_dir: Path) -> Sequence[Check]:
+    """Whether others may read what only Heliograph should."""
     checks = []
     for name in ("master.key", "credentials.json", "heliograph.db"):
         path = data_dir / name

@@ -9,11 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from heliograph.doctor import database_checks
 from heliograph.errors import ConfigurationsChanged, UnsafeStorage
 from heliograph.keyring import KeyRing
 from heliograph.model import Account, Claim, Delivered, LogQuery
 from heliograph.store import Store
 from heliograph.store.postgres import PostgresStore
+from tests.postgres_server import DURABLE, postgres_server
 from tests.support import (
     ACCOUNT,
     ManualClock,
@@ -271,3 +273,35 @@ async def test_r12_the_databases_clock_counts_and_leases_follow_it(
     assert abs((store.clock.now() - row[0]).total_seconds()) < 2
     assert await store.renew_lease()
     await store.close()
+
+
+async def test_r18_doctor_names_each_setting_of_the_server_that_loses_data(
+    database_url: str,
+) -> None:
+    checks = {check.name: check for check in await database_checks(database_url)}
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        assert not checks[name].passed
+        assert f"{name}=off" in checks[name].found
+        assert f"ALTER SYSTEM SET {name} = on" in checks[name].mend
+    assert "no synchronous standby" in checks["failover"].found
+
+
+async def test_r18_doctor_passes_a_server_that_flushes_and_says_when_none_answers() -> None:
+    with postgres_server(**DURABLE) as server:
+        checks = await database_checks(server.url)
+    assert all(check.passed for check in checks), checks
+    (refused,) = await database_checks(server.url)
+    assert (refused.name, refused.passed) == ("database", False)
+
+
+async def test_r4_doctor_shows_what_is_orphaned(open_node: OpenNode, database_url: str) -> None:
+    await two_nodes(open_node)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "insert into delivery (created_us, event_row, account_id, connect_id, envelope_id, "
+            "state, epoch, attempt_id, claimed_us, seed, schedule_started_us) "
+            "values (1, 1, 'a', 1, 'e', 'in_flight', 999, 1, 1, 1, 1)"
+        )
+    (found,) = [c for c in await database_checks(database_url) if c.name == "deliveries"]
+    assert not found.passed
+    assert "in flight for a node that is gone" in found.found

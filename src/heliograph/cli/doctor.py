@@ -13,17 +13,32 @@ from heliograph.cli.connection import Connection, data_dir_option
 from heliograph.cli.exits import Exit, Stop
 from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
 from heliograph.credentials import FILE_NAME, Credentials
-from heliograph.doctor import Check, settings_check, storage_checks
+from heliograph.doctor import (
+    Check,
+    database_checks,
+    mode_checks,
+    settings_check,
+    storage_checks,
+)
 from heliograph.errors import UnsafeStorage
 from heliograph.service import DATABASE
+from heliograph.settings import environment_name
 
 
 @click.command(epilog="Example: heliograph doctor --data-dir ./hg")
 @data_dir_option
+@click.option(
+    "--database-url",
+    envvar=environment_name("database_url"),
+    help=f"The PostgreSQL of the nodes, instead of SQLite.  [{environment_name('database_url')}]",
+)
 @click.option("--json", "as_json", is_flag=True, help="The checks as one JSON document.")
-def doctor(data_dir: Path, as_json: bool) -> None:
+def doctor(data_dir: Path, database_url: str | None, as_json: bool) -> None:
     """Check the storage, and the server if it runs. The exit status is 1 if a check fails."""
-    checks = [*storage_checks(data_dir), settings_check(data_dir / DATABASE)]
+    if database_url:
+        checks = [*mode_checks(data_dir), *asyncio.run(database_checks(database_url))]
+    else:
+        checks = [*storage_checks(data_dir), settings_check(data_dir / DATABASE)]
     checks += asyncio.run(_server_checks(data_dir))
     passed = all(check.passed for check in checks)
     if as_json:

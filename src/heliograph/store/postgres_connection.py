@@ -81,7 +81,7 @@ class Database:
             async with await psycopg.AsyncConnection.connect(
                 self.conninfo, autocommit=True
             ) as first:
-                self.behind_pooler = await _behind_pooler(first)
+                self.behind_pooler = await behind_pooler(first)
         except psycopg.Error as error:
             raise translate(error) from error
         if self.behind_pooler:
@@ -311,7 +311,7 @@ def _short(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-async def _behind_pooler(connection: Connection) -> bool:
+async def behind_pooler(connection: Connection) -> bool:
     """Whether a pooler answers: then the server process is not the one that we were told of."""
     found = await row(connection, "select pg_backend_pid()")
     return found is None or found[0] != connection.info.backend_pid
