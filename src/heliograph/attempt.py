@@ -8,6 +8,7 @@ from typing import Protocol
 import heliograph
 from heliograph import signing
 from heliograph.clock import Clock
+from heliograph.failpoints import failpoint
 from heliograph.model import (
     Answer,
     Claim,
@@ -43,6 +44,7 @@ async def attempt(
 ) -> Settlement:
     """Send one delivery once and say what came of it."""
     started_at, began = clock.now(), clock.monotonic()
+    failpoint("send.begin", claim.event.envelope_id)
     try:
         message = json_sim.render(
             claim.event, claim.configuration.connect_id, retry_count=claim.number - 1
@@ -53,6 +55,7 @@ async def attempt(
         return Settlement(claim, GaveUp(why), None, started_at, 0.0)
     headers = [*_FIXED_HEADERS, *signing.headers(claim.keys, message)]
     came_back = await transport.post(claim.configuration.url, headers, message)
+    failpoint("send.end", claim.event.envelope_id)
     outcome = judge(
         came_back,
         number=claim.schedule_number,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
@@ -55,17 +56,19 @@ def storage_checks(data_dir: Path, mounts: Path = MOUNTS) -> Sequence[Check]:
 
 
 def settings_check(database: Path) -> Check:
-    """Open the database, when there is one and no other process has it, and read back every
-    setting."""
+    """Open the database, when there is one, read back every setting, and look for damage."""
     if not database.exists():
         return Check("settings", True, "no database yet")
     try:
-        connect(database).close()
+        with contextlib.closing(connect(database)) as connection:
+            damage = str(connection.execute("pragma quick_check(1)").get)
     except UnsafeStorage as problem:
         return Check("settings", False, str(problem), str(problem))
     except apsw.Error as error:
         return Check("settings", False, str(error), "restore the database from a backup")
-    return Check("settings", True, "WAL, synchronous=FULL, read back")
+    if damage != "ok":
+        return Check("settings", False, damage, "restore the database from a backup")
+    return Check("settings", True, "WAL, synchronous=FULL, read back; no damage found")
 
 
 async def database_checks(url: str) -> Sequence[Check]:

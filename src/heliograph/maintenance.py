@@ -35,7 +35,7 @@ class Sending(Protocol):
 class LeaseKeeper:
     """Renews the node's lease; gives up what is in flight before another node may take it.
 
-    A renewal comes each third of the lease. After two thirds without one, by the monotonic
+    A renewal comes each sixth of the lease. After two thirds without one, by the monotonic
     clock, sends are cut off: whatever wall clocks show, and however long a call to the
     database hangs, that is before the lease has run out (R8, R12).
     """
@@ -80,7 +80,7 @@ class LeaseKeeper:
                 self._sending.suspend()
             self._renewed = began
             self._sending.resume()
-            await self._clock.wait(stop, self._lease / 3)
+            await self._clock.wait(stop, self._lease / 6)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

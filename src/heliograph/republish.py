@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from heliograph.clock import Clock
+from heliograph.failpoints import failpoint
 from heliograph.model import Cursor, DeliveryState, LogQuery, Requeued
 from heliograph.signals import Signals
 from heliograph.store import DeliveryProgress, RequeuePage, Store
@@ -33,7 +34,9 @@ class Republisher:
             envelope_ids: Of which envelopes.
             synchronous: Wait until each has been tried once, at most `LONGEST_WAIT` seconds.
         """
+        failpoint("retry.api.before")
         requeued = await self._store.requeue_envelopes(account_id, envelope_ids)
+        failpoint("retry.api.after")
         self._signals.work.set()
         if synchronous:
             return await self._outcomes(account_id, requeued)
@@ -43,7 +46,9 @@ class Republisher:
         self, account_id: str, query: LogQuery, after: Cursor | None = None
     ) -> RequeuePage:
         """Requeue a batch of the failures that a query selects."""
+        failpoint("republish.page.before")
         page = await self._store.requeue_failures(account_id, query, after)
+        failpoint("republish.page.after")
         self._signals.work.set()
         return page
 

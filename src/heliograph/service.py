@@ -130,7 +130,7 @@ async def _open_sqlite(settings: Settings, clock: Clock) -> Store:
         _log.warning("unsafe_storage", check=failed.name, found=failed.found, mend=failed.mend)
     database = data_dir / DATABASE
     keyring = KeyRing.load(data_dir / "master.key", make=not database.exists())
-    return await SqliteStore.open(database, keyring, clock)
+    return await SqliteStore.open(database, keyring, clock, adopt=settings.adopt)
 
 
 async def _open_postgres(settings: Settings, clock: Clock | None) -> Store:

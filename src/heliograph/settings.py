@@ -54,6 +54,11 @@ class Settings:
     in_flight: int = _setting(512, "Attempts that may run at once.")
     per_configuration: int = _setting(8, "Attempts that may run at once to one listener.")
     grace: float = _setting(10.0, "Seconds that running attempts may take after a stop.")
+    adopt: bool = _setting(
+        False,
+        "Take over an SQLite file that was copied here, after a move or a restore; the original "
+        "must never start again.",
+    )
     i_accept_data_loss: bool = _setting(
         False, "Start although the storage cannot keep the promises (see doctor)."
     )

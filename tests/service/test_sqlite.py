@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,7 +213,7 @@ async def test_gathered_writes_share_a_commit_and_a_failed_one_spoils_no_other(
         return False
 
     connection.set_commit_hook(count)
-    writer = Writer(connection, asyncio.get_running_loop(), lambda: None)
+    writer = Writer(connection, asyncio.get_running_loop(), lambda: None, tmp_path / "x.db")
     held, began = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -332,7 +334,7 @@ async def test_r1_an_accepted_event_is_flushed_before_the_answer(
 async def test_f12_after_one_io_error_nothing_is_written_any_more(tmp_path: Path) -> None:
     connection = connect(tmp_path / "x.db")
     connection.execute("create table t (x)")
-    writer = Writer(connection, asyncio.get_running_loop(), lambda: None)
+    writer = Writer(connection, asyncio.get_running_loop(), lambda: None, tmp_path / "x.db")
 
     def fail(_: apsw.Connection) -> None:
         raise apsw.IOError("disk I/O error")
@@ -371,3 +373,64 @@ async def test_r17_a_delivery_whose_secrets_do_not_open_is_parked_and_others_go_
     assert "master.key" in failure.error
     assert list(await store.orphans()) == []
     await store.close()
+
+
+async def test_f23_a_copy_of_a_database_is_refused_until_it_is_adopted(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    await store.close()
+    copied = tmp_path / "elsewhere"
+    copied.mkdir()
+    for name in ("heliograph.db", "master.key"):
+        shutil.copy(tmp_path / name, copied / name)
+    keyring = KeyRing.load(copied / "master.key")
+    with pytest.raises(UnsafeStorage, match="--adopt"):
+        await SqliteStore.open(copied / "heliograph.db", keyring, clock)
+
+    adopted = await SqliteStore.open(copied / "heliograph.db", keyring, clock, adopt=True)
+    await adopted.close()
+    again = await SqliteStore.open(copied / "heliograph.db", keyring, clock)
+    await again.close()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_f14_nothing_is_accepted_into_a_file_that_was_removed_or_replaced(
+    tmp_path: Path, clock: ManualClock, replaced: bool
+) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    await store.create_account(Account(ACCOUNT, 1, "First"))
+    await store.create_configuration(wanted_configuration())
+    await accept(store, new_event(event_id="before"))
+    database = tmp_path / "heliograph.db"
+    database.rename(tmp_path / "moved")
+    if replaced:
+        shutil.copy(tmp_path / "moved", database)
+
+    with pytest.raises(StorageBroken, match="removed or replaced"):
+        await accept(store, new_event(event_id="after"))
+    with pytest.raises(StorageBroken):
+        await store.renew_lease()
+    with contextlib.suppress(StorageBroken):
+        await store.close()
+
+
+async def test_f24_a_damaged_database_is_refused_with_what_to_do(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    await store.create_account(Account(ACCOUNT, 1, "First"))
+    await store.create_configuration(wanted_configuration())
+    await accept(store, *(new_event(event_id=f"event-{number}") for number in range(200)))
+    await store.close()
+    database = tmp_path / "heliograph.db"
+    whole = database.read_bytes()
+    refusals = []
+    for place in range(4096, len(whole), 4096 * 7):  # the first byte of a page: its kind
+        database.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            await (await open_sqlite(tmp_path, clock)).close()
+        except UnsafeStorage as refused:
+            refusals.append(str(refused))
+    assert refusals
+    assert all("restore a backup" in refused for refused in refusals)

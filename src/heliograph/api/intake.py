@@ -7,6 +7,7 @@ from typing import Final
 
 from heliograph.api.contract import JSON, Call, Operation
 from heliograph.errors import InvalidBody, InvalidParameter
+from heliograph.failpoints import failpoint
 from heliograph.publisher import Publisher, Receipt
 from heliograph.wire.json_sim import LONGEST_ID, parse_events
 from heliograph.wire.rest import PublishedEvent, PublishResults, SkippedConfiguration
@@ -49,7 +50,9 @@ class Intake:
         key = call.headers.get("idempotency-key")
         if key is not None and not (0 < len(key) <= LONGEST_ID and key.isprintable()):
             raise InvalidParameter(f"Idempotency-Key must be 1 to {LONGEST_ID} characters.")
+        failpoint("accept.parsed")
         receipts = await self._publisher.publish(call.account_id, events, key)
+        failpoint("accept.reply")
         return PublishResults(
             events=[_to_wire(receipt) for receipt in receipts],
             total_records=str(len(receipts)),

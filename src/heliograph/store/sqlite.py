@@ -53,7 +53,7 @@ from heliograph.store import (
 )
 from heliograph.store.file_lock import FileLock
 from heliograph.store.sqlite_connection import Readers, Writer, check_library, connect, fetch
-from heliograph.store.sqlite_node import last_beat, start
+from heliograph.store.sqlite_node import damaged, last_beat, start
 from heliograph.store.sqlite_queue import QUERIES, Queue
 from heliograph.wire.dates import from_microseconds, to_microseconds
 from heliograph.wire.rest import configuration as read_configuration
@@ -71,21 +71,25 @@ class SqliteStore:
         connection: apsw.Connection,
         keyring: KeyRing,
         clock: Clock,
+        *,
+        adopt: bool = False,
     ) -> None:
         self._path = path
         self._lock = lock
         self._keyring = keyring
         # Across restarts too (R12).
         self._clock = NeverBackwards(clock, from_microseconds(last_beat(connection)))
-        self._epoch = start(connection, self._now)
+        self._epoch = start(connection, self._now, path, adopt=adopt)
         self._queue = Queue(keyring, self._now, self._epoch)
         self._principals: dict[bytes, Principal] = {}
-        self._writer = Writer(connection, asyncio.get_running_loop(), self._queue.forget)
+        self._writer = Writer(connection, asyncio.get_running_loop(), self._queue.forget, path)
         self._readers = Readers(path)
 
     @classmethod
-    async def open(cls, path: Path, keyring: KeyRing, clock: Clock) -> Self:
+    async def open(cls, path: Path, keyring: KeyRing, clock: Clock, *, adopt: bool = False) -> Self:
         """Open, or make, the database; what a crash left in flight waits again.
+
+        `adopt` takes a file that was copied here from elsewhere.
 
         Raises:
             UnsafeStorage: another process has it, a setting does not hold, or a newer
@@ -96,11 +100,13 @@ class SqliteStore:
         connection: apsw.Connection | None = None
         try:
             connection = connect(path)
-            return cls(path, lock, connection, keyring, clock)
-        except BaseException:
+            return cls(path, lock, connection, keyring, clock, adopt=adopt)
+        except BaseException as error:
             if connection is not None:
                 connection.close()
             lock.release()
+            if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+                raise damaged(path, str(error)) from error
             raise
 
     async def close(self) -> None:

@@ -18,14 +18,18 @@ insert into schema_migration (number, name, checksum, applied_us) values (?, ?, 
 -- name: node
 select epoch, boot_id, host, process_id, beat_us, stopped_us from node;
 
+-- name: node_file
+select file_id from node;
+
 -- name: node_start
-insert into node (only_one, epoch, process_id, boot_id, host, started_us, beat_us)
-values (1, 1, :process_id, :boot_id, :host, :now, :now)
+insert into node (only_one, epoch, process_id, boot_id, host, file_id, started_us, beat_us)
+values (1, 1, :process_id, :boot_id, :host, :file_id, :now, :now)
 on conflict (only_one) do update set
     epoch = epoch + 1,
     process_id = excluded.process_id,
     boot_id = excluded.boot_id,
     host = excluded.host,
+    file_id = excluded.file_id,
     started_us = excluded.started_us,
     beat_us = excluded.beat_us,
     stopped_us = null

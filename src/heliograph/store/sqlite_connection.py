@@ -34,6 +34,8 @@ PRAGMAS: Final = (
     ("synchronous", "full", 2),
     ("foreign_keys", "on", 1),
     ("temp_store", "memory", 2),
+    # Damaged pages are noticed when they are read.
+    ("cell_size_check", "on", 1),
     ("cache_size", -65536, -65536),
     ("journal_size_limit", 64 * 2**20, 64 * 2**20),
     # Pages in the WAL before a commit also copies them back: 16 MiB.
@@ -123,8 +125,11 @@ class Writer:
         connection: apsw.Connection,
         loop: asyncio.AbstractEventLoop,
         rolled_back: Callable[[], None],
+        path: Path,
     ) -> None:
         """`rolled_back` is called on the writer thread when a whole transaction was undone."""
+        self._path = path
+        self._inode = path.stat().st_ino
         self._connection = connection
         self._loop = loop
         self._rolled_back = rolled_back
@@ -187,6 +192,7 @@ class Writer:
             for work in batch:
                 failpoint(work.name + ".commit.before")
             connection.execute("commit")
+            self._see_that_the_file_is_there()
             for work in batch:
                 failpoint(work.name + ".commit.after")
         except BaseException as error:
@@ -200,6 +206,18 @@ class Writer:
                     connection.execute("rollback")
                 except apsw.Error as second:
                     self._break(second)
+
+    def _see_that_the_file_is_there(self) -> None:
+        """What is written to a file that has no name any more is gone at the next start."""
+        try:
+            same = self._path.stat().st_ino == self._inode
+        except OSError:
+            same = False
+        if not same:
+            raise StorageBroken(
+                f"{self._path} was removed or replaced while Heliograph had it open: put the file "
+                "back, or restore a backup, and start again."
+            )
 
     def _break(self, cause: BaseException) -> StorageBroken:
         """Write nothing any more: after one failed flush the next may falsely succeed (F12).

@@ -17,6 +17,9 @@ from heliograph.store.sqlite_queue import QUERIES
 
 _STALE_US: Final = 30 * 1_000_000
 
+_CHECKED_AT_START: Final = 256 * 2**20
+"""Bytes up to which a database is looked through at every start: under a second."""
+
 
 def boot_id() -> str:
     """Names this run of this machine's kernel; empty where the kernel does not say."""
@@ -47,20 +50,70 @@ def refuse_live_node(row: tuple[apsw.SQLiteValue, ...] | None, now_us: int) -> N
         )
 
 
-def start(db: apsw.Connection, now: Callable[[], int]) -> int:
+def file_id(path: Path) -> str:
+    """Names a file, whatever its path: its inode; empty when it is gone."""
+    try:
+        return str(path.stat().st_ino)
+    except FileNotFoundError:
+        return ""
+
+
+def refuse_copy(known: str | None, path: Path) -> None:
+    """Refuse a copy: the original may still send what both hold.
+
+    Raises:
+        UnsafeStorage: with what to do.
+    """
+    if known is not None and known != file_id(path):
+        raise UnsafeStorage(
+            f"{path} was copied here from another file: whichever of the two runs sends what "
+            "waits in both. See that the other never starts again, and start this one once "
+            "with --adopt."
+        )
+
+
+def check_whole(db: apsw.Connection, path: Path) -> None:
+    """Look for damage in a database that is small enough to be read at every start.
+
+    Raises:
+        UnsafeStorage: some was found; nothing was changed.
+    """
+    if path.stat().st_size > _CHECKED_AT_START:
+        return
+    try:
+        found = str(db.execute("pragma quick_check(1)").get)
+    except (apsw.CorruptError, apsw.NotADBError, apsw.IOError) as error:
+        found = str(error)
+    if found != "ok":
+        raise damaged(path, found)
+
+
+def damaged(path: Path, found: str) -> UnsafeStorage:
+    """What to say of a database that cannot be trusted (F24)."""
+    return UnsafeStorage(
+        f"{path} is damaged ({found.splitlines()[0]}): keep a copy of it and its -wal file, and "
+        "restore a backup."
+    )
+
+
+def start(db: apsw.Connection, now: Callable[[], int], path: Path, *, adopt: bool = False) -> int:
     """Migrate, take the database over, and put what a crash left in flight back.
 
     All in one transaction. Returns the node's epoch, which fences older claims (R8).
 
     Raises:
-        UnsafeStorage: a newer version made the database, or a live node has it.
+        UnsafeStorage: a newer version made the database, a live node has it, it is a copy
+            that nobody told us to adopt, or it is damaged.
     """
+    check_whole(db, path)
     # A migration may make a table anew that others refer to; what it leaves is checked.
     db.pragma("foreign_keys", "off")
     db.execute("begin exclusive")
     try:
         _migrate(db, now)
         refuse_live_node(db.execute(QUERIES["node"]).fetchone(), now())
+        if not adopt:
+            refuse_copy(db.execute(QUERIES["node_file"]).get, path)
         epoch = int(
             db.execute(
                 QUERIES["node_start"],
@@ -68,6 +121,7 @@ def start(db: apsw.Connection, now: Callable[[], int]) -> int:
                     "process_id": os.getpid(),
                     "boot_id": boot_id(),
                     "host": socket.gethostname(),
+                    "file_id": file_id(path),
                     "now": now(),
                 },
             ).get

@@ -71,6 +71,9 @@ begin
     select raise(abort, 'illegal move of a delivery');
 end;
 
+-- Which file this is (its inode), so that a copy that is started elsewhere is noticed (F23).
+alter table node add column file_id text;
+
 -- What must never be (R4), of what is unfinished: cheap enough for a metric.
 create view v_audit_live as
 select
