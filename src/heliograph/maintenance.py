@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -10,12 +13,14 @@ import structlog
 from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable
 from heliograph.signals import Signals
-from heliograph.store import Store
+from heliograph.store import Retired, Store
 
 LEASE_SECONDS: Final = 30.0
 """How long a node that does not renew its lease is still taken for alive (R8)."""
 
 _TRY_AGAIN: Final = 1.0
+
+_RETENTION_SECONDS: Final = 3600.0
 
 _log = structlog.get_logger()
 
@@ -114,3 +119,45 @@ async def follow_hints(store: Store, signals: Signals, stop: asyncio.Event) -> N
     while not stop.is_set():
         await store.wait_for_hint()
         signals.work.set()
+
+
+async def retain(store: Store, clock: Clock, stop: asyncio.Event, days: int) -> None:
+    """Delete what ended and is older than `days`, soon and then each hour (R14).
+
+    Many nodes may do it at once: each deletes what it finds.
+    """
+    while days and not stop.is_set():
+        try:
+            await retire(store, clock.now() - timedelta(days=days), stop)
+        except StorageUnavailable as trouble:
+            _log.warning("retention_paused", reason=str(trouble))
+        await clock.wait(stop, _RETENTION_SECONDS)
+
+
+async def retire(
+    store: Store,
+    before: datetime,
+    stop: asyncio.Event | None = None,
+    told: Callable[[Retired], None] = lambda _: None,
+) -> Retired:
+    """Delete batch after batch of what ended and was accepted before a time; how much it was.
+
+    Raises:
+        StorageUnavailable: what was deleted until then stays so.
+    """
+    total = Retired()
+    while stop is None or not stop.is_set():
+        batch = await store.retire(before)
+        total = Retired(
+            total.deliveries + batch.deliveries,
+            total.attempts + batch.attempts,
+            total.events + batch.events,
+            total.envelopes + batch.envelopes,
+        )
+        told(total)
+        if not batch.total:
+            break
+        await asyncio.sleep(0)  # what is waiting on the event loop comes first
+    if total.total:
+        _log.info("retired", before=before.isoformat(), **asdict(total))
+    return total

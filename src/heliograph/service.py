@@ -32,7 +32,7 @@ from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 from heliograph.keyring import KeyRing
-from heliograph.maintenance import LeaseKeeper, follow_hints, take_over
+from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
 from heliograph.publisher import Publisher
 from heliograph.republish import Republisher
 from heliograph.settings import Settings
@@ -219,6 +219,7 @@ async def _send(
     async with asyncio.TaskGroup() as parts:
         parts.create_task(LeaseKeeper(store, dispatcher, clock, lease).run(settled))
         parts.create_task(take_over(store, signals, clock, stopped, lease))
+        parts.create_task(retain(store, clock, stopped, settings.keep_logs))
         hints = parts.create_task(follow_hints(store, signals, stopped))
         try:
             if settings.no_dispatch:

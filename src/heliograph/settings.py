@@ -13,6 +13,10 @@ from heliograph.egress import Profile
 
 PREFIX: Final = "HELIOGRAPH_"
 
+_FEWEST_DAYS: Final = 16
+"""An event's id must be known as long as a publisher or a retry may come back to it: the
+schedule takes 15 days (R2)."""
+
 _PROFILES: Final = tuple(profile.value for profile in Profile)
 
 
@@ -39,6 +43,11 @@ class Settings:
     )
     lease: float = _setting(
         30.0, "Seconds after which a node that died is taken for dead, and its work taken over."
+    )
+    keep_logs: int = _setting(
+        90,
+        "Days for which events and logs are kept after their deliveries have ended, from 16; 0 "
+        "keeps them for ever. Failures stay until delivered or deleted.",
     )
     egress: str = _setting(
         "public",
@@ -75,6 +84,8 @@ class Settings:
                 raise _unusable(name, "must be a number above 0", value)
         if not 1 <= self.lease <= 3600:
             raise _unusable("lease", "must be a number from 1 to 3600", self.lease)
+        if self.keep_logs != 0 and self.keep_logs < _FEWEST_DAYS:
+            raise _unusable("keep_logs", f"must be 0, or at least {_FEWEST_DAYS}", self.keep_logs)
         if not 0 <= self.grace < math.inf:
             raise _unusable("grace", "must be a number from 0", self.grace)
 

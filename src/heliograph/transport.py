@@ -38,6 +38,7 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from heliograph.egress import Guard, Profile, Refused, Target
+from heliograph.failpoints import failpoint
 from heliograph.model import Answer, Fault, Phase
 
 KEPT_ALIVE: Final = 1.5
@@ -180,6 +181,7 @@ class Transport:
         headers: Sequence[tuple[str, str]],
         body: bytes,
     ) -> Answer:
+        failpoint("send.connect")
         response = await session.post(
             URL(url, encoded=True),  # as configured: nothing is decoded and quoted again
             headers=headers,
@@ -188,6 +190,7 @@ class Transport:
         )
         trip.phase = Phase.BODY
         trip.response = response
+        failpoint("send.headers")
         try:
             await self._read(response, trip.body)
         finally:
@@ -197,6 +200,7 @@ class Transport:
                 if connection.transport is not None:
                     connection.transport.abort()
                 response.close()
+        failpoint("send.body")
         return _answer(response, trip.body)
 
     async def _read(self, response: aiohttp.ClientResponse, kept: bytearray) -> None:
@@ -282,6 +286,7 @@ class _VettingResolver(AbstractResolver):
             return [_result(host, "127.0.0.1", port), _result(host, "::1", port)]
         trip = _TRIP.get()
         trip.phase = Phase.DNS
+        failpoint("send.resolve")
         answers = await self._inner.resolve(host, port, family)
         if not answers:
             raise socket.gaierror(socket.EAI_NONAME, "no address")
@@ -393,6 +398,7 @@ class _Body(Payload):
             for start in range(0, len(body), _PIECE):
                 await writer.write(view[start : start + _PIECE])
         await writer.drain()
+        failpoint("send.written")
         if self._trip.phase is Phase.WRITE:  # the answer may have come before the end
             self._trip.phase = Phase.HEADERS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -305,3 +306,29 @@ async def test_r4_doctor_shows_what_is_orphaned(open_node: OpenNode, database_ur
     (found,) = [c for c in await database_checks(database_url) if c.name == "deliveries"]
     assert not found.passed
     assert "in flight for a node that is gone" in found.found
+
+
+async def test_f20_r14_someone_who_reads_history_for_long_holds_up_neither_days_nor_retention(
+    open_node: OpenNode, database_url: str, clock: ManualClock
+) -> None:
+    node, _ = await two_nodes(open_node)
+    await publish(node, 3)
+    await deliver(node, await claim_all(node))
+    with psycopg.connect(database_url) as reader:
+        reader.execute("set transaction isolation level repeatable read")
+        assert reader.execute("select count(*) from attempt").fetchone() == (3,)
+        clock.move(100 * 86_400)
+        assert await node.renew_lease()  # new days cannot be made, and nobody waits
+        done = await node.retire(clock.now() - timedelta(days=90))
+        assert (done.deliveries, done.attempts) == (0, 0)  # the old ones are still read
+        await accept(node, new_event(envelope_id="env-new", event_id="new"))
+        later = await claim_all(node)
+        settlements = [settled(claim, Delivered(), clock.now()) for claim in later]
+        assert await node.settle(settlements) == [True]
+        reader.rollback()
+    assert await node.renew_lease()
+    with psycopg.connect(database_url) as connection:
+        rest = connection.execute("select count(*) from attempt_rest").fetchone()
+    assert rest == (0,)  # what had no day yet has moved to it
+    done = await node.retire(clock.now() - timedelta(days=90))
+    assert (done.deliveries, done.attempts) == (3, 3)

@@ -26,6 +26,7 @@ OTHER_VALUES = {
     "in_flight": ("7", 7),
     "per_configuration": ("3", 3),
     "grace": ("0", 0.0),
+    "keep_logs": ("30", 30),
     "adopt": ("true", True),
     "i_accept_data_loss": ("true", True),
 }

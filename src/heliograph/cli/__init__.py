@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "logs": "heliograph.cli.logs:logs",
     "failures": "heliograph.cli.failures:failures",
     "hmac-keys": "heliograph.cli.hmac_keys:hmac_keys",
+    "retention": "heliograph.cli.retention:retention",
     "doctor": "heliograph.cli.doctor:doctor",
 }
 
@@ -33,6 +34,7 @@ _ABOUT: Final = {
     "logs": "Every post that was logged: list, show, delete.",
     "failures": "What did not arrive: list, show, republish, delete, export.",
     "hmac-keys": "The keys that sign messages: create, list, delete.",
+    "retention": "Delete what is older than it must be kept, now.",
     "doctor": "Check the storage, and the server if it runs.",
 }
 

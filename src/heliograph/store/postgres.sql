@@ -804,10 +804,19 @@ select count(*) from {day};
 alter table {parent} detach partition {day};
 
 -- name: day_events_keep
--- Events of unfinished deliveries and open failures stay, however old (R14).
-insert into event
-select e.* from {day} as e
-where exists (select from delivery as d where d.event_row = e.event_row);
+-- Events of unfinished deliveries and open failures stay, however old (R14); the audit counts
+-- what is left of them.
+insert into event (
+    event_row, created_us, account_id, event_id, name, envelope_id, subject, sender_name,
+    sender_email, status, deliveries, generated_us, document
+)
+select
+    e.event_row, e.created_us, e.account_id, e.event_id, e.name, e.envelope_id, e.subject,
+    e.sender_name, e.sender_email, e.status, d.number, e.generated_us, e.document
+from {day} as e
+inner join (
+    select event_row, count(*) as number from delivery group by event_row
+) as d on e.event_row = d.event_row;
 
 -- name: day_drop
 drop table {day};
@@ -822,6 +831,18 @@ with old as (
 )
 delete from event_rest as e using old
 where e.event_row = old.event_row and e.created_us = old.created_us;
+
+-- name: rest_events_recount
+update event_rest as e
+set deliveries = d.number
+from (
+    select r.event_row, count(d.event_row) as number
+    from event_rest as r
+    left join delivery as d on r.event_row = d.event_row
+    where r.created_us < %(before)s
+    group by r.event_row
+) as d
+where e.event_row = d.event_row and e.deliveries <> d.number;
 
 -- name: rest_deliveries_retire
 with old as (
@@ -861,9 +882,7 @@ with old as (
         v.changed_us < %(before)s - 86400000000
         and not exists (
             select from delivery as d
-            where
-                d.account_id = v.account_id and d.envelope_id = v.envelope_id
-                and d.failed_us is not null
+            where d.account_id = v.account_id and d.envelope_id = v.envelope_id
         )
     order by v.changed_us
     limit %(most)s

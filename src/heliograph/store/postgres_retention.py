@@ -46,6 +46,7 @@ async def _delete_rows(db: Connection, before_us: int) -> Retired:
     deliveries = await run(db, QUERIES["rest_deliveries_retire"], values)
     attempts = await run(db, QUERIES["rest_attempts_retire"], values)
     await run(db, QUERIES["rest_events_retire"], values)
+    await run(db, QUERIES["rest_events_recount"], values)
     events = await run(db, QUERIES["event_keys_retire"], values)
     envelopes = await run(db, QUERIES["envelopes_retire"], values)
     return Retired(deliveries, attempts, events, envelopes)

@@ -559,3 +559,50 @@ select
     (select count(*) from v_audit_live),
     (select count(*) from node where stopped_us is null),
     (select min(due_us) from delivery where state = 'waiting');
+
+-- name: retire_candidates
+select delivery_id, event_row, attempts
+from delivery
+where state in ('delivered', 'cancelled') and created_us < ?
+order by created_us, delivery_id
+limit ?;
+
+-- name: retire_attempts
+delete from attempt where delivery_id in (select value from json_each(:ids));
+
+-- name: retire_deliveries
+delete from delivery where delivery_id in (select value from json_each(:ids));
+
+-- name: retire_unwanted
+-- Old events that no configuration wanted.
+select event_row from event where deliveries = 0 and created_us < ? limit ?;
+
+-- name: retire_envelopes_of
+select distinct account_id, envelope_id
+from event
+where event_row in (select value from json_each(:events));
+
+-- name: retire_events
+-- An event stays while a delivery of it does: one that is unfinished, or an open failure.
+delete from event
+where
+    event_row in (select value from json_each(:events))
+    and not exists (select 1 from delivery as d where d.event_row = event.event_row);
+
+-- name: retire_recount
+-- Of those that stay, the audit counts what is left.
+update event
+set deliveries = (select count(*) from delivery as d where d.event_row = event.event_row)
+where event_row in (select value from json_each(:events));
+
+-- name: retire_envelopes
+delete from envelope
+where
+    (account_id, envelope_id) in (
+        select json_extract(value, '$[0]'), json_extract(value, '$[1]')
+        from json_each(:envelopes)
+    )
+    and not exists (
+        select 1 from event as e
+        where e.account_id = envelope.account_id and e.envelope_id = envelope.envelope_id
+    );

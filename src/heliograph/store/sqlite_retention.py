@@ -1,12 +1,39 @@
-"""Retention on SQLite (being written)."""
+"""Retention on SQLite: what ended long ago is deleted in batches (R14)."""
 
 from __future__ import annotations
 
+import json
+
 import apsw
 
-from heliograph.store import Retired
+from heliograph.store import BATCH_MOST, Retired
+from heliograph.store.sqlite_connection import fetch
+from heliograph.store.sqlite_queue import QUERIES
 
 
 def retire(db: apsw.Connection, before_us: int) -> Retired:
-    """One batch."""
-    raise NotImplementedError
+    """Delete one batch: ended deliveries with their attempts, then what nothing refers to."""
+    found = fetch(db, QUERIES["retire_candidates"], (before_us, BATCH_MOST))
+    batch, attempts = [], 0
+    for delivery_id, event_row, tries in found:
+        attempts += tries
+        if batch and attempts > BATCH_MOST:
+            break
+        batch.append((delivery_id, event_row))
+    ids = json.dumps([delivery_id for delivery_id, _ in batch])
+    attempts = _change(db, "retire_attempts", {"ids": ids})
+    deliveries = _change(db, "retire_deliveries", {"ids": ids})
+    events = {event_row for _, event_row in batch}
+    events |= {row for (row,) in fetch(db, QUERIES["retire_unwanted"], (before_us, BATCH_MOST))}
+    named = {"events": json.dumps(sorted(events)[:BATCH_MOST])}
+    envelopes = json.dumps(fetch(db, QUERIES["retire_envelopes_of"], named))
+    gone = _change(db, "retire_events", named)
+    db.execute(QUERIES["retire_recount"], named)
+    return Retired(
+        deliveries, attempts, gone, _change(db, "retire_envelopes", {"envelopes": envelopes})
+    )
+
+
+def _change(db: apsw.Connection, query: str, values: dict[str, str]) -> int:
+    db.execute(QUERIES[query], values)
+    return db.changes()

@@ -1,0 +1,148 @@
+"""The store contract: what retention deletes, and what it never does (R14)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from heliograph.maintenance import retire
+from heliograph.model import Delivered, LogQuery
+from heliograph.store import BATCH_MOST, Retired, Store
+from tests.support import (
+    ACCOUNT,
+    ManualClock,
+    accept,
+    claim_all,
+    deliver,
+    give_up,
+    new_event,
+    retry_in,
+    settled,
+    wanted_configuration,
+)
+
+DAY = 86_400.0
+KEPT = timedelta(days=90)
+
+
+async def publish(store: Store, *names: str) -> None:
+    for name in names:
+        await accept(store, new_event(envelope_id=f"env-{name}", event_id=name))
+
+
+async def known(store: Store, name: str) -> bool:
+    """Whether an event's id is still known: publishing it again is a repeat."""
+    (receipt,) = await accept(store, new_event(envelope_id=f"env-{name}", event_id=name))
+    return receipt.repeated
+
+
+async def old_and_new(store: Store, clock: ManualClock) -> None:
+    """Of 100 days ago: delivered, failed, cancelled, retrying, waiting; of now: delivered."""
+    await store.create_configuration(wanted_configuration())
+    await publish(store, "delivered", "failed", "cancelled", "retrying")
+    claims = {claim.event.event_id: claim for claim in await claim_all(store)}
+    await deliver(store, [claims["delivered"]])
+    await give_up(store, [claims["failed"], claims["cancelled"]])
+    assert await store.delete_failure(ACCOUNT, claims["cancelled"].delivery_id, "alice")
+    await store.settle([settled(claims["retrying"], retry_in(200 * DAY), clock.now())])
+    await publish(store, "waiting")
+    clock.move(100 * DAY)
+    await store.renew_lease()
+    await publish(store, "new")
+    (new,) = [claim for claim in await claim_all(store) if claim.event.event_id == "new"]
+    await store.settle([settled(new, Delivered(), clock.now())])
+
+
+async def test_r14_what_ended_long_ago_goes_and_everything_else_stays(
+    store: Store, clock: ManualClock
+) -> None:
+    await old_and_new(store, clock)
+
+    done = await retire(store, clock.now() - KEPT)
+    assert (done.deliveries, done.events, done.envelopes) == (2, 2, 2)
+    assert done.attempts >= 2
+
+    listed = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert {entry.event_id for entry in listed} == {"failed", "retrying"}
+    assert {entry.subject for entry in listed} == {"Lease of 12 Harbour Street"}
+    logged = {entry.event_id for entry in (await store.logs(ACCOUNT, LogQuery(), 20)).entries}
+    assert "new" in logged
+    assert not logged & {"delivered", "cancelled"}
+    assert await store.envelope(ACCOUNT, "env-delivered") is None
+    assert await store.envelope(ACCOUNT, "env-failed") is not None
+    for name, expected in {"failed": True, "retrying": True, "waiting": True, "new": True}.items():
+        assert await known(store, name) is expected
+    assert not await known(store, "delivered")
+
+
+async def test_r14_a_second_run_finds_nothing(store: Store, clock: ManualClock) -> None:
+    await old_and_new(store, clock)
+    await retire(store, clock.now() - KEPT)
+    assert await retire(store, clock.now() - KEPT) == Retired()
+
+
+async def test_r14_what_was_kept_is_sent_later_and_goes_when_it_has_ended(
+    store: Store, clock: ManualClock
+) -> None:
+    await old_and_new(store, clock)
+    await retire(store, clock.now() - KEPT)
+
+    clock.move(101 * DAY)
+    await store.renew_lease()
+    await store.requeue_envelopes(ACCOUNT, ["env-failed"])
+    claims = await claim_all(store)
+    assert {claim.event.event_id for claim in claims} == {"failed", "retrying"}
+    delivered = [settled(claim, Delivered(), clock.now()) for claim in claims]
+    assert await store.settle(delivered) == [True, True]
+    done = await retire(store, clock.now() - KEPT)
+    assert done.deliveries >= 2
+    assert (await store.failures(ACCOUNT, LogQuery(), 10)).entries == ()
+    assert await store.envelope(ACCOUNT, "env-failed") is None
+
+
+async def test_r14_an_event_stays_while_one_of_its_deliveries_does(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration(name="a"))
+    await store.create_configuration(wanted_configuration(name="b"))
+    await publish(store, "both")
+    first, second = await claim_all(store)
+    await deliver(store, [first])
+    await give_up(store, [second])
+    clock.move(100 * DAY)
+    await store.renew_lease()
+
+    done = await retire(store, clock.now() - KEPT)
+    assert (done.deliveries, done.events) == (1, 0)
+    assert list(await store.orphans()) == []
+    (left,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert left.event_id == "both"
+    await store.requeue_envelopes(ACCOUNT, ["env-both"])
+    (again,) = await claim_all(store)
+    assert again.event.document
+
+
+async def test_r14_events_that_nobody_wanted_go_too(store: Store, clock: ManualClock) -> None:
+    await publish(store, "unwanted")
+    clock.move(100 * DAY)
+    await store.renew_lease()
+    done = await retire(store, clock.now() - KEPT)
+    assert (done.deliveries, done.events, done.envelopes) == (0, 1, 1)
+
+
+async def test_r14_no_batch_is_larger_than_the_bound(store: Store, clock: ManualClock) -> None:
+    await store.create_configuration(wanted_configuration())
+    number = BATCH_MOST + 100
+    for start in range(0, number, 1000):
+        events = [
+            new_event(envelope_id=f"env-{place}", event_id=f"event-{place}")
+            for place in range(start, min(start + 1000, number))
+        ]
+        await accept(store, *events)
+        await deliver(store, await claim_all(store, 2000, 2000))
+    clock.move(100 * DAY)
+    await store.renew_lease()
+
+    batches: list[int] = []
+    done = await retire(store, clock.now() - KEPT, told=lambda total: batches.append(total.events))
+    assert (done.deliveries, done.attempts, done.events) == (number, number, number)
+    assert max(b - a for a, b in zip([0, *batches], batches, strict=False)) <= BATCH_MOST
