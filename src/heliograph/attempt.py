@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import heliograph
-from heliograph import signing
+from heliograph import signing, tracing
 from heliograph.clock import Clock
 from heliograph.failpoints import failpoint
 from heliograph.model import (
@@ -53,7 +53,13 @@ async def attempt(
         # Trying again would fail again: a person must look at the event (R17).
         why = Why(Phase.RENDER, f"the message cannot be rendered: {error!r}")
         return Settlement(claim, GaveUp(why), None, started_at, 0.0)
-    headers = [*_FIXED_HEADERS, *signing.headers(claim.keys, message)]
+    event = claim.event
+    place = tracing.of_attempt(event.account_id, event.event_id, claim.attempt_id)
+    headers = [
+        *_FIXED_HEADERS,
+        ("traceparent", place.header),
+        *signing.headers(claim.keys, message),
+    ]
     came_back = await transport.post(claim.configuration.url, headers, message)
     failpoint("send.end", claim.event.envelope_id)
     outcome = judge(

@@ -14,6 +14,7 @@ from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
 from heliograph.model import Claim, Fault, Phase, Settlement
+from heliograph.observing import UNWATCHED, Observer
 from heliograph.retry import STANDARD, Schedule, judge
 from heliograph.signals import Signals
 from heliograph.store import Store
@@ -43,12 +44,14 @@ class Dispatcher:
         clock: Clock,
         signals: Signals,
         limits: Limits | None = None,
+        observer: Observer = UNWATCHED,
     ) -> None:
         self._store = store
         self._transport = transport
         self._clock = clock
         self._signals = signals
         self._limits = limits or Limits()
+        self._observer = observer
         self._stopping = False
         self._suspended = False
         self._suspensions = 0
@@ -120,8 +123,7 @@ class Dispatcher:
         try:
             result = await self._store.claim(room, self._limits.per_configuration)
         except StorageUnavailable as trouble:
-            _log.warning("claiming_paused", reason=str(trouble))
-            await self._clock.wait(asyncio.Event(), _STORAGE_PAUSE)
+            await self._pause("claim", trouble)
             return True, None
         for claim in result.claims:
             self._unsettled += 1
@@ -131,6 +133,12 @@ class Dispatcher:
             if self._suspensions != suspensions:  # claimed under a lease that may be gone
                 task.cancel()
         return bool(result.claims), result.next_due
+
+    async def _pause(self, doing: str, trouble: StorageUnavailable) -> None:
+        _log.warning("storage_pause", doing=doing, reason=str(trouble))
+        began = self._clock.monotonic()
+        await self._clock.wait(asyncio.Event(), _STORAGE_PAUSE)
+        self._observer.paused(doing, self._clock.monotonic() - began)
 
     def _until(self, due: datetime | None) -> float | None:
         if due is None:
@@ -145,8 +153,7 @@ class Dispatcher:
         except Exception:
             _log.exception("attempt_broke", delivery=claim.delivery_id)
             settlement = self._broken(claim)
-        self._finished.append(settlement)
-        self._finished_some.set()
+        self._finish(settlement)
 
     def _broken(self, claim: Claim) -> Settlement:
         """A bug of ours costs an attempt and shows in the failure log; it never hides (R4)."""
@@ -164,8 +171,12 @@ class Dispatcher:
     def _sent(self, task: asyncio.Task[None]) -> None:
         claim = self._sending.pop(task)
         if task.cancelled():  # cut off before it had begun: nothing was sent
-            self._finished.append(interrupted(claim, self._clock))
-            self._finished_some.set()
+            self._finish(interrupted(claim, self._clock))
+
+    def _finish(self, settlement: Settlement) -> None:
+        self._finished.append(settlement)
+        self._finished_some.set()
+        self._observer.attempted(settlement)
 
     async def _settle_finished(self) -> None:
         while True:
@@ -174,6 +185,7 @@ class Dispatcher:
             batch, self._finished = self._finished, []
             await self._settle(batch)
             self._unsettled -= len(batch)
+            self._observer.settled(len(batch))
             self._signals.announce_settled()
             self._signals.work.set()
 
@@ -184,8 +196,7 @@ class Dispatcher:
                 await self._store.settle(batch)
             except StorageUnavailable as trouble:
                 # What listeners have answered is not forgotten: it is kept until it fits.
-                _log.warning("settling_paused", reason=str(trouble))
-                await self._clock.wait(asyncio.Event(), _STORAGE_PAUSE)
+                await self._pause("settle", trouble)
             else:
                 return
 

@@ -10,7 +10,7 @@ import re
 import signal
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -33,6 +33,7 @@ from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 from heliograph.keyring import KeyRing
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
+from heliograph.metrics import CONTENT_TYPE, Metrics
 from heliograph.publisher import Publisher
 from heliograph.republish import Republisher
 from heliograph.settings import Settings
@@ -42,6 +43,7 @@ from heliograph.store.file_lock import FileLock
 from heliograph.store.postgres import PostgresStore
 from heliograph.store.sqlite import SqliteStore
 from heliograph.transport import Budget, Transport
+from heliograph.watching import Watch, watching
 
 EXIT_STORAGE: Final = 74
 """Exit status after a failed read or write of the database (sysexits: EX_IOERR)."""
@@ -181,14 +183,17 @@ async def running(
         async with (
             open_store(settings, clock) as store,
             Transport(guard, Budget(total=settings.attempt_timeout)) as transport,
+            watching(settings, store) as watch,
         ):
             if api:
                 await first_account(store, settings.data_dir, base_uri)
             signals = Signals()
             limits = Limits(settings.in_flight, settings.per_configuration)
-            dispatcher = Dispatcher(store, transport, store.clock, signals, limits)
-            operations = _operations(store, signals, guard) if api else []
-            server = _Server(_uvicorn_config(_web(store, operations), settings))
+            dispatcher = Dispatcher(store, transport, store.clock, signals, limits, watch.observer)
+            if watch.metrics is not None:
+                watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
+            operations = _operations(store, signals, guard, watch) if api else []
+            server = _Server(_uvicorn_config(_web(store, operations, watch), settings))
             stopped = asyncio.Event()
 
             def stop() -> None:
@@ -263,13 +268,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _operations(store: Store, signals: Signals, guard: Guard) -> Sequence[Operation]:
+def _operations(store: Store, signals: Signals, guard: Guard, watch: Watch) -> Sequence[Operation]:
     publisher = Publisher(store, signals)
     connect = Connect(store, Republisher(store, store.clock, signals), guard, signals)
-    return [*Intake(publisher).operations(), *connect.operations()]
+    return [*Intake(publisher, watch.observer).operations(), *connect.operations()]
 
 
-def _web(store: Store, operations: Sequence[Operation]) -> Starlette:
+def _web(store: Store, operations: Sequence[Operation], watch: Watch) -> Starlette:
     async def alive(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
@@ -280,11 +285,20 @@ def _web(store: Store, operations: Sequence[Operation]) -> Starlette:
             return JSONResponse({"status": "not ready", "reason": str(problem)}, 503)
         return JSONResponse({"status": "ready"})
 
-    return application(
-        operations,
-        store.principal,
-        [Route("/healthz", alive), Route("/readyz", ready)],
-    )
+    routes = [Route("/healthz", alive), Route("/readyz", ready)]
+    if watch.metrics is not None:
+        routes.append(Route("/metrics", _shown(watch.metrics)))
+    routes = [Route("/healthz", alive), Route("/readyz", ready)]
+    if watch.metrics is not None:
+        routes.append(Route("/metrics", _shown(watch.metrics)))
+    return application(operations, store.principal, routes, watch.observer)
+
+
+def _shown(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+    async def show(_: Request) -> Response:
+        return Response(await metrics.scrape(), media_type=CONTENT_TYPE)
+
+    return show
 
 
 def _uvicorn_config(web: Starlette, settings: Settings) -> uvicorn.Config:

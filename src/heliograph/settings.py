@@ -18,6 +18,8 @@ _FEWEST_DAYS: Final = 16
 schedule takes 15 days (R2)."""
 
 _PROFILES: Final = tuple(profile.value for profile in Profile)
+_LOG_FORMATS: Final = ("auto", "json", "console")
+_LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 def _setting(default: Any, about: str) -> Any:
@@ -68,6 +70,21 @@ class Settings:
         "Take over an SQLite file that was copied here, after a move or a restore; the original "
         "must never start again.",
     )
+    metrics: bool = _setting(
+        True, "Show metrics for Prometheus at /metrics, to anyone who can reach the port."
+    )
+    log_format: str = _setting(
+        "auto", "Form of the log: json, console, or auto (console on a terminal, else json)."
+    )
+    log_level: str = _setting(
+        "info",
+        "Least level that is logged: debug, info (each event and each attempt), warning, error.",
+    )
+    otlp_endpoint: str = _setting(
+        "",
+        "Where spans go by OTLP over HTTP, such as http://127.0.0.1:4318; needs the extra "
+        "opentelemetry.",
+    )
     i_accept_data_loss: bool = _setting(
         False, "Start although the storage cannot keep the promises (see doctor)."
     )
@@ -78,6 +95,9 @@ class Settings:
             raise _unusable("port", "must be a number from 0 to 65535", self.port)
         if self.egress not in _PROFILES:
             raise _unusable("egress", f"must be one of {', '.join(_PROFILES)}", self.egress)
+        for name, known in (("log_format", _LOG_FORMATS), ("log_level", _LOG_LEVELS)):
+            if getattr(self, name) not in known:
+                raise _unusable(name, f"must be one of {', '.join(known)}", getattr(self, name))
         for name in ("attempt_timeout", "in_flight", "per_configuration"):
             value = getattr(self, name)
             if not 0 < value < math.inf:

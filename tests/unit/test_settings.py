@@ -27,6 +27,10 @@ OTHER_VALUES = {
     "per_configuration": ("3", 3),
     "grace": ("0", 0.0),
     "keep_logs": ("30", 30),
+    "metrics": ("false", False),
+    "log_format": ("json", "json"),
+    "log_level": ("warning", "warning"),
+    "otlp_endpoint": ("http://127.0.0.1:4318", "http://127.0.0.1:4318"),
     "adopt": ("true", True),
     "i_accept_data_loss": ("true", True),
 }

@@ -6,6 +6,7 @@ them. Errors have one shape on every route: errorDetails, in the form the caller
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,6 +35,7 @@ from heliograph.errors import (
     Unspecified,
 )
 from heliograph.model import Principal
+from heliograph.observing import UNWATCHED, Observer
 from heliograph.wire.codec import decode_json, decode_xml, encode_json, encode_xml
 from heliograph.wire.rest import ErrorDetails
 
@@ -109,7 +111,10 @@ class Operation:
 
 
 def application(
-    operations: Iterable[Operation], authenticate: Authenticate, routes: Sequence[Route]
+    operations: Iterable[Operation],
+    authenticate: Authenticate,
+    routes: Sequence[Route],
+    observer: Observer = UNWATCHED,
 ) -> Starlette:
     """The ASGI application of a list of operations and a few plain routes beside them."""
     by_path: dict[str, dict[str, Operation]] = {}
@@ -119,7 +124,7 @@ def application(
     # connect/failures is never taken for connect/{connectId}.
     ordered = sorted(by_path, key=lambda path: [part[:1] == "{" for part in path.split("/")])
     made = [
-        Route(prefix + path, _Endpoint(by_path[path], authenticate))
+        Route(prefix + path, _Endpoint(by_path[path], authenticate, observer))
         for path in ordered
         for prefix in PREFIXES
     ]
@@ -139,28 +144,34 @@ def application(
 class _Endpoint:
     """All methods of one path, as an ASGI application."""
 
-    def __init__(self, operations: Mapping[str, Operation], authenticate: Authenticate) -> None:
+    def __init__(
+        self,
+        operations: Mapping[str, Operation],
+        authenticate: Authenticate,
+        observer: Observer,
+    ) -> None:
         self._operations = operations
         self._authenticate = authenticate
+        self._observer = observer
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive, send)
+        began, refusal = time.monotonic(), None
         try:
             response = await self._answer(request)
-        except ApiError as error:
-            response = _refuse(request, error)
-        except StorageUnavailable as error:
-            response = _refuse(request, Unavailable(str(error)))
-        except StorageBroken:
-            response = _refuse(request, Unavailable("The database failed; nothing was done."))
         except ClientDisconnect:
             return
-        except Exception:
-            _log.exception("call_broke", method=request.method, path=request.url.path)
-            response = _refuse(
-                request, Unspecified("Heliograph made an error; its log has the details.")
-            )
+        except Exception as problem:
+            error = _told(request, problem)
+            response, refusal = _refuse(request, error), error.code
         await response(scope, receive, send)
+        operation = self._operations.get(_method(request))
+        self._observer.answered(
+            "none" if operation is None else operation.operation_id,
+            response.status_code,
+            refusal,
+            time.monotonic() - began,
+        )
 
     async def _answer(self, request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
@@ -202,6 +213,22 @@ class _Endpoint:
         if principal is None:
             raise InvalidToken("The access token is unknown, revoked or malformed.")
         return principal
+
+
+def _method(request: Request) -> str:
+    return "GET" if request.method == "HEAD" else request.method
+
+
+def _told(request: Request, problem: Exception) -> ApiError:
+    """What the caller is told of what went wrong."""
+    if isinstance(problem, ApiError):
+        return problem
+    if isinstance(problem, StorageUnavailable):
+        return Unavailable(str(problem))
+    if isinstance(problem, StorageBroken):
+        return Unavailable("The database failed; nothing was done.")
+    _log.error("call_broke", method=request.method, path=request.url.path, exc_info=problem)
+    return Unspecified("Heliograph made an error; its log has the details.")
 
 
 def _negotiate(request: Request, operation: Operation | None) -> str:

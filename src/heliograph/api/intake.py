@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Final
 
+from heliograph import tracing
 from heliograph.api.contract import JSON, Call, Operation
 from heliograph.errors import InvalidBody, InvalidParameter
 from heliograph.failpoints import failpoint
+from heliograph.observing import UNWATCHED, AcceptedEvent, Observer, Publication
 from heliograph.publisher import Publisher, Receipt
 from heliograph.wire.json_sim import LONGEST_ID, parse_events
 from heliograph.wire.rest import PublishedEvent, PublishResults, SkippedConfiguration
@@ -24,8 +27,9 @@ _TYPES: Final = (JSON, "application/x-ndjson", "application/ndjson", "applicatio
 class Intake:
     """The publish operation. An extension: DocuSign has no such call."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, observer: Observer = UNWATCHED) -> None:
         self._publisher = publisher
+        self._observer = observer
 
     def operations(self) -> Sequence[Operation]:
         """The operations of this module."""
@@ -42,6 +46,7 @@ class Intake:
         ]
 
     async def _publish(self, call: Call) -> PublishResults:
+        began = time.monotonic()
         events = parse_events(call.raw, call.content_type, call.account_id)
         if len(events) > MOST_EVENTS:
             raise InvalidBody(
@@ -52,11 +57,22 @@ class Intake:
             raise InvalidParameter(f"Idempotency-Key must be 1 to {LONGEST_ID} characters.")
         failpoint("accept.parsed")
         receipts = await self._publisher.publish(call.account_id, events, key)
+        self._observer.published(_publication(call, receipts, time.monotonic() - began))
         failpoint("accept.reply")
         return PublishResults(
             events=[_to_wire(receipt) for receipt in receipts],
             total_records=str(len(receipts)),
         )
+
+
+def _publication(call: Call, receipts: Sequence[Receipt], seconds: float) -> Publication:
+    return Publication(
+        account_id=call.account_id,
+        events=[AcceptedEvent(one.event, one.accepted, len(one.skips)) for one in receipts],
+        seconds=seconds,
+        caller=tracing.read(call.headers.get("traceparent")),
+        caller_state=call.headers.get("tracestate", ""),
+    )
 
 
 def _to_wire(receipt: Receipt) -> PublishedEvent:

@@ -7,7 +7,7 @@ from typing import IO, Any, Final
 
 import click
 
-from heliograph.cli.plain import harmless
+from heliograph.plain import harmless
 
 
 class Exit(IntEnum):

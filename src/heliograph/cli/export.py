@@ -18,10 +18,11 @@ import msgspec
 
 from heliograph.cli.connection import Connection, server_options
 from heliograph.cli.exits import wrong
-from heliograph.cli.plain import harmless_json, spreadsheet_cell
+from heliograph.cli.plain import spreadsheet_cell
 from heliograph.cli.selecting import count_and_order_options, filter_options
 from heliograph.cli.terminal import counted, notes
 from heliograph.credentials import Credentials
+from heliograph.plain import harmless_json
 
 COLUMNS: Final = (
     "failureId",

@@ -19,7 +19,6 @@ from heliograph.cli.listing import (
     sender,
     show_listing,
 )
-from heliograph.cli.plain import harmless
 from heliograph.cli.selecting import count_and_order_options, filter_options, in_words
 from heliograph.cli.terminal import (
     Column,
@@ -35,6 +34,7 @@ from heliograph.cli.terminal import (
     zone_of,
 )
 from heliograph.credentials import Credentials
+from heliograph.plain import harmless
 
 _MOST_ENVELOPES: Final = 500
 """Of one republish call: they fit a body of 1 MiB however long their ids are."""

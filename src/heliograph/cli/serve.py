@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -11,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 import uvloop
 
 import heliograph
-from heliograph import service
+from heliograph import logs, service
 from heliograph.cli.exits import Stop, wrong
 from heliograph.cli.terminal import output
 from heliograph.credentials import FILE_NAME, Credentials
 from heliograph.settings import Settings, environment_name, from_environment
+from heliograph.watching import check_tracing
 
 
 def _option_type(default: Any) -> Any:
@@ -36,8 +35,9 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if not flag and one.default != "":
             notes.append(f"default: {one.default}")
         given: dict[str, Any] = {"is_flag": True} if flag else {"type": _option_type(one.default)}
+        name = one.name.replace("_", "-")
         command = click.option(
-            f"--{one.name.replace('_', '-')}",
+            f"--{name}/--no-{name}" if flag and one.default else f"--{name}",
             one.name,
             default=None,
             help=f"{one.metadata['about']}  [{'; '.join(notes)}]",
@@ -52,7 +52,7 @@ def serve(**given: Any) -> None:
     """Run the server until SIGTERM or Ctrl-C; a second signal stops it at once.
 
     Each setting is an option or an environment variable; the option wins. The log goes to
-    standard error, one JSON object to a line.
+    standard error: one JSON object to a line, or lines to read on a terminal.
     """
     _run(given, api=True)
 
@@ -72,6 +72,7 @@ def _run(given: dict[str, Any], *, api: bool) -> None:
     try:
         settings = from_environment(**given)
         service.guard_from(settings)
+        check_tracing(settings)
     except ValueError as error:
         raise wrong(str(error)) from None
     if not api and not settings.database_url:
@@ -83,35 +84,12 @@ def _run(given: dict[str, Any], *, api: bool) -> None:
         raise wrong("--no-dispatch needs --database-url: on SQLite no other node can send.")
     if not api and settings.no_dispatch:
         raise wrong("--no-dispatch would leave `heliograph dispatch` nothing to do.")
-    log_as_json()
-    try:
-        uvloop.run(service.serve(settings, _announce if api else _announce_node, api=api))
-    except OSError as error:
-        raise _not_started(settings, error) from None
-
-
-def log_as_json() -> None:
-    """Our log, and that of the libraries, as JSON lines on standard error (S12)."""
-    shared: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
-            foreign_pre_chain=shared,
-        )
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
+    announce = _announce if api else _announce_node
+    with logs.writing(settings.log_format, settings.log_level):
+        try:
+            uvloop.run(service.serve(settings, announce, api=api))
+        except OSError as error:
+            raise _not_started(settings, error) from None
 
 
 def _announce(server: service.Running) -> None:

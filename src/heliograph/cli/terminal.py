@@ -14,7 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from heliograph.cli.plain import harmless, harmless_json, harmless_lines
+from heliograph.plain import harmless, harmless_json, harmless_lines
 from heliograph.wire import dates
 
 _GAP: Final = 2

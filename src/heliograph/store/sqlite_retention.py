@@ -14,7 +14,8 @@ from heliograph.store.sqlite_queue import QUERIES
 def retire(db: apsw.Connection, before_us: int) -> Retired:
     """Delete one batch: ended deliveries with their attempts, then what nothing refers to."""
     found = fetch(db, QUERIES["retire_candidates"], (before_us, BATCH_MOST))
-    batch, attempts = [], 0
+    batch: list[tuple[int, int]] = []
+    attempts = 0
     for delivery_id, event_row, tries in found:
         attempts += tries
         if batch and attempts > BATCH_MOST:

@@ -1,0 +1,308 @@
+"""Logs: one line of JSON for each thing that happened, whatever its texts hold (S12).
+
+A line is built where it happens and written by a thread, so that a log that is read slowly
+delays no event. Lines of errors are on their way out before the process goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Iterator, Mapping, MutableMapping
+from functools import lru_cache
+from typing import Any, BinaryIO, Final
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+
+from heliograph import tracing
+from heliograph.clock import SystemClock
+from heliograph.model import Delivered, RetryAt, Settlement
+from heliograph.observing import Publication, outcome_name
+from heliograph.plain import harmless, harmless_json, harmless_lines
+
+FORMATS: Final = ("auto", "json", "console")
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+_MOST_WAITING: Final = 50_000
+"""Lines that wait to be written; further ones are dropped and counted."""
+
+_GATHER: Final = 0.02
+"""Seconds in which lines gather before they are written together."""
+
+_FLUSH: Final = 1.0
+"""Seconds that an error, or the end, waits for the lines before it to be written."""
+
+_CLOCK: Final = SystemClock()
+
+_COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
+
+
+class Lines:
+    """Takes lines from any thread and writes them in a thread of its own.
+
+    The method names are the log levels: what structlog calls on the logger that it wraps.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._waiting: deque[bytes | threading.Event] = deque()
+        self._some = threading.Event()
+        self._hurry = threading.Event()
+        self._closed = False
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def info(self, line: bytes) -> None:
+        """Have a line written soon."""
+        if len(self._waiting) >= _MOST_WAITING:
+            self._dropped += 1
+            return
+        self._waiting.append(line)
+        if not self._some.is_set():
+            self._some.set()
+
+    debug = warning = warn = msg = info
+
+    def error(self, line: bytes) -> None:
+        """Have a line written, and wait for it as long as that may take."""
+        self.info(line)
+        self.flush()
+
+    critical = exception = fatal = error
+
+    def flush(self) -> None:
+        """Wait until what was given so far is written, or `_FLUSH` has passed."""
+        written = threading.Event()
+        self._waiting.append(written)
+        self._hurry.set()
+        self._some.set()
+        written.wait(_FLUSH)
+
+    def close(self) -> None:
+        """Write what waits, and end the thread."""
+        self._closed = True
+        self.flush()
+        self._thread.join(_FLUSH)
+
+    def _run(self) -> None:
+        while not self._closed or self._waiting:
+            self._some.wait()
+            if not self._closed:
+                self._hurry.wait(_GATHER)
+            self._hurry.clear()
+            self._some.clear()
+            self._write()
+
+    def _write(self) -> None:
+        lines: list[bytes] = []
+        written: list[threading.Event] = []
+        while self._waiting:
+            one = self._waiting.popleft()
+            if isinstance(one, bytes):
+                lines.append(one)
+            else:
+                written.append(one)
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            lines.append(b'{"level":"warning","event":"log_lines_dropped","lines":%d}' % dropped)
+        # A log that cannot be written must not end the server.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(b"".join(line + b"\n" for line in lines))
+            self._stream.flush()
+        for event in written:
+            event.set()
+
+
+class LogObserver:
+    """One wide line for each event that was accepted, and for each attempt."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger().bind()
+
+    def published(self, publication: Publication) -> None:
+        """A line for each event of the call."""
+        caller = None if publication.caller is None else publication.caller.trace_id
+        account_id = publication.account_id
+        milliseconds = _milliseconds(publication.seconds)
+        for one in publication.events:
+            accepted = one.accepted
+            self._log.info(
+                "event_accepted",
+                account_id=account_id,
+                event_id=accepted.event_id,
+                event_name=one.event.name,
+                envelope_id=one.event.envelope.envelope_id,
+                deliveries=accepted.deliveries,
+                skips=one.skips,
+                repeated=accepted.repeated,
+                bytes=len(one.event.document),
+                ms=milliseconds,
+                trace_id=tracing.of_event(account_id, accepted.event_id).trace_id,
+                caller_trace_id=caller,
+            )
+
+    def answered(self, operation: str, status: int, refusal: str | None, seconds: float) -> None:
+        """A line for a call that was refused; what was done is told elsewhere."""
+        if refusal is not None:
+            self._log.info(
+                "call_refused",
+                operation=operation,
+                status=status,
+                code=refusal,
+                ms=_milliseconds(seconds),
+            )
+
+    def attempted(self, settlement: Settlement) -> None:
+        """A line for the attempt."""
+        claim, outcome = settlement.claim, settlement.outcome
+        why = None if isinstance(outcome, Delivered) else outcome.why
+        event = claim.event
+        self._log.info(
+            "attempt",
+            account_id=event.account_id,
+            delivery_id=claim.delivery_id,
+            configuration_id=claim.configuration.connect_id,
+            event_id=event.event_id,
+            listener=bare_url(claim.configuration.url),
+            number=claim.number,
+            outcome=outcome_name(outcome),
+            phase=None if why is None else why.phase.value,
+            error=None if why is None else why.what,
+            status=None if settlement.answer is None else settlement.answer.status,
+            ms=_milliseconds(settlement.seconds),
+            next_try=outcome.when if isinstance(outcome, RetryAt) else None,
+            trace_id=tracing.of_event(event.account_id, event.event_id).trace_id,
+        )
+
+    def settled(self, deliveries: int) -> None:
+        """Nothing: each attempt has its line."""
+
+    def paused(self, doing: str, seconds: float) -> None:
+        """Nothing: the dispatcher says why when it happens."""
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
+@lru_cache(maxsize=1024)
+def bare_url(url: str) -> str:
+    """A listener's URL without what may be secret in it: user, password, query and fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+@contextlib.contextmanager
+def writing(log_format: str, level: str, stream: BinaryIO | None = None) -> Iterator[None]:
+    """Write our log, and that of the libraries, to `stream` (standard error) within the block.
+
+    Args:
+        log_format: One of `FORMATS`; auto is console on a terminal, else json.
+        level: One of `LEVELS`. Libraries are heard from warning on.
+        stream: For bytes.
+    """
+    out = sys.stderr.buffer if stream is None else stream
+    console = log_format == "console" or (log_format == "auto" and out.isatty())
+    render = _render_console if console else _render_json
+    lines = Lines(out)
+    number = logging.getLevelNamesMapping()[level.upper()]
+    root = logging.getLogger()
+    before = structlog.get_config(), root.handlers[:], root.level
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, render],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=lambda *_: lines,
+        context_class=dict,
+        cache_logger_on_first_use=False,
+    )
+    root.handlers[:] = [_Handler(lines, render)]
+    root.setLevel(max(number, logging.WARNING))
+    logging.captureWarnings(capture=True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(capture=False)
+        root.handlers[:] = before[1]
+        root.setLevel(before[2])
+        structlog.configure(**before[0])
+        lines.close()
+
+
+class _Handler(logging.Handler):
+    """What libraries log with the standard library, in our form."""
+
+    def __init__(self, lines: Lines, render: Any) -> None:
+        super().__init__()
+        self._lines = lines
+        self._render = render
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; a bad one is told as far as it can be read."""
+        try:
+            event = record.getMessage()
+        except Exception:
+            event = str(record.msg)
+        line = {"event": event, "logger": record.name}
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            line["exception"] = "".join(traceback.format_exception(record.exc_info[1]))
+        write = self._lines.error if record.levelno >= logging.ERROR else self._lines.info
+        write(self._render(None, record.levelname.lower(), line))
+
+
+_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
+_LEVEL_NAMES: Final = {"exception": "error", "warn": "warning", "fatal": "critical"}
+
+
+def _render_json(_logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
+    """One JSON object on one line: a processor of structlog, the last one."""
+    line = {
+        "timestamp": _now(),
+        "level": _LEVEL_NAMES.get(method, method),
+        "event": event.pop("event", ""),
+        **event,
+    }
+    try:
+        encoded = _encode(line)
+    except Exception:  # half a character, or an object that msgspec does not know
+        encoded = json.dumps(line, default=str, skipkeys=True).encode()
+    if encoded.isascii() and b"\x7f" not in encoded:
+        return encoded
+    return harmless_json(encoded.decode()).encode()
+
+
+def _render_console(_logger: Any, method: str, event: Mapping[str, Any]) -> bytes:
+    """A line for a person at a terminal; an exception follows on lines of its own."""
+    level = _LEVEL_NAMES.get(method, method)
+    said = [
+        f"{name}={harmless(_plain(value))}"
+        for name, value in event.items()
+        if name not in ("event", "exception") and value is not None
+    ]
+    colour = _COLOURS.get(level, "0")
+    line = (
+        f"{_now()[11:23]} \x1b[{colour}m{level:<8}\x1b[0m "
+        f"{harmless(str(event.get('event', '')))}  {' '.join(said)}"
+    )
+    if event.get("exception"):
+        line += "\n" + harmless_lines(str(event["exception"]).rstrip())
+    return line.encode("utf-8", "backslashreplace")
+
+
+def _plain(value: Any) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if not text or " " in text else text
+
+
+def _now() -> str:
+    return _CLOCK.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")

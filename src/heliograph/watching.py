@@ -1,0 +1,60 @@
+"""Puts together who watches a server: metrics, the log, and spans where they are wanted."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from heliograph.logs import LogObserver
+from heliograph.metrics import Metrics
+from heliograph.observing import Observer, Several
+from heliograph.settings import Settings
+from heliograph.store import Store
+
+_NEEDED: Final = ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who watches; `metrics` is None where they are turned off."""
+
+    observer: Observer
+    metrics: Metrics | None
+
+
+@asynccontextmanager
+async def watching(settings: Settings, store: Store) -> AsyncIterator[Watch]:
+    """Watch a server within the block, as its settings say."""
+    metrics = Metrics(store) if settings.metrics else None
+    observers: list[Observer] = [LogObserver()]
+    if metrics is not None:
+        observers.append(metrics)
+    if not settings.otlp_endpoint:
+        yield Watch(Several(observers), metrics)
+        return
+    from heliograph.spans import exporting  # noqa: PLC0415 (an optional extra)
+
+    async with exporting(settings.otlp_endpoint, store.clock) as spans:
+        yield Watch(Several([*observers, spans]), metrics)
+
+
+def check_tracing(settings: Settings) -> None:
+    """Raises ValueError where `otlp_endpoint` cannot be used."""
+    if not settings.otlp_endpoint:
+        return
+    parts = urlsplit(settings.otlp_endpoint)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError("--otlp-endpoint takes a URL such as http://127.0.0.1:4318.")
+    try:
+        found = all(importlib.util.find_spec(name) for name in _NEEDED)
+    except ModuleNotFoundError:
+        found = False
+    if not found:
+        raise ValueError(
+            "--otlp-endpoint needs the extra opentelemetry: "
+            "pip install 'heliograph[opentelemetry]'."
+        )
