@@ -21,6 +21,8 @@ _COMMANDS: Final = {
     "logs": "heliograph.cli.logs:logs",
     "failures": "heliograph.cli.failures:failures",
     "hmac-keys": "heliograph.cli.hmac_keys:hmac_keys",
+    "backup": "heliograph.cli.backup:backup",
+    "restore": "heliograph.cli.backup:restore",
     "retention": "heliograph.cli.retention:retention",
     "doctor": "heliograph.cli.doctor:doctor",
 }
@@ -34,6 +36,8 @@ _ABOUT: Final = {
     "logs": "Every post that was logged: list, show, delete.",
     "failures": "What did not arrive: list, show, republish, delete, export.",
     "hmac-keys": "The keys that sign messages: create, list, delete.",
+    "backup": "Copy the database of a running server to a file.",
+    "restore": "Put a backup into an empty data directory.",
     "retention": "Delete what is older than it must be kept, now.",
     "doctor": "Check the storage, and the server if it runs.",
 }
