@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,16 +110,11 @@ async def test_control_a_standby_that_is_behind_does_lose_and_this_test_would_se
     with pair(synchronous=False) as (primary, standby):
         async with serving(tmp_path, database_url=either(primary, standby)) as client:
             await client.configure(listener.base)
-            processes = [standby.postmaster(), *standby.children()]
-            for process_id in processes:
-                os.kill(process_id, signal.SIGSTOP)
+            await asyncio.to_thread(standby.stop)
             accepted = [f"env-{number}" for number in range(20)]
-            try:
-                for envelope in accepted:
-                    assert await publish(client, envelope) is False
-                primary.kill()
-            finally:
-                for process_id in processes:
-                    os.kill(process_id, signal.SIGCONT)
+            for envelope in accepted:
+                assert await publish(client, envelope) is False
+            primary.kill()
+            await asyncio.to_thread(standby.start)
             await asyncio.to_thread(standby.promote)
             assert await lost_of(client, accepted) != []

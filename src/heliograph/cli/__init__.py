@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "hmac-keys": "heliograph.cli.hmac_keys:hmac_keys",
     "backup": "heliograph.cli.backup:backup",
     "restore": "heliograph.cli.backup:restore",
+    "copy": "heliograph.cli.copy:copy",
     "retention": "heliograph.cli.retention:retention",
     "doctor": "heliograph.cli.doctor:doctor",
 }
@@ -38,6 +39,7 @@ _ABOUT: Final = {
     "hmac-keys": "The keys that sign messages: create, list, delete.",
     "backup": "Copy the database of a running server to a file.",
     "restore": "Put a backup into an empty data directory.",
+    "copy": "Move an installation from SQLite to PostgreSQL.",
     "retention": "Delete what is older than it must be kept, now.",
     "doctor": "Check the storage, and the server if it runs.",
 }

@@ -146,6 +146,7 @@ class PostgresStore:
         async def begin(db: Connection) -> int:
             await self._adjust(db)
             await postgres_node.migrate(db, self._now)
+            await postgres_node.refuse_unfinished_copy(db)
             await postgres_node.check_key(db, self._keyring, self._now())
             return await postgres_node.start(db, self._instance, self._now(), self._lease_us)
 

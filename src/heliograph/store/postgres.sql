@@ -41,6 +41,10 @@ select sealed from installation;
 insert into installation (only_one, sealed, created_us) values (1, %s, %s)
 on conflict (only_one) do nothing;
 
+-- name: copy_unfinished
+-- Made by `heliograph copy`, and dropped when both sides were found the same.
+select to_regclass('copy_progress') is not null;
+
 -- name: make_day
 select make_day(%s);
 

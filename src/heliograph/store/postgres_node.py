@@ -152,6 +152,20 @@ async def check_key(db: Connection, keyring: KeyRing, now: int) -> None:
         ) from None
 
 
+async def refuse_unfinished_copy(db: Connection) -> None:
+    """See that no copy into this database is under way.
+
+    Raises:
+        UnsafeStorage: one is.
+    """
+    (unfinished,) = await one(db, QUERIES["copy_unfinished"])
+    if unfinished:
+        raise UnsafeStorage(
+            "A copy into this database is not finished: run `heliograph copy` again, it goes on "
+            "where it stopped."
+        )
+
+
 async def start(db: Connection, instance: str, now: int, lease_us: int) -> int:
     """Begin an epoch, which fences older claims (R8); returns it.
 

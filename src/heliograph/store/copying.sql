@@ -1,0 +1,244 @@
+-- Moving an installation from SQLite to PostgreSQL. For each table: `read_` its rows on SQLite in
+-- pages, `write_` them on PostgreSQL, and `back_` read them there in the same shape, to compare.
+-- Tables with a number as their key are paged by it; the others, which are small, by place.
+
+-- name: progress_table
+-- Its presence tells nodes that the copy is not finished: they do not start.
+create table if not exists copy_progress (
+    name text primary key,
+    source text not null,
+    done bigint not null
+);
+
+-- name: progress_source
+select distinct source from copy_progress;
+
+-- name: progress
+select done from copy_progress where name = %s;
+
+-- name: progress_write
+insert into copy_progress (name, source, done) values (%s, %s, %s)
+on conflict (name) do update set done = excluded.done;
+
+-- name: progress_drop
+drop table copy_progress;
+
+-- name: days_of_source
+-- The days of history, as their first microseconds.
+select distinct created_us / 86400000000 * 86400000000 from event
+union
+select distinct started_us / 86400000000 * 86400000000 from attempt
+order by 1;
+
+-- name: read_account
+select account_id, external_id, name, configurations_version, created_us
+from account order by account_id limit :most offset :done;
+
+-- name: write_account
+insert into account (account_id, external_id, name, configurations_version, created_us)
+select * from unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[]);
+
+-- name: back_account
+select account_id, external_id, name, configurations_version, created_us from account;
+
+-- name: read_token
+select token_hash, account_id, name, role, created_us
+from token order by token_hash limit :most offset :done;
+
+-- name: write_token
+insert into token (token_hash, account_id, name, role, created_us)
+select * from unnest(%s::bytea[], %s::text[], %s::text[], %s::text[], %s::bigint[]);
+
+-- name: back_token
+select token_hash, account_id, name, role, created_us from token;
+
+-- name: read_hmac_key
+select key_id, account_id, sealed, created_us, retired_us
+from hmac_key order by key_id limit :most offset :done;
+
+-- name: write_hmac_key
+insert into hmac_key (key_id, account_id, sealed, created_us, retired_us)
+select * from unnest(%s::text[], %s::text[], %s::bytea[], %s::bigint[], %s::bigint[]);
+
+-- name: back_hmac_key
+select key_id, account_id, sealed, created_us, retired_us from hmac_key;
+
+-- name: read_connect_configuration
+select
+    connect_id, account_id, name, url, publishing, paused, document, sealed, created_us,
+    changed_us, deleted_us
+from connect_configuration where connect_id > :done order by connect_id limit :most;
+
+-- name: write_connect_configuration
+insert into connect_configuration (
+    connect_id, account_id, name, url, publishing, paused, document, sealed, created_us,
+    changed_us, deleted_us
+)
+select i, a, n, u, p::boolean, h::boolean, d, s, c, w, x
+from unnest(
+    %s::bigint[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::bytea[],
+    %s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[]
+) as row (i, a, n, u, p, h, d, s, c, w, x);
+
+-- name: back_connect_configuration
+select
+    connect_id, account_id, name, url, publishing::integer, paused::integer, document, sealed,
+    created_us, changed_us, deleted_us
+from connect_configuration;
+
+-- name: read_envelope
+select account_id, envelope_id, subject, sender_name, sender_email, status, generated_us
+from envelope order by account_id, envelope_id limit :most offset :done;
+
+-- name: write_envelope
+insert into envelope (
+    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us, changed_us
+)
+select *, (extract(epoch from clock_timestamp()) * 1000000)::bigint
+from unnest(
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[]
+);
+
+-- name: back_envelope
+select account_id, envelope_id, subject, sender_name, sender_email, status, generated_us
+from envelope;
+
+-- name: read_event
+select
+    event_row, created_us, account_id, event_id, name, envelope_id, subject, sender_name,
+    sender_email, status, deliveries, generated_us, digest, document
+from event where event_row > :done order by event_row limit :most;
+
+-- name: write_event
+with given as (
+    select * from unnest(
+        %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+        %s::text[], %s::text[], %s::text[], %s::integer[], %s::bigint[], %s::bytea[], %s::bytea[]
+    ) as row (
+        event_row, created_us, account_id, event_id, name, envelope_id, subject, sender_name,
+        sender_email, status, deliveries, generated_us, digest, document
+    )
+),
+
+keys as (
+    insert into event_key (account_id, event_id, event_row, digest, deliveries, created_us)
+    select account_id, event_id, event_row, digest, deliveries, created_us from given
+)
+
+insert into event (
+    event_row, created_us, account_id, event_id, name, envelope_id, subject, sender_name,
+    sender_email, status, deliveries, generated_us, document
+)
+select
+    event_row, created_us, account_id, event_id, name, envelope_id, subject, sender_name,
+    sender_email, status, deliveries, generated_us, document
+from given;
+
+-- name: back_event
+select
+    e.event_row, e.created_us, e.account_id, e.event_id, e.name, e.envelope_id, e.subject,
+    e.sender_name, e.sender_email, e.status, e.deliveries, e.generated_us, k.digest, e.document
+from event as e
+inner join event_key as k on e.account_id = k.account_id and e.event_id = k.event_id;
+
+-- name: read_delivery
+select
+    d.delivery_id, d.created_us, d.event_row, d.account_id, d.connect_id, d.envelope_id, d.lane,
+    d.state, d.due_us, d.held_reason, d.attempt_id, d.cancelled_by, d.seed, d.attempts,
+    d.schedule_attempts, d.schedule_started_us, d.unsettled_claims, d.failed_us, d.last_try_us,
+    d.error
+from delivery as d where d.delivery_id > :done order by d.delivery_id limit :most;
+
+-- name: write_delivery
+with given as (
+    select * from unnest(
+        %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
+        %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
+        %s::integer[], %s::integer[], %s::integer[], %s::bigint[], %s::integer[], %s::bigint[],
+        %s::bigint[], %s::text[]
+    ) as row (
+        delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state,
+        due_us, held_reason, attempt_id, cancelled_by, seed, attempts, schedule_attempts,
+        schedule_started_us, unsettled_claims, failed_us, last_try_us, error
+    )
+),
+
+ended as (
+    insert into delivery_ended (
+        delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state,
+        cancelled_by, attempts, attempt_id, ended_us
+    )
+    select
+        delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state,
+        cancelled_by, attempts, attempt_id, coalesce(last_try_us, created_us)
+    from given where state in ('delivered', 'cancelled')
+)
+
+insert into delivery (
+    delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
+    held_reason, attempt_id, seed, attempts, schedule_attempts, schedule_started_us,
+    unsettled_claims, failed_us, last_try_us, error
+)
+select
+    delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
+    held_reason, attempt_id, seed, attempts, schedule_attempts, schedule_started_us,
+    unsettled_claims, failed_us, last_try_us, error
+from given where state not in ('delivered', 'cancelled');
+
+-- name: back_delivery
+-- What ended has kept its end, and not its way there.
+select
+    delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
+    held_reason, attempt_id, null, seed, attempts, schedule_attempts, schedule_started_us,
+    unsettled_claims, failed_us, last_try_us, error
+from delivery
+union all
+select
+    delivery_id, created_us, event_row, account_id, connect_id, envelope_id, null, state, null,
+    null, attempt_id, cancelled_by, null, attempts, null, null, null, null, null, null
+from delivery_ended;
+
+-- name: read_attempt
+select
+    a.attempt_id, a.started_us, a.delivery_id, d.event_row, d.created_us, a.account_id,
+    a.connect_id, a.envelope_id, a.number, a.epoch, a.url, a.outcome, a.logged, a.milliseconds,
+    a.phase, a.error, a.answer_status, a.answer_reason, a.answer_headers, a.answer_body
+from attempt as a
+inner join delivery as d on a.delivery_id = d.delivery_id
+where a.attempt_id > :done order by a.attempt_id limit :most;
+
+-- name: write_attempt
+insert into attempt (
+    attempt_id, started_us, delivery_id, event_row, created_us, account_id, connect_id,
+    envelope_id, number, epoch, url, outcome, logged, milliseconds, phase, error,
+    answer_status, answer_reason, answer_headers, answer_body
+)
+select i, s, d, e, c, a, k, v, n, p, u, o, l::boolean, m, f, r, t, w, h, b
+from unnest(
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
+    %s::bigint[], %s::text[], %s::integer[], %s::bigint[], %s::text[], %s::text[],
+    %s::integer[], %s::integer[], %s::text[], %s::text[], %s::integer[], %s::text[],
+    %s::text[], %s::bytea[]
+) as row (i, s, d, e, c, a, k, v, n, p, u, o, l, m, f, r, t, w, h, b);
+
+-- name: back_attempt
+select
+    attempt_id, started_us, delivery_id, event_row, created_us, account_id, connect_id,
+    envelope_id, number, epoch, url, outcome, logged::integer, milliseconds, phase, error,
+    answer_status, answer_reason, answer_headers, answer_body
+from attempt;
+
+-- name: numbers_go_on
+-- What is added later gets numbers above those that were copied.
+select
+    setval(pg_get_serial_sequence('connect_configuration', 'connect_id'),
+        greatest((select max(connect_id) from connect_configuration), 1)),
+    setval(pg_get_serial_sequence('event_key', 'event_row'),
+        greatest((select max(event_row) from event_key), 1)),
+    setval(pg_get_serial_sequence('delivery', 'delivery_id'),
+        greatest((select max(delivery_id) from delivery),
+            (select max(delivery_id) from delivery_ended), 1)),
+    setval('attempt_id_sequence', greatest((select max(attempt_id) from attempt),
+        (select max(attempt_id) from delivery), 1)),
+    setval(pg_get_serial_sequence('node', 'epoch'),
+        greatest((select max(epoch) from attempt), 1));

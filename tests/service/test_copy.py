@@ -1,0 +1,197 @@
+"""Moving an installation from SQLite to PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from heliograph import copying
+from heliograph.errors import UnsafeStorage
+from heliograph.keyring import KeyRing
+from heliograph.model import Account, LogQuery, Secret
+from heliograph.store import Store
+from heliograph.store.postgres import PostgresStore
+from heliograph.store.sqlite import SqliteStore
+from tests.support import (
+    ACCOUNT,
+    OTHER_ACCOUNT,
+    ManualClock,
+    accept,
+    claim_all,
+    deliver,
+    give_up,
+    new_event,
+    retry_in,
+    settled,
+    wanted_configuration,
+)
+
+ALL = LogQuery()
+
+
+async def fill(folder: Path, clock: ManualClock) -> None:
+    """An installation with every state of a delivery, and secrets."""
+    store = await SqliteStore.open(
+        folder / "heliograph.db", KeyRing.load(folder / "master.key"), clock
+    )
+    await store.create_account(Account(ACCOUNT, 1, "First"), Secret("token"))
+    await store.create_account(Account(OTHER_ACCOUNT, 2, "Other"))
+    await store.add_hmac_key(ACCOUNT, "k1", Secret("hmac"))
+    await store.create_configuration(wanted_configuration(password="secret"))
+    paused = wanted_configuration(name="paused", pausePublish="true")
+    await store.create_configuration(paused)
+    for number in range(6):
+        await accept(store, new_event(envelope_id=f"env-{number}", event_id=f"event-{number}"))
+    await accept(store, new_event(envelope_id="env-1", event_id="behind"))
+    claims = {claim.event.event_id: claim for claim in await claim_all(store)}
+    await deliver(store, [claims["event-0"]])
+    await store.settle([settled(claims["event-1"], retry_in(3600, clock.now()))])
+    await give_up(store, [claims["event-2"], claims["event-3"]])
+    assert await store.delete_failure(ACCOUNT, claims["event-3"].delivery_id, "alice")
+    await store.close()  # event-4 and event-5 were in flight
+
+
+async def listed(store: Store) -> dict[str, object]:
+    failures = (await store.failures(ACCOUNT, ALL, 100)).entries
+    logs = (await store.logs(ACCOUNT, ALL, 100)).entries
+    return {
+        "failures": failures,
+        "logs": logs,
+        "keys": await store.hmac_keys(ACCOUNT),
+        "configurations": await store.configurations(ACCOUNT),
+        "principal": await store.principal("token"),
+        "envelope": await store.envelope(ACCOUNT, "env-0"),
+    }
+
+
+async def opened(url: str, folder: Path, clock: ManualClock) -> PostgresStore:
+    return await PostgresStore.open(
+        *(url, KeyRing.load(folder / "master.key"), clock), instance="x", accept_data_loss=True
+    )
+
+
+async def before(folder: Path, clock: ManualClock) -> dict[str, object]:
+    store = await SqliteStore.open(
+        folder / "heliograph.db", KeyRing.load(folder / "master.key"), clock
+    )
+    try:
+        return await listed(store)
+    finally:
+        await store.close()
+
+
+async def test_everything_is_the_same_after_a_copy_and_goes_on(
+    tmp_path: Path, clock: ManualClock, empty_database_url: str
+) -> None:
+    await fill(tmp_path, clock)
+    expected = await before(tmp_path, clock)
+
+    compared = await copying.copy(tmp_path / "heliograph.db", empty_database_url)
+    assert {one.name: one.rows for one in compared}["delivery"] == 14
+    store = await opened(empty_database_url, tmp_path, clock)
+    assert list(await store.orphans()) == []
+    assert await listed(store) == expected
+
+    claims = await claim_all(store)
+    assert {claim.event.event_id for claim in claims} == {"event-4", "event-5"}
+    assert {claim.number for claim in claims} == {2}
+    assert all(await deliver(store, claims))
+    clock.move(3600)
+    await store.renew_lease()
+    (retried,) = await claim_all(store)
+    assert retried.event.event_id == "event-1"
+    await deliver(store, [retried])
+    (behind,) = await claim_all(store)  # it was held for its turn
+    assert behind.event.event_id == "behind"
+    await deliver(store, [behind])
+    (again,) = await accept(store, new_event(envelope_id="env-0", event_id="event-0"))
+    assert again.repeated
+    made = await store.create_configuration(wanted_configuration(name="new"))
+    assert made.connect_id == 3
+    await accept(store, new_event(envelope_id="env-new", event_id="new"))
+    await store.close()
+
+
+async def test_a_copy_that_is_cut_short_anywhere_goes_on_and_nobody_starts_on_it(
+    tmp_path: Path, clock: ManualClock, empty_database_url: str
+) -> None:
+    await fill(tmp_path, clock)
+    expected = await before(tmp_path, clock)
+    cuts = 0
+    while True:
+        calls = 0
+
+        def cut(name: str, done: int, total: int, at: int = cuts) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > at + 1:
+                raise KeyboardInterrupt
+
+        try:
+            await copying.copy(tmp_path / "heliograph.db", empty_database_url, cut)
+        except KeyboardInterrupt:
+            cuts += 1
+            with pytest.raises(UnsafeStorage, match="not finished: run `heliograph copy` again"):
+                await opened(empty_database_url, tmp_path, clock)
+        else:
+            break
+    assert cuts > len(copying.TABLES)
+    store = await opened(empty_database_url, tmp_path, clock)
+    assert await listed(store) == expected
+    await store.close()
+
+
+async def test_a_copy_into_another_installation_or_of_a_running_server_is_refused(
+    tmp_path: Path, clock: ManualClock, database_url: str, empty_database_url: str
+) -> None:
+    await fill(tmp_path, clock)
+    (tmp_path / "other").mkdir()
+    store = await opened(database_url, tmp_path / "other", clock)
+    await store.close()
+    with pytest.raises(UnsafeStorage, match="has an installation already"):
+        await copying.copy(tmp_path / "heliograph.db", database_url)
+    running = await SqliteStore.open(
+        tmp_path / "heliograph.db", KeyRing.load(tmp_path / "master.key"), clock
+    )
+    with pytest.raises(UnsafeStorage, match="Another Heliograph"):
+        await copying.copy(tmp_path / "heliograph.db", empty_database_url)
+    await running.close()
+
+
+async def test_a_difference_between_both_sides_is_noticed(
+    tmp_path: Path, clock: ManualClock, empty_database_url: str
+) -> None:
+    await fill(tmp_path, clock)
+
+    def tamper(name: str, done: int, total: int) -> None:
+        if name == "attempt" and done:  # deliveries are copied
+            with psycopg.connect(empty_database_url) as connection:
+                connection.execute("update delivery set seed = seed + 1 where state = 'held'")
+
+    with pytest.raises(UnsafeStorage, match="copies of delivery differ"):
+        await copying.copy(tmp_path / "heliograph.db", empty_database_url, tamper)
+
+
+async def test_the_command_shows_what_was_compared(
+    tmp_path: Path, clock: ManualClock, empty_database_url: str
+) -> None:
+    await fill(tmp_path, clock)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [
+            *(sys.executable, "-m", "heliograph.cli", "copy"),
+            *("--from", f"sqlite:{tmp_path / 'heliograph.db'}", "--to", empty_database_url),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "delivery" in done.stdout
+    assert "THE SAME ON BOTH SIDES" in done.stdout
+    assert "never start the server on SQLite again" in done.stdout
