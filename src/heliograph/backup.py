@@ -65,7 +65,7 @@ def restore(backup: Path, data_dir: Path, database: str) -> bool:
         UnsafeStorage: the directory has a database or key already, or the backup is damaged.
     """
     _check(backup)
-    for name in (database, *SECRETS):
+    for name in (database, f"{database}-wal", *SECRETS):
         _refuse_existing(data_dir / name)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with_secrets = False
@@ -74,10 +74,17 @@ def restore(backup: Path, data_dir: Path, database: str) -> bool:
         if beside.exists():
             _copy_private(beside, data_dir / name)
             with_secrets = True
-    _copy_private(backup, data_dir / database)
-    with closing(apsw.Connection(str(data_dir / database))) as restored:
-        # It is meant to be started here: no copy that strayed (F23).
-        restored.execute("update node set file_id = null")
+    unfinished = data_dir / f"{database}.unfinished"
+    unfinished.unlink(missing_ok=True)
+    try:
+        _copy_private(backup, unfinished)
+        with closing(apsw.Connection(str(unfinished))) as restored:
+            # It is meant to be started here: no copy that strayed (F23).
+            restored.execute("update node set file_id = null, stopped_us = beat_us")
+        _flush(unfinished)
+        unfinished.rename(data_dir / database)
+    finally:
+        unfinished.unlink(missing_ok=True)
     _flush_folder(data_dir)
     return with_secrets
 
@@ -97,6 +104,8 @@ def _copy_pages(database: Path, target: Path, told: Callable[[int, int], None]) 
                 failpoint("backup.step")
                 told(step.page_count - step.remaining, step.page_count)
         source.execute("rollback")
+        # One file, that can be read where nothing can be written: no WAL beside it.
+        copy.execute("pragma journal_mode = delete").fetchall()
 
 
 def _check(database: Path) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable
+from heliograph.settings import FEWEST_DAYS
 from heliograph.signals import Signals
 from heliograph.store import Retired, Store
 
@@ -143,8 +144,11 @@ async def retire(
     """Delete batch after batch of what ended and was accepted before a time; how much it was.
 
     Raises:
+        ValueError: `before` is younger than what retries and repeats may come back to.
         StorageUnavailable: what was deleted until then stays so.
     """
+    if before > store.clock.now() - timedelta(days=FEWEST_DAYS):
+        raise ValueError(f"What is younger than {FEWEST_DAYS} days must be kept.")
     total = Retired()
     while stop is None or not stop.is_set():
         batch = await store.retire(before)

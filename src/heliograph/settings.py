@@ -13,7 +13,7 @@ from heliograph.egress import Profile
 
 PREFIX: Final = "HELIOGRAPH_"
 
-_FEWEST_DAYS: Final = 16
+FEWEST_DAYS: Final = 16
 """An event's id must be known as long as a publisher or a retry may come back to it: the
 schedule takes 15 days (R2)."""
 
@@ -104,8 +104,8 @@ class Settings:
                 raise _unusable(name, "must be a number above 0", value)
         if not 1 <= self.lease <= 3600:
             raise _unusable("lease", "must be a number from 1 to 3600", self.lease)
-        if self.keep_logs != 0 and self.keep_logs < _FEWEST_DAYS:
-            raise _unusable("keep_logs", f"must be 0, or at least {_FEWEST_DAYS}", self.keep_logs)
+        if self.keep_logs != 0 and self.keep_logs < FEWEST_DAYS:
+            raise _unusable("keep_logs", f"must be 0, or at least {FEWEST_DAYS}", self.keep_logs)
         if not 0 <= self.grace < math.inf:
             raise _unusable("grace", "must be a number from 0", self.grace)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from heliograph.maintenance import retire
 from heliograph.model import Delivered, LogQuery
 from heliograph.store import BATCH_MOST, Retired, Store
@@ -146,3 +148,31 @@ async def test_r14_no_batch_is_larger_than_the_bound(store: Store, clock: Manual
     done = await retire(store, clock.now() - KEPT, told=lambda total: batches.append(total.events))
     assert (done.deliveries, done.attempts, done.events) == (number, number, number)
     assert max(b - a for a, b in zip([0, *batches], batches, strict=False)) <= BATCH_MOST
+
+
+async def test_r14_many_unwanted_events_beside_many_delivered_ones_leave_nothing_behind(
+    store: Store, clock: ManualClock
+) -> None:
+    number = BATCH_MOST // 2 + 100
+    unwanted = [
+        new_event(envelope_id=f"no-{place}", event_id=f"no-{place}") for place in range(number)
+    ]
+    for start in range(0, number, 1000):
+        await accept(store, *unwanted[start : start + 1000])
+    await store.create_configuration(wanted_configuration())
+    for start in range(0, number, 1000):
+        names = [f"yes-{place}" for place in range(start, min(start + 1000, number))]
+        await accept(store, *(new_event(envelope_id=name, event_id=name) for name in names))
+        await deliver(store, await claim_all(store, 2000, 2000))
+    clock.move(100 * DAY)
+    await store.renew_lease()
+
+    done = await retire(store, clock.now() - KEPT)
+    assert (done.deliveries, done.events, done.envelopes) == (number, 2 * number, 2 * number)
+
+
+async def test_r2_r14_what_a_repeat_may_come_back_to_is_never_deleted(
+    store: Store, clock: ManualClock
+) -> None:
+    with pytest.raises(ValueError, match="younger than 16 days"):
+        await retire(store, clock.now() - timedelta(days=15))

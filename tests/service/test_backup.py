@@ -118,3 +118,18 @@ async def _heliograph(*arguments: str | Path, status: int = 0) -> str:
     )
     assert done.returncode == status, done.stdout
     return done.stdout
+
+
+async def test_r19_a_restore_reads_a_backup_where_nothing_can_be_written_and_is_whole_or_nothing(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path):
+        (tmp_path / "kept").mkdir()
+        target = tmp_path / "kept" / "b.db"
+        backup.back_up(tmp_path / "data" / DATABASE, target)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["b.db"]
+    (tmp_path / "drill").mkdir()
+    (tmp_path / "drill" / f"{DATABASE}.unfinished").write_bytes(b"half of an older try")
+    assert not backup.restore(target, tmp_path / "drill", DATABASE)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["b.db"]
+    assert [path.name for path in (tmp_path / "drill").iterdir()] == [DATABASE]

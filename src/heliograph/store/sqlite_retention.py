@@ -25,8 +25,10 @@ def retire(db: apsw.Connection, before_us: int) -> Retired:
     attempts = _change(db, "retire_attempts", {"ids": ids})
     deliveries = _change(db, "retire_deliveries", {"ids": ids})
     events = {event_row for _, event_row in batch}
-    events |= {row for (row,) in fetch(db, QUERIES["retire_unwanted"], (before_us, BATCH_MOST))}
-    named = {"events": json.dumps(sorted(events)[:BATCH_MOST])}
+    # Those whose deliveries go now must be looked at now: nothing leads to them later.
+    room = BATCH_MOST - len(events)
+    events |= {row for (row,) in fetch(db, QUERIES["retire_unwanted"], (before_us, room))}
+    named = {"events": json.dumps(sorted(events))}
     envelopes = json.dumps(fetch(db, QUERIES["retire_envelopes_of"], named))
     gone = _change(db, "retire_events", named)
     db.execute(QUERIES["retire_recount"], named)
