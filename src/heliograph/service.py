@@ -40,7 +40,6 @@ from heliograph.settings import Settings
 from heliograph.signals import Signals
 from heliograph.store import Store
 from heliograph.store.file_lock import FileLock
-from heliograph.store.postgres import PostgresStore
 from heliograph.store.sqlite import SqliteStore
 from heliograph.transport import Budget, Transport
 from heliograph.watching import Watch, watching
@@ -136,6 +135,9 @@ async def _open_sqlite(settings: Settings, clock: Clock) -> Store:
 
 
 async def _open_postgres(settings: Settings, clock: Clock | None) -> Store:
+    # A server on SQLite need not wait for the driver to be imported.
+    from heliograph.store.postgres import PostgresStore  # noqa: PLC0415
+
     key = settings.data_dir / "master.key"
     node_id = settings.data_dir / NODE_ID
     if not node_id.exists():

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from heliograph.doctor import database_checks
+from heliograph.doctor_postgres import database_checks
 from heliograph.errors import ConfigurationsChanged, UnsafeStorage
 from heliograph.keyring import KeyRing
 from heliograph.model import Account, Claim, Delivered, LogQuery

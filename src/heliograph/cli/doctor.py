@@ -15,7 +15,6 @@ from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
 from heliograph.credentials import FILE_NAME, Credentials
 from heliograph.doctor import (
     Check,
-    database_checks,
     mode_checks,
     settings_check,
     storage_checks,
@@ -36,6 +35,8 @@ from heliograph.settings import environment_name
 def doctor(data_dir: Path, database_url: str | None, as_json: bool) -> None:
     """Check the storage, and the server if it runs. The exit status is 1 if a check fails."""
     if database_url:
+        from heliograph.doctor_postgres import database_checks  # noqa: PLC0415 (the driver)
+
         checks = [*mode_checks(data_dir), *asyncio.run(database_checks(database_url))]
     else:
         checks = [*storage_checks(data_dir), settings_check(data_dir / DATABASE)]

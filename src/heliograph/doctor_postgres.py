@@ -1,0 +1,66 @@
+"""What doctor asks a PostgreSQL; apart, so that SQLite needs no driver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from heliograph.doctor import Check
+from heliograph.errors import StorageUnavailable
+from heliograph.store.postgres_connection import Connection, Database, behind_pooler, rows
+from heliograph.store.postgres_node import ServerSettings, is_new
+from heliograph.store.postgres_queue import QUERIES
+
+
+async def database_checks(url: str) -> Sequence[Check]:
+    """Ask a PostgreSQL what durability rests on, and whether anything is orphaned (R4, R18)."""
+    try:
+        database = await Database(url).open()
+    except StorageUnavailable as problem:
+        mend = "see that it runs, and that --database-url names it and a user that may enter"
+        return [Check("database", False, str(problem), mend)]
+    try:
+        return await database.transact(_look_at_database)
+    except StorageUnavailable as problem:
+        return [Check("database", False, str(problem), "see the log of PostgreSQL")]
+    finally:
+        await database.close()
+
+
+async def _look_at_database(db: Connection) -> Sequence[Check]:
+    settings = await ServerSettings.read(db)
+    problems = [Check(*problem[:1], False, *problem[1:]) for problem in settings.problems()]
+    pooler = await behind_pooler(db)
+    checks = [
+        Check(
+            "database",
+            True,
+            f"PostgreSQL {settings.version // 10_000}" + (", through a pooler" if pooler else ""),
+        ),
+        *problems,
+    ]
+    if not problems:
+        checks.append(Check("settings", True, "fsync, full_page_writes, synchronous_commit are on"))
+    checks.append(
+        Check(
+            "failover",
+            True,
+            f"synchronous standby: {settings.synchronous_standby_names}"
+            if settings.synchronous_standby_names
+            else "no synchronous standby: a failover may lose what was accepted last",
+        )
+    )
+    if await is_new(db):
+        checks.append(Check("deliveries", True, "no node has started on this database yet"))
+    else:
+        orphans = await rows(db, QUERIES["orphans"])
+        checks.append(
+            Check(
+                "deliveries",
+                not orphans,
+                f"{len(orphans)} that nothing will end, the first: {orphans[0][1]}"
+                if orphans
+                else "none is orphaned",
+                "this is a bug of Heliograph: report it with the output of --json",
+            )
+        )
+    return checks
