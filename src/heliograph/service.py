@@ -290,9 +290,6 @@ def _web(store: Store, operations: Sequence[Operation], watch: Watch) -> Starlet
     routes = [Route("/healthz", alive), Route("/readyz", ready)]
     if watch.metrics is not None:
         routes.append(Route("/metrics", _shown(watch.metrics)))
-    routes = [Route("/healthz", alive), Route("/readyz", ready)]
-    if watch.metrics is not None:
-        routes.append(Route("/metrics", _shown(watch.metrics)))
     return application(operations, store.principal, routes, watch.observer)
 
 

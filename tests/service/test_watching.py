@@ -34,6 +34,7 @@ from tests.support import (
 )
 
 CANARY = "canary-3f9a71"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 async def metrics(client: Client) -> dict[str, float]:
@@ -78,6 +79,16 @@ async def test_no_metric_holds_text_of_a_tenant_or_a_listener(
     await listener.until(lambda received: len(received) == 1)
     await api.call("GET", f"/v2.1/{CANARY}")
     assert CANARY.encode() not in (await api.call("GET", "/metrics")).body
+
+
+async def test_each_metric_is_documented_and_alerts_name_no_other(api: Client) -> None:
+    text = (await api.call("GET", "/metrics")).body.decode()
+    shown = set(re.findall(r"^# TYPE (heliograph_\w+)", text, re.MULTILINE))
+    page = (DOCS / "reference" / "metrics.md").read_text()
+    assert set(re.findall(r"^\| `(heliograph_\w+)`", page, re.MULTILINE)) == shown
+    for name in ("alerts.yml", "run-in-production.md"):
+        named = re.findall(r"heliograph_\w+", (DOCS / "how-to" / name).read_text())
+        assert {one.removesuffix("_bucket") for one in named} <= shown
 
 
 async def test_metrics_can_be_turned_off(tmp_path: Path) -> None:
