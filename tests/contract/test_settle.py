@@ -151,7 +151,7 @@ async def test_r3_what_a_crash_left_in_flight_is_sent_again_with_a_higher_retry_
     )
 
 
-async def test_r5_r8_a_late_settle_tells_what_became_of_its_attempt_and_moves_nothing(
+async def test_r8_a_settle_of_what_was_taken_over_changes_no_row(
     open_store: OpenStore, one_waiting: Store
 ) -> None:
     (claim,) = await claim_all(one_waiting)
@@ -159,10 +159,22 @@ async def test_r5_r8_a_late_settle_tells_what_became_of_its_attempt_and_moves_no
 
     again = await open_store()
     (retried,) = await claim_all(again)
+    before = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
     assert await again.settle([settled(claim, Delivered())]) == [False]
-    (late,) = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
-    assert (late.retry_count, late.error, late.state) == (0, None, DeliveryState.IN_FLIGHT)
+    assert (await again.logs(ACCOUNT, LogQuery(), 10)).entries == before
     assert await deliver(again, [retried]) == [True]
+
+
+async def test_r5_an_attempt_whose_failure_was_deleted_meanwhile_is_closed_with_its_outcome(
+    one_waiting: Store,
+) -> None:
+    (claim,) = await claim_all(one_waiting)
+    await one_waiting.settle([settled(claim, retry_in(0))])
+    (second,) = await claim_all(one_waiting)
+    assert await one_waiting.delete_failure(ACCOUNT, claim.delivery_id, "alice")
+    assert await one_waiting.settle([settled(second, Delivered())]) == [False]
+    newest, _ = (await one_waiting.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert (newest.retry_count, newest.error, newest.state) == (1, None, DeliveryState.CANCELLED)
 
 
 async def test_r5_an_attempt_whose_failure_was_deleted_is_closed_after_a_crash_too(

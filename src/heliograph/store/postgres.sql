@@ -488,7 +488,8 @@ select * from unnest(
 );
 
 -- name: attempts_close_late
--- What a take-over, or a deletion of the failure, had to leave unknown is known after all.
+-- What the deletion of a failure in flight had to leave unknown is known after all. After a
+-- take-over, which removes the node, nothing changes any more (R8).
 update attempt as a
 set
     outcome = s.outcome, logged = s.logged, milliseconds = s.milliseconds, phase = s.phase,
@@ -503,7 +504,9 @@ from unnest(
     attempt_id, outcome, logged, milliseconds, phase, error, answer_status, answer_reason,
     answer_headers, answer_body
 )
-where a.attempt_id = s.attempt_id and a.outcome = 'unknown';
+where
+    a.attempt_id = s.attempt_id and a.outcome = 'unknown'
+    and exists (select from node as n where n.epoch = a.epoch and n.stopped_us is null);
 
 -- name: attempts_unknown
 -- A crash leaves attempts open: whether their listeners took them is unknown (R5).

@@ -350,7 +350,7 @@ set
     answer_reason = :answer_reason,
     answer_headers = :answer_headers,
     answer_body = :answer_body
-where attempt_id = :attempt_id and outcome in ('open', 'unknown');
+where attempt_id = :attempt_id and outcome = 'open';
 
 -- name: delivery_settle
 -- Fenced: only the claim that opened this attempt, of this epoch, moves the delivery (R8).
