@@ -1,45 +1,94 @@
-"""Compares the ledgers with what the server says: pure, and tested with planted faults."""
+"""Compares the ledgers with the database at the end: pure, and tested with planted faults."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+Pair = tuple[str, str]
+"""An event id and a configuration's id: one delivery."""
+
+PARKED_AFTER = 3
+"""Attempts that ended with the process, after which a delivery is a failure (R17)."""
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What the database says when a run is over and everything is healed.
+
+    deliveries: every delivery with its state.
+    attempts: every attempt's delivery with its outcome.
+    orphans: the problems that the audit view shows.
+    failures: the open failures.
+    """
+
+    deliveries: Sequence[tuple[str, str, str]] = ()
+    attempts: Sequence[tuple[str, str, str]] = ()
+    orphans: Sequence[str] = ()
+    failures: Sequence[Pair] = ()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run came to. Everything but `duplicates` within its bound must be empty.
+    """What a run came to. Everything but `duplicates` within their bound must be empty.
 
-    lost: accepted (event, configuration) pairs that neither arrived nor are failures.
-    unexpected: pairs that arrived and were never published.
-    phantom: deliveries that the log calls delivered and the listener never answered 2xx.
-    unlogged: 2xx that the listener gave and no attempt stands for.
-    duplicates: pairs that the listener answered 2xx more than once, counted.
+    lost: accepted deliveries that neither arrived nor are failures nor were cancelled.
+    unexpected: deliveries that arrived and were never published.
+    phantom: the database says delivered, and the listener did not answer 2xx that often.
+    unlogged: requests that the listener saw and no attempt stands for.
+    silent: accepted deliveries that ended in nothing by name, or still wait after healing.
+    reordered: the first sending came before an earlier event of the envelope had been
+        answered 2xx or was a failure.
+    settled_twice: a delivery ended twice, or by a claim that was not the newest one.
+    duplicates: 2xx answers beyond the first of each delivery.
     """
 
-    accepted: int
-    delivered: int
-    lost: frozenset[tuple[str, str]]
-    unexpected: frozenset[tuple[str, str]]
-    phantom: frozenset[tuple[str, str]]
-    unlogged: frozenset[tuple[str, str]]
-    bad_signatures: int
-    changed_bodies: frozenset[tuple[str, str]]
-    duplicates: int
+    accepted: int = 0
+    delivered: int = 0
+    failed: int = 0
+    lost: frozenset[Pair] = frozenset()
+    unexpected: frozenset[Pair] = frozenset()
+    phantom: frozenset[Pair] = frozenset()
+    unlogged: frozenset[Pair] = frozenset()
+    silent: frozenset[Pair] = frozenset()
+    reordered: frozenset[Pair] = frozenset()
+    settled_twice: frozenset[Pair] = frozenset()
+    changed_bodies: frozenset[Pair] = frozenset()
+    orphans: tuple[str, ...] = ()
+    bad_signatures: int = 0
+    duplicates: int = 0
+
+    def problems(self, bound: int | None = None) -> list[str]:
+        """What is wrong, a sentence each; `bound` is how many duplicates there may be."""
+        found = []
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, frozenset | tuple) and value:
+                first = ", ".join(str(each) for each in sorted(value)[:3])
+                found.append(f"{one.name}: {len(value)} ({first})")
+        if self.bad_signatures:
+            found.append(f"bad_signatures: {self.bad_signatures}")
+        if bound is not None and self.duplicates > bound:
+            found.append(f"duplicates: {self.duplicates} where {bound} were in flight")
+        return found
 
     @property
     def sound(self) -> bool:
         """Whether nothing is wrong, duplicates apart: their bound is the run's to know."""
-        return not (
-            self.lost
-            or self.unexpected
-            or self.phantom
-            or self.unlogged
-            or self.bad_signatures
-            or self.changed_bodies
-        )
+        return not self.problems()
+
+
+@dataclass
+class _Seen:
+    """The listener's ledger, read once."""
+
+    took: Counter[Pair] = field(default_factory=Counter)
+    requests: Counter[Pair] = field(default_factory=Counter)
+    changed: set[Pair] = field(default_factory=set)
+    reordered: set[Pair] = field(default_factory=set)
+    bad: int = 0
 
 
 def check(
@@ -47,46 +96,114 @@ def check(
     received: Iterable[dict[str, Any]],
     *,
     configurations: Sequence[str],
-    failures: Iterable[tuple[str, str]],
-    logged: Iterable[tuple[str, str]],
+    dump: Dump,
+    settles: Iterable[dict[str, Any]] = (),
 ) -> Verdict:
     """Judge a run.
 
     Args:
-        published: The publisher's ledger: `intent` lines with an envelope, `ok` lines with
-            the envelopes that were accepted.
-        received: The listener's ledger: envelope, configuration, status, signature, digest.
+        published: The publisher's ledger: `intent` lines with event, envelope and sequence,
+            and an `ok` line for each event that was accepted.
+        received: The listener's ledger, in the order of arrival: event, envelope, sequence,
+            configuration, status, signature, digest.
         configurations: The ids that every event was for.
-        failures: (envelope, configuration) of the open failures at the end.
-        logged: (envelope, configuration) of each attempt that the log calls delivered.
+        dump: What the database says at the end.
+        settles: `claim` and `settle` lines of an observed store, in their order.
     """
-    intended: set[str] = set()
-    accepted: set[str] = set()
-    for line in published:
-        (accepted if line["kind"] == "ok" else intended).add(line["envelope"])
-    took: Counter[tuple[str, str]] = Counter()
-    arrived: set[tuple[str, str]] = set()
-    changed: set[tuple[str, str]] = set()
-    bodies: dict[tuple[str, str], str] = {}
-    bad = 0
-    for line in received:
-        pair = (line["envelope"], line["configuration"])
-        arrived.add(pair)
-        bad += not line["signature"]
-        if bodies.setdefault(pair, line["digest"]) != line["digest"]:
-            changed.add(pair)
-        if 200 <= line["status"] <= 299:
-            took[pair] += 1
-    wanted = {(envelope, one) for envelope in accepted for one in configurations}
-    said = set(logged)
+    intended, accepted = _published(published)
+    ends = _ends(dump)
+    parked = {pair for pair, count in _outcomes(dump, "unknown").items() if count >= PARKED_AFTER}
+    seen = _read(received, accepted, set(configurations), parked)
+    listed = set(dump.failures)
+    wanted = {(event, one) for event in accepted for one in configurations}
+    attempts = Counter((event, connect) for event, connect, _ in dump.attempts)
+    delivered = _outcomes(dump, "delivered")
+    cancelled = {pair for pair, states in ends.items() if "cancelled" in states}
+    ended = set(delivered) | listed | cancelled
+    twice = {pair for pair, states in ends.items() if len(states) > 1}
     return Verdict(
         accepted=len(accepted),
-        delivered=len(took),
-        lost=frozenset(wanted - set(took) - set(failures)),
-        unexpected=frozenset(pair for pair in arrived if pair[0] not in intended),
-        phantom=frozenset(said - set(took)),
-        unlogged=frozenset(set(took) - said),
-        bad_signatures=bad,
-        changed_bodies=frozenset(changed),
-        duplicates=sum(count - 1 for count in took.values()),
+        delivered=len(seen.took),
+        failed=len(listed),
+        lost=frozenset(wanted - set(seen.took) - listed - cancelled),
+        unexpected=frozenset(pair for pair in seen.requests if pair[0] not in intended),
+        phantom=frozenset(pair for pair, count in delivered.items() if count > seen.took[pair]),
+        unlogged=frozenset(pair for pair, count in seen.requests.items() if count > attempts[pair]),
+        silent=frozenset(pair for pair in wanted if pair not in ended or not ends.get(pair)),
+        reordered=frozenset(seen.reordered),
+        settled_twice=frozenset(twice | _stale(settles)),
+        changed_bodies=frozenset(seen.changed),
+        orphans=tuple(dump.orphans),
+        bad_signatures=seen.bad,
+        duplicates=sum(count - 1 for count in seen.took.values()),
     )
+
+
+def _published(lines: Iterable[dict[str, Any]]) -> tuple[set[str], dict[str, tuple[str, int]]]:
+    intended: dict[str, tuple[str, int]] = {}
+    accepted: dict[str, tuple[str, int]] = {}
+    for line in lines:
+        if line["kind"] == "intent":
+            intended[line["event"]] = (line["envelope"], line["sequence"])
+        elif line["kind"] == "ok":
+            accepted[line["event"]] = intended[line["event"]]
+    return set(intended), accepted
+
+
+def _ends(dump: Dump) -> Mapping[Pair, list[str]]:
+    ends: dict[Pair, list[str]] = defaultdict(list)
+    for event, connect, state in dump.deliveries:
+        ends[event, connect].append(state)
+    return ends
+
+
+def _outcomes(dump: Dump, outcome: str) -> Counter[Pair]:
+    return Counter((event, connect) for event, connect, one in dump.attempts if one == outcome)
+
+
+def _read(
+    received: Iterable[dict[str, Any]],
+    accepted: Mapping[str, tuple[str, int]],
+    configurations: set[str],
+    parked: set[Pair],
+) -> _Seen:
+    """Read the listener's ledger; a parked delivery holds up nothing after it (R6, R17).
+
+    Of other configurations it is not known from which event on they were there.
+    """
+    of_envelope: dict[str, dict[int, str]] = defaultdict(dict)
+    for event, (envelope, sequence) in accepted.items():
+        of_envelope[envelope][sequence] = event
+    seen, bodies = _Seen(), dict[Pair, str]()
+    for line in received:
+        connect = line["configuration"]
+        pair = (line["event"], connect)
+        if pair not in seen.requests and connect in configurations:
+            for sequence, event in of_envelope[line["envelope"]].items():
+                earlier = (event, connect)
+                late = sequence < line["sequence"] and earlier not in seen.took
+                if late and earlier not in parked:
+                    seen.reordered.add(pair)
+        seen.requests[pair] += 1
+        seen.bad += not line["signature"]
+        if bodies.setdefault(pair, line["digest"]) != line["digest"]:
+            seen.changed.add(pair)
+        if 200 <= line["status"] <= 299:
+            seen.took[pair] += 1
+    return seen
+
+
+def _stale(settles: Iterable[dict[str, Any]]) -> set[Pair]:
+    """Settlements that took effect after another one, or although a newer claim was there."""
+    newest: dict[str, tuple[int, int]] = {}
+    stale: set[Pair] = set()
+    settled: set[tuple[str, int, int]] = set()
+    for line in settles:
+        delivery, claim = line["delivery"], (line["epoch"], line["attempt"])
+        if line["kind"] == "claim":
+            newest[delivery] = claim
+        elif line["effect"]:
+            if newest.get(delivery) != claim or (delivery, *claim) in settled:
+                stale.add((delivery, str(line["attempt"])))
+            settled.add((delivery, *claim))
+    return stale

@@ -4,57 +4,86 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.chaos.checker import Verdict, check
+import pytest
+
+from tests.chaos.checker import Dump, Verdict, check
+
+Line = dict[str, Any]
+A, B = ("a", "1"), ("b", "1")
 
 
-def sent(envelope: str, kind: str) -> dict[str, Any]:
-    return {"kind": kind, "envelope": envelope}
+def published() -> list[Line]:
+    """Two events of one envelope, both accepted."""
+    return [
+        {"kind": kind, "event": event, "envelope": "e", "sequence": sequence}
+        for sequence, event in enumerate("ab")
+        for kind in ("intent", "ok")
+    ]
 
 
-def got(envelope: str, status: int = 200, **over: Any) -> dict[str, Any]:
+def got(event: str, status: int = 200, **over: Any) -> Line:
     return {
-        "envelope": envelope,
+        "event": event,
+        "envelope": "e",
+        "sequence": "abc".index(event),
         "configuration": "1",
         "status": status,
         "signature": True,
-        "digest": "d",
+        "digest": event,
         **over,
     }
 
 
-def judge(
-    received: list[dict[str, Any]],
-    failures: list[tuple[str, str]] | None = None,
-    logged: list[tuple[str, str]] | None = None,
-) -> Verdict:
-    published = [sent("a", "intent"), sent("a", "ok"), sent("b", "intent"), sent("b", "ok")]
-    took = [(line["envelope"], "1") for line in received if line["status"] < 300]
+def database(received: list[Line], **states: str) -> Dump:
+    """What a database would say that logged all of it; `states` replace those of deliveries."""
+    found = {"a": "delivered", "b": "delivered", **states}
+    return Dump(
+        [(event, "1", state) for event, state in found.items()],
+        [
+            (line["event"], "1", "delivered" if line["status"] < 300 else "failed")
+            for line in received
+        ],
+        failures=[(event, "1") for event, state in found.items() if state == "failed"],
+    )
+
+
+def judge(received: list[Line], dump: Dump | None = None, **given: Any) -> Verdict:
     return check(
-        published,
+        given.pop("lines", published()),
         received,
         configurations=["1"],
-        failures=failures or [],
-        logged=took if logged is None else logged,
+        dump=dump or database(received),
+        **given,
     )
 
 
 def test_a_run_in_which_all_arrived_is_sound() -> None:
     verdict = judge([got("a"), got("b")])
-    assert verdict.sound
+    assert verdict.sound, verdict.problems()
     assert (verdict.accepted, verdict.delivered, verdict.duplicates) == (2, 2, 0)
 
 
 def test_a_failure_is_not_a_loss() -> None:
-    assert judge([got("a"), got("b", 500)], failures=[("b", "1")]).sound
+    received = [got("a"), got("b", 500)]
+    assert judge(received, database(received, b="failed")).sound
 
 
-def test_a_planted_loss_is_seen() -> None:
-    assert judge([got("a")]).lost == {("b", "1")}
-    assert judge([got("a"), got("b", 500)]).lost == {("b", "1")}
+def test_a_cancelled_delivery_is_not_a_loss() -> None:
+    received = [got("a"), got("b", 500)]
+    assert judge(received, database(received, b="cancelled")).sound
 
 
-def test_a_planted_duplicate_is_counted() -> None:
-    assert judge([got("a"), got("b"), got("b"), got("b")]).duplicates == 2
+@pytest.mark.parametrize("received", [[got("a")], [got("a"), got("b", 500)]])
+def test_a_planted_loss_is_seen(received: list[Line]) -> None:
+    assert judge(received).lost == {B}
+
+
+def test_a_planted_duplicate_is_counted_and_judged_by_its_bound() -> None:
+    verdict = judge([got("a"), got("b"), got("b"), got("b")])
+    assert verdict.duplicates == 2
+    assert verdict.sound
+    assert verdict.problems(bound=2) == []
+    assert verdict.problems(bound=1) == ["duplicates: 2 where 1 were in flight"]
 
 
 def test_an_event_that_nobody_published_is_seen() -> None:
@@ -62,22 +91,81 @@ def test_an_event_that_nobody_published_is_seen() -> None:
 
 
 def test_an_intent_without_an_answer_may_arrive_or_not() -> None:
-    published = [sent("a", "intent")]
-    for received in ([], [got("a")]):
-        logged = [("a", "1")] if received else []
-        assert check(published, received, configurations=["1"], failures=[], logged=logged).sound
+    lines = published()[:3]
+    for received in ([got("a")], [got("a"), got("b")]):
+        assert judge(received, lines=lines).sound
 
 
 def test_a_phantom_success_is_seen() -> None:
-    verdict = judge([got("a"), got("b", 500)], [("b", "1")], logged=[("a", "1"), ("b", "1")])
-    assert verdict.phantom == {("b", "1")}
+    received = [got("a"), got("b", 500)]
+    dump = database([got("a"), got("b")])
+    assert judge(received, dump).phantom == {B}
 
 
-def test_a_delivery_without_an_attempt_is_seen() -> None:
-    assert judge([got("a"), got("b")], logged=[("a", "1")]).unlogged == {("b", "1")}
+def test_a_request_without_an_attempt_is_seen() -> None:
+    received = [got("a"), got("b"), got("b")]
+    assert judge(received, database(received[:2])).unlogged == {B}
+
+
+@pytest.mark.parametrize("state", ["waiting", "held", "in_flight"])
+def test_a_delivery_that_ended_silently_is_seen(state: str) -> None:
+    received = [got("a")]
+    assert judge(received, database(received, b=state)).silent == {B}
+
+
+def test_a_delivery_whose_row_is_gone_is_seen() -> None:
+    received = [got("a"), got("b")]
+    dump = Dump([("a", "1", "delivered")], database(received).attempts)
+    assert judge(received, dump).silent == {B}
+
+
+def test_a_later_event_before_an_earlier_one_is_seen() -> None:
+    assert judge([got("b"), got("a")]).reordered == {B}
+    # Sent while the first one was still to be tried again.
+    assert judge([got("a", 500), got("b"), got("a")]).reordered == {B}
+    # Sending the earlier one once more is a duplicate, and in order.
+    assert judge([got("a"), got("b"), got("a")]).reordered == frozenset()
+
+
+def test_a_parked_delivery_holds_up_nothing() -> None:
+    received = [got("a", 500), got("b"), got("a")]
+    dump = database(received)
+    unknown = [("a", "1", "unknown")] * 3
+    assert judge(received, Dump(dump.deliveries, [*dump.attempts, *unknown])).sound
+
+
+def test_a_delivery_with_two_rows_is_settled_twice() -> None:
+    dump = database([got("a"), got("b")])
+    twice = Dump([*dump.deliveries, ("b", "1", "failed")], dump.attempts)
+    assert judge([got("a"), got("b")], twice).settled_twice == {B}
+
+
+def settled(kind: str, epoch: int, effect: bool = True) -> Line:
+    return {"kind": kind, "delivery": "7", "epoch": epoch, "attempt": epoch, "effect": effect}
+
+
+@pytest.mark.parametrize(
+    ("settles", "seen"),
+    [
+        ([settled("claim", 1), settled("settle", 1)], False),
+        ([settled("claim", 1), settled("claim", 2), settled("settle", 1, False)], False),
+        ([settled("claim", 1), settled("claim", 2), settled("settle", 1)], True),
+        ([settled("claim", 1), settled("settle", 1), settled("settle", 1)], True),
+    ],
+)
+def test_a_settlement_by_an_older_claim_is_seen(settles: list[Line], seen: bool) -> None:
+    received = [got("a"), got("b")]
+    assert bool(judge(received, settles=settles).settled_twice) is seen
 
 
 def test_a_bad_signature_and_a_changed_body_are_seen() -> None:
-    assert judge([got("a"), got("b", signature=False)]).bad_signatures == 1
+    assert judge([got("a"), got("b", signature=False)]).problems() == ["bad_signatures: 1"]
     changed = judge([got("a"), got("b", 500), got("b", digest="other")])
-    assert changed.changed_bodies == {("b", "1")}
+    assert changed.changed_bodies == {B}
+
+
+def test_an_orphan_is_seen() -> None:
+    dump = database([got("a"), got("b")])
+    orphaned = Dump(dump.deliveries, dump.attempts, ["in flight for a node that is gone"])
+    verdict = judge([got("a"), got("b")], orphaned)
+    assert verdict.problems() == ["orphans: 1 (in flight for a node that is gone)"]

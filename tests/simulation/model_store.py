@@ -190,10 +190,8 @@ class NodeStore:
             elif dice < trouble.refuse + trouble.swallow:
                 # An embedded file's commit is known to its caller, and so is its failure.
                 fate.told = not self._database.leases
-                often = 1.0 if verb == "claim" and trouble.late_claims else 0.2
-                if not fate.told and chance.random() < often:
-                    may = verb in ("accept", "settle") or often == 1.0
-                    fate.late = chance.uniform(0.5, 10.0) if may else 0.0
+                if not fate.told and verb in ("accept", "settle") and chance.random() < 0.2:
+                    fate.late = chance.uniform(0.5, 10.0)
             elif dice < trouble.refuse + trouble.swallow + trouble.linger:
                 slow = chance.uniform(0.5, 20.0)
                 if chance.random() < 0.5:
@@ -201,6 +199,9 @@ class NodeStore:
                 else:
                     # A renewal that is answered late is a fault of its own, see below.
                     fate.after += min(slow, 5.0) if verb == "renew" else slow
+        if trouble.late_claims and verb == "claim" and chance.random() < 0.05:
+            fate.told, fate.late = False, chance.uniform(0.5, 10.0)
+            self._watcher.trouble(now)
         if trouble.late_leases and verb == "renew" and chance.random() < 0.05:
             fate.after += chance.uniform(28.5, 29.9)
             self._watcher.trouble(now + LEASE)

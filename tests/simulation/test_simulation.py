@@ -189,5 +189,5 @@ def test_the_simulation_sees_a_take_over_that_is_never_tried(
     async def never(*_: object) -> None:
         return
 
-    monkeypatch.setattr("tests.simulation.world.take_over", idle)
+    monkeypatch.setattr("tests.simulation.world.take_over", never)
     assert "still in_flight" in _caught(100)

@@ -140,7 +140,9 @@ class Node:
 
     def resume(self) -> None:
         """What the lease keeper says to the dispatcher."""
-        self.suspended = False
+        if self.suspended:
+            self.suspended = False
+            self.world.watcher.note("resume", self.name)
         self.dispatcher.resume()
 
     # ---------------------------------------------------------------------------- from outside

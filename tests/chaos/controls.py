@@ -1,0 +1,148 @@
+"""Runs the server with a planted defect, or with its store observed: never for real use.
+
+A suite that cannot see a defect proves nothing. Each function here breaks one promise in a
+running server; the controls (`faults/control.py`) see to it that the checker notices.
+
+    HELIOGRAPH_CHAOS_PLANT=unfenced python -m tests.chaos.controls serve ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from heliograph.cli import main
+from heliograph.errors import ConfigurationsChanged
+from heliograph.model import Accepted, Settlement
+from heliograph.store import ClaimResult, postgres_queue, rows, sql, sqlite_connection, sqlite_queue
+from heliograph.store.postgres import PostgresStore
+from heliograph.store.sqlite import SqliteStore
+from tests.chaos.ledger import Ledger
+
+PLANT = "HELIOGRAPH_CHAOS_PLANT"
+OBSERVE = "HELIOGRAPH_CHAOS_OBSERVE"
+
+
+def sync_off() -> None:
+    """SQLite does not flush: a power cut takes what was acknowledged."""
+    module: Any = sqlite_connection
+    module.PRAGMAS = tuple(
+        ("synchronous", "off", 0) if name == "synchronous" else (name, value, expected)
+        for name, value, expected in sqlite_connection.PRAGMAS
+    )
+
+
+def unfenced() -> None:
+    """A settlement moves the delivery whoever has claimed it meanwhile."""
+    queries: Any = postgres_queue.QUERIES
+    for name in ("settle_delivered", "settle_others"):
+        _take_out(queries, name, "and d.state = 'in_flight' and d.epoch = s.epoch")
+        _take_out(queries, name, "and d.attempt_id = s.attempt_id")
+
+
+def no_unique_key() -> None:
+    """An event id is not unique: a repeated publish is a new event."""
+    queries: Any = sqlite_queue.QUERIES
+    _take_out(queries, "event_add", "on conflict (account_id, event_id) do nothing")
+    migrations = sql.migrations
+
+    def without(engine: str) -> Sequence[sql.Migration]:
+        return [
+            replace(step, sql=step.sql.replace(",\n    unique (account_id, event_id)", ""))
+            for step in migrations(engine)
+        ]
+
+    module: Any = sql
+    module.migrations = without
+
+
+def _take_out(queries: Any, name: str, text: str) -> None:
+    assert text in queries[name]
+    queries[name] = queries[name].replace(text, "")
+
+
+def early_reply() -> None:
+    """202 is answered before the commit."""
+    background: set[asyncio.Task[Any]] = set()
+
+    def eager(accept: Callable[..., Any]) -> Callable[..., Any]:
+        async def reply(
+            self: Any, account_id: str, version: int, events: Sequence[Any]
+        ) -> Sequence[Accepted]:
+            if (await self.configurations(account_id)).version != version:
+                raise ConfigurationsChanged
+
+            async def later() -> None:
+                await asyncio.sleep(0.3)
+                await accept(self, account_id, version, events)
+
+            task = asyncio.create_task(later())
+            background.add(task)
+            task.add_done_callback(background.discard)
+            return [Accepted(event.event_id, len(wanted), False) for event, wanted in events]
+
+        return reply
+
+    stores: Any = (SqliteStore, PostgresStore)
+    for store in stores:
+        store.accept = eager(store.accept)
+
+
+def no_order() -> None:
+    """No delivery waits for an earlier one of its envelope."""
+    module: Any = rows
+    module.lane = lambda event: None
+
+
+PLANTS: dict[str, Callable[[], None]] = {
+    plant.__name__: plant for plant in (sync_off, unfenced, no_unique_key, early_reply, no_order)
+}
+
+
+def observe(path: Path) -> None:
+    """Write down each claim, and each settlement with whether it took effect (R8)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(path)
+    claim, settle = PostgresStore.claim, PostgresStore.settle
+
+    async def claiming(self: PostgresStore, room: int, per_configuration: int) -> ClaimResult:
+        result = await claim(self, room, per_configuration)
+        for one in result.claims:
+            _note(ledger, "claim", one, True, time.time_ns())
+        return result
+
+    async def settling(self: PostgresStore, settlements: Sequence[Settlement]) -> Sequence[bool]:
+        began = time.time_ns()  # others may claim what we settle before we have written it down
+        effects = await settle(self, settlements)
+        for one, effect in zip(settlements, effects, strict=True):
+            _note(ledger, "settle", one.claim, effect, began)
+        return effects
+
+    PostgresStore.claim = claiming  # type: ignore[method-assign]
+    PostgresStore.settle = settling  # type: ignore[method-assign]
+
+
+def _note(ledger: Ledger, kind: str, claim: Any, effect: bool, ns: int) -> None:
+    ledger.write(
+        kind=kind,
+        ns=ns,
+        delivery=str(claim.delivery_id),
+        epoch=claim.epoch,
+        attempt=claim.attempt_id,
+        effect=effect,
+    )
+
+
+if __name__ == "__main__":
+    if plant := os.environ.get(PLANT):
+        sys.stderr.write(f"WARNING: this server has a planted defect: {plant}\n")
+        PLANTS[plant]()
+    if observed := os.environ.get(OBSERVE):
+        observe(Path(observed))
+    main()

@@ -1,0 +1,138 @@
+"""The faults that every commit must stand; `heliograph-chaos full` runs more, for longer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import bench
+from tests.chaos.bench import Result
+from tests.chaos.catalogue import Context, NotHere, catalogue, the
+
+SEED = int(os.environ.get("HELIOGRAPH_CHAOS_SEED", "20261123"))
+PATIENCE = 8.0
+"""The gate shares its machine: how fast the server recovers is for the command to judge."""
+
+KILLS = os.environ.get("HELIOGRAPH_CHAOS_KILLS")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "PATIENCE", PATIENCE)
+
+
+def on_each_kind(id_: str) -> pytest.MarkDecorator:
+    """One test for each installation that the fault has cycles for in the quick selection."""
+    return pytest.mark.parametrize("kind", list(the(id_).quick))
+
+
+async def run(id_: str, kind: str, folder: Path) -> Result:
+    """The fault, with its figures printed (pytest shows them with -s)."""
+    one = the(id_)
+    cycles = int(KILLS) if KILLS and (id_, kind) == ("F1", "sqlite-1") else one.quick[kind]
+    try:
+        result = await one.run(Context(kind, cycles, SEED, folder))
+    except NotHere as reason:
+        pytest.skip(f"{id_} on {kind} is not done: {reason}")
+    print(f"{id_} {kind}: {result}")  # noqa: T201
+    return result
+
+
+async def holds(id_: str, kind: str, folder: Path) -> None:
+    result = await run(id_, kind, folder)
+    assert result.problems == [], result
+
+
+@on_each_kind("F1")
+@pytest.mark.timeout(400)
+async def test_f1_r1_r3_r4_r5_kill_9_under_load_loses_nothing(kind: str, tmp_path: Path) -> None:
+    await holds("F1", kind, tmp_path)
+
+
+@on_each_kind("F2")
+async def test_f2_r1_r3_r4_r5_killed_at_failpoints_loses_nothing(kind: str, tmp_path: Path) -> None:
+    await holds("F2", kind, tmp_path)
+
+
+@on_each_kind("F4")
+async def test_f4_r8_a_node_that_was_taken_for_dead_settles_nothing(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F4", kind, tmp_path)
+
+
+@on_each_kind("F22")
+@pytest.mark.timeout(200)
+async def test_f22_r15_sigterm_under_load_loses_and_repeats_nothing(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F22", kind, tmp_path)
+
+
+@on_each_kind("F23")
+async def test_f23_r20_a_second_server_on_the_same_file_refuses(kind: str, tmp_path: Path) -> None:
+    await holds("F23", kind, tmp_path)
+
+
+@on_each_kind("F28")
+async def test_f28_r17_a_delivery_that_ends_the_process_is_parked(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F28", kind, tmp_path)
+
+
+@on_each_kind("F3")
+async def test_f3_r1_r2_r4_a_power_cut_takes_nothing_acknowledged(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F3", kind, tmp_path)
+
+
+@on_each_kind("F5")
+async def test_f5_r11_a_database_that_stands_still_under_load(kind: str, tmp_path: Path) -> None:
+    await holds("F5", kind, tmp_path)
+
+
+@on_each_kind("F6")
+async def test_f6_r11_a_database_that_restarts_under_load(kind: str, tmp_path: Path) -> None:
+    await holds("F6", kind, tmp_path)
+
+
+@on_each_kind("F8")
+async def test_f8_r8_a_node_that_is_cut_off_settles_nothing_taken_from_it(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F8", kind, tmp_path)
+
+
+@on_each_kind("F10")
+async def test_f10_r11_a_database_without_a_free_connection(kind: str, tmp_path: Path) -> None:
+    await holds("F10", kind, tmp_path)
+
+
+@on_each_kind("F11")
+async def test_f11_r11_a_full_disk_under_load(kind: str, tmp_path: Path) -> None:
+    await holds("F11", kind, tmp_path)
+
+
+@on_each_kind("F12")
+async def test_f12_r11_a_flush_that_fails_ends_the_process(kind: str, tmp_path: Path) -> None:
+    await holds("F12", kind, tmp_path)
+
+
+@on_each_kind("F27")
+async def test_f27_r4_configurations_change_under_load(kind: str, tmp_path: Path) -> None:
+    await holds("F27", kind, tmp_path)
+
+
+def controls() -> list[tuple[str, str]]:
+    """Each planted defect with the installation that it is seen on."""
+    return [(one.id, kind) for one in catalogue() if one.control for kind in one.quick]
+
+
+@pytest.mark.parametrize(("id_", "kind"), controls())
+async def test_a_planted_defect_is_seen(id_: str, kind: str, tmp_path: Path) -> None:
+    """A suite that cannot see it proves nothing."""
+    assert (await run(id_, kind, tmp_path)).problems
