@@ -54,6 +54,7 @@ from heliograph.store import (
     postgres_retention,
 )
 from heliograph.store import rows as shared
+from heliograph.store.postgres_columns import Submitted
 from heliograph.store.postgres_connection import (
     LISTING_PATIENCE,
     PATIENCE,
@@ -67,7 +68,7 @@ from heliograph.store.postgres_connection import (
 )
 from heliograph.store.postgres_hints import Hints
 from heliograph.store.postgres_node import DatabaseClock
-from heliograph.store.postgres_queue import QUERIES, Queue, Submitted
+from heliograph.store.postgres_queue import QUERIES, Queue
 from heliograph.wire.dates import from_microseconds, to_microseconds
 from heliograph.wire.rest import configuration as read_configuration
 

@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from heliograph.errors import ConfigurationsChanged, EventConflict
 from heliograph.failpoints import failpoint
@@ -23,21 +23,30 @@ from heliograph.model import (
     Delivered,
     DeliveryState,
     Event,
-    GaveUp,
     HeldReason,
     HmacKey,
-    Interrupted,
-    NewEvent,
     Requeued,
-    RetryAt,
     Settlement,
-    Verdict,
     Wanted,
 )
 from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, sql
 from heliograph.store import rows as shared
+from heliograph.store.postgres_columns import (
+    New,
+    Submitted,
+    attempt_columns,
+    columns,
+    event_columns,
+    fence_columns,
+    holding_reason,
+    place_columns,
+    receipts_of,
+    settle_columns,
+    summary_columns,
+    where_next,
+)
 from heliograph.store.postgres_connection import Connection, Raced, row, rows, run
-from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.wire.dates import from_microseconds
 
 QUERIES: Final = sql.named_queries("postgres.sql")
 _Q: Final = QUERIES
@@ -47,15 +56,6 @@ _OVERLAP_US: Final = 1 * _SECOND
 _LOOK_BACK_US: Final = 60 * _SECOND
 _LOOK_BACK_EVERY_US: Final = 5 * _SECOND
 _LOOK_AT_ALL_EVERY_US: Final = 60 * _SECOND
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """One accept as the group commit gathers it."""
-
-    account_id: str
-    version: int
-    events: Sequence[tuple[NewEvent, Sequence[Verdict]]]
 
 
 @dataclass(slots=True)
@@ -137,13 +137,13 @@ class Queue:
         versions = dict(await rows(db, _Q["accounts_shared"], (accounts,)))
         known = await self._known(db, batch)
         results: list[Sequence[Accepted] | Exception] = []
-        new: dict[tuple[str, str], _New] = {}
+        new: dict[tuple[str, str], New] = {}
         for one in batch:
             if versions.get(one.account_id, 0) != one.version:
                 results.append(ConfigurationsChanged())
                 continue
             try:
-                receipts, added = _receipts(one, known)
+                receipts, added = receipts_of(one, known)
             except EventConflict as conflict:
                 results.append(conflict)
                 continue
@@ -158,10 +158,10 @@ class Queue:
         self, db: Connection, batch: Sequence[Submitted]
     ) -> dict[tuple[str, str], tuple[bytes, int]]:
         wanted = [(one.account_id, event.event_id) for one in batch for event, _ in one.events]
-        found = await rows(db, _Q["event_keys_known"], _columns(wanted, 2))
+        found = await rows(db, _Q["event_keys_known"], columns(wanted, 2))
         return {(account, event): (digest, count) for account, event, digest, count in found}
 
-    async def _add(self, db: Connection, new: dict[tuple[str, str], _New]) -> None:
+    async def _add(self, db: Connection, new: dict[tuple[str, str], New]) -> None:
         now = self._now()
         # In one order in every transaction, so that none waits for another crosswise.
         in_order = sorted(new)
@@ -179,8 +179,8 @@ class Queue:
         if len(added) != len(new):  # another node was faster: look again
             raise Raced
         places = {(account, event): place for account, event, place in added}
-        await run(db, _Q["envelopes_write"], _summaries(new, now))
-        await run(db, _Q["events_add"], _event_columns(new, places, now))
+        await run(db, _Q["envelopes_write"], summary_columns(new, now))
+        await run(db, _Q["events_add"], event_columns(new, places, now))
         failpoint("accept.event_insert")
         await self._add_deliveries(db, new, places, now)
         failpoint("accept.fanout")
@@ -188,7 +188,7 @@ class Queue:
     async def _add_deliveries(
         self,
         db: Connection,
-        new: dict[tuple[str, str], _New],
+        new: dict[tuple[str, str], New],
         places: dict[tuple[str, str], int],
         now: int,
     ) -> None:
@@ -201,7 +201,7 @@ class Queue:
         if not wanted:
             return
         lanes = sorted({(w.connect_id, lane) for _, _, w, lane in wanted if lane is not None})
-        busy = set(await rows(db, _Q["lanes_busy"], _columns(lanes, 2)))
+        busy = set(await rows(db, _Q["lanes_busy"], columns(lanes, 2)))
         states, held = [], []
         for _, _, verdict, lane in wanted:
             place = (verdict.connect_id, lane)
@@ -297,7 +297,7 @@ class Queue:
         events = {
             found[0]: found[1:]
             for found in await rows(
-                db, _Q["events_of_claims"], _columns([(one[8], one[9]) for one in taken], 2)
+                db, _Q["events_of_claims"], columns([(one[8], one[9]) for one in taken], 2)
             )
         }
         await self._refresh(db, sorted({one[6] for one in taken}))
@@ -374,18 +374,18 @@ class Queue:
         in_order = sorted(settlements, key=lambda one: one.claim.delivery_id)
         connect_ids = sorted({one.claim.configuration.connect_id for one in in_order})
         found = await rows(db, _Q["configurations_shared"], (connect_ids,))
-        holding = {connect_id: _holding(*states) for connect_id, *states in found}
+        holding = {connect_id: holding_reason(*states) for connect_id, *states in found}
         delivered = [one for one in in_order if isinstance(one.outcome, Delivered)]
         others = [one for one in in_order if not isinstance(one.outcome, Delivered)]
         moved: list[tuple[Any, ...]] = []
         ended: list[tuple[Any, ...]] = []
         if delivered:
-            gone = await rows(db, _Q["settle_delivered"], {**_fences(delivered), "now": now})
+            gone = await rows(db, _Q["settle_delivered"], {**fence_columns(delivered), "now": now})
             moved += gone
             ended += [one[3:] for one in gone]
         if others:
-            values = [_next(one, holding, now) for one in others]
-            moved_others = await rows(db, _Q["settle_others"], _settling(others, values, now))
+            values = [where_next(one, holding, now) for one in others]
+            moved_others = await rows(db, _Q["settle_others"], settle_columns(others, values, now))
             failed = {
                 one.claim.delivery_id
                 for one, value in zip(others, values, strict=True)
@@ -413,17 +413,17 @@ class Queue:
     ) -> None:
         ours = [one for one in settlements if one.claim.delivery_id in places]
         if ours:
-            values = {**_attempt_columns(ours), **_places(ours, places)}
+            values = {**attempt_columns(ours), **place_columns(ours, places)}
             await run(db, _Q["attempts_add"], values)
         stale = [one for one in settlements if one.claim.delivery_id not in places]
         if stale:
-            await run(db, _Q["attempts_close_late"], _attempt_columns(stale))
+            await run(db, _Q["attempts_close_late"], attempt_columns(stale))
 
     async def _release(self, db: Connection, ended: Iterable[tuple[Any, ...]], now: int) -> None:
         """Let the next of each lane (connect_id, lane) go whose first has ended (R6)."""
         lanes = sorted({(connect_id, lane) for connect_id, lane in ended if lane is not None})
         if lanes:
-            connect_ids, names = _columns(lanes, 2)
+            connect_ids, names = columns(lanes, 2)
             await run(
                 db, _Q["lanes_release"], {"connect_ids": connect_ids, "lanes": names, "now": now}
             )
@@ -478,7 +478,7 @@ class Queue:
         by_query: dict[str, list[int]] = {}
         for one in candidates:
             publishing, paused, deleted = one[8:]
-            reason = _holding(publishing, paused, False)
+            reason = holding_reason(publishing, paused, False)
             requeued, query = shared.requeued(
                 one, deleted=deleted, reason=None if reason is None else HeldReason(reason)
             )
@@ -508,188 +508,3 @@ class Queue:
         gone = await rows(db, _Q["failures_cancel"], ended)
         await self._release(db, gone, now)
         return len(gone)
-
-
-@dataclass(frozen=True, slots=True)
-class _New:
-    """An event that is to be added, and for whom."""
-
-    event: NewEvent
-    verdicts: Sequence[Verdict]
-    deliveries: int
-
-
-def _receipts(
-    one: Submitted, known: dict[tuple[str, str], tuple[bytes, int]]
-) -> tuple[list[Accepted], dict[tuple[str, str], _New]]:
-    """The answers for one call, and what it adds; raises EventConflict."""
-    receipts: list[Accepted] = []
-    added: dict[tuple[str, str], _New] = {}
-    for event, verdicts in one.events:
-        key = (one.account_id, event.event_id)
-        deliveries = sum(isinstance(verdict, Wanted) for verdict in verdicts)
-        before = known.get(key)
-        if key in added:
-            before = (added[key].event.digest, added[key].deliveries)
-        if before is None:
-            added[key] = _New(event, verdicts, deliveries)
-        elif before[0] != event.digest:
-            raise EventConflict(
-                f"Event id {event.event_id} was published before with another event or data: "
-                "give each event an id of its own."
-            )
-        else:
-            deliveries = before[1]
-        receipts.append(Accepted(event.event_id, deliveries, repeated=before is not None))
-    return receipts, added
-
-
-def _columns(values: Sequence[tuple[Any, ...]], width: int) -> tuple[list[Any], ...]:
-    """Rows turned into one list a column, as unnest takes them."""
-    return tuple([one[place] for one in values] for place in range(width))
-
-
-def _generated(event: NewEvent, now: int) -> int:
-    return now if event.generated_at is None else to_microseconds(event.generated_at)
-
-
-def _summaries(new: dict[tuple[str, str], _New], now: int) -> dict[str, list[Any]]:
-    """The newest summary of each envelope, in one order for every transaction."""
-    merged: dict[tuple[str, str], list[Any]] = {}
-    for (account_id, _), one in new.items():
-        envelope, generated = one.event.envelope, _generated(one.event, now)
-        fields = [envelope.subject, envelope.sender_name, envelope.sender_email, envelope.status]
-        before = merged.get((account_id, envelope.envelope_id))
-        if before is not None and generated < before[4]:
-            continue
-        if before is not None:
-            fields = [
-                older if newer is None else newer
-                for newer, older in zip(fields, before[:4], strict=True)
-            ]
-        merged[account_id, envelope.envelope_id] = [*fields, generated]
-    in_order = sorted(merged.items())
-    names = ("subjects", "sender_names", "sender_emails", "statuses", "generated")
-    return {
-        "account_ids": [key[0] for key, _ in in_order],
-        "envelope_ids": [key[1] for key, _ in in_order],
-        "changed": [now] * len(in_order),
-        **{name: [values[place] for _, values in in_order] for place, name in enumerate(names)},
-    }
-
-
-def _event_columns(
-    new: dict[tuple[str, str], _New], places: dict[tuple[str, str], int], now: int
-) -> dict[str, list[Any]]:
-    events = [one.event for one in new.values()]
-    return {
-        "event_rows": [places[key] for key in new],
-        "created": [now] * len(new),
-        "account_ids": [account_id for account_id, _ in new],
-        "event_ids": [event.event_id for event in events],
-        "names": [event.name for event in events],
-        "envelope_ids": [event.envelope.envelope_id for event in events],
-        "subjects": [event.envelope.subject for event in events],
-        "sender_names": [event.envelope.sender_name for event in events],
-        "sender_emails": [event.envelope.sender_email for event in events],
-        "statuses": [event.envelope.status for event in events],
-        "deliveries": [one.deliveries for one in new.values()],
-        "generated": [_generated(event, now) for event in events],
-        "documents": [event.document for event in events],
-    }
-
-
-def _holding(publishing: bool, paused: bool, deleted: bool) -> str | None:
-    """Why a configuration's deliveries do not wait for a time: a HeldReason, or "deleted"."""
-    if deleted:
-        return "deleted"
-    if not publishing:
-        return HeldReason.DISABLED.value
-    return HeldReason.PAUSED.value if paused else None
-
-
-def _fences(settlements: Sequence[Settlement]) -> dict[str, list[int]]:
-    return {
-        "delivery_ids": [one.claim.delivery_id for one in settlements],
-        "epochs": [one.claim.epoch for one in settlements],
-        "attempt_ids": [one.claim.attempt_id for one in settlements],
-    }
-
-
-def _next(settlement: Settlement, holding: dict[int, str | None], now: int) -> dict[str, Any]:
-    """Where a delivery goes that was not delivered; its configuration may have changed."""
-    outcome = settlement.outcome
-    values: dict[str, Any] = {"held": None, "due": None, "error": None, "failed": False}
-    match outcome:
-        case GaveUp(why=why):
-            return {**values, "state": DeliveryState.FAILED, "failed": True, "error": str(why)}
-        case RetryAt(when=when, why=why):
-            values |= {"failed": True, "error": str(why), "due": to_microseconds(when)}
-        case Interrupted():
-            values["due"] = now
-        case Delivered():
-            raise AssertionError("delivered ones are settled apart")
-        case _:
-            assert_never(outcome)
-    reason = holding.get(settlement.claim.configuration.connect_id, "deleted")
-    if reason == "deleted":
-        return {
-            **values,
-            "state": DeliveryState.FAILED,
-            "due": None,
-            "failed": True,
-            "error": shared.DELETED,
-        }
-    state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
-    return {**values, "state": state, "held": reason}
-
-
-def _settling(
-    settlements: Sequence[Settlement], values: Sequence[dict[str, Any]], now: int
-) -> dict[str, Any]:
-    return {
-        **_fences(settlements),
-        "states": [value["state"].value for value in values],
-        "due": [value["due"] for value in values],
-        "held": [value["held"] for value in values],
-        "failed": [value["failed"] for value in values],
-        "errors": [shared.storable(value["error"]) for value in values],
-        "last_tries": [to_microseconds(one.started_at) for one in settlements],
-        "now": now,
-    }
-
-
-def _places(
-    settlements: Sequence[Settlement], places: dict[int, tuple[int, int]]
-) -> dict[str, list[int]]:
-    """Where the events of settled deliveries are."""
-    found = [places[one.claim.delivery_id] for one in settlements]
-    return {
-        "event_rows": [event_row for event_row, _ in found],
-        "created": [created for _, created in found],
-    }
-
-
-def _attempt_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
-    claims = [one.claim for one in settlements]
-    closed = [shared.closing(one) for one in settlements]
-    return {
-        "attempt_ids": [claim.attempt_id for claim in claims],
-        "started": [one["started_us"] for one in closed],
-        "delivery_ids": [claim.delivery_id for claim in claims],
-        "account_ids": [claim.event.account_id for claim in claims],
-        "connect_ids": [claim.configuration.connect_id for claim in claims],
-        "envelope_ids": [claim.event.envelope_id for claim in claims],
-        "numbers": [claim.number for claim in claims],
-        "epochs": [claim.epoch for claim in claims],
-        "urls": [claim.configuration.url for claim in claims],
-        "outcomes": [one["outcome"].value for one in closed],
-        "logged": [one["logged"] for one in closed],
-        "milliseconds": [one["milliseconds"] for one in closed],
-        "phases": [one["phase"] and one["phase"].value for one in closed],
-        "errors": [shared.storable(one["error"]) for one in closed],
-        "answer_statuses": [one["answer_status"] for one in closed],
-        "answer_reasons": [shared.storable(one["answer_reason"]) for one in closed],
-        "answer_headers": [one["answer_headers"] for one in closed],
-        "answer_bodies": [one["answer_body"] for one in closed],
-    }

@@ -1,0 +1,218 @@
+"""What accept and settle write, turned into one list a column: how PostgreSQL takes sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from heliograph.errors import EventConflict
+from heliograph.model import (
+    Accepted,
+    Delivered,
+    DeliveryState,
+    GaveUp,
+    HeldReason,
+    Interrupted,
+    NewEvent,
+    RetryAt,
+    Settlement,
+    Verdict,
+    Wanted,
+)
+from heliograph.store import rows as shared
+from heliograph.wire.dates import to_microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """One accept as the group commit gathers it."""
+
+    account_id: str
+    version: int
+    events: Sequence[tuple[NewEvent, Sequence[Verdict]]]
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """An event that is to be added, and for whom."""
+
+    event: NewEvent
+    verdicts: Sequence[Verdict]
+    deliveries: int
+
+
+def receipts_of(
+    one: Submitted, known: dict[tuple[str, str], tuple[bytes, int]]
+) -> tuple[list[Accepted], dict[tuple[str, str], New]]:
+    """The answers for one call, and what it adds; raises EventConflict."""
+    receipts: list[Accepted] = []
+    added: dict[tuple[str, str], New] = {}
+    for event, verdicts in one.events:
+        key = (one.account_id, event.event_id)
+        deliveries = sum(isinstance(verdict, Wanted) for verdict in verdicts)
+        before = known.get(key)
+        if key in added:
+            before = (added[key].event.digest, added[key].deliveries)
+        if before is None:
+            added[key] = New(event, verdicts, deliveries)
+        elif before[0] != event.digest:
+            raise EventConflict(
+                f"Event id {event.event_id} was published before with another event or data: "
+                "give each event an id of its own."
+            )
+        else:
+            deliveries = before[1]
+        receipts.append(Accepted(event.event_id, deliveries, repeated=before is not None))
+    return receipts, added
+
+
+def columns(values: Sequence[tuple[Any, ...]], width: int) -> tuple[list[Any], ...]:
+    """Rows turned into one list a column, as unnest takes them."""
+    return tuple([one[place] for one in values] for place in range(width))
+
+
+def generated_us(event: NewEvent, now: int) -> int:
+    return now if event.generated_at is None else to_microseconds(event.generated_at)
+
+
+def summary_columns(new: dict[tuple[str, str], New], now: int) -> dict[str, list[Any]]:
+    """The newest summary of each envelope, in one order for every transaction."""
+    merged: dict[tuple[str, str], list[Any]] = {}
+    for (account_id, _), one in new.items():
+        envelope, generated = one.event.envelope, generated_us(one.event, now)
+        fields = [envelope.subject, envelope.sender_name, envelope.sender_email, envelope.status]
+        before = merged.get((account_id, envelope.envelope_id))
+        if before is not None and generated < before[4]:
+            continue
+        if before is not None:
+            fields = [
+                older if newer is None else newer
+                for newer, older in zip(fields, before[:4], strict=True)
+            ]
+        merged[account_id, envelope.envelope_id] = [*fields, generated]
+    in_order = sorted(merged.items())
+    names = ("subjects", "sender_names", "sender_emails", "statuses", "generated")
+    return {
+        "account_ids": [key[0] for key, _ in in_order],
+        "envelope_ids": [key[1] for key, _ in in_order],
+        "changed": [now] * len(in_order),
+        **{name: [values[place] for _, values in in_order] for place, name in enumerate(names)},
+    }
+
+
+def event_columns(
+    new: dict[tuple[str, str], New], places: dict[tuple[str, str], int], now: int
+) -> dict[str, list[Any]]:
+    events = [one.event for one in new.values()]
+    return {
+        "event_rows": [places[key] for key in new],
+        "created": [now] * len(new),
+        "account_ids": [account_id for account_id, _ in new],
+        "event_ids": [event.event_id for event in events],
+        "names": [event.name for event in events],
+        "envelope_ids": [event.envelope.envelope_id for event in events],
+        "subjects": [event.envelope.subject for event in events],
+        "sender_names": [event.envelope.sender_name for event in events],
+        "sender_emails": [event.envelope.sender_email for event in events],
+        "statuses": [event.envelope.status for event in events],
+        "deliveries": [one.deliveries for one in new.values()],
+        "generated": [generated_us(event, now) for event in events],
+        "documents": [event.document for event in events],
+    }
+
+
+def holding_reason(publishing: bool, paused: bool, deleted: bool) -> str | None:
+    """Why a configuration's deliveries do not wait for a time: a HeldReason, or "deleted"."""
+    if deleted:
+        return "deleted"
+    if not publishing:
+        return HeldReason.DISABLED.value
+    return HeldReason.PAUSED.value if paused else None
+
+
+def fence_columns(settlements: Sequence[Settlement]) -> dict[str, list[int]]:
+    return {
+        "delivery_ids": [one.claim.delivery_id for one in settlements],
+        "epochs": [one.claim.epoch for one in settlements],
+        "attempt_ids": [one.claim.attempt_id for one in settlements],
+    }
+
+
+def where_next(settlement: Settlement, holding: dict[int, str | None], now: int) -> dict[str, Any]:
+    """Where a delivery goes that was not delivered; its configuration may have changed."""
+    outcome = settlement.outcome
+    values: dict[str, Any] = {"held": None, "due": None, "error": None, "failed": False}
+    match outcome:
+        case GaveUp(why=why):
+            return {**values, "state": DeliveryState.FAILED, "failed": True, "error": str(why)}
+        case RetryAt(when=when, why=why):
+            values |= {"failed": True, "error": str(why), "due": to_microseconds(when)}
+        case Interrupted():
+            values["due"] = now
+        case Delivered():
+            raise AssertionError("delivered ones are settled apart")
+        case _:
+            assert_never(outcome)
+    reason = holding.get(settlement.claim.configuration.connect_id, "deleted")
+    if reason == "deleted":
+        return {
+            **values,
+            "state": DeliveryState.FAILED,
+            "due": None,
+            "failed": True,
+            "error": shared.DELETED,
+        }
+    state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
+    return {**values, "state": state, "held": reason}
+
+
+def settle_columns(
+    settlements: Sequence[Settlement], values: Sequence[dict[str, Any]], now: int
+) -> dict[str, Any]:
+    return {
+        **fence_columns(settlements),
+        "states": [value["state"].value for value in values],
+        "due": [value["due"] for value in values],
+        "held": [value["held"] for value in values],
+        "failed": [value["failed"] for value in values],
+        "errors": [shared.storable(value["error"]) for value in values],
+        "last_tries": [to_microseconds(one.started_at) for one in settlements],
+        "now": now,
+    }
+
+
+def place_columns(
+    settlements: Sequence[Settlement], places: dict[int, tuple[int, int]]
+) -> dict[str, list[int]]:
+    """Where the events of settled deliveries are."""
+    found = [places[one.claim.delivery_id] for one in settlements]
+    return {
+        "event_rows": [event_row for event_row, _ in found],
+        "created": [created for _, created in found],
+    }
+
+
+def attempt_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
+    claims = [one.claim for one in settlements]
+    closed = [shared.closing(one) for one in settlements]
+    return {
+        "attempt_ids": [claim.attempt_id for claim in claims],
+        "started": [one["started_us"] for one in closed],
+        "delivery_ids": [claim.delivery_id for claim in claims],
+        "account_ids": [claim.event.account_id for claim in claims],
+        "connect_ids": [claim.configuration.connect_id for claim in claims],
+        "envelope_ids": [claim.event.envelope_id for claim in claims],
+        "numbers": [claim.number for claim in claims],
+        "epochs": [claim.epoch for claim in claims],
+        "urls": [claim.configuration.url for claim in claims],
+        "outcomes": [one["outcome"].value for one in closed],
+        "logged": [one["logged"] for one in closed],
+        "milliseconds": [one["milliseconds"] for one in closed],
+        "phases": [one["phase"] and one["phase"].value for one in closed],
+        "errors": [shared.storable(one["error"]) for one in closed],
+        "answer_statuses": [one["answer_status"] for one in closed],
+        "answer_reasons": [shared.storable(one["answer_reason"]) for one in closed],
+        "answer_headers": [one["answer_headers"] for one in closed],
+        "answer_bodies": [one["answer_body"] for one in closed],
+    }
