@@ -195,15 +195,17 @@ def _read(
 
 def _stale(settles: Iterable[dict[str, Any]]) -> set[Pair]:
     """Settlements that took effect after another one, or although a newer claim was there."""
-    newest: dict[str, tuple[int, int]] = {}
+    # Attempts are numbered in the order of the claims; a node that stands still just after a
+    # claim writes its line late.
+    newest: dict[str, int] = {}
     stale: set[Pair] = set()
     settled: set[tuple[str, int, int]] = set()
     for line in settles:
         delivery, claim = line["delivery"], (line["epoch"], line["attempt"])
         if line["kind"] == "claim":
-            newest[delivery] = claim
+            newest[delivery] = max(newest.get(delivery, 0), line["attempt"])
         elif line["effect"]:
-            if newest.get(delivery) != claim or (delivery, *claim) in settled:
+            if newest.get(delivery, 0) > line["attempt"] or (delivery, *claim) in settled:
                 stale.add((delivery, str(line["attempt"])))
             settled.add((delivery, *claim))
     return stale

@@ -150,6 +150,7 @@ def settled(kind: str, epoch: int, effect: bool = True) -> Line:
         ([settled("claim", 1), settled("settle", 1)], False),
         ([settled("claim", 1), settled("claim", 2), settled("settle", 1, False)], False),
         ([settled("claim", 1), settled("claim", 2), settled("settle", 1)], True),
+        ([settled("claim", 2), settled("claim", 1), settled("settle", 2)], False),
         ([settled("claim", 1), settled("settle", 1), settled("settle", 1)], True),
     ],
 )

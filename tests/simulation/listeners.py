@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from enum import Enum
@@ -75,9 +75,10 @@ class SimulatedTransport:
         loop: SimulatedLoop,
         listeners: dict[int, Listener],
         watcher: Watcher,
+        poisoned: Callable[[str], bool],
     ) -> None:
         self._name, self._owner, self._loop = name, owner, loop
-        self._listeners, self._watcher = listeners, watcher
+        self._listeners, self._watcher, self._poisoned = listeners, watcher, poisoned
         self.sending = 0
 
     async def post(
@@ -89,6 +90,7 @@ class SimulatedTransport:
         connect_id = message["configurationId"]
         pair = (message["data"]["id"], connect_id)
         send = self._watcher.begin(self._name, pair, message["retryCount"])
+        self._poisoned(pair[0])
         reaction = self._reaction(self._listeners[connect_id])
         came_back: asyncio.Future[Answer | Fault] = self._loop.create_future()
 

@@ -56,12 +56,10 @@ class Trouble:
     refuse: float = 0.0
     swallow: float = 0.0
     linger: float = 0.0
-    late_leases: bool = False
-    """A renewal's answer may come after most of the lease has passed."""
+    young_leases: bool = False
+    """It is a violation to send on a lease whose renewal was asked for too long ago."""
     slow_clock: bool = False
     """The answer that the node's clock is set by may be on its way for seconds."""
-    late_claims: bool = False
-    """A claim may be committed after its caller was told that it failed."""
 
     def away(self, name: str, now: float) -> float:
         """Until when the storage does not answer this node; 0: it does."""
@@ -197,14 +195,7 @@ class NodeStore:
                 if chance.random() < 0.5:
                     fate.before += slow
                 else:
-                    # A renewal that is answered late is a fault of its own, see below.
-                    fate.after += min(slow, 5.0) if verb == "renew" else slow
-        if trouble.late_claims and verb == "claim" and chance.random() < 0.05:
-            fate.told, fate.late = False, chance.uniform(0.5, 10.0)
-            self._watcher.trouble(now)
-        if trouble.late_leases and verb == "renew" and chance.random() < 0.05:
-            fate.after += chance.uniform(28.5, 29.9)
-            self._watcher.trouble(now + LEASE)
+                    fate.after += slow
         return fate
 
     async def _call(self, verb: str, work: Callable[[], T]) -> T:
@@ -337,15 +328,18 @@ class NodeStore:
         return accepted
 
     async def claim(self, room: int, per_configuration: int) -> ClaimResult:
+        # Decided when the transaction begins, however late it is committed.
+        began, lost = self._loop.time(), self._claims_lost
+
         def claim() -> ClaimResult:
             now = self._now()
             if not self._database.alive(self.epoch, now):
                 return ClaimResult((), None)
-            if self._claims_lost:
+            if lost:
                 self._database.unclaim(self.epoch, self._claimed, now)
             in_flight = Counter(self._claimed.values())
             result = self._database.claim(self.epoch, now, room, per_configuration, in_flight)
-            self._watcher.claimed(self._name, result.claims)
+            self._watcher.claimed(self._name, result.claims, began)
             return result
 
         self._watcher.claiming(self._name)

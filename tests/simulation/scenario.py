@@ -85,6 +85,8 @@ class Scenario:
     listeners: dict[int, Listener]
     publications: Sequence[Publication]
     incidents: Sequence[Incident]
+    poison: str | None = None
+    """The event that ends each process that sends it."""
 
 
 def scenario(seed: int, days: int = 1) -> Scenario:
@@ -116,6 +118,7 @@ def scenario(seed: int, days: int = 1) -> Scenario:
         listeners=listeners,
         publications=making.publications,
         incidents=making.incidents,
+        poison="event-7" if grim and chance.random() < 0.2 else None,
     )
 
 

@@ -190,11 +190,11 @@ class Watcher:
         if len(book.claims) > 200 + 6 * len(book.causes):
             self.fail(f"{name} claimed {len(book.claims)} times within {_WINDOW:.0f} s")
 
-    def claimed(self, name: str, claims: Sequence[Claim]) -> None:
-        """A claim was committed."""
+    def claimed(self, name: str, claims: Sequence[Claim], asked: float) -> None:
+        """A claim was committed that was asked for at a time."""
         for claim in claims:
             self.newest_claim[claim.delivery_id] = claim.attempt_id
-            self.claimed_at[claim.attempt_id] = (name, self.loop.time())
+            self.claimed_at[claim.attempt_id] = (name, asked)
             self.cause(name)
             self.note("claim", f"{name} {claim.delivery_id} #{claim.number} e{claim.epoch}")
 

@@ -45,6 +45,7 @@ class Node:
         self.up = False
         self.ready = False
         self.suspended = False
+        self._resumed = -1e9
         self._generation = 0
         self._context = Context()
         self.main: asyncio.Task[None] | None = None
@@ -66,6 +67,12 @@ class Node:
         self.book.epoch_since = world.loop.time()
         world.watcher.note("start", self.owner.name)
         self.main = world.loop.create_task(self._run(), context=self._context)
+        self.main.add_done_callback(self._ended, context=Context())
+
+    def _ended(self, main: asyncio.Task[None]) -> None:
+        error = None if main.cancelled() else main.exception()
+        if error is not None and self.world.watcher.judging:
+            self.world.loop.problems.append(f"{self.name} ended with {error!r}")
 
     async def _run(self) -> None:
         world = self.world
@@ -88,7 +95,7 @@ class Node:
         store = cast(Store, self.store)
         self.signals = Signals()
         self.transport = SimulatedTransport(
-            self.name, self.owner, world.loop, world.plan.listeners, world.watcher
+            self.name, self.owner, world.loop, world.plan.listeners, world.watcher, self._poisoned
         )
         limits = Limits(world.plan.in_flight, world.plan.cap, world.plan.schedule)
         self.dispatcher = Dispatcher(store, self.transport, store.clock, self.signals, limits)
@@ -133,6 +140,9 @@ class Node:
         """What the lease keeper says to the dispatcher."""
         if self.world.watcher.calm:
             self.world.watcher.fail(f"{self.name} gave up its sends for no reason")
+        since = self.world.loop.time() - self._resumed
+        if self.world.trouble.young_leases and since < 2.0 and self.transport.sending:
+            self.world.watcher.fail(f"{self.name} sent for {since:.2f} s on a lease that was old")
         self.suspended = True
         self.world.watcher.disturb(self.name)
         self.world.watcher.note("suspend", self.name)
@@ -142,6 +152,7 @@ class Node:
         """What the lease keeper says to the dispatcher."""
         if self.suspended:
             self.suspended = False
+            self._resumed = self.world.loop.time()
             self.world.watcher.note("resume", self.name)
         self.dispatcher.resume()
 
@@ -163,6 +174,27 @@ class Node:
         for task in list(self.owner.tasks):
             task.cancel()
         self.thaw()
+
+    def _poisoned(self, event_id: str) -> bool:
+        """Whether sending an event ends the process that does it (R17)."""
+        if event_id != self.world.plan.poison or self.world.healed:
+            return False
+        owner = self.owner
+
+        def end() -> None:
+            if owner is self.owner and self.up:
+                self.crash()
+                self.world.loop.call_later(5.0, self.start_again, context=Context())
+
+        self.world.watcher.trouble(self.world.loop.time() + 5.0)
+        self.world.loop.call_later(0.001, end, context=Context())
+        return True
+
+    def start_again(self) -> None:
+        """Begin a new process, where there is none."""
+        self.world.watcher.trouble(self.world.loop.time())
+        if not self.up:
+            self.start()
 
     def freeze(self) -> None:
         """SIGSTOP."""
@@ -231,6 +263,7 @@ class World:
         self.watcher.now_db = self._now_db
         self.watcher.hint = self._hint
         self._jump = 0.0
+        self.healed = False
         self._latest = 0.0
         self.nodes = [
             Node(self, f"node-{number}", 1.0 + self.random.uniform(-2e-4, 2e-4))
@@ -318,10 +351,9 @@ class World:
     async def _heal(self) -> None:
         """End all faults; from here on everything must be in time."""
         now = self.loop.time()
-        flags = self.trouble
-        for name in ("away_until", "rough_until"):
-            setattr(flags, name, 0.0)
-        flags.cut_until.clear()
+        self.healed = True
+        self.trouble.away_until = self.trouble.rough_until = 0.0
+        self.trouble.cut_until.clear()
         for listener in self.plan.listeners.values():
             listener.outages.clear()
             listener.hiccups = 0.0
@@ -402,7 +434,7 @@ class World:
                 self.trouble.rough_until = max(self.trouble.rough_until, end)
             case Wrong.JUMP:
                 jump = (incident.choice - 0.5) * 2.0 * incident.seconds * 20.0
-                self.watcher.trouble(now + abs(jump))
+                self.watcher.trouble(now)
                 self.watcher.jump(jump)
                 self._jump += jump
             case _:
@@ -425,16 +457,11 @@ class World:
             case Wrong.STOP:
                 await node.stop()
                 await asyncio.sleep(incident.seconds / 10)
-                self._start_again(node)
+                node.start_again()
             case _:
                 node.crash()
                 await asyncio.sleep(incident.seconds)
-                self._start_again(node)
-
-    def _start_again(self, node: Node) -> None:
-        self.watcher.trouble(self.loop.time())
-        if not node.up:
-            node.start()
+                node.start_again()
 
     async def _manage(self, incident: Incident) -> None:
         """What people do."""

@@ -70,13 +70,14 @@ async def still(context: Context) -> Result:
                 await load.accepts()
                 await bench.nemesis.moment()
                 async with bench.nemesis.fault("stand still") as noted:
+                    noted["in_flight"] = await _in_flight(bench)
                     processes = stand_still(_engine(bench).server)
                     try:
                         await asyncio.sleep((3.0, 1.0, 10.0)[cycle % 3])
                     finally:
                         go_on(processes)
-                    # What was sent for a node that lost its lease meanwhile may come again.
-                    noted["in_flight"] = await _in_flight(bench)
+                    # A node that lost its lease meanwhile gives its sends up: they come again.
+                    noted["in_flight"] += await _in_flight(bench)
                 await _resumes(bench, load, result)
             _answered(load, result)
         await bench.judge(result)
@@ -100,8 +101,9 @@ async def restart(context: Context) -> Result:
                 await bench.nemesis.moment()
                 way = ways[cycle % len(ways)]
                 async with bench.nemesis.fault(way.__name__.strip("_")) as noted:
-                    await asyncio.to_thread(way, _engine(bench))
                     noted["in_flight"] = await _in_flight(bench)
+                    await asyncio.to_thread(way, _engine(bench))
+                    noted["in_flight"] += await _in_flight(bench)
                 await _resumes(bench, load, result)
             _answered(load, result)
         await bench.judge(result)

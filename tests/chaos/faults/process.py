@@ -168,6 +168,8 @@ async def _zombies(context: Context, *, inside: bool) -> Result:
                             break
                         await asyncio.sleep(0.1)
                     result.recovered(time.monotonic() - began, TAKEN_OVER, "the take-over")
+                    left = await asyncio.to_thread(node.in_flight)
+                    result.expect(not left, f"{left} deliveries were not taken over at all")
                     await asyncio.sleep(max(0.0, LEASE_SECONDS - (time.monotonic() - began)))
                     node.resume()
         await bench.judge(result)
