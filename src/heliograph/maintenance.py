@@ -46,8 +46,15 @@ class LeaseKeeper:
     database hangs, that is before the lease has run out (R8, R12).
     """
 
-    def __init__(self, store: Store, sending: Sending, clock: Clock, lease: float) -> None:
-        """`lease` is in seconds, the same that the store was opened with."""
+    def __init__(
+        self, store: Store, sending: Sending, clock: Clock, lease: float, *, shared: bool = True
+    ) -> None:
+        """`lease` is in seconds, the same that the store was opened with.
+
+        Where no other node can take over (`shared` is False), nothing is ever cut off: a slow
+        disk would cause duplicates for nothing.
+        """
+        self._shared = shared
         self._store = store
         self._sending = sending
         self._clock = clock
@@ -85,12 +92,16 @@ class LeaseKeeper:
                 _log.error("lease_lost")
                 self._sending.suspend()
             self._renewed = began
+            if self._shared and self._clock.monotonic() - began >= self._lease * 2 / 3:
+                continue  # the answer was so late that the lease is old already
             self._sending.resume()
             await self._clock.wait(stop, self._lease / 6)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             left = self._renewed + self._lease * 2 / 3 - self._clock.monotonic()
+            if not self._shared:
+                left = self._lease
             if left <= 0:
                 _log.error("sends_given_up", reason="the lease could not be renewed in time")
                 self._sending.suspend()

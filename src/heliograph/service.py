@@ -224,7 +224,8 @@ async def _send(
     """Dispatch until the stop, and keep the lease until the last settlement is written (R8)."""
     clock, lease, settled = store.clock, settings.lease, asyncio.Event()
     async with asyncio.TaskGroup() as parts:
-        parts.create_task(LeaseKeeper(store, dispatcher, clock, lease).run(settled))
+        keeper = LeaseKeeper(store, dispatcher, clock, lease, shared=bool(settings.database_url))
+        parts.create_task(keeper.run(settled))
         parts.create_task(take_over(store, signals, clock, stopped, lease))
         parts.create_task(retain(store, clock, stopped, settings.keep_logs))
         hints = parts.create_task(follow_hints(store, signals, stopped))

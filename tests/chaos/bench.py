@@ -194,7 +194,10 @@ class Bench:
             listed == min(verdict.failed, 10_000),
             f"the API lists {listed} failures, the database has {verdict.failed}",
         )
-        result.add(verdict, self.nemesis.in_flight if bound is None else bound)
+        bound = self.nemesis.in_flight if bound is None else bound
+        if dump.unanswered:
+            result.notes.append(f"{dump.unanswered} attempts ended before an answer had come")
+        result.add(verdict, bound + dump.unanswered)
         result.expect(verdict.accepted > 0, "nothing was accepted")
 
     def verdict(self, dump: Dump) -> Verdict:

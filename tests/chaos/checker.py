@@ -22,12 +22,15 @@ class Dump:
     attempts: every attempt's delivery with its outcome.
     orphans: the problems that the audit view shows.
     failures: the open failures.
+    unanswered: attempts that ended before the listener's answer had come, such as those that
+        took too long: the listener may have taken the message, and gets it again.
     """
 
     deliveries: Sequence[tuple[str, str, str]] = ()
     attempts: Sequence[tuple[str, str, str]] = ()
     orphans: Sequence[str] = ()
     failures: Sequence[Pair] = ()
+    unanswered: int = 0
 
 
 @dataclass(frozen=True)

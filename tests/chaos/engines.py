@@ -37,6 +37,9 @@ from delivery as d inner join event as e on d.event_row = e.event_row
 where d.failed_us is not null
 """
 _UNFINISHED = "select count(*) from delivery where state in ('waiting', 'held', 'in_flight')"
+_UNANSWERED = (
+    "select count(*) from attempt where outcome = 'failed' and phase in ('headers', 'body')"
+)
 _ORPHANS = "select problem from v_audit_orphans"
 
 
@@ -94,6 +97,7 @@ class Sqlite:
             # The one process is stopped when this is asked.
             [text for (text,) in self._read(_ORPHANS)],
             self._read(_FAILURES),
+            self._read(_UNANSWERED)[0][0],
         )
 
     def integrity(self) -> str:
@@ -160,6 +164,7 @@ class Postgres:
             self.ask(_HISTORY),
             [text for (text,) in self.ask(_ORPHANS)],
             self.ask(_FAILURES),
+            self.ask(_UNANSWERED)[0][0],
         )
 
     def ask(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:

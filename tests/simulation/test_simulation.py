@@ -98,7 +98,7 @@ def test_the_simulation_sees_work_taken_from_a_node_that_lives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def dead(self: Database, now: int) -> list[int]:
-        # A third of the lease is not enough: it has been renewed, or still will be.
+        # Some six seconds after its last renewal: the next one is a moment late, and it is lost.
         early = self.beat(now) + 24_500_000
         return [e for e, node in self.nodes.items() if node.stopped or node.lease_until < early]
 

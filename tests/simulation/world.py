@@ -381,9 +381,15 @@ class World:
     def _up(self) -> list[Node]:
         return [node for node in self.nodes if node.up and node.ready]
 
-    async def _ask(self, work: Callable[[Node], Coroutine[Any, Any, Any]]) -> Any:
-        """Make a request to some node until one answers; as a client does that repeats."""
-        while True:
+    async def _ask(
+        self, work: Callable[[Node], Coroutine[Any, Any, Any]], tries: int | None = None
+    ) -> Any:
+        """Make a request to some node until one answers; as a client does that repeats.
+
+        After so many `tries`, if any are given, the client does without an answer.
+        """
+        while tries is None or tries > 0:
+            tries = tries and tries - 1
             nodes = self._up()
             if nodes:
                 node = self.random.choice(nodes)
@@ -399,6 +405,7 @@ class World:
                     if not isinstance(error, StorageUnavailable | Unavailable):
                         raise error
             await asyncio.sleep(self.random.uniform(0.3, 3.0))
+        return None
 
     async def _publish(self, publication: Publication) -> None:
         receipts: list[Receipt] = await self._ask(
@@ -411,7 +418,9 @@ class World:
         await self._ask(lambda node: node.store.set_paused(connect_id, paused))
 
     async def _republish(self) -> None:
-        await self._ask(lambda node: node.republisher.failures(ACCOUNT, LogQuery()))
+        # Who asks for a poisoned event again and again, ends a process each time.
+        tries = None if self.healed else 5
+        await self._ask(lambda node: node.republisher.failures(ACCOUNT, LogQuery()), tries)
 
     # ---------------------------------------------------------------------------- incidents
 
@@ -481,7 +490,8 @@ class World:
                 await self._ask(
                     lambda node: node.republisher.envelopes(
                         ACCOUNT, [envelope_id], synchronous=incident.choice < 0.5
-                    )
+                    ),
+                    tries=5,
                 )
             case Wrong.CANCEL if failures:
                 failure_id = failures[-1].delivery_id

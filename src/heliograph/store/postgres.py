@@ -76,6 +76,9 @@ T = TypeVar("T")
 
 _Q: Final = QUERIES
 
+_PROMPT: Final = 1.0
+"""Seconds within which the database's clock must be read to count."""
+
 _log = structlog.get_logger()
 
 
@@ -185,8 +188,11 @@ class PostgresStore:
 
     async def _adjust(self, db: Connection) -> None:
         if isinstance(self._clock, DatabaseClock):
+            began = self._clock.monotonic()
             (database_us,) = await one(db, _Q["server_clock"])
-            self._clock.adjust(database_us)
+            # An answer that took long tells of a time that has passed.
+            if self._clock.monotonic() - began < _PROMPT or not self._clock.adjusted:
+                self._clock.adjust(database_us)
 
     # ------------------------------------------------------------------------ the node
 
@@ -202,7 +208,8 @@ class PostgresStore:
             return False
 
         kept = await self._database.transact(renew, "lease.renew")
-        await self._database.transact(self._make_days)
+        with contextlib.suppress(StorageUnavailable):  # made two weeks ahead: the next time will do
+            await self._database.transact(self._make_days)
         return kept
 
     async def _make_days(self, db: Connection) -> None:

@@ -43,6 +43,11 @@ class DatabaseClock:
         self._at_us = 0
         self._monotonic = 0.0
 
+    @property
+    def adjusted(self) -> bool:
+        """Whether it has ever been told the database's time."""
+        return self._at_us > 0
+
     def adjust(self, database_us: int) -> None:
         """Take over what the database shows now."""
         self._at_us, self._monotonic = database_us, time.monotonic()
