@@ -91,6 +91,10 @@ class Database:
 
     async def _configure(self, connection: Connection) -> None:
         connection.prepare_threshold = self._prepare
+        if not self.behind_pooler:
+            # A node that is frozen inside of a transaction gives its locks up before its lease
+            # has run out, so that it can be taken over (R8).
+            await connection.execute("set idle_in_transaction_session_timeout = '15s'")
 
     async def close(self) -> None:
         """Close every connection."""
