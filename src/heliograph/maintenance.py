@@ -16,9 +16,6 @@ from heliograph.settings import FEWEST_DAYS
 from heliograph.signals import Signals
 from heliograph.store import Retired, Store
 
-LEASE_SECONDS: Final = 30.0
-"""How long a node that does not renew its lease is still taken for alive (R8)."""
-
 _TRY_AGAIN: Final = 1.0
 
 _RETENTION_SECONDS: Final = 3600.0
@@ -59,6 +56,7 @@ class LeaseKeeper:
         self._sending = sending
         self._clock = clock
         self._lease = lease
+        self._cut_off = lease * 2 / 3
         self._renewed = clock.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -68,15 +66,17 @@ class LeaseKeeper:
             StorageBroken: the database's files failed; the process must end.
         """
         renewing = asyncio.create_task(self._renew(stop))
-        watching = asyncio.create_task(self._watch(stop))
+        tasks = {renewing}
+        if self._shared:
+            tasks.add(asyncio.create_task(self._watch(stop)))
         try:
-            await asyncio.wait({renewing, watching}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if renewing.done():
                 renewing.result()
         finally:
-            for task in (renewing, watching):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(renewing, watching, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _renew(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -92,16 +92,14 @@ class LeaseKeeper:
                 _log.error("lease_lost")
                 self._sending.suspend()
             self._renewed = began
-            if self._shared and self._clock.monotonic() - began >= self._lease * 2 / 3:
+            if self._shared and self._clock.monotonic() - began >= self._cut_off:
                 continue  # the answer was so late that the lease is old already
             self._sending.resume()
             await self._clock.wait(stop, self._lease / 6)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            left = self._renewed + self._lease * 2 / 3 - self._clock.monotonic()
-            if not self._shared:
-                left = self._lease
+            left = self._renewed + self._cut_off - self._clock.monotonic()
             if left <= 0:
                 _log.error("sends_given_up", reason="the lease could not be renewed in time")
                 self._sending.suspend()

@@ -17,6 +17,9 @@ FEWEST_DAYS: Final = 16
 """An event's id must be known as long as a publisher or a retry may come back to it: the
 schedule takes 15 days (R2)."""
 
+LEASE_SECONDS: Final = 30.0
+"""How long a node that does not renew its lease is still taken for alive (R8)."""
+
 _PROFILES: Final = tuple(profile.value for profile in Profile)
 _LOG_FORMATS: Final = ("auto", "json", "console")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -44,7 +47,8 @@ class Settings:
         False, "Answer the API and send nothing: other nodes on the same PostgreSQL send."
     )
     lease: float = _setting(
-        30.0, "Seconds after which a node that died is taken for dead, and its work taken over."
+        LEASE_SECONDS,
+        "Seconds after which a node that died is taken for dead, and its work taken over.",
     )
     keep_logs: int = _setting(
         90,

@@ -23,6 +23,9 @@ on conflict (name) do update set done = excluded.done;
 -- name: progress_drop
 drop table copy_progress;
 
+-- name: count
+select count(*) from {table};
+
 -- name: days_of_source
 -- The days of history, as their first microseconds.
 select distinct created_us / 86400000000 * 86400000000 from event

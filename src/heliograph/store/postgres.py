@@ -10,12 +10,10 @@ from typing import Any, Final, Self, TypeVar
 
 import structlog
 
-from heliograph import signing
 from heliograph.clock import Clock
 from heliograph.errors import (
     ConfigurationsChanged,
     StorageUnavailable,
-    TooManyKeys,
     UnsafeStorage,
 )
 from heliograph.keyring import KeyRing
@@ -39,6 +37,7 @@ from heliograph.model import (
     Settlement,
     Verdict,
 )
+from heliograph.settings import LEASE_SECONDS
 from heliograph.store import (
     BATCH_MOST,
     FIRST_TOKEN,
@@ -106,7 +105,7 @@ class PostgresStore:
         clock: Clock | None = None,
         *,
         instance: str,
-        lease: float = 30.0,
+        lease: float = LEASE_SECONDS,
         accept_data_loss: bool = False,
     ) -> Self:
         """Connect, migrate and begin a new epoch of this node.
@@ -273,10 +272,7 @@ class PostgresStore:
         async def add(db: Connection) -> HmacKey:
             await run(db, _Q["configurations_changed"], (account_id,))
             active = await rows(db, _Q["hmac_keys"], (account_id,))
-            if len(active) >= signing.MOST_KEYS:
-                raise TooManyKeys(
-                    f"The account has {signing.MOST_KEYS} active HMAC keys: retire one first."
-                )
+            shared.refuse_too_many_keys(len(active))
             now = self._now()
             await run(db, _Q["hmac_key_add"], (key_id, account_id, sealed, now))
             return HmacKey(key_id, secret, from_microseconds(now))

@@ -92,9 +92,7 @@ for update skip locked;
 delete from node where epoch = any(%s);
 
 -- name: take_over_candidates
-select
-    delivery_id, attempt_id, claimed_us, event_row, created_us, account_id, connect_id,
-    envelope_id, attempts, epoch, unsettled_claims, lane
+select delivery_id, connect_id
 from delivery
 where state = 'in_flight' and epoch = any(%(epochs)s)
 order by delivery_id
@@ -767,9 +765,6 @@ where a.attempt_id = oldest.attempt_id and a.started_us = oldest.started_us;
 
 -- name: orphans
 select delivery_id, problem from v_audit_orphans;
-
--- name: orphans_live
-select count(*) from v_audit_live;
 
 -- name: statistics
 select

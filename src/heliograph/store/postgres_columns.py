@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from heliograph.errors import EventConflict
 from heliograph.model import (
     Accepted,
     Delivered,
@@ -57,10 +56,7 @@ def receipts_of(
         if before is None:
             added[key] = New(event, verdicts, deliveries)
         elif before[0] != event.digest:
-            raise EventConflict(
-                f"Event id {event.event_id} was published before with another event or data: "
-                "give each event an id of its own."
-            )
+            raise shared.conflict(event.event_id)
         else:
             deliveries = before[1]
         receipts.append(Accepted(event.event_id, deliveries, repeated=before is not None))
@@ -122,15 +118,6 @@ def event_columns(
     }
 
 
-def holding_reason(publishing: bool, paused: bool, deleted: bool) -> str | None:
-    """Why a configuration's deliveries do not wait for a time: a HeldReason, or "deleted"."""
-    if deleted:
-        return "deleted"
-    if not publishing:
-        return HeldReason.DISABLED.value
-    return HeldReason.PAUSED.value if paused else None
-
-
 def fence_columns(settlements: Sequence[Settlement]) -> dict[str, list[int]]:
     return {
         "delivery_ids": [one.claim.delivery_id for one in settlements],
@@ -139,8 +126,13 @@ def fence_columns(settlements: Sequence[Settlement]) -> dict[str, list[int]]:
     }
 
 
-def where_next(settlement: Settlement, holding: dict[int, str | None], now: int) -> dict[str, Any]:
-    """Where a delivery goes that was not delivered; its configuration may have changed."""
+def where_next(
+    settlement: Settlement, holding: dict[int, HeldReason | None], now: int
+) -> dict[str, Any]:
+    """Where a delivery goes that was not delivered; its configuration may have changed.
+
+    `holding` says for each configuration that is not deleted why it holds deliveries, if so.
+    """
     outcome = settlement.outcome
     values: dict[str, Any] = {"held": None, "due": None, "error": None, "failed": False}
     match outcome:
@@ -154,8 +146,8 @@ def where_next(settlement: Settlement, holding: dict[int, str | None], now: int)
             raise AssertionError("delivered ones are settled apart")
         case _:
             assert_never(outcome)
-    reason = holding.get(settlement.claim.configuration.connect_id, "deleted")
-    if reason == "deleted":
+    connect_id = settlement.claim.configuration.connect_id
+    if connect_id not in holding:
         return {
             **values,
             "state": DeliveryState.FAILED,
@@ -163,6 +155,7 @@ def where_next(settlement: Settlement, holding: dict[int, str | None], now: int)
             "failed": True,
             "error": shared.DELETED,
         }
+    reason = holding[connect_id]
     state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
     return {**values, "state": state, "held": reason}
 
@@ -174,7 +167,7 @@ def settle_columns(
         **fence_columns(settlements),
         "states": [value["state"].value for value in values],
         "due": [value["due"] for value in values],
-        "held": [value["held"] for value in values],
+        "held": [value["held"] and value["held"].value for value in values],
         "failed": [value["failed"] for value in values],
         "errors": [shared.storable(value["error"]) for value in values],
         "last_tries": [to_microseconds(one.started_at) for one in settlements],

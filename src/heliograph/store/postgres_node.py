@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +11,7 @@ from typing import Final
 
 from psycopg import errors
 
+from heliograph.clock import SystemClock
 from heliograph.errors import UnsafeStorage
 from heliograph.keyring import KeyRing
 from heliograph.store import sql
@@ -32,7 +31,7 @@ _KNOWN: Final = b"heliograph"
 _PLACE: Final = "installation:1:sealed"
 
 
-class DatabaseClock:
+class DatabaseClock(SystemClock):
     """The database's clock, carried forward by this machine's monotonic one (R12).
 
     Wall clocks of nodes do not matter: every node shows the database's time, as of its last
@@ -50,21 +49,11 @@ class DatabaseClock:
 
     def adjust(self, database_us: int) -> None:
         """Take over what the database shows now."""
-        self._at_us, self._monotonic = database_us, time.monotonic()
+        self._at_us, self._monotonic = database_us, self.monotonic()
 
     def now(self) -> datetime:
-        passed = time.monotonic() - self._monotonic
+        passed = self.monotonic() - self._monotonic
         return from_microseconds(self._at_us + round(passed * 1_000_000))
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def wait(self, event: asyncio.Event, seconds: float | None) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        except TimeoutError:
-            return
 
 
 @dataclass(frozen=True, slots=True)

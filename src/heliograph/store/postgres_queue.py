@@ -38,7 +38,6 @@ from heliograph.store.postgres_columns import (
     columns,
     event_columns,
     fence_columns,
-    holding_reason,
     place_columns,
     receipts_of,
     settle_columns,
@@ -121,10 +120,6 @@ class Queue:
     def claim_failed(self) -> None:
         """A claim may have been committed without our knowing: the next one puts it back."""
         self._claims_lost = True
-
-    def forget(self) -> None:
-        """Look for due deliveries everywhere at the next claim."""
-        self._lanes = _Lanes(last_turn=self._lanes.last_turn)
 
     # --------------------------------------------------------------------------- accept
 
@@ -374,7 +369,11 @@ class Queue:
         in_order = sorted(settlements, key=lambda one: one.claim.delivery_id)
         connect_ids = sorted({one.claim.configuration.connect_id for one in in_order})
         found = await rows(db, _Q["configurations_shared"], (connect_ids,))
-        holding = {connect_id: holding_reason(*states) for connect_id, *states in found}
+        holding = {
+            connect_id: shared.reason_to_hold(publishing, paused)
+            for connect_id, publishing, paused, deleted in found
+            if not deleted
+        }
         delivered = [one for one in in_order if isinstance(one.outcome, Delivered)]
         others = [one for one in in_order if not isinstance(one.outcome, Delivered)]
         moved: list[tuple[Any, ...]] = []
@@ -443,9 +442,11 @@ class Queue:
             await run(db, _Q["node_remove"], (dead,))
         if not candidates:
             return 0
-        ids = [one[0] for one in candidates]
+        ids = [delivery_id for delivery_id, _ in candidates]
         failpoint("lease.steal")
-        await rows(db, _Q["configurations_shared"], (sorted({one[6] for one in candidates}),))
+        await rows(
+            db, _Q["configurations_shared"], (sorted({connect_id for _, connect_id in candidates}),)
+        )
         await run(
             db,
             _Q["attempts_unknown"],
@@ -478,10 +479,8 @@ class Queue:
         by_query: dict[str, list[int]] = {}
         for one in candidates:
             publishing, paused, deleted = one[8:]
-            reason = holding_reason(publishing, paused, False)
-            requeued, query = shared.requeued(
-                one, deleted=deleted, reason=None if reason is None else HeldReason(reason)
-            )
+            reason = shared.reason_to_hold(publishing, paused)
+            requeued, query = shared.requeued(one, deleted=deleted, reason=reason)
             done.append(requeued)
             if query is not None:
                 by_query.setdefault(query, []).append(requeued.delivery_id)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+
 from psycopg import errors
 
 from heliograph.store import BATCH_MOST, Retired
-from heliograph.store.postgres_connection import Connection, row, rows, run
+from heliograph.store.postgres_connection import Connection, one, rows, run
 from heliograph.store.postgres_queue import QUERIES
 
 
@@ -14,10 +18,11 @@ async def retire(db: Connection, before_us: int) -> Retired:
 
     A day that somebody reads just now is left for the next time.
     """
-    for until in sorted({until for *_, until in await rows(db, QUERIES["old_days"], (before_us,))}):
+    found = await rows(db, QUERIES["old_days"], (before_us,))
+    for _, of_day in groupby(found, key=itemgetter(2)):  # they come oldest first
         try:
             async with db.transaction():
-                dropped = await _drop_day(db, until)
+                dropped = await _drop_day(db, [(parent, day) for parent, day, _ in of_day])
         except errors.LockNotAvailable:
             break
         if dropped.total:
@@ -25,15 +30,12 @@ async def retire(db: Connection, before_us: int) -> Retired:
     return await _delete_rows(db, before_us)
 
 
-async def _drop_day(db: Connection, until_us: int) -> Retired:
+async def _drop_day(db: Connection, partitions: Sequence[tuple[str, str]]) -> Retired:
     """Drop what ended with a day; its events are counted when their keys go."""
     counts = {}
     await run(db, QUERIES["brief_lock_wait"])
-    for parent, day, until in await rows(db, QUERIES["old_days"], (until_us,)):
-        if until != until_us:
-            continue
-        counted = await row(db, QUERIES["day_count"].format(day=day))
-        counts[parent] = counted[0] if counted else 0
+    for parent, day in partitions:
+        (counts[parent],) = await one(db, QUERIES["day_count"].format(day=day))
         await run(db, QUERIES["day_detach"].format(parent=parent, day=day))
         if parent == "event":
             await run(db, QUERIES["day_events_keep"].format(day=day))

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from heliograph import signing
+from heliograph.errors import EventConflict, TooManyKeys
 from heliograph.keyring import KeyRing
 from heliograph.model import (
     Answer,
@@ -169,9 +171,30 @@ def lane(event: NewEvent) -> str | None:
 
 def held_reason(configuration: ConnectConfiguration) -> HeldReason | None:
     """Why deliveries of this configuration must wait for a person, if they must."""
-    if not configuration.publishing:
+    return reason_to_hold(configuration.publishing, configuration.paused)
+
+
+def reason_to_hold(publishing: bool, paused: bool) -> HeldReason | None:
+    """The same, of a configuration's two switches."""
+    if not publishing:
         return HeldReason.DISABLED
-    return HeldReason.PAUSED if configuration.paused else None
+    return HeldReason.PAUSED if paused else None
+
+
+def conflict(event_id: str) -> EventConflict:
+    """The refusal of an event id that stands for something else already (R2)."""
+    return EventConflict(
+        f"Event id {event_id} was published before with another event or data: "
+        "give each event an id of its own."
+    )
+
+
+def refuse_too_many_keys(active: int) -> None:
+    """Raises TooManyKeys where an account has all the active keys that it may have."""
+    if active >= signing.MOST_KEYS:
+        raise TooManyKeys(
+            f"The account has {signing.MOST_KEYS} active HMAC keys: retire one first."
+        )
 
 
 def keys(keyring: KeyRing, found: Iterable[tuple[Any, ...]]) -> tuple[HmacKey, ...]:

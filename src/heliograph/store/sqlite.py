@@ -13,9 +13,8 @@ from typing import Any, Final, Self
 
 import apsw
 
-from heliograph import signing
 from heliograph.clock import Clock, NeverBackwards
-from heliograph.errors import StorageUnavailable, TooManyKeys
+from heliograph.errors import StorageUnavailable
 from heliograph.keyring import KeyRing
 from heliograph.model import (
     Accepted,
@@ -189,10 +188,7 @@ class SqliteStore:
         sealed = self._keyring.seal(secret.reveal().encode(), rows.key_place(key_id))
 
         def run(db: apsw.Connection) -> HmacKey:
-            if len(self._queue.active_keys(db, account_id)) >= signing.MOST_KEYS:
-                raise TooManyKeys(
-                    f"The account has {signing.MOST_KEYS} active HMAC keys: retire one first."
-                )
+            rows.refuse_too_many_keys(len(self._queue.active_keys(db, account_id)))
             now = self._now()
             db.execute(_Q["hmac_key_add"], (key_id, account_id, sealed, now))
             self._queue.keys_changed(account_id)

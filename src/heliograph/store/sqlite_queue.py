@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 import apsw
 
-from heliograph.errors import ConfigurationsChanged, EventConflict
+from heliograph.errors import ConfigurationsChanged
 from heliograph.failpoints import failpoint
 from heliograph.keyring import KeyRing
 from heliograph.model import (
@@ -337,8 +337,5 @@ def _repeated(db: apsw.Connection, account_id: str, event: NewEvent) -> Accepted
     row = db.execute(_Q["event_known"], (account_id, event.event_id)).fetchone()
     digest, deliveries = row or (b"", 0)
     if digest != event.digest:
-        raise EventConflict(
-            f"Event id {event.event_id} was published before with another event or data: "
-            "give each event an id of its own."
-        )
+        raise rows.conflict(event.event_id)
     return Accepted(event.event_id, deliveries, repeated=True)
