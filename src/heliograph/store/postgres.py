@@ -123,7 +123,7 @@ class PostgresStore:
                 database (R18).
             StorageUnavailable: no server answers.
         """
-        database = await Database(url).open()
+        database = await Database(url, lease).open()
         store = cls(database, keyring, clock or DatabaseClock(), instance, lease)
         try:
             await store._start(accept_data_loss)

@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
+from heliograph.settings import LEASE_SECONDS
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -53,7 +54,10 @@ class Raced(Exception):
 class Database:
     """Connections to one PostgreSQL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lease: float = LEASE_SECONDS) -> None:
+        """`lease` is the node's, in seconds."""
+        # Half of the lease, as far as PostgreSQL can count.
+        self._idle_milliseconds = min(round(lease * 500), 2**31 - 1)
         # What the URL gives wins.
         given = psycopg.conninfo.conninfo_to_dict(url)
         self.conninfo = make_conninfo("", **cast(Any, {**_PARAMETERS, **given}))
@@ -94,7 +98,10 @@ class Database:
         if not self.behind_pooler:
             # A node that is frozen inside of a transaction gives its locks up before its lease
             # has run out, so that it can be taken over (R8).
-            await connection.execute("set idle_in_transaction_session_timeout = '15s'")
+            await connection.execute(
+                "select set_config('idle_in_transaction_session_timeout', %s, false)",
+                (str(self._idle_milliseconds),),
+            )
 
     async def close(self) -> None:
         """Close every connection."""
