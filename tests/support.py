@@ -37,27 +37,34 @@ class ManualClock:
 
     def __init__(self, start: datetime = START) -> None:
         self._now = start
-        self._waiting: list[tuple[datetime, asyncio.Event]] = []
+        self._passed = 0.0
+        self._waiting: list[tuple[float, asyncio.Event]] = []
 
     def now(self) -> datetime:
         return self._now
 
     def monotonic(self) -> float:
-        return (self._now - START).total_seconds()
+        return self._passed
 
     def move(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
-        due = [event for when, event in self._waiting if when <= self._now]
-        self._waiting = [pair for pair in self._waiting if pair[0] > self._now]
+        """Let time pass."""
+        self._passed += seconds
+        self.jump(seconds)
+        due = [event for when, event in self._waiting if when <= self._passed]
+        self._waiting = [pair for pair in self._waiting if pair[0] > self._passed]
         for event in due:
             event.set()
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock; no time passes."""
+        self._now += timedelta(seconds=seconds)
 
     async def wait(self, event: asyncio.Event, seconds: float | None) -> None:
         if seconds is None:
             await event.wait()
             return
         expired = asyncio.Event()
-        self._waiting.append((self._now + timedelta(seconds=seconds), expired))
+        self._waiting.append((self._passed + seconds, expired))
         if seconds <= 0:
             return
         waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(expired.wait())]

@@ -59,21 +59,23 @@ def back_up(
 
 
 def restore(backup: Path, data_dir: Path, database: str) -> bool:
-    """Put a backup into an empty data directory; True when its secrets came with it.
+    """Put a backup into a data directory without a database; True when its secrets are there.
+
+    Where the backup came without them, those that the directory has are kept: only the
+    database was damaged.
 
     Raises:
-        UnsafeStorage: the directory has a database or key already, or the backup is damaged.
+        UnsafeStorage: the directory has a database already, or a key where the backup brings
+            one; or the backup is damaged.
     """
     _check(backup)
-    for name in (database, f"{database}-wal", *SECRETS):
+    brought = {name: backup.with_name(f"{backup.name}.{name}") for name in SECRETS}
+    brought = {name: beside for name, beside in brought.items() if beside.exists()}
+    for name in (database, f"{database}-wal", *brought):
         _refuse_existing(data_dir / name)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with_secrets = False
-    for name in SECRETS:
-        beside = backup.with_name(f"{backup.name}.{name}")
-        if beside.exists():
-            _copy_private(beside, data_dir / name)
-            with_secrets = True
+    for name, beside in brought.items():
+        _copy_private(beside, data_dir / name)
     unfinished = data_dir / f"{database}.unfinished"
     unfinished.unlink(missing_ok=True)
     try:
@@ -86,7 +88,7 @@ def restore(backup: Path, data_dir: Path, database: str) -> bool:
     finally:
         unfinished.unlink(missing_ok=True)
     _flush_folder(data_dir)
-    return with_secrets
+    return all((data_dir / name).exists() for name in SECRETS)
 
 
 def _copy_pages(database: Path, target: Path, told: Callable[[int, int], None]) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+_CATCHING_UP: Final = 0.5
+"""Seconds that a clock which is ahead of the machine's shows for each that passes."""
 
 
 class Clock(Protocol):
@@ -25,15 +29,26 @@ class Clock(Protocol):
 
 
 class NeverBackwards:
-    """A clock that stands still while the one below it is behind what it has shown (R12)."""
+    """A clock that never shows less than it has shown (R12).
+
+    While the clock below is behind, this one goes on at half of the monotonic pace until it
+    is caught up with. Standing still instead would make whatever is due wait for as long as
+    the jump was; the full pace would keep what was wrong for ever.
+    """
 
     def __init__(self, inner: Clock, since: datetime) -> None:
         self._inner = inner
         self._latest = since
+        self._monotonic = inner.monotonic()
+        self._lock = threading.Lock()  # a store's thread looks too
 
     def now(self) -> datetime:
-        self._latest = max(self._latest, self._inner.now())
-        return self._latest
+        with self._lock:
+            monotonic = self._inner.monotonic()
+            passed = timedelta(seconds=_CATCHING_UP * (monotonic - self._monotonic))
+            self._latest = max(self._latest + passed, self._inner.now())
+            self._monotonic = monotonic
+            return self._latest
 
     def monotonic(self) -> float:
         return self._inner.monotonic()

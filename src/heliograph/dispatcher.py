@@ -22,6 +22,9 @@ from heliograph.store import Store
 _STORAGE_PAUSE: Final = 1.0
 """Seconds between tries while the storage is unavailable (R11: work resumes within 5 s)."""
 
+_SHORTEST_WAIT: Final = 0.001
+"""Seconds between two looks for what is due."""
+
 _log = structlog.get_logger()
 
 
@@ -143,7 +146,8 @@ class Dispatcher:
     def _until(self, due: datetime | None) -> float | None:
         if due is None:
             return None
-        return max(0.0, (due - self._clock.now()).total_seconds())
+        # The store's clock may be slower than the one we wait by.
+        return max(_SHORTEST_WAIT, (due - self._clock.now()).total_seconds())
 
     async def _send(self, claim: Claim) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 import time
 import traceback
@@ -41,6 +42,11 @@ def selecting(command: click.decorators.FC) -> click.decorators.FC:
             help="Where report.md "
             "and report.json go  [default: docs/reliability for full, none for quick]",
         ),
+        click.option(
+            "--keep",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Where the ledgers and databases of runs that failed are kept.",
+        ),
         click.option("--seed", type=int, default=SEED, show_default=True, help="Of all chance."),
         click.option("--cycles", type=click.IntRange(1), help="Of each fault, instead of its own."),
         click.option("--fault", "ids", multiple=True, metavar="ID", help="Only this; repeatable."),
@@ -59,19 +65,29 @@ def selecting(command: click.decorators.FC) -> click.decorators.FC:
 @main.command()
 @selecting
 def full(
-    kinds: Sequence[str], ids: Sequence[str], cycles: int | None, seed: int, folder: Path | None
+    kinds: Sequence[str],
+    ids: Sequence[str],
+    cycles: int | None,
+    seed: int,
+    folder: Path | None,
+    keep: Path | None,
 ) -> None:
     """Every fault with its full count and every control; takes an hour or two."""
-    _run("full", kinds, ids, cycles, seed, folder or REPORT)
+    _run("full", kinds, ids, cycles, seed, folder or REPORT, keep)
 
 
 @main.command()
 @selecting
 def quick(
-    kinds: Sequence[str], ids: Sequence[str], cycles: int | None, seed: int, folder: Path | None
+    kinds: Sequence[str],
+    ids: Sequence[str],
+    cycles: int | None,
+    seed: int,
+    folder: Path | None,
+    keep: Path | None,
 ) -> None:
     """What every commit runs, and the controls; takes some minutes."""
-    _run("quick", kinds, ids, cycles, seed, folder)
+    _run("quick", kinds, ids, cycles, seed, folder, keep)
 
 
 @main.command("list")
@@ -95,6 +111,7 @@ def _run(
     cycles: int | None,
     seed: int,
     folder: Path | None,
+    keep: Path | None,
 ) -> None:
     known = {one.id for one in catalogue()}
     if unknown := set(ids) - known:
@@ -103,7 +120,7 @@ def _run(
     said = " ".join([selection, *given, *([f"--cycles {cycles}"] if cycles else [])])
     lines: list[Line] = []
     for one, kind, count in _selected(selection, kinds, ids):
-        lines.append(run_one(one, kind, cycles or count, seed))
+        lines.append(run_one(one, kind, cycles or count, seed, keep))
         click.echo(_told(lines[-1]))
         if folder is not None:
             report.write(folder, lines, host.facts(), said)
@@ -127,7 +144,7 @@ def _selected(
                 yield one, kind, count
 
 
-def run_one(one: Fault, kind: str, cycles: int, seed: int) -> Line:
+def run_one(one: Fault, kind: str, cycles: int, seed: int, keep: Path | None = None) -> Line:
     """Run one fault; whatever goes wrong with it is a line of the report."""
     click.echo(f"{one.id:<4} {kind:<10} {one.name} ...")
     began = time.monotonic()
@@ -139,7 +156,10 @@ def run_one(one: Fault, kind: str, cycles: int, seed: int) -> Line:
         except Exception as error:
             traceback.print_exc()
             result = Result(problems=[f"the run broke: {error!r}"])
-    return Line.of(one, kind, seed, round(time.monotonic() - began, 1), result)
+        line = Line.of(one, kind, seed, round(time.monotonic() - began, 1), result)
+        if keep is not None and not line.good:
+            shutil.copytree(folder, keep / f"{one.id}-{kind}", dirs_exist_ok=True)
+    return line
 
 
 def _told(line: Line) -> str:

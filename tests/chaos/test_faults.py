@@ -47,7 +47,11 @@ async def holds(id_: str, kind: str, folder: Path) -> None:
 
 @on_each_kind("F1")
 @pytest.mark.timeout(400)
-async def test_f1_r1_r3_r4_r5_kill_9_under_load_loses_nothing(kind: str, tmp_path: Path) -> None:
+async def test_f1_r1_r3_r4_r5_kill_9_under_load_loses_nothing(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "sqlite-1":  # the promise itself: 3 s
+        monkeypatch.setattr(bench, "PATIENCE", 1.0)
     await holds("F1", kind, tmp_path)
 
 

@@ -133,3 +133,25 @@ async def test_r19_a_restore_reads_a_backup_where_nothing_can_be_written_and_is_
     assert not backup.restore(target, tmp_path / "drill", DATABASE)
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["b.db"]
     assert [path.name for path in (tmp_path / "drill").iterdir()] == [DATABASE]
+
+
+async def test_r19_f24_a_backup_takes_the_place_of_a_damaged_database_beside_its_key(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path):
+        target = tmp_path / "b.db"
+        backup.back_up(tmp_path / "data" / DATABASE, target, with_secrets=True)
+    key = (tmp_path / "data" / "master.key").read_bytes()
+    with pytest.raises(UnsafeStorage, match="exists already"):
+        backup.restore(target, tmp_path / "data", DATABASE)
+    for file in (tmp_path / "data").glob(f"{DATABASE}*"):
+        file.unlink()
+    with pytest.raises(UnsafeStorage, match=r"master\.key exists already"):
+        backup.restore(target, tmp_path / "data", DATABASE)
+
+    for file in tmp_path.glob("b.db.*"):
+        file.unlink()
+    assert backup.restore(target, tmp_path / "data", DATABASE)
+    assert (tmp_path / "data" / "master.key").read_bytes() == key
+    async with serving(tmp_path) as client:
+        assert (await client.call("GET", "failures")).status == 200

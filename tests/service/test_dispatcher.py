@@ -251,7 +251,7 @@ async def test_r9_r12_a_clock_that_jumps_back_brings_no_retry_forward(
     async with dispatching(store, clock, listener) as part:
         await part.publisher.publish(ACCOUNT, [new_event()])
         await part.settled(lambda: _is(part.failures(), 1))
-        clock.move(-7200)
+        clock.jump(-7200)
         await part.publisher.publish(ACCOUNT, [new_event(envelope_id="env-2")])
         await part.settled(lambda: _is(part.failures(), 2))
         assert (await store.claim(10, 10)).claims == ()

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from heliograph.doctor_postgres import database_checks
-from heliograph.errors import ConfigurationsChanged, UnsafeStorage
+from heliograph.errors import ConfigurationsChanged, StorageUnavailable, UnsafeStorage
 from heliograph.keyring import KeyRing
 from heliograph.model import Account, Claim, Delivered, LogQuery
-from heliograph.store import Store
+from heliograph.store import Store, postgres_connection
 from heliograph.store.postgres import PostgresStore
 from tests.postgres_server import DURABLE, postgres_server
 from tests.support import (
@@ -174,6 +174,50 @@ async def test_r4_a_claim_whose_answer_was_lost_is_put_back_and_does_not_count(
     node._queue.claim_failed()
 
     assert [claim.number for claim in await claim_all(node)] == [1, 1]
+
+
+async def test_r4_a_claim_that_is_committed_long_after_its_answer_was_lost_is_put_back(
+    open_node: OpenNode, clock: ManualClock
+) -> None:
+    node, _ = await two_nodes(open_node)
+    await publish(node, 2)
+    late = await claim_late(node)
+    # The next claim finds nothing to put back: the server is not done with that commit.
+    assert await claim_all(node) == []
+    await late.commit()
+    await late.close()
+
+    assert await claim_all(node) == []
+    clock.move(6)
+    assert [claim.number for claim in await claim_all(node)] == [1, 1]
+
+
+async def claim_late(node: PostgresStore) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    """Claim in a transaction that is open still, while the node believes the connection lost."""
+    connection = await psycopg.AsyncConnection.connect(node._database.conninfo)
+    assert (await node._queue.claim(connection, 10, 10)).claims
+    node._queue.claim_failed()
+    return connection
+
+
+async def test_r8_a_lease_whose_loss_was_noticed_in_a_commit_without_an_answer_is_told_lost(
+    open_node: OpenNode, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, other = await two_nodes(open_node)
+    clock.move(LEASE + 1)
+    await other.renew_lease()
+    await other.take_over()
+
+    def answer_lost(name: str, row: object = None) -> None:
+        if name == "lease.renew.commit.after":
+            raise psycopg.OperationalError("the connection is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres_connection, "failpoint", answer_lost)
+        with pytest.raises(StorageUnavailable):
+            await node.renew_lease()
+    assert not await node.renew_lease()
+    assert await node.renew_lease()
 
 
 async def test_r2_twins_on_two_nodes_become_one_event(open_node: OpenNode) -> None:

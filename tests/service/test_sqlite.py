@@ -153,7 +153,7 @@ async def test_r12_the_stores_clock_never_runs_backwards_across_restarts(
     await accept(store, new_event())
     await store.close()
 
-    clock.move(-3600)
+    clock.jump(-3600)
     store = await open_sqlite(tmp_path, clock)
     # What was due stays due.
     await deliver(store, await claim_all(store))

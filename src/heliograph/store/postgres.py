@@ -93,6 +93,7 @@ class PostgresStore:
         self._instance = instance
         self._lease_us = round(lease * 1_000_000)
         self._queue = Queue(keyring, self._now)
+        self._lease_lost = False
         self._accepting = GroupCommit(self._accept_batch)
         self._principals: dict[bytes, Principal] = {}
         self._hints = Hints(database)
@@ -196,17 +197,19 @@ class PostgresStore:
     # ------------------------------------------------------------------------ the node
 
     async def renew_lease(self) -> bool:
-        async def renew(db: Connection) -> bool:
+        async def renew(db: Connection) -> None:
             await self._adjust(db)
             now = self._now()
             values = {"epoch": self._queue.epoch, "until": now + self._lease_us}
             if await run(db, _Q["node_renew"], values):
-                return True
+                return
             epoch = await postgres_node.start(db, self._instance, now, self._lease_us)
             self._queue.begin_epoch(epoch)
-            return False
+            # Kept until it is told: the answer of this commit may be lost on its way.
+            self._lease_lost = True
 
-        kept = await self._database.transact(renew, "lease.renew")
+        await self._database.transact(renew, "lease.renew")
+        kept, self._lease_lost = not self._lease_lost, False
         with contextlib.suppress(StorageUnavailable):  # made two weeks ahead: the next time will do
             await self._database.transact(self._make_days)
         return kept
@@ -325,7 +328,7 @@ class PostgresStore:
                 await run(db, _Q[query], values)
             return True
 
-        return await self._write(update)
+        return await self._write(update, name="config.update")
 
     async def _write_configuration(self, db: Connection, wanted: ConnectConfiguration) -> bool:
         values = {**shared.writing(self._keyring, wanted), "now": self._now()}
@@ -517,14 +520,19 @@ class PostgresStore:
 
     async def retire(self, before: datetime) -> Retired:
         limit = to_microseconds(before)
-        return await self._database.transact(lambda db: postgres_retention.retire(db, limit))
+        return await self._database.transact(
+            lambda db: postgres_retention.retire(db, limit), "retention.batch"
+        )
 
     # ------------------------------------------------------------------------- shorthand
 
     async def _write(
-        self, work: Callable[[Connection], Awaitable[T]], patience: float = PATIENCE
+        self,
+        work: Callable[[Connection], Awaitable[T]],
+        patience: float = PATIENCE,
+        name: str = "other",
     ) -> T:
-        return await self._database.bounded(self._database.transact(work), patience)
+        return await self._database.bounded(self._database.transact(work, name), patience)
 
     async def _rows(self, query: str, values: Any = None) -> list[tuple[Any, ...]]:
         return await self._database.read(lambda db: rows(db, _Q[query], values))

@@ -13,6 +13,7 @@ from psycopg import errors
 
 from heliograph.clock import SystemClock
 from heliograph.errors import UnsafeStorage
+from heliograph.failpoints import failpoint
 from heliograph.keyring import KeyRing
 from heliograph.store import sql
 from heliograph.store.postgres_connection import Connection, one, row, rows, run
@@ -117,6 +118,7 @@ async def migrate(db: Connection, now: Callable[[], int]) -> None:
         for number, name, checksum in await rows(db, QUERIES["migrations_applied"])
     ]
     for step in sql.pending(sql.migrations("postgres"), applied):
+        failpoint("migrate.each")
         await db.execute(step.sql)
         await run(db, QUERIES["migration_add"], (step.number, step.name, step.checksum, now()))
 

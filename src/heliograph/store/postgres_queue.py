@@ -55,6 +55,7 @@ _OVERLAP_US: Final = 1 * _SECOND
 _LOOK_BACK_US: Final = 60 * _SECOND
 _LOOK_BACK_EVERY_US: Final = 5 * _SECOND
 _LOOK_AT_ALL_EVERY_US: Final = 60 * _SECOND
+_UNCLAIM_EVERY_US: Final = 5 * _SECOND
 
 
 @dataclass(slots=True)
@@ -108,6 +109,7 @@ class Queue:
         # What this node has claimed and not settled: configuration by attempt.
         self._claimed: dict[int, int] = {}
         self._claims_lost = False
+        self._unclaimed_us = 0
         self._versions: dict[str, int] = {}
         self._configurations: dict[str, dict[int, ConnectConfiguration]] = {}
         self._keys: dict[str, tuple[HmacKey, ...]] = {}
@@ -228,8 +230,11 @@ class Queue:
         now = self._now()
         if await row(db, _Q["node_alive"], {"epoch": self.epoch, "now": now}) is None:
             return ClaimResult((), None)
-        if self._claims_lost:
+        if self._claims_lost or not 0 <= now - self._unclaimed_us < _UNCLAIM_EVERY_US:
+            # Now and then in any case: what was lost may be committed long after it was, by
+            # a server that still waited for its standby when the connection broke.
             await self._unclaim(db, now)
+            self._unclaimed_us = now
         since = self._lanes.since(now)
         due = await rows(db, _Q["due_since"], {"since": since, "now": now})
         failpoint("claim.select")

@@ -246,7 +246,7 @@ class SqliteStore:
                 db.execute(_Q["hold_waiting"], values)
             return True
 
-        return await self._writer.write(run)
+        return await self._writer.write(run, "config.update")
 
     def _write_configuration(self, db: apsw.Connection, wanted: ConnectConfiguration) -> bool:
         db.execute(
@@ -441,7 +441,9 @@ class SqliteStore:
 
     async def retire(self, before: datetime) -> Retired:
         limit = to_microseconds(before)
-        return await self._writer.write(lambda db: sqlite_retention.retire(db, limit))
+        return await self._writer.write(
+            lambda db: sqlite_retention.retire(db, limit), "retention.batch"
+        )
 
     async def orphans(self) -> Sequence[Orphan]:
         return await self._readers.read(

@@ -11,6 +11,7 @@ from typing import Any, Final
 import apsw
 
 from heliograph.errors import UnsafeStorage
+from heliograph.failpoints import failpoint
 from heliograph.store import MOST_UNSETTLED_CLAIMS, rows, sql
 from heliograph.store.sqlite_connection import fetch
 from heliograph.store.sqlite_queue import QUERIES
@@ -149,6 +150,7 @@ def _migrate(db: apsw.Connection, now: Callable[[], int]) -> None:
     applied: list[Any] = fetch(db, QUERIES["migrations_applied"])
     steps = sql.pending(sql.migrations("sqlite"), applied)
     for step in steps:
+        failpoint("migrate.each")
         db.execute(step.sql)
         db.execute(QUERIES["migration_add"], (step.number, step.name, step.checksum, now()))
     if steps and (broken := db.execute("pragma foreign_key_check").fetchone()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import signal
 import time
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import heliograph
 from heliograph.failpoints import VARIABLE
+from heliograph.store.sql import migrations
+from tests.chaos import sink as sinks
 from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, NotHere, fault
-from tests.chaos.engines import Postgres
-from tests.chaos.installation import LEASE_SECONDS, DidNotStart, Node
-from tests.chaos.publisher import Load
+from tests.chaos.engines import Postgres, Sqlite
+from tests.chaos.installation import LEASE_SECONDS, DidNotStart, Node, make
+from tests.chaos.publisher import UNREACHABLE, Load
 
 RESTARTED = 3.0
 """Seconds from the start of the process to its first delivery (F1)."""
@@ -69,7 +72,13 @@ async def failpoints(context: Context) -> Result:
         raise NotHere("no failpoint is placed in this version")
     result, passed = Result(), 0
     async with context.bench() as bench:
-        plans = [(place, action) for action in ("kill", "raise", "hang") for place in places]
+        plans = [
+            (place, action)
+            for action in ("kill", "raise", "hang")
+            for place in places
+            # Not the server's: migrations are F21's, a backup is a command of its own.
+            if not place.startswith(("migrate.", "backup."))
+        ]
         if context.cycles < len(plans):
             plans = bench.nemesis.random.sample(plans, context.cycles)
         async with bench.load(pace=0.005) as load:
@@ -81,8 +90,14 @@ async def failpoints(context: Context) -> Result:
     return result
 
 
-COMMITS = ("accept", "claim", "settle", "lease.renew", "lease.steal")
+COMMITS = (
+    *("accept", "claim", "settle", "lease.renew", "lease.steal"),
+    *("config.update", "retention.batch"),
+)
 """The transactions that have a place of their own before and after the commit."""
+
+SELDOM = ("config.", "retention.", "retry.", "republish.", "lease.steal", "backup.")
+"""What does not pass again and again by itself: the trap is set for the first time."""
 
 
 def placed() -> list[str]:
@@ -105,13 +120,14 @@ async def _at_failpoint(bench: Bench, load: Load, place: str, action: str) -> bo
         await node.kill()
         noted["in_flight"] = await asyncio.to_thread(node.in_flight)
         try:
-            count = bench.nemesis.random.randint(2, 6)
+            count = 1 if place.startswith(SELDOM) else bench.nemesis.random.randint(2, 6)
             await node.start(**{VARIABLE: f"{place}:{action}:{count}"})
         except DidNotStart:
             await node.start()
             return True
         # An error of ours after the answer has come costs one more try.
         noted["in_flight"] += action != "kill"
+        await _call_what_is_seldom_called(bench)
         try:
             await node.ended({"kill": 2.0, "raise": 0.7, "hang": 1.0}[action])
             went_off = True
@@ -125,6 +141,45 @@ async def _at_failpoint(bench: Bench, load: Load, place: str, action: str) -> bo
         await node.start()
     await load.accepts()
     return went_off
+
+
+async def _call_what_is_seldom_called(bench: Bench) -> None:
+    """The API's own transactions; whatever they answer, the server may be gone by then."""
+    connect_id, path = bench.configurations[0], sinks.PATHS[0]
+    for method, uri, body in (
+        ("PUT", "", bench.wanted(path, connectId=connect_id)),
+        ("PUT", "envelopes/e1-0/retry_queue", None),
+        ("PUT", "failures/retry_queue", None),
+    ):
+        with contextlib.suppress(*UNREACHABLE):
+            await bench.client.call(method, uri, body, node=bench.node, seconds=2.0)
+
+
+@fault("F21", "killed while it migrates", full={"sqlite-1": 6, "postgres-1": 2})
+async def migration(context: Context) -> Result:
+    """A new database whose first start ended before any of its migrations starts the next time
+    and loses nothing (R16)."""
+    result, names = Result(), ("kill", "raise")
+    for cycle in range(context.cycles):
+        steps = len(migrations(context.kind.partition("-")[0]))
+        name, action, step = f"run-{cycle}", names[cycle % 2], cycle // 2 % steps + 1
+        folder = context.folder / name
+        engine = Sqlite(folder) if context.kind == "sqlite-1" else Postgres.started()
+        try:
+            (node,) = make(context.kind, folder, engine=engine).nodes
+            try:
+                await node.start(**{VARIABLE: f"migrate.each:{action}:{step}"})
+                await node.kill()
+                result.problems.append(f"there was no migration {step} to end it at")
+            except DidNotStart:
+                pass
+            async with context.bench(name, engine=engine) as bench:
+                async with bench.nemesis.fault("migration"), bench.load() as load:
+                    await load.accepts(20)
+                await bench.judge(result)
+        finally:
+            await asyncio.to_thread(engine.close)
+    return result
 
 
 @fault(

@@ -170,7 +170,7 @@ async def clock(context: Context) -> Result:
 )
 async def overload(context: Context) -> Result:
     """Many more publishers than it can serve: nothing accepted is lost, memory stays bounded,
-    and the pace is normal again within 5 s."""
+    the p99 of what is accepted stays below 1 s, and the pace is normal again within 5 s."""
     result = Result()
     async with context.bench() as bench:
         for _ in range(context.cycles):
@@ -192,6 +192,7 @@ async def overload(context: Context) -> Result:
                 result.recovered(time.monotonic() - began, 5.0)
             result.expect(grown < 300 * MEBI, f"memory grew by {grown // MEBI} MiB")
             p99 = took[int(len(took) * 0.99)]
+            result.expect(p99 < 1.0, f"the p99 of accepting was {p99:.2f} s")
             result.notes.append(
                 f"{len(took) / 20:.0f} accepted/s, p99 {p99:.2f} s, {refused} refused, "
                 f"memory +{grown // MEBI} MiB"

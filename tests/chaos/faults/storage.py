@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from heliograph.backup import back_up, restore
 from tests.chaos.bench import Bench, Result, answers
 from tests.chaos.catalogue import Context, NotHere, fault
 from tests.chaos.engines import Postgres, Sqlite
@@ -87,9 +88,9 @@ async def _cut_postgres(context: Context, on: Disk, result: Result) -> None:
                     await load.accepts()
                     await bench.nemesis.moment(0.3, 1.2)
                     async with bench.nemesis.fault("power cut") as noted:
-                        await asyncio.to_thread(_cut_server, engine.server, on)
-                        noted["in_flight"] = await asyncio.to_thread(bench.node.in_flight)
-                        # The node found no database meanwhile and settles what it can.
+                        noted["in_flight"] = await asyncio.to_thread(
+                            _cut_server, engine.server, on, bench.node
+                        )
                         began = time.monotonic()
                     await load.accepts()
                     await bench.delivers()
@@ -99,7 +100,8 @@ async def _cut_postgres(context: Context, on: Disk, result: Result) -> None:
         await asyncio.to_thread(engine.close)
 
 
-def _cut_server(server: PostgresServer, on: Disk) -> None:
+def _cut_server(server: PostgresServer, on: Disk, node: Node) -> int:
+    """Cut the power of the database alone; what it has in flight when it comes back."""
     processes = stand_still(server)
     on.cut()
     server.kill()
@@ -107,7 +109,12 @@ def _cut_server(server: PostgresServer, on: Disk) -> None:
     _until(lambda: not any(Path(f"/proc/{one}").exists() for one in processes))
     on.come_back()
     (server.data / "postmaster.pid").unlink(missing_ok=True)
-    server.start()
+    node.pause()  # or it would settle some before they are counted
+    try:
+        server.start()
+        return node.in_flight()
+    finally:
+        node.resume()
 
 
 def _until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -400,7 +407,7 @@ def _writes(folder: Path) -> bool:
 @fault("F24", "flipped bytes in the database file", quick={}, full={"sqlite-1": 40})
 async def flipped(context: Context) -> Result:
     """Either the damage is where nothing is read, or the server says so and ends or refuses
-    to start: a damaged page never reads as an empty one. The copy from before brings all
+    to start: a damaged page never reads as an empty one. The backup from before brings all
     back."""
     result, came = Result(), {"unharmed": 0, "refused": 0, "ended": 0}
     async with context.bench() as bench:
@@ -409,6 +416,8 @@ async def flipped(context: Context) -> Result:
         async with bench.load(publishers=2) as load:
             await load.accepts(200)
         await bench.heal()
+        saved = context.folder / "saved.db"
+        await asyncio.to_thread(back_up, engine.file, saved)  # while the server runs
         await bench.node.stop()
         whole = engine.file.read_bytes()
         for _ in range(context.cycles):
@@ -417,7 +426,8 @@ async def flipped(context: Context) -> Result:
                 came[await _start_on_damage(bench, result)] += 1
                 for side in ("-wal", "-shm"):
                     engine.file.with_name(engine.file.name + side).unlink(missing_ok=True)
-        engine.file.write_bytes(whole)
+        engine.file.unlink()
+        await asyncio.to_thread(restore, saved, bench.node.folder, engine.file.name)
         await bench.node.start()
         await bench.judge(result)
     result.notes.append(", ".join(f"{count} {name}" for name, count in came.items()))
