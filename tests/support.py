@@ -24,7 +24,7 @@ from heliograph.model import (
     Why,
 )
 from heliograph.store import Store
-from heliograph.wire import json_sim, rest
+from heliograph.wire import configurations, json_sim, rest
 from heliograph.wire.codec import decode_json
 
 ACCOUNT = "11111111-2222-4333-8444-555555555555"
@@ -121,8 +121,8 @@ def wanted_configuration(
         **fields,
     }
     wire = decode_json(json.dumps(given).encode(), rest.ConnectCustomConfiguration)
-    document, secrets = rest.merge(wire, None)
-    return rest.configuration(account_id, connect_id, document, secrets)
+    document, secrets = configurations.merge(wire, None)
+    return configurations.read(account_id, connect_id, document, secrets)
 
 
 async def accept(store: Store, *events: NewEvent, account_id: str = ACCOUNT) -> list[Accepted]:

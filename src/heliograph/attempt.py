@@ -16,10 +16,11 @@ from heliograph.model import (
     GaveUp,
     Interrupted,
     Phase,
+    ScheduleName,
     Settlement,
     Why,
 )
-from heliograph.retry import Schedule, judge
+from heliograph.retry import Schedule, judge, schedule_for
 from heliograph.wire import json_sim
 
 _FIXED_HEADERS = (
@@ -40,7 +41,7 @@ class Transport(Protocol):
 
 
 async def attempt(
-    claim: Claim, transport: Transport, clock: Clock, schedule: Schedule
+    claim: Claim, transport: Transport, clock: Clock, schedule: Schedule | ScheduleName
 ) -> Settlement:
     """Send one delivery once and say what came of it."""
     started_at, began = clock.now(), clock.monotonic()
@@ -68,7 +69,8 @@ async def attempt(
         started_at=claim.schedule_started_at,
         seed=claim.seed,
         now=clock.now(),
-        schedule=schedule,
+        schedule=schedule_for(claim.configuration, schedule),
+        uncounted=claim.number - claim.schedule_number,
     )
     answer = came_back if isinstance(came_back, Answer) else came_back.answer
     return Settlement(claim, outcome, answer, started_at, clock.monotonic() - began)

@@ -13,9 +13,9 @@ from heliograph.attempt import Transport, attempt, interrupted
 from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
-from heliograph.model import Claim, Fault, Phase, Settlement
+from heliograph.model import Claim, Fault, Phase, ScheduleName, Settlement
 from heliograph.observing import UNWATCHED, Observer
-from heliograph.retry import STANDARD, Schedule, judge
+from heliograph.retry import Schedule, judge, schedule_for
 from heliograph.signals import Signals
 from heliograph.store import Store
 
@@ -34,7 +34,7 @@ class Limits:
 
     in_flight: int = 512
     per_configuration: int = 8
-    schedule: Schedule = STANDARD
+    schedule: Schedule | ScheduleName = ScheduleName.STANDARD
 
 
 class Dispatcher:
@@ -168,7 +168,7 @@ class Dispatcher:
             started_at=claim.schedule_started_at,
             seed=claim.seed,
             now=now,
-            schedule=self._limits.schedule,
+            schedule=schedule_for(claim.configuration, self._limits.schedule),
         )
         return Settlement(claim, outcome, None, now, 0.0)
 

@@ -8,27 +8,56 @@ reason names the first thing that a person would have to change.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final, assert_never
 
 from heliograph.model import (
     ConnectConfiguration,
     HeldReason,
     NewEvent,
+    Ordering,
     Skip,
     Verdict,
     Wanted,
 )
+
+_ALL: Final = "*"
+"""The one lane of a configuration whose events are all kept in order."""
 
 
 def match(configuration: ConnectConfiguration, event: NewEvent) -> Verdict:
     """Decide for one configuration and one event.
 
     Returns:
-        `Wanted`, held when the configuration is paused, or `Skip` with its reason.
+        `Wanted`, held when the configuration is paused or disabled, or `Skip` with its reason.
     """
     reason = _unwanted(configuration, event)
     if reason is not None:
         return Skip(configuration.connect_id, configuration.name, reason)
-    return Wanted(configuration.connect_id, HeldReason.PAUSED if configuration.paused else None)
+    return Wanted(configuration.connect_id, _held(configuration), lane(configuration, event))
+
+
+def lane(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
+    """What an event is kept in order with for a listener (R6).
+
+    None where nothing is: an aggregate message shows the newest state whenever it is sent.
+    """
+    if configuration.aggregate:
+        return None
+    match configuration.ordering:
+        case Ordering.ENVELOPE:
+            return event.envelope.envelope_id
+        case Ordering.CONFIGURATION:
+            return _ALL
+        case Ordering.NONE:
+            return None
+        case _:
+            assert_never(configuration.ordering)
+
+
+def _held(configuration: ConnectConfiguration) -> HeldReason | None:
+    if not configuration.publishing:
+        return HeldReason.DISABLED
+    return HeldReason.PAUSED if configuration.paused else None
 
 
 def match_all(
@@ -39,7 +68,8 @@ def match_all(
 
 
 def _unwanted(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
-    if not configuration.publishing:
+    # What was taken out of service for failing loses nothing: its events are held (R4).
+    if not configuration.publishing and configuration.disabled_by is None:
         return "allowEnvelopePublish is false"
     if not configuration.events:
         return "the configuration names no events"

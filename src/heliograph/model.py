@@ -82,6 +82,24 @@ class HmacKey:
 # --------------------------------------------------------------------- configurations
 
 
+class ScheduleName(StrEnum):
+    """A schedule of retries by its name.
+
+    STANDARD: seconds at first, hours later, 15 days in all. DOCUSIGN: what DocuSign documents.
+    """
+
+    STANDARD = "standard"
+    DOCUSIGN = "docusign"
+
+
+class Ordering(StrEnum):
+    """What is kept in order for a listener (R6): each envelope's events, all, or nothing."""
+
+    ENVELOPE = "envelope"
+    CONFIGURATION = "configuration"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectConfiguration:
     """What a listener wants: the typed part that Heliograph reads.
@@ -89,6 +107,10 @@ class ConnectConfiguration:
     `document` is the whole configuration as compact JSON in the wire's spelling, without
     its secrets; `secrets` holds those by their wire name. Fields that nothing reads yet
     live only there, so that all of them come back as they were given.
+
+    `acknowledged` is False where one try is all that is wanted. `schedule` is a name, or the
+    seconds before each retry, or None for the server's default. `disabled_by` says who took
+    the listener out of service when that was not a caller.
     """
 
     account_id: str
@@ -105,6 +127,11 @@ class ConnectConfiguration:
     enable_log: bool
     include_hmac: bool
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+    aggregate: bool = False
+    acknowledged: bool = True
+    schedule: ScheduleName | tuple[float, ...] | None = None
+    ordering: Ordering = Ordering.ENVELOPE
+    disabled_by: str | None = None
 
 
 # ------------------------------------------------------------------- events, matching
@@ -164,10 +191,15 @@ class HeldReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The configuration wants the event; `held` says why it must not be sent yet."""
+    """The configuration wants the event.
+
+    `held` says why it must not be sent yet; `lane` names what it is kept in order with (R6),
+    within the configuration, and is None where nothing is.
+    """
 
     connect_id: int
     held: HeldReason | None = None
+    lane: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,11 +325,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why no whole answer came: the phase and what happened, with no internal detail."""
+    """Why no whole answer came: the phase and what happened, with no internal detail.
+
+    `ours` is True where the fault is not the listener's: our own DNS, network or descriptors.
+    """
 
     phase: Phase
     what: str
     answer: Answer | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,10 +354,14 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
-    """The attempt failed; the next is due at `when`."""
+    """The attempt failed; the next is due at `when`.
+
+    `counts` is False where the fault was ours: the schedule does not advance (R9).
+    """
 
     when: datetime
     why: Why
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

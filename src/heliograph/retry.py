@@ -11,16 +11,18 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, assert_never
 
 from heliograph.model import (
     Answer,
+    ConnectConfiguration,
     Delivered,
     Fault,
     GaveUp,
     Outcome,
     Phase,
     RetryAt,
+    ScheduleName,
     Why,
 )
 
@@ -30,25 +32,77 @@ RETRY_AFTER_CEILING: Final = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Growing delays. All figures are seconds; `jitter` is the largest share added."""
+    """Growing delays, or those of a list. All figures are seconds.
+
+    `jitter` is the largest share added, `tries` how many attempts there are at most. With
+    `listed` each is the delay after the attempt of its place, and there are no more.
+    """
 
     first: float
     factor: float
     ceiling: float
     horizon: float
     jitter: float
+    tries: int | None = None
+    listed: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, seconds: tuple[float, ...]) -> Schedule:
+        """Exactly these delays, in seconds."""
+        return cls(0.0, 1.0, 0.0, _LONGEST, 0.0, len(seconds) + 1, seconds)
+
+    def is_last(self, number: int) -> bool:
+        """Whether attempt `number` (from 1) is the last."""
+        return self.tries is not None and number >= self.tries
 
     def delay(self, number: int, seed: int) -> float:
         """Seconds from the end of attempt `number` (from 1) to the next one's due time."""
+        if self.listed:
+            return self.listed[number - 1]
         # The exponent is bounded so that a large number cannot overflow a float.
         plain = min(self.first * self.factor ** min(number - 1, 64), self.ceiling)
         return plain * (1.0 + self.jitter * _share(seed, number))
 
 
-STANDARD: Final = Schedule(
-    first=5.0, factor=2.0, ceiling=12 * 3600.0, horizon=15 * 24 * 3600.0, jitter=0.2
-)
+_DAY: Final = 24 * 3600.0
+_LONGEST: Final = 15 * _DAY
+
+STANDARD: Final = Schedule(first=5.0, factor=2.0, ceiling=12 * 3600.0, horizon=_LONGEST, jitter=0.2)
 """The default: seconds at first, hours later, 15 days in all."""
+
+DOCUSIGN: Final = Schedule(
+    first=15.0, factor=2.0, ceiling=_DAY, horizon=7 * _DAY, jitter=0.0, tries=45
+)
+"""SIM: 15 s doubling to a day, 45 tries or 7 days, whichever is first."""
+
+DOCUSIGN_AGGREGATE: Final = Schedule(
+    first=_DAY, factor=1.0, ceiling=_DAY, horizon=_LONGEST, jitter=0.0, tries=10
+)
+"""Aggregate: daily, ten tries."""
+
+ONCE: Final = Schedule(first=0.0, factor=1.0, ceiling=0.0, horizon=_LONGEST, jitter=0.0, tries=1)
+"""Where no acknowledgement is required: a failed post stays a failure that can be republished."""
+
+_OURS: Final = Schedule(first=5.0, factor=2.0, ceiling=300.0, horizon=_LONGEST, jitter=0.2)
+"""After a fault of our own: soon again, for it is not the listener who needs rest."""
+
+
+def schedule_for(configuration: ConnectConfiguration, default: Schedule | ScheduleName) -> Schedule:
+    """The schedule that a configuration's deliveries follow."""
+    if not configuration.acknowledged:
+        return ONCE
+    chosen = default if configuration.schedule is None else configuration.schedule
+    if isinstance(chosen, Schedule):
+        return chosen
+    if isinstance(chosen, tuple):
+        return Schedule.of(chosen)
+    match chosen:
+        case ScheduleName.STANDARD:
+            return STANDARD
+        case ScheduleName.DOCUSIGN:
+            return DOCUSIGN_AGGREGATE if configuration.aggregate else DOCUSIGN
+        case _:
+            assert_never(chosen)
 
 
 def judge(
@@ -59,6 +113,7 @@ def judge(
     seed: int,
     now: datetime,
     schedule: Schedule = STANDARD,
+    uncounted: int = 0,
 ) -> Outcome:
     """Turn what came back into an outcome.
 
@@ -69,23 +124,33 @@ def judge(
         seed: The delivery's stored seed for jitter.
         now: When the attempt ended (UTC).
         schedule: The delays to follow.
+        uncounted: How many attempts did not count, since the fault was ours.
 
     Returns:
         `Delivered` for 200-299 (DocuSign: any 2xx is success), else `RetryAt`, or `GaveUp`
-        when the next try would lie beyond the horizon.
+        when there is no next try, or it would lie beyond the horizon.
     """
     if isinstance(answer, Answer) and 200 <= answer.status <= 299:
         return Delivered()
     why = explain(answer)
     end = started_at + timedelta(seconds=schedule.horizon)
-    due = now + timedelta(seconds=schedule.delay(number, seed))
+    counts = not (isinstance(answer, Fault) and answer.ours)
+    if counts and schedule.is_last(number):
+        return GaveUp(why)
+    wait = schedule.delay(number, seed) if counts else _OURS.delay(uncounted + 1, seed)
+    due = now + timedelta(seconds=wait)
     if due > end:
         return GaveUp(why)
     asked = retry_after(answer, now)
     if asked is not None:
         latest = min(now + timedelta(seconds=RETRY_AFTER_CEILING), end)
         due = max(due, min(asked, latest))
-    return RetryAt(due, why)
+    return RetryAt(due, why, counts)
+
+
+def says_gone(answer: Answer | None) -> bool:
+    """Whether the listener will never take a message again (RFC 9110, 15.5.11)."""
+    return answer is not None and answer.status == 410
 
 
 def explain(answer: Answer | Fault) -> Why:

@@ -34,6 +34,7 @@ from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 from heliograph.keyring import KeyRing
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
 from heliograph.metrics import CONTENT_TYPE, Metrics
+from heliograph.model import ScheduleName
 from heliograph.publisher import Publisher
 from heliograph.republish import Republisher
 from heliograph.settings import Settings
@@ -190,7 +191,9 @@ async def running(
             if api:
                 await first_account(store, settings.data_dir, base_uri)
             signals = Signals()
-            limits = Limits(settings.in_flight, settings.per_configuration)
+            limits = Limits(
+                settings.in_flight, settings.per_configuration, ScheduleName(settings.schedule)
+            )
             dispatcher = Dispatcher(store, transport, store.clock, signals, limits, watch.observer)
             if watch.metrics is not None:
                 watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)

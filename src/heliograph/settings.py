@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from heliograph.egress import Profile
+from heliograph.model import ScheduleName
 
 PREFIX: Final = "HELIOGRAPH_"
 
@@ -66,6 +67,12 @@ class Settings:
     attempt_timeout: float = _setting(
         100.0, "Seconds a listener has for its whole answer (DocuSign: 100)."
     )
+    schedule: str = _setting(
+        "standard",
+        "Retries of configurations that name no schedule: standard (seconds at first, hours "
+        "later, 15 days in all) or docusign (15 s doubling to a day, 45 tries or 7 days; "
+        "aggregate: daily, ten tries).",
+    )
     in_flight: int = _setting(512, "Attempts that may run at once.")
     per_configuration: int = _setting(8, "Attempts that may run at once to one listener.")
     grace: float = _setting(10.0, "Seconds that running attempts may take after a stop.")
@@ -99,7 +106,10 @@ class Settings:
             raise _unusable("port", "must be a number from 0 to 65535", self.port)
         if self.egress not in _PROFILES:
             raise _unusable("egress", f"must be one of {', '.join(_PROFILES)}", self.egress)
-        for name, known in (("log_format", _LOG_FORMATS), ("log_level", _LOG_LEVELS)):
+        for name, known in (
+            *(("log_format", _LOG_FORMATS), ("log_level", _LOG_LEVELS)),
+            ("schedule", tuple(ScheduleName)),
+        ):
             if getattr(self, name) not in known:
                 raise _unusable(name, f"must be one of {', '.join(known)}", getattr(self, name))
         for name in ("attempt_timeout", "in_flight", "per_configuration"):

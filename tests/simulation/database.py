@@ -33,7 +33,7 @@ from heliograph.model import (
     Wanted,
 )
 from heliograph.store import MOST_UNSETTLED_CLAIMS, ClaimResult
-from heliograph.store.rows import DELETED, POISON, held_reason, lane
+from heliograph.store.rows import DELETED, POISON, held_reason
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
 SECOND: Final = 1_000_000
@@ -262,8 +262,8 @@ class Database:
             from_microseconds(now),
             event.document,
         )
-        name = lane(event)
         for verdict in wanted:
+            name = verdict.lane
             busy = name is not None and self.is_busy(verdict.connect_id, name)
             reason = HeldReason.ORDER if busy else verdict.held
             delivery = Delivery(
@@ -379,8 +379,9 @@ class Database:
                 self.configurations
             ):
                 self._fail(delivery, DELETED, now)
-            case RetryAt(when=when, why=why):
+            case RetryAt(when=when, why=why, counts=counts):
                 delivery.failed, delivery.error = True, str(why)
+                delivery.schedule_attempts -= not counts
                 self._wait(delivery, to_microseconds(when))
             case Interrupted():
                 self._wait(delivery, now)

@@ -39,20 +39,20 @@ def reason(configuration: ConnectConfiguration, event: NewEvent = EVENT) -> str 
 
 
 def test_an_event_of_any_user_that_is_among_the_events_is_wanted() -> None:
-    assert match(some_configuration(), EVENT) == Wanted(5)
-    assert match(some_configuration(), NOBODY) == Wanted(5)
+    assert match(some_configuration(), EVENT) == Wanted(5, lane="env-1")
+    assert match(some_configuration(), NOBODY) == Wanted(5, lane="env-1")
 
 
 def test_the_case_of_an_event_name_and_of_a_users_guid_does_not_matter() -> None:
     wanted = wanted_configuration(
         connect_id=5, events=["Envelope-Sent"], allUsers="false", userIds=["USER-1"]
     )
-    assert match(wanted, new_event("ENVELOPE-SENT")) == Wanted(5)
+    assert match(wanted, new_event("ENVELOPE-SENT")) == Wanted(5, lane="env-1")
 
 
 def test_a_paused_configuration_wants_the_event_and_holds_it() -> None:
     paused = replace(some_configuration(), paused=True)
-    assert match(paused, EVENT) == Wanted(5, HeldReason.PAUSED)
+    assert match(paused, EVENT) == Wanted(5, HeldReason.PAUSED, "env-1")
 
 
 def test_each_rule_is_told_from_the_widest_to_the_narrowest() -> None:
@@ -71,7 +71,7 @@ def test_each_rule_is_told_from_the_widest_to_the_narrowest() -> None:
     configuration = replace(configuration, events=frozenset({"envelope-sent"}))
     assert reason(configuration) == "user user-1 is not in userIds and allUsers is false"
     configuration = replace(configuration, user_ids=frozenset({"user-1"}))
-    assert match(configuration, EVENT) == Wanted(5, HeldReason.PAUSED)
+    assert match(configuration, EVENT) == Wanted(5, HeldReason.PAUSED, "env-1")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_match_all_answers_for_each_configuration_in_its_order() -> None:
     refused = replace(second, publishing=False)
     assert match_all([refused, first], EVENT) == (
         Skip(9, "crm", "allowEnvelopePublish is false"),
-        Wanted(5),
+        Wanted(5, lane="env-1"),
     )
     assert match_all([], EVENT) == ()
 
@@ -152,7 +152,29 @@ def test_match_is_total_and_each_refusal_has_a_reason(
     verdict = match(configuration, replace(EVENT, name=name, user_id=user))
     meant = user not in listed if all_except else all_users or user in listed
     if publishing and name in events and meant:
-        assert verdict == Wanted(5, HeldReason.PAUSED if paused else None)
+        assert verdict == Wanted(5, HeldReason.PAUSED if paused else None, "env-1")
     else:
         assert isinstance(verdict, Skip)
         assert verdict.reason
+
+
+def test_r4_what_was_disabled_for_failing_keeps_its_events() -> None:
+    off = replace(some_configuration(), publishing=False)
+    assert reason(off) == "allowEnvelopePublish is false"
+    failing = replace(off, disabled_by="Heliograph")
+    assert match(failing, EVENT) == Wanted(5, HeldReason.DISABLED, "env-1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "lane"),
+    [
+        ({}, "env-1"),
+        ({"deliveryOrder": "envelope"}, "env-1"),
+        ({"deliveryOrder": "Configuration"}, "*"),
+        ({"deliveryOrder": "none"}, None),
+        ({"deliveryMode": "aggregate"}, None),
+    ],
+)
+def test_r6_the_lane_is_the_configurations_choice(fields: dict[str, str], lane: str | None) -> None:
+    verdict = match(wanted_configuration(connect_id=5, **fields), EVENT)
+    assert verdict == Wanted(5, lane=lane)

@@ -23,9 +23,10 @@ from heliograph.model import (
     HmacKey,
     LogEntry,
     Requeued,
+    ScheduleName,
     Secret,
 )
-from heliograph.wire import rest
+from heliograph.wire import configurations, rest
 from heliograph.wire.codec import decode_json, decode_xml, encode_json, encode_xml
 from tests.support import ACCOUNT, START, WHY
 
@@ -79,6 +80,9 @@ NAMES = [
 ]
 """connectCustomConfiguration's fields as the official SDK 6.1.0 spells them."""
 
+EXTENSIONS = ["deliveryOrder", "retrySchedule"]
+"""Fields of ours."""
+
 LISTS = {
     "envelopeEvents": ["Sent", "Completed"],
     "events": ["envelope-sent"],
@@ -87,7 +91,10 @@ LISTS = {
     "senderSelectableItems": ["a"],
     "userIds": ["u1", "u2"],
 }
-FLAGS = ["allowEnvelopePublish", "allUsers", "allUsersExcept", "pausePublish", "enableLog"]
+FLAGS = [
+    *("allowEnvelopePublish", "allUsers", "allUsersExcept", "pausePublish", "enableLog"),
+    *("includeHMAC", "requiresAcknowledgement"),
+]
 SALESFORCE = [
     {
         "active": "true",
@@ -115,9 +122,11 @@ OAUTH = {
 def every_field() -> dict[str, Any]:
     """A configuration that gives every field, the secrets as canaries."""
     fields: dict[str, Any] = {name: f"text of {name}" for name in NAMES}
-    fields |= LISTS | dict.fromkeys([*FLAGS, "includeHMAC"], "true")
+    fields |= LISTS | dict.fromkeys(FLAGS, "true")
     fields |= {"password": "canary-password", "salesforceAuthcode": "canary-authcode"}
     fields |= {"sfObjects": SALESFORCE, "oAuthConfiguration": OAUTH, "connectId": "77"}
+    fields |= {"deliveryMode": "SIM", "deliveryOrder": "none", "retrySchedule": ["docusign"]}
+    del fields["disabledBy"]  # never a caller's to say
     fields["eventData"] = {"format": "json", "includeData": ["tabs"], "version": "restv2.1"}
     return fields
 
@@ -128,39 +137,42 @@ def given(fields: Mapping[str, Any]) -> rest.ConnectCustomConfiguration:
 
 def saved(fields: Mapping[str, Any], before: ConnectConfiguration | None = None) -> Any:
     """A configuration after a create, or after an update of `before`."""
-    document, secrets = rest.merge(given(fields), before)
-    return rest.configuration(ACCOUNT, 77, document, secrets)
+    document, secrets = configurations.merge(given(fields), before)
+    return configurations.read(ACCOUNT, 77, document, secrets)
 
 
 def shown(configuration: ConnectConfiguration) -> dict[str, Any]:
     """What a caller is answered, as JSON."""
-    text = encode_json(rest.configuration_to_wire(configuration))
+    text = encode_json(configurations.to_wire(configuration))
     fields: dict[str, Any] = json.loads(text)
     return fields
 
 
 def test_the_struct_has_exactly_the_wire_names_of_the_sdk() -> None:
     fields = msgspec.structs.fields(rest.ConnectCustomConfiguration)
-    assert sorted(field.encode_name for field in fields) == sorted(NAMES)
+    assert sorted(field.encode_name for field in fields) == sorted(NAMES + EXTENSIONS)
     assert len(NAMES) == 46
 
 
 def test_s7_every_field_comes_back_as_it_was_given_and_secrets_as_the_mask() -> None:
-    expected = every_field() | {"password": rest.MASK, "salesforceAuthcode": rest.MASK}
-    expected["oAuthConfiguration"] = OAUTH | {"clientSecret": rest.MASK}
+    expected = every_field() | {
+        "password": configurations.MASK,
+        "salesforceAuthcode": configurations.MASK,
+    }
+    expected["oAuthConfiguration"] = OAUTH | {"clientSecret": configurations.MASK}
     assert shown(saved(every_field())) == expected
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"connectId"}))
+@pytest.mark.parametrize("name", sorted({*NAMES, *EXTENSIONS} - {"connectId", "disabledBy"}))
 def test_each_field_alone_comes_back_as_json_and_as_xml(name: str) -> None:
-    wire = rest.configuration_to_wire(saved({name: every_field()[name]}))
+    wire = configurations.to_wire(saved({name: every_field()[name]}))
     assert json.loads(encode_json(wire))[name] == shown(saved(every_field()))[name]
     assert decode_xml(encode_xml(wire), rest.ConnectCustomConfiguration) == wire
 
 
 def test_s7_no_secret_is_in_the_document_or_in_any_answer() -> None:
     configuration = saved(every_field())
-    wire = rest.configuration_to_wire(configuration)
+    wire = configurations.to_wire(configuration)
     for place in (
         configuration.document,
         encode_json(wire),
@@ -192,10 +204,10 @@ def test_s7_empty_text_removes_a_secret_and_another_text_replaces_it() -> None:
 
 
 def test_s7_the_mask_is_not_taken_for_a_secret_where_none_was_set() -> None:
-    assert saved({"password": rest.MASK}).secrets == {}
+    assert saved({"password": configurations.MASK}).secrets == {}
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"connectId"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"connectId", "disabledBy"}))
 def test_a_partial_update_keeps_all_other_fields(name: str) -> None:
     before = saved(every_field())
     after = saved({name: every_field()[name]}, before)
@@ -220,7 +232,7 @@ def test_an_update_changes_what_it_names() -> None:
 
 
 def test_a_callers_connect_id_is_never_stored() -> None:
-    document, _ = rest.merge(given({"connectId": "666", "name": "x"}), None)
+    document, _ = configurations.merge(given({"connectId": "666", "name": "x"}), None)
     assert b"connectId" not in document
 
 
@@ -236,7 +248,7 @@ def test_a_flag_may_be_a_json_boolean() -> None:
 
 
 @pytest.mark.parametrize("text", ["yes", "1", "on", "truee", "null"])
-@pytest.mark.parametrize("name", [*FLAGS, "includeHMAC"])
+@pytest.mark.parametrize("name", FLAGS)
 def test_a_flag_that_is_neither_true_nor_false_is_refused_by_name(name: str, text: str) -> None:
     with pytest.raises(InvalidBody, match=name):
         saved({name: text})
@@ -244,7 +256,8 @@ def test_a_flag_that_is_neither_true_nor_false_is_refused_by_name(name: str, tex
 
 def test_flags_that_nobody_gave_have_documented_defaults() -> None:
     fields = shown(saved({}))
-    assert fields == dict.fromkeys(FLAGS, "false") | {"includeHMAC": "true", "connectId": "77"}
+    on = {"includeHMAC": "true", "requiresAcknowledgement": "true"}
+    assert fields == dict.fromkeys(FLAGS, "false") | on | {"connectId": "77"}
     assert shown(saved(dict.fromkeys(FLAGS, ""))) == fields
 
 
@@ -265,7 +278,7 @@ def test_a_list_may_come_as_comma_separated_text_and_is_written_as_a_list(name: 
     assert shown(saved({name: " a, b ,,"}))[name] == ["a", "b"]
     xml = f"<connectCustomConfiguration><{name}> a, b ,,</{name}></connectCustomConfiguration>"
     wire = decode_xml(xml.encode(), rest.ConnectCustomConfiguration)
-    assert json.loads(rest.merge(wire, None)[0])[name] == ["a", "b"]
+    assert json.loads(configurations.merge(wire, None)[0])[name] == ["a", "b"]
 
 
 def test_include_data_may_come_as_comma_separated_text_too() -> None:
@@ -419,3 +432,44 @@ def test_s7_an_hmac_key_shows_its_secret_only_when_asked_to() -> None:
     key = HmacKey("k1", Secret("canary"), START)
     assert rest.secret_to_wire(key, shown=True).secret == "canary"
     assert b"canary" not in encode_json(rest.secret_to_wire(key, shown=False))
+
+
+def test_r4_who_disabled_a_configuration_is_ours_to_say_and_ends_with_the_next_switch() -> None:
+    assert saved({"disabledBy": "somebody"}).disabled_by is None
+    before = saved({"allowEnvelopePublish": "true"})
+    document, secrets = configurations.disabled(before, "Heliograph: it answered 410")
+    off = configurations.read(ACCOUNT, 77, document, secrets)
+    assert (off.publishing, off.disabled_by) == (False, "Heliograph: it answered 410")
+    assert shown(off)["disabledBy"] == "Heliograph: it answered 410"
+    assert saved({"name": "other"}, off).disabled_by == off.disabled_by
+    for switch in ("true", "false"):
+        assert saved({"allowEnvelopePublish": switch}, off).disabled_by is None
+
+
+@pytest.mark.parametrize(
+    ("given_text", "schedule"),
+    [
+        (["docusign"], ScheduleName.DOCUSIGN),
+        ("Standard", ScheduleName.STANDARD),
+        ("1, 60,3600.5", (1.0, 60.0, 3600.5)),
+        ([], None),
+        ("", None),
+    ],
+)
+def test_r9_a_schedule_is_a_name_or_delays_in_seconds(given_text: Any, schedule: Any) -> None:
+    assert saved({"retrySchedule": given_text}).schedule == schedule
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("retrySchedule", text) for text in ("soon", "0", "-1", "5,soon", "nan", "inf", "1e7")),
+        ("retrySchedule", ["60"] * 101),
+        ("retrySchedule", ["docusign", "60"]),
+        ("deliveryOrder", "sideways"),
+        ("deliveryMode", "SIMilar"),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_refused_by_its_name(name: str, value: Any) -> None:
+    with pytest.raises(InvalidBody, match=name):
+        saved({name: value})

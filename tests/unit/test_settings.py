@@ -30,6 +30,7 @@ OTHER_VALUES = {
     "metrics": ("false", False),
     "log_format": ("json", "json"),
     "log_level": ("warning", "warning"),
+    "schedule": ("docusign", "docusign"),
     "otlp_endpoint": ("http://127.0.0.1:4318", "http://127.0.0.1:4318"),
     "adopt": ("true", True),
     "i_accept_data_loss": ("true", True),

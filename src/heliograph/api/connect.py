@@ -25,7 +25,7 @@ from heliograph.model import ConnectConfiguration, DeliveryState, LogEntry
 from heliograph.republish import Republisher
 from heliograph.signals import Signals
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
-from heliograph.wire import json_sim, rest
+from heliograph.wire import configurations, json_sim, rest
 from heliograph.wire.codec import encode_json
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
@@ -155,10 +155,10 @@ class Connect:
         return _results([_find(known.all, connect_id)])
 
     async def _create_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
-        document, secrets = rest.merge(call.body, None)
-        wanted = rest.configuration(call.account_id, 0, document, secrets)
+        document, secrets = configurations.merge(call.body, None)
+        wanted = configurations.read(call.account_id, 0, document, secrets)
         self._check_url(wanted)
-        return rest.configuration_to_wire(await self._store.create_configuration(wanted))
+        return configurations.to_wire(await self._store.create_configuration(wanted))
 
     async def _update_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
         given: rest.ConnectCustomConfiguration = call.body
@@ -168,15 +168,15 @@ class Connect:
         for _ in range(_MOST_TRIES):
             known = await self._store.configurations(call.account_id)
             before = _find(known.all, connect_id)
-            document, secrets = rest.merge(given, before)
-            wanted = rest.configuration(call.account_id, connect_id, document, secrets)
+            document, secrets = configurations.merge(given, before)
+            wanted = configurations.read(call.account_id, connect_id, document, secrets)
             self._check_url(wanted)
             try:
                 await self._store.update_configuration(wanted, known.version)
             except ConfigurationsChanged:
                 continue  # merge with what another call has made of it
             self._signals.work.set()
-            return rest.configuration_to_wire(wanted)
+            return configurations.to_wire(wanted)
         raise Unavailable("The account's configurations keep changing: update again.")
 
     async def _delete_configuration(self, call: Call) -> None:
@@ -329,8 +329,8 @@ class Connect:
             raise NotFound(f"There is no active HMAC key {key_id}.")
 
 
-def _find(configurations: Sequence[ConnectConfiguration], connect_id: int) -> ConnectConfiguration:
-    for found in configurations:
+def _find(among: Sequence[ConnectConfiguration], connect_id: int) -> ConnectConfiguration:
+    for found in among:
         if found.connect_id == connect_id:
             return found
     raise _no_configuration(connect_id)
@@ -338,7 +338,7 @@ def _find(configurations: Sequence[ConnectConfiguration], connect_id: int) -> Co
 
 def _results(found: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults:
     return rest.ConnectConfigResults(
-        configurations=[rest.configuration_to_wire(one) for one in found],
+        configurations=[configurations.to_wire(one) for one in found],
         total_records=str(len(found)),
     )
 

@@ -68,8 +68,8 @@ from heliograph.store.postgres_connection import (
 from heliograph.store.postgres_hints import Hints
 from heliograph.store.postgres_node import DatabaseClock
 from heliograph.store.postgres_queue import QUERIES, Queue
+from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds
-from heliograph.wire.rest import configuration as read_configuration
 
 T = TypeVar("T")
 

@@ -454,15 +454,17 @@ set
     held_reason = s.held_reason,
     epoch = null,
     unsettled_claims = 0,
+    schedule_attempts = d.schedule_attempts - s.uncounted,
     failed_us = case when s.failed then coalesce(d.failed_us, %(now)s) else d.failed_us end,
     last_try_us = s.last_try_us,
     error = coalesce(s.error, d.error)
 from unnest(
     %(delivery_ids)s::bigint[], %(epochs)s::bigint[], %(attempt_ids)s::bigint[],
     %(states)s::text[], %(due)s::bigint[], %(held)s::text[], %(failed)s::boolean[],
-    %(last_tries)s::bigint[], %(errors)s::text[]
+    %(last_tries)s::bigint[], %(errors)s::text[], %(uncounted)s::integer[]
 ) as s (
-    delivery_id, epoch, attempt_id, state, due_us, held_reason, failed, last_try_us, error
+    delivery_id, epoch, attempt_id, state, due_us, held_reason, failed, last_try_us, error,
+    uncounted
 )
 where
     d.delivery_id = s.delivery_id and d.state = 'in_flight' and d.epoch = s.epoch

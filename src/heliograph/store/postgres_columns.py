@@ -134,12 +134,19 @@ def where_next(
     `holding` says for each configuration that is not deleted why it holds deliveries, if so.
     """
     outcome = settlement.outcome
-    values: dict[str, Any] = {"held": None, "due": None, "error": None, "failed": False}
+    values: dict[str, Any] = {
+        "held": None,
+        "due": None,
+        "error": None,
+        "failed": False,
+        "uncounted": 0,
+    }
     match outcome:
         case GaveUp(why=why):
             return {**values, "state": DeliveryState.FAILED, "failed": True, "error": str(why)}
-        case RetryAt(when=when, why=why):
+        case RetryAt(when=when, why=why, counts=counts):
             values |= {"failed": True, "error": str(why), "due": to_microseconds(when)}
+            values["uncounted"] = int(not counts)
         case Interrupted():
             values["due"] = now
         case Delivered():
@@ -169,6 +176,7 @@ def settle_columns(
         "due": [value["due"] for value in values],
         "held": [value["held"] and value["held"].value for value in values],
         "failed": [value["failed"] for value in values],
+        "uncounted": [value["uncounted"] for value in values],
         "errors": [shared.storable(value["error"]) for value in values],
         "last_tries": [to_microseconds(one.started_at) for one in settlements],
         "now": now,

@@ -190,20 +190,20 @@ class Queue:
         now: int,
     ) -> None:
         wanted = [
-            (key, one.event, verdict, shared.lane(one.event))
+            (key, one.event, verdict)
             for key, one in new.items()
             for verdict in one.verdicts
             if isinstance(verdict, Wanted)
         ]
         if not wanted:
             return
-        lanes = sorted({(w.connect_id, lane) for _, _, w, lane in wanted if lane is not None})
+        lanes = sorted({(w.connect_id, w.lane) for _, _, w in wanted if w.lane is not None})
         busy = set(await rows(db, _Q["lanes_busy"], columns(lanes, 2)))
         states, held = [], []
-        for _, _, verdict, lane in wanted:
-            place = (verdict.connect_id, lane)
+        for _, _, verdict in wanted:
+            place = (verdict.connect_id, verdict.lane)
             reason = HeldReason.ORDER if place in busy else verdict.held
-            if lane is not None:
+            if verdict.lane is not None:
                 busy.add(place)
             states.append(DeliveryState.WAITING if reason is None else DeliveryState.HELD)
             held.append(reason)
@@ -214,9 +214,9 @@ class Queue:
                 "created": [now] * len(wanted),
                 "event_rows": [places[key] for key, *_ in wanted],
                 "account_ids": [key[0] for key, *_ in wanted],
-                "connect_ids": [verdict.connect_id for _, _, verdict, _ in wanted],
-                "envelope_ids": [event.envelope.envelope_id for _, event, _, _ in wanted],
-                "lanes": [lane for *_, lane in wanted],
+                "connect_ids": [verdict.connect_id for _, _, verdict in wanted],
+                "envelope_ids": [event.envelope.envelope_id for _, event, _ in wanted],
+                "lanes": [verdict.lane for _, _, verdict in wanted],
                 "states": [state.value for state in states],
                 "held": [reason and reason.value for reason in held],
                 "seeds": [self._seeds.getrandbits(31) for _ in wanted],

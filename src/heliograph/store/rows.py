@@ -24,7 +24,6 @@ from heliograph.model import (
     Interrupted,
     LogEntry,
     LogQuery,
-    NewEvent,
     Phase,
     Requeued,
     Secret,
@@ -32,8 +31,8 @@ from heliograph.model import (
     Why,
 )
 from heliograph.store import MOST_UNSETTLED_CLAIMS
+from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds
-from heliograph.wire.rest import configuration as read_configuration
 
 DELETED: Final = "claim: the configuration was deleted"
 """The error of deliveries whose configuration was deleted before they ended."""
@@ -162,11 +161,6 @@ def closing(settlement: Settlement) -> dict[str, Any]:
         "answer_headers": answer and json.dumps(answer.headers),
         "answer_body": answer and answer.body,
     }
-
-
-def lane(event: NewEvent) -> str | None:
-    """What an event is kept in order with, within a configuration: its envelope (R6)."""
-    return event.envelope.envelope_id
 
 
 def held_reason(configuration: ConnectConfiguration) -> HeldReason | None:

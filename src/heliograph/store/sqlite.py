@@ -54,8 +54,8 @@ from heliograph.store.file_lock import FileLock
 from heliograph.store.sqlite_connection import Readers, Writer, check_library, connect, fetch
 from heliograph.store.sqlite_node import damaged, last_beat, start
 from heliograph.store.sqlite_queue import QUERIES, Queue
+from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds
-from heliograph.wire.rest import configuration as read_configuration
 
 _Q: Final = QUERIES
 

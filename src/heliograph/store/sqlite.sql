@@ -361,6 +361,7 @@ set
     held_reason = :held_reason,
     epoch = null,
     unsettled_claims = 0,
+    schedule_attempts = schedule_attempts - :uncounted,
     failed_us = case
         when :state = 'delivered' then null
         when :failed then coalesce(failed_us, :now)

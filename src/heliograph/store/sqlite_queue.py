@@ -145,10 +145,9 @@ class Queue:
             return _repeated(db, account_id, event)
         failpoint("accept.event_insert")
         db.execute(_Q["envelope_write"], values)
-        lane = rows.lane(event)
         for verdict in wanted:
-            place = {"connect_id": verdict.connect_id, "lane": lane}
-            busy = lane is not None and db.execute(_Q["lane_busy"], place).get is not None
+            place = {"connect_id": verdict.connect_id, "lane": verdict.lane}
+            busy = verdict.lane is not None and db.execute(_Q["lane_busy"], place).get is not None
             reason = HeldReason.ORDER if busy else verdict.held
             db.execute(
                 _Q["delivery_add"],
@@ -265,6 +264,7 @@ class Queue:
             "now": now,
             "last_try_us": to_microseconds(settlement.started_at),
             "failed": False,
+            "uncounted": 0,
             "error": None,
             "due_us": None,
             "held_reason": None,
@@ -274,8 +274,8 @@ class Queue:
                 values["state"] = DeliveryState.DELIVERED
             case GaveUp(why=why):
                 values |= {"state": DeliveryState.FAILED, "failed": True, "error": str(why)}
-            case RetryAt(when=when, why=why):
-                values |= {"failed": True, "error": str(why)}
+            case RetryAt(when=when, why=why, counts=counts):
+                values |= {"failed": True, "error": str(why), "uncounted": int(not counts)}
                 values |= self._next(db, claim, to_microseconds(when))
             case Interrupted():
                 values |= self._next(db, claim, now)

@@ -6,31 +6,23 @@ Names and types are those of contract.json (docusign-esign 6.1.0); the page
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 
-import msgspec
 from msgspec import field
 
-from heliograph.errors import InvalidBody
 from heliograph.model import (
     Answer,
     AttemptDetail,
     AttemptOutcome,
-    ConnectConfiguration,
     DeliveryState,
     HmacKey,
     LogEntry,
     Requeued,
-    Secret,
 )
 from heliograph.wire import dates
 from heliograph.wire.codec import Wire
-
-MASK: Final = "********"
-"""Stands for a secret that is set; sent back in an update it means "unchanged" (S7)."""
 
 Texts = list[str] | str | None
 """A list in v2.1, comma-separated text in v2: both are read, the list is written."""
@@ -89,7 +81,8 @@ class ConnectSalesforceObject(Wire):
 
 
 class ConnectCustomConfiguration(Wire):
-    """A configuration, with every field of contract.json."""
+    """A configuration, with every field of contract.json, and extensions of ours:
+    `deliveryOrder`, `retrySchedule`."""
 
     allow_envelope_publish: str | None = None
     allow_salesforce_publish: str | None = None
@@ -98,6 +91,7 @@ class ConnectCustomConfiguration(Wire):
     configuration_type: str | None = None
     connect_id: str | None = None
     delivery_mode: str | None = None
+    delivery_order: str | None = None
     disabled_by: str | None = None
     enable_log: str | None = None
     enable_oauth_per_configuration: str | None = field(
@@ -128,6 +122,7 @@ class ConnectCustomConfiguration(Wire):
     recipient_events: Texts = None
     require_mutual_tls: str | None = None
     requires_acknowledgement: str | None = None
+    retry_schedule: Texts = None
     salesforce_api_version: str | None = None
     salesforce_authcode: str | None = None
     salesforce_call_back_url: str | None = None
@@ -273,166 +268,9 @@ class BulkResults(Wire):
     next_cursor: str | None = None
 
 
-# ---------------------------------------------------------------------- configurations
-
-SECRET_FIELDS: Final = ("password", "salesforceAuthcode")
-OAUTH_SECRET: Final = "clientSecret"  # noqa: S105 (a field's name)
-
-_FLAGS: Final = {
-    "allow_envelope_publish": False,  # DocuSign: "The default property is false"
-    "all_users": False,
-    "all_users_except": False,
-    "pause_publish": False,
-    "enable_log": False,
-    # DocuSign leaves the default open; signing whenever there is a key is the safe reading
-    # (docs/decisions/0004).
-    "include_hmac": True,
-}
-
-
-def merge(
-    given: ConnectCustomConfiguration, before: ConnectConfiguration | None
-) -> tuple[bytes, dict[str, Secret]]:
-    """The document and secrets of a configuration after `given` was laid over `before`.
-
-    A field that is not given keeps its value; the mask in a secret's place keeps the secret.
-
-    Raises:
-        InvalidBody: a flag that is neither "true" nor "false", or a custom OAuth parameter
-            whose name cannot be one.
-    """
-    document = msgspec.json.decode(before.document) if before else {}
-    secrets = dict(before.secrets) if before else {}
-    fields = msgspec.to_builtins(given)
-    fields.pop("connectId", None)
-    for name, texts in fields.items():
-        if name in _LISTS and isinstance(texts, str):
-            fields[name] = split_texts(texts)
-    for name in SECRET_FIELDS:
-        _take_secret(fields, name, name, secrets)
-    oauth = fields.get("oAuthConfiguration")
-    if oauth is not None:
-        _check_parameters(oauth)
-        _take_secret(oauth, OAUTH_SECRET, OAUTH_SECRET, secrets)
-    event_data = fields.get("eventData")
-    if event_data and isinstance(event_data.get("includeData"), str):
-        event_data["includeData"] = split_texts(event_data["includeData"])
-    for name in _PARTS:
-        if name in fields:
-            fields[name] = document.get(name, {}) | fields[name]
-    document.update(fields)
-    for name, wire_name in _FLAG_NAMES.items():
-        if wire_name in document:
-            document[wire_name] = "true" if _flag(document, name) else "false"
-    return msgspec.json.encode(document), secrets
-
-
-def configuration(
-    account_id: str, connect_id: int, document: bytes, secrets: Mapping[str, Secret]
-) -> ConnectConfiguration:
-    """The model's view of a stored configuration."""
-    fields = msgspec.json.decode(document)
-    return ConnectConfiguration(
-        account_id=account_id,
-        connect_id=connect_id,
-        name=fields.get("name", ""),
-        url=fields.get("urlToPublishTo", ""),
-        document=document,
-        publishing=_flag(fields, "allow_envelope_publish"),
-        paused=_flag(fields, "pause_publish"),
-        all_users=_flag(fields, "all_users"),
-        all_users_except=_flag(fields, "all_users_except"),
-        user_ids=frozenset(user_id.lower() for user_id in fields.get("userIds", ())),
-        events=_event_names(fields),
-        enable_log=_flag(fields, "enable_log"),
-        include_hmac=_flag(fields, "include_hmac"),
-        secrets=secrets,
-    )
-
-
-def configuration_to_wire(stored: ConnectConfiguration) -> ConnectCustomConfiguration:
-    """A configuration as a caller sees it: defaults shown, secrets masked."""
-    fields = msgspec.json.decode(stored.document)
-    fields["connectId"] = str(stored.connect_id)
-    for name, wire_name in _FLAG_NAMES.items():
-        fields[wire_name] = "true" if _flag(fields, name) else "false"
-    for name in stored.secrets:
-        if name == OAUTH_SECRET:
-            fields.setdefault("oAuthConfiguration", {})[name] = MASK
-        else:
-            fields[name] = MASK
-    return msgspec.convert(fields, ConnectCustomConfiguration)
-
-
-def _event_names(fields: Mapping[str, list[str]]) -> frozenset[str]:
-    """What `events` names, and what the legacy lists name, in the spelling of events."""
-    names = {name.strip().lower() for name in fields.get("events", ())}
-    for wire_name, kind in (("envelopeEvents", "envelope"), ("recipientEvents", "recipient")):
-        for word in fields.get(wire_name, ()):
-            lower = word.strip().lower()
-            # Connect calls a draft both "Draft" and "Created".
-            lower = "created" if lower == "draft" else lower
-            if lower:
-                names.add(lower if lower.startswith(f"{kind}-") else f"{kind}-{lower}")
-    return frozenset(names - {""})
-
-
-def _flag(fields: Mapping[str, str], name: str) -> bool:
-    wire_name = _FLAG_NAMES[name]
-    value = fields.get(wire_name, "").strip().lower()
-    if value == "":
-        return _FLAGS[name]
-    if value not in ("true", "false"):
-        raise InvalidBody(f'{wire_name} must be "true" or "false".')
-    return value == "true"
-
-
-def _check_parameters(oauth: Mapping[str, Mapping[str, str]]) -> None:
-    for name in oauth.get("customParameters", ()):
-        if _PARAMETER.fullmatch(name) is None:
-            raise InvalidBody(
-                f"oAuthConfiguration.customParameters: {name[:40]!r} cannot be a parameter's "
-                "name; those have letters, digits, `_`, `-` and `.`, and begin with a letter."
-            )
-
-
-def _take_secret(
-    fields: dict[str, str], wire_name: str, name: str, secrets: dict[str, Secret]
-) -> None:
-    value = fields.pop(wire_name, None)
-    if value == "":
-        secrets.pop(name, None)
-    elif value is not None and value != MASK:
-        secrets[name] = Secret(value)
-
-
 def split_texts(text: str) -> list[str]:
     """Comma-separated text, v2's form of a list."""
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-# RFC 6749, appendix A, less what cannot be the name of an XML element.
-_PARAMETER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-
-# Objects inside a configuration: an update of one keeps the fields that it does not name.
-_PARTS: Final = ("eventData", "oAuthConfiguration")
-
-_LISTS: Final = frozenset(
-    {
-        "envelopeEvents",
-        "events",
-        "groupIds",
-        "recipientEvents",
-        "senderSelectableItems",
-        "userIds",
-    }
-)
-
-_FLAG_NAMES: Final = {
-    f.name: f.encode_name
-    for f in msgspec.structs.fields(ConnectCustomConfiguration)
-    if f.name in _FLAGS
-}
 
 
 # -------------------------------------------------------------------- logs and failures

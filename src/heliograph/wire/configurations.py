@@ -1,0 +1,245 @@
+"""Configurations on the wire and in the model: merged, checked, masked.
+
+Names are those of contract.json's connectCustomConfiguration; the extensions are marked in
+docs/reference/configurations.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from heliograph.errors import InvalidBody
+from heliograph.model import ConnectConfiguration, Ordering, ScheduleName, Secret
+from heliograph.wire.rest import ConnectCustomConfiguration, split_texts
+
+MASK: Final = "********"
+"""Stands for a secret that is set; sent back in an update it means "unchanged" (S7)."""
+
+LONGEST_SCHEDULE: Final = 15 * 24 * 3600.0
+"""Seconds that all delays of an own schedule may take together."""
+
+MOST_RETRIES: Final = 100
+"""Retries that an own schedule may list."""
+
+SECRET_FIELDS: Final = ("password", "salesforceAuthcode")
+OAUTH_SECRET: Final = "clientSecret"  # noqa: S105 (a field's name)
+
+_FLAGS: Final = {
+    "allow_envelope_publish": False,  # DocuSign: "The default property is false"
+    "all_users": False,
+    "all_users_except": False,
+    "pause_publish": False,
+    "enable_log": False,
+    # DocuSign leaves the default open; signing whenever there is a key is the safe reading
+    # (docs/decisions/0004).
+    "include_hmac": True,
+    # Who wants one try alone says so (docs/decisions/0010).
+    "requires_acknowledgement": True,
+}
+
+
+def merge(
+    given: ConnectCustomConfiguration, before: ConnectConfiguration | None
+) -> tuple[bytes, dict[str, Secret]]:
+    """The document and secrets of a configuration after `given` was laid over `before`.
+
+    A field that is not given keeps its value; the mask in a secret's place keeps the secret.
+
+    Raises:
+        InvalidBody: a flag that is neither "true" nor "false", or a custom OAuth parameter
+            whose name cannot be one.
+    """
+    document = msgspec.json.decode(before.document) if before else {}
+    secrets = dict(before.secrets) if before else {}
+    fields = msgspec.to_builtins(given)
+    fields.pop("connectId", None)
+    # Ours to say; whoever switches publishing on or off takes it back.
+    fields.pop("disabledBy", None)
+    if "allowEnvelopePublish" in fields:
+        document.pop("disabledBy", None)
+    for name, texts in fields.items():
+        if name in _LISTS and isinstance(texts, str):
+            fields[name] = split_texts(texts)
+    for name in SECRET_FIELDS:
+        _take_secret(fields, name, name, secrets)
+    oauth = fields.get("oAuthConfiguration")
+    if oauth is not None:
+        _check_parameters(oauth)
+        _take_secret(oauth, OAUTH_SECRET, OAUTH_SECRET, secrets)
+    event_data = fields.get("eventData")
+    if event_data and isinstance(event_data.get("includeData"), str):
+        event_data["includeData"] = split_texts(event_data["includeData"])
+    for name in _PARTS:
+        if name in fields:
+            fields[name] = document.get(name, {}) | fields[name]
+    document.update(fields)
+    for name, wire_name in _FLAG_NAMES.items():
+        if wire_name in document:
+            document[wire_name] = "true" if _flag(document, name) else "false"
+    for name, check in _CHOICES.items():
+        if document.get(name) in ("", []):
+            del document[name]
+        check(document)
+    return msgspec.json.encode(document), secrets
+
+
+def disabled(before: ConnectConfiguration, by: str) -> tuple[bytes, Mapping[str, Secret]]:
+    """The document and secrets of a configuration that `by` takes out of service."""
+    document = msgspec.json.decode(before.document)
+    document |= {"allowEnvelopePublish": "false", "disabledBy": by}
+    return msgspec.json.encode(document), before.secrets
+
+
+def read(
+    account_id: str, connect_id: int, document: bytes, secrets: Mapping[str, Secret]
+) -> ConnectConfiguration:
+    """The model's view of a stored configuration."""
+    fields = msgspec.json.decode(document)
+    return ConnectConfiguration(
+        account_id=account_id,
+        connect_id=connect_id,
+        name=fields.get("name", ""),
+        url=fields.get("urlToPublishTo", ""),
+        document=document,
+        publishing=_flag(fields, "allow_envelope_publish"),
+        paused=_flag(fields, "pause_publish"),
+        all_users=_flag(fields, "all_users"),
+        all_users_except=_flag(fields, "all_users_except"),
+        user_ids=frozenset(user_id.lower() for user_id in fields.get("userIds", ())),
+        events=_event_names(fields),
+        enable_log=_flag(fields, "enable_log"),
+        include_hmac=_flag(fields, "include_hmac"),
+        secrets=secrets,
+        aggregate=_aggregate(fields),
+        acknowledged=_flag(fields, "requires_acknowledgement"),
+        schedule=_schedule(fields),
+        ordering=_ordering(fields),
+        disabled_by=fields.get("disabledBy"),
+    )
+
+
+def to_wire(stored: ConnectConfiguration) -> ConnectCustomConfiguration:
+    """A configuration as a caller sees it: defaults shown, secrets masked."""
+    fields = msgspec.json.decode(stored.document)
+    fields["connectId"] = str(stored.connect_id)
+    for name, wire_name in _FLAG_NAMES.items():
+        fields[wire_name] = "true" if _flag(fields, name) else "false"
+    for name in stored.secrets:
+        if name == OAUTH_SECRET:
+            fields.setdefault("oAuthConfiguration", {})[name] = MASK
+        else:
+            fields[name] = MASK
+    return msgspec.convert(fields, ConnectCustomConfiguration)
+
+
+def _event_names(fields: Mapping[str, list[str]]) -> frozenset[str]:
+    """What `events` names, and what the legacy lists name, in the spelling of events."""
+    names = {name.strip().lower() for name in fields.get("events", ())}
+    for wire_name, kind in (("envelopeEvents", "envelope"), ("recipientEvents", "recipient")):
+        for word in fields.get(wire_name, ()):
+            lower = word.strip().lower()
+            # Connect calls a draft both "Draft" and "Created".
+            lower = "created" if lower == "draft" else lower
+            if lower:
+                names.add(lower if lower.startswith(f"{kind}-") else f"{kind}-{lower}")
+    return frozenset(names - {""})
+
+
+def _flag(fields: Mapping[str, str], name: str) -> bool:
+    wire_name = _FLAG_NAMES[name]
+    value = fields.get(wire_name, "").strip().lower()
+    if value == "":
+        return _FLAGS[name]
+    if value not in ("true", "false"):
+        raise InvalidBody(f'{wire_name} must be "true" or "false".')
+    return value == "true"
+
+
+def _aggregate(fields: Mapping[str, Any]) -> bool:
+    mode = str(fields.get("deliveryMode", "sim")).strip().lower()
+    if mode not in ("sim", "aggregate"):
+        raise InvalidBody('deliveryMode must be "SIM" or "aggregate".')
+    return mode == "aggregate"
+
+
+def _ordering(fields: Mapping[str, Any]) -> Ordering:
+    try:
+        return Ordering(str(fields.get("deliveryOrder", Ordering.ENVELOPE)).strip().lower())
+    except ValueError:
+        raise InvalidBody(f"deliveryOrder must be one of {', '.join(Ordering)}.") from None
+
+
+def _schedule(fields: Mapping[str, Any]) -> ScheduleName | tuple[float, ...] | None:
+    given = fields.get("retrySchedule")
+    if not given:
+        return None
+    if len(given) == 1 and given[0].strip().lower() in tuple(ScheduleName):
+        return ScheduleName(given[0].strip().lower())
+    try:
+        seconds = tuple(float(one) for one in given)
+    except ValueError:
+        seconds = ()
+    if not 0 < len(seconds) <= MOST_RETRIES or not all(one >= 1 for one in seconds):
+        raise InvalidBody(
+            f"retrySchedule must be {', '.join(ScheduleName)}, or 1 to {MOST_RETRIES} delays of "
+            "at least 1 second each."
+        )
+    # Written so that a NaN is refused too.
+    if not sum(seconds) <= LONGEST_SCHEDULE:
+        raise InvalidBody("retrySchedule must not take more than 15 days in all.")
+    return seconds
+
+
+def _check_parameters(oauth: Mapping[str, Mapping[str, str]]) -> None:
+    for name in oauth.get("customParameters", ()):
+        if _PARAMETER.fullmatch(name) is None:
+            raise InvalidBody(
+                f"oAuthConfiguration.customParameters: {name[:40]!r} cannot be a parameter's "
+                "name; those have letters, digits, `_`, `-` and `.`, and begin with a letter."
+            )
+
+
+def _take_secret(
+    fields: dict[str, str], wire_name: str, name: str, secrets: dict[str, Secret]
+) -> None:
+    value = fields.pop(wire_name, None)
+    if value == "":
+        secrets.pop(name, None)
+    elif value is not None and value != MASK:
+        secrets[name] = Secret(value)
+
+
+# RFC 6749, appendix A, less what cannot be the name of an XML element.
+_PARAMETER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+# Objects inside a configuration: an update of one keeps the fields that it does not name.
+_PARTS: Final = ("eventData", "oAuthConfiguration")
+
+# Checked whenever a configuration is saved; an empty one is not given.
+_CHOICES: Final = {
+    "deliveryMode": _aggregate,
+    "deliveryOrder": _ordering,
+    "retrySchedule": _schedule,
+}
+
+_LISTS: Final = frozenset(
+    {
+        "retrySchedule",
+        "envelopeEvents",
+        "events",
+        "groupIds",
+        "recipientEvents",
+        "senderSelectableItems",
+        "userIds",
+    }
+)
+
+_FLAG_NAMES: Final = {
+    f.name: f.encode_name
+    for f in msgspec.structs.fields(ConnectCustomConfiguration)
+    if f.name in _FLAGS
+}
