@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 
 import structlog
 
@@ -13,8 +13,19 @@ from heliograph.attempt import Transport, attempt, interrupted
 from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
-from heliograph.model import Claim, Fault, Phase, ScheduleName, Settlement
+from heliograph.model import (
+    Claim,
+    Delivered,
+    Fault,
+    GaveUp,
+    Interrupted,
+    Phase,
+    RetryAt,
+    ScheduleName,
+    Settlement,
+)
 from heliograph.observing import UNWATCHED, Observer
+from heliograph.pacing import FIRST, Pacing
 from heliograph.retry import Schedule, judge, schedule_for
 from heliograph.signals import Signals
 from heliograph.store import Store
@@ -24,6 +35,8 @@ _STORAGE_PAUSE: Final = 1.0
 
 _SHORTEST_WAIT: Final = 0.001
 """Seconds between two looks for what is due."""
+
+_TOO_MANY: Final = 429
 
 _log = structlog.get_logger()
 
@@ -58,6 +71,7 @@ class Dispatcher:
         self._stopping = False
         self._suspended = False
         self._suspensions = 0
+        self._pacing = Pacing(self._limits.in_flight, self._limits.per_configuration)
         self._sending: dict[asyncio.Task[None], Claim] = {}
         self._unsettled = 0
         self._finished: list[Settlement] = []
@@ -122,14 +136,17 @@ class Dispatcher:
         room = self._limits.in_flight - self._unsettled
         if room <= 0 or self._suspended:
             return False, None  # the next settlement, or `resume`, wakes us
-        suspensions = self._suspensions
+        suspensions, now = self._suspensions, self._clock.monotonic()
+        caps = self._pacing.caps(self._unsettled, now)
         try:
-            result = await self._store.claim(room, self._limits.per_configuration)
+            result = await self._store.claim(room, FIRST, caps)
         except StorageUnavailable as trouble:
             await self._pause("claim", trouble)
             return True, None
         for claim in result.claims:
             self._unsettled += 1
+            configuration = claim.configuration
+            self._pacing.began(configuration.connect_id, configuration.rate, now)
             task = asyncio.create_task(self._send(claim))
             self._sending[task] = claim
             task.add_done_callback(self._sent)
@@ -144,10 +161,13 @@ class Dispatcher:
         self._observer.paused(doing, self._clock.monotonic() - began)
 
     def _until(self, due: datetime | None) -> float | None:
-        if due is None:
-            return None
+        """Seconds until something may be claimed by itself; None: only a signal can tell."""
+        token = self._pacing.next_token(self._clock.monotonic())
+        waits = [] if token is None else [token]
+        if due is not None:
+            waits.append((due - self._clock.now()).total_seconds())
         # The store's clock may be slower than the one we wait by.
-        return max(_SHORTEST_WAIT, (due - self._clock.now()).total_seconds())
+        return max(_SHORTEST_WAIT, min(waits)) if waits else None
 
     async def _send(self, claim: Claim) -> None:
         try:
@@ -178,6 +198,9 @@ class Dispatcher:
             self._finish(interrupted(claim, self._clock))
 
     def _finish(self, settlement: Settlement) -> None:
+        self._pacing.ended(
+            settlement.claim.configuration.connect_id, succeeded=_succeeded(settlement)
+        )
         self._finished.append(settlement)
         self._finished_some.set()
         self._observer.attempted(settlement)
@@ -218,3 +241,18 @@ class Dispatcher:
             settled.cancel()
             if settling.done():
                 settling.result()
+
+
+def _succeeded(settlement: Settlement) -> bool | None:
+    """What a settlement says of how much the listener can take; None: nothing."""
+    match settlement.outcome:
+        case Delivered():
+            return True
+        case RetryAt(counts=False) | Interrupted():
+            return None
+        case RetryAt() | GaveUp():
+            status = 0 if settlement.answer is None else settlement.answer.status
+            # Such an answer is about the message: another one may be taken at once.
+            return None if 300 <= status <= 499 and status != _TOO_MANY else False
+        case _:
+            assert_never(settlement.outcome)

@@ -110,7 +110,7 @@ class ConnectConfiguration:
 
     `acknowledged` is False where one try is all that is wanted. `schedule` is a name, or the
     seconds before each retry, or None for the server's default. `disabled_by` says who took
-    the listener out of service when that was not a caller.
+    the listener out of service when that was not a caller. `rate` bounds the messages a second.
     """
 
     account_id: str
@@ -132,6 +132,21 @@ class ConnectConfiguration:
     schedule: ScheduleName | tuple[float, ...] | None = None
     ordering: Ordering = Ordering.ENVELOPE
     disabled_by: str | None = None
+    rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsIdentity:
+    """What a post brings to TLS beside what every post does; all of it is PEM text.
+
+    `certificate` is the client's and its chain, `key` belongs to it; it is offered to who
+    asks for one. `authorities` are roots that are trusted beside the system's. Connections
+    of one identity serve no other (S5).
+    """
+
+    certificate: str | None
+    key: Secret | None
+    authorities: str | None
 
 
 # ------------------------------------------------------------------- events, matching
@@ -301,6 +316,7 @@ class Claim:
 class Phase(StrEnum):
     """How far an attempt came before it failed."""
 
+    TOKEN = "token"  # noqa: S105 (a phase)
     DNS = "dns"
     REFUSED_ADDRESS = "refused address"
     CONNECT = "connect"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from heliograph.publisher import Publisher
 from heliograph.republish import Republisher
 from heliograph.signals import Signals
 from heliograph.store import Store
-from tests.support import ACCOUNT, ManualClock, new_event, wanted_configuration
+from tests.support import ACCOUNT, START, ManualClock, new_event, wanted_configuration
 
 OK = Answer(200, "OK", (), b"")
 BROKEN = Answer(500, "Internal Server Error", (), b"")
@@ -61,6 +62,26 @@ class Part:
                 if await until():
                     return
                 await settled.wait()
+
+    async def signals_seen(self) -> None:
+        """Wait until the dispatcher has looked for work twice, with all that it knows now."""
+        looked, real = 0, self.store.claim
+        done = asyncio.Event()
+
+        async def claim(*given: Any) -> Any:
+            nonlocal looked
+            found = await real(*given)
+            looked += 1
+            if looked == 2:
+                done.set()
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.store, "claim", claim)
+            async with asyncio.timeout(10):
+                while not done.is_set():
+                    self.signals.work.set()
+                    await asyncio.sleep(0)
 
     async def failures(self) -> int:
         return len((await self.store.failures(ACCOUNT, LogQuery(), 1000)).entries)
@@ -321,3 +342,56 @@ async def test_publishes_at_once_all_succeed_after_a_configuration_changed(
 
 async def _is(count: Awaitable[int], wanted: int) -> bool:
     return await count == wanted
+
+
+async def test_r10_after_an_outage_the_first_message_goes_out_alone_and_each_success_doubles(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration(deliveryOrder="none"))
+    gates: list[asyncio.Future[Answer | Fault]] = []
+
+    async def behave(_url: str, _body: bytes) -> Answer | Fault:
+        gates.append(asyncio.get_running_loop().create_future())
+        return await gates[-1]
+
+    listener = Listener(behave)
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(
+            ACCOUNT, [new_event(envelope_id=f"env-{number}") for number in range(60)]
+        )
+        for answer, then in (
+            *((OK, 2), (OK, 4), (OK, 8), (OK, 8)),
+            # What runs goes on when the limit falls to 4, 2, 1: nothing is added to it.
+            *((BROKEN, 7), (BROKEN, 6), (BROKEN, 5), (BROKEN, 4)),
+            *((OK, 3), (OK, 4), (OK, 8)),
+        ):
+            await reached(gates, 1)
+            settled, begun = part.signals.next_settled(), len(listener.received)
+            gates.pop(0).set_result(answer)
+            await settled.wait()
+            await reached(gates, then)
+            await part.signals_seen()
+            assert len(gates) == then, (answer, len(listener.received) - begun)
+        for gate in gates:
+            gate.set_result(OK)
+
+
+async def reached(gates: Sequence[object], count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(gates) < count:
+            await asyncio.sleep(0)
+
+
+async def test_a_rate_bounds_the_messages_of_a_second(store: Store, clock: ManualClock) -> None:
+    await store.create_configuration(wanted_configuration(maxPerSecond="2"))
+    listener = Listener(lambda _url, _body: always(OK))
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(
+            ACCOUNT, [new_event(envelope_id=f"env-{number}") for number in range(6)]
+        )
+        async with asyncio.timeout(20):
+            while len(listener.received) < 5:
+                clock.move(0.001)
+                await asyncio.sleep(0)
+        passed = (clock.now() - START).total_seconds()
+    assert 5 <= len(listener.received) <= 1 + 2 * passed

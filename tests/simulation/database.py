@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -288,7 +288,13 @@ class Database:
         return delivery.state is DeliveryState.WAITING and delivery.due <= now
 
     def claim(
-        self, epoch: int, now: int, room: int, per_configuration: int, in_flight: Counter[int]
+        self,
+        epoch: int,
+        now: int,
+        room: int,
+        per_configuration: int,
+        caps: Mapping[int, int],
+        in_flight: Counter[int],
     ) -> ClaimResult:
         """See `Store.claim`; `in_flight` is what the node has of each configuration."""
         due: dict[int, list[Delivery]] = {}
@@ -303,7 +309,8 @@ class Database:
         self.random.shuffle(turn)
         share = max(1, room // len(turn)) if turn else 0
         for connect_id in turn:
-            free = min(per_configuration - in_flight[connect_id], room - len(claims), share)
+            cap = caps.get(connect_id, per_configuration)
+            free = min(cap - in_flight[connect_id], room - len(claims), share)
             in_order = sorted(due[connect_id], key=lambda one: (one.due, one.delivery_id))
             claims += [self._claim_one(one, epoch) for one in in_order[: max(0, free)]]
         return ClaimResult(tuple(claims), None if later is None else from_microseconds(later))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -327,7 +327,9 @@ class NodeStore:
         self._give_hint()
         return accepted
 
-    async def claim(self, room: int, per_configuration: int) -> ClaimResult:
+    async def claim(
+        self, room: int, per_configuration: int, caps: Mapping[int, int] | None = None
+    ) -> ClaimResult:
         # Decided when the transaction begins, however late it is committed.
         began, lost = self._loop.time(), self._claims_lost
 
@@ -338,7 +340,9 @@ class NodeStore:
             if lost:
                 self._database.unclaim(self.epoch, self._claimed, now)
             in_flight = Counter(self._claimed.values())
-            result = self._database.claim(self.epoch, now, room, per_configuration, in_flight)
+            result = self._database.claim(
+                self.epoch, now, room, per_configuration, caps or {}, in_flight
+            )
             self._watcher.claimed(self._name, result.claims, began)
             return result
 

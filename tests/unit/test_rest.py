@@ -80,7 +80,7 @@ NAMES = [
 ]
 """connectCustomConfiguration's fields as the official SDK 6.1.0 spells them."""
 
-EXTENSIONS = ["deliveryOrder", "retrySchedule"]
+EXTENSIONS = ["deliveryOrder", "maxPerSecond", "retrySchedule"]
 """Fields of ours."""
 
 LISTS = {
@@ -126,6 +126,7 @@ def every_field() -> dict[str, Any]:
     fields |= {"password": "canary-password", "salesforceAuthcode": "canary-authcode"}
     fields |= {"sfObjects": SALESFORCE, "oAuthConfiguration": OAUTH, "connectId": "77"}
     fields |= {"deliveryMode": "SIM", "deliveryOrder": "none", "retrySchedule": ["docusign"]}
+    fields["maxPerSecond"] = "2.5"
     del fields["disabledBy"]  # never a caller's to say
     fields["eventData"] = {"format": "json", "includeData": ["tabs"], "version": "restv2.1"}
     return fields
@@ -468,6 +469,7 @@ def test_r9_a_schedule_is_a_name_or_delays_in_seconds(given_text: Any, schedule:
         ("retrySchedule", ["docusign", "60"]),
         ("deliveryOrder", "sideways"),
         ("deliveryMode", "SIMilar"),
+        *(("maxPerSecond", text) for text in ("fast", "0", "-1", "nan", "inf", "0.0001")),
     ],
 )
 def test_a_choice_that_does_not_exist_is_refused_by_its_name(name: str, value: Any) -> None:

@@ -7,7 +7,7 @@ flushed (R1), and its commit is never cancelled. Both engines pass tests/contrac
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -242,11 +242,14 @@ class Store(Protocol):
         """
         ...
 
-    async def claim(self, room: int, per_configuration: int) -> ClaimResult:
+    async def claim(
+        self, room: int, per_configuration: int, caps: Mapping[int, int] | None = None
+    ) -> ClaimResult:
         """Take due deliveries and open an attempt for each.
 
-        At most `room` in all, and so many of a configuration that no more than
-        `per_configuration` are in flight on this node; configurations take turns (R7). Of
+        At most `room` in all, and so many of a configuration that no more than its entry in
+        `caps`, or else `per_configuration`, are in flight on this node; configurations take
+        turns (R7). Of
         a lane (what is kept in order) only the oldest unfinished delivery is taken (R6).
         """
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar
@@ -374,10 +374,12 @@ class PostgresStore:
     ) -> Sequence[Sequence[Accepted] | Exception]:
         return await self._database.transact(lambda db: self._queue.accept(db, batch), "accept")
 
-    async def claim(self, room: int, per_configuration: int) -> ClaimResult:
+    async def claim(
+        self, room: int, per_configuration: int, caps: Mapping[int, int] | None = None
+    ) -> ClaimResult:
         try:
             result = await self._database.transact(
-                lambda db: self._queue.claim(db, room, per_configuration), "claim"
+                lambda db: self._queue.claim(db, room, per_configuration, caps or {}), "claim"
             )
         except BaseException:
             self._queue.claim_failed()

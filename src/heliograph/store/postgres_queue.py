@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -225,7 +225,9 @@ class Queue:
 
     # ---------------------------------------------------------------------------- claim
 
-    async def claim(self, db: Connection, room: int, per_configuration: int) -> ClaimResult:
+    async def claim(
+        self, db: Connection, room: int, per_configuration: int, caps: Mapping[int, int]
+    ) -> ClaimResult:
         """See `Store.claim`. Nothing is claimed without a lease (R8)."""
         now = self._now()
         if await row(db, _Q["node_alive"], {"epoch": self.epoch, "now": now}) is None:
@@ -239,7 +241,7 @@ class Queue:
         due = await rows(db, _Q["due_since"], {"since": since, "now": now})
         failpoint("claim.select")
         self._lanes.found((connect_id for (connect_id,) in due), since, now)
-        most = self._shares(room, per_configuration)
+        most = self._shares(room, per_configuration, caps)
         taken = await self._take(db, most, now) if most else []
         failpoint("claim.attempt_open")
         claims = await self._claims(db, taken, now)
@@ -252,16 +254,17 @@ class Queue:
         for claim in claims:
             self._claimed[claim.attempt_id] = claim.configuration.connect_id
 
-    def _shares(self, room: int, per_configuration: int) -> dict[int, int]:
+    def _shares(self, room: int, per_configuration: int, caps: Mapping[int, int]) -> dict[int, int]:
         """How many of each configuration may be claimed, in turn (R7)."""
         in_flight = Counter(self._claimed.values())
-        turn = [c for c in self._lanes.turn() if in_flight[c] < per_configuration]
+        free = {c: caps.get(c, per_configuration) - in_flight[c] for c in self._lanes.turn()}
+        turn = [c for c in free if free[c] > 0]
         share = max(1, room // len(turn)) if turn else 0
         shares: dict[int, int] = {}
         for connect_id in turn:
             if room <= 0:
                 break
-            shares[connect_id] = min(per_configuration - in_flight[connect_id], share, room)
+            shares[connect_id] = min(free[connect_id], share, room)
             room -= shares[connect_id]
             self._lanes.last_turn = connect_id
         return shares

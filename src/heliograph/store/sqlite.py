@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -294,9 +294,11 @@ class SqliteStore:
             lambda db: self._queue.accept(db, account_id, version, events), "accept"
         )
 
-    async def claim(self, room: int, per_configuration: int) -> ClaimResult:
+    async def claim(
+        self, room: int, per_configuration: int, caps: Mapping[int, int] | None = None
+    ) -> ClaimResult:
         return await self._writer.write(
-            lambda db: self._queue.claim(db, room, per_configuration), "claim"
+            lambda db: self._queue.claim(db, room, per_configuration, caps or {}), "claim"
         )
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:

@@ -8,7 +8,7 @@ kept in memory, and forgotten when a transaction is rolled back.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
 import apsw
@@ -167,7 +167,13 @@ class Queue:
 
     # ---------------------------------------------------------------------------- claim
 
-    def claim(self, db: apsw.Connection, room: int, per_configuration: int) -> ClaimResult:
+    def claim(
+        self,
+        db: apsw.Connection,
+        room: int,
+        per_configuration: int,
+        caps: Mapping[int, int],
+    ) -> ClaimResult:
         """See `Store.claim`."""
         now = self._now()
         lanes = fetch(db, _Q["lanes"])
@@ -181,7 +187,8 @@ class Queue:
         share = max(1, room // len(turn)) if turn else 0
         claims: list[Claim] = []
         for connect_id in turn:
-            free = min(per_configuration - in_flight.get(connect_id, 0), room - len(claims), share)
+            cap = caps.get(connect_id, per_configuration)
+            free = min(cap - in_flight.get(connect_id, 0), room - len(claims), share)
             if free > 0:
                 claims += self._claim_lane(db, connect_id, now, free)
                 self._last_lane = connect_id

@@ -22,6 +22,9 @@ MASK: Final = "********"
 LONGEST_SCHEDULE: Final = 15 * 24 * 3600.0
 """Seconds that all delays of an own schedule may take together."""
 
+SLOWEST, FASTEST = 0.001, 100_000.0
+"""Messages a second that a configuration may ask for."""
+
 MOST_RETRIES: Final = 100
 """Retries that an own schedule may list."""
 
@@ -119,6 +122,7 @@ def read(
         schedule=_schedule(fields),
         ordering=_ordering(fields),
         disabled_by=fields.get("disabledBy"),
+        rate=_rate(fields),
     )
 
 
@@ -173,6 +177,19 @@ def _ordering(fields: Mapping[str, Any]) -> Ordering:
         raise InvalidBody(f"deliveryOrder must be one of {', '.join(Ordering)}.") from None
 
 
+def _rate(fields: Mapping[str, Any]) -> float | None:
+    given = fields.get("maxPerSecond")
+    if not given:
+        return None
+    try:
+        rate = float(given)
+    except ValueError:
+        rate = 0.0
+    if not SLOWEST <= rate <= FASTEST:
+        raise InvalidBody(f"maxPerSecond must be a number from {SLOWEST} to {FASTEST:g}.")
+    return rate
+
+
 def _schedule(fields: Mapping[str, Any]) -> ScheduleName | tuple[float, ...] | None:
     given = fields.get("retrySchedule")
     if not given:
@@ -223,6 +240,7 @@ _PARTS: Final = ("eventData", "oAuthConfiguration")
 _CHOICES: Final = {
     "deliveryMode": _aggregate,
     "deliveryOrder": _ordering,
+    "maxPerSecond": _rate,
     "retrySchedule": _schedule,
 }
 

@@ -82,7 +82,7 @@ class ConnectSalesforceObject(Wire):
 
 class ConnectCustomConfiguration(Wire):
     """A configuration, with every field of contract.json, and extensions of ours:
-    `deliveryOrder`, `retrySchedule`."""
+    `deliveryOrder`, `maxPerSecond`, `retrySchedule`."""
 
     allow_envelope_publish: str | None = None
     allow_salesforce_publish: str | None = None
@@ -115,6 +115,7 @@ class ConnectCustomConfiguration(Wire):
     )
     include_time_zone_information: str | None = None
     integrator_managed: str | None = None
+    max_per_second: str | None = None
     name: str | None = None
     oauth_configuration: ConnectOAuthConfig | None = field(name="oAuthConfiguration", default=None)
     password: str | None = None

@@ -1,0 +1,107 @@
+"""How many attempts each listener gets at once: it earns them, and loses them by failing.
+
+Pure. A listener begins with one attempt at a time; each success doubles what it may have, up
+to the cap, each failure halves it (R10): after an outage the first message goes out alone.
+While most slots are taken nobody gets more than one, so that listeners which hang leave room
+for the others (R7). A configuration may bound the messages that it gets in a second.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+FIRST: Final = 1
+"""Attempts at once to a listener of which nothing is known."""
+
+_RESERVED: Final = 0.25
+"""The share of all slots from which nobody gets a second one."""
+
+_MOST_KNOWN: Final = 20_000
+
+
+@dataclass(slots=True)
+class _Listener:
+    """One listener. `tokens` are messages that its rate leaves now; `at` is when they were."""
+
+    limit: int = FIRST
+    sending: int = 0
+    rate: float | None = None
+    tokens: float = 1.0
+    at: float = 0.0
+
+    def refill(self, now: float) -> float:
+        """The tokens at `now`; at most what a second brings, and always room for one."""
+        if self.rate is not None:
+            gained = (now - self.at) * self.rate
+            self.tokens = min(self.tokens + gained, max(1.0, self.rate))
+            self.at = now
+        return self.tokens
+
+
+class Pacing:
+    """What is known of the listeners of one node, by configuration. Times are monotonic seconds."""
+
+    def __init__(self, slots: int, cap: int) -> None:
+        """`slots` attempts may run at once in all, `cap` to one listener."""
+        self._slots = slots
+        self._cap = cap
+        self._listeners: OrderedDict[int, _Listener] = OrderedDict()
+
+    def began(self, connect_id: int, rate: float | None, now: float) -> None:
+        """An attempt begins; `rate` is how many messages a second its configuration allows."""
+        listener = self._listeners.setdefault(connect_id, _Listener(at=now))
+        self._listeners.move_to_end(connect_id)
+        listener.sending += 1
+        listener.rate = rate
+        if rate is not None:
+            listener.refill(now)
+            listener.tokens -= 1.0
+        self._forget()
+
+    def ended(self, connect_id: int, *, succeeded: bool | None) -> None:
+        """An attempt has ended; None: that says nothing of the listener."""
+        listener = self._listeners.get(connect_id)
+        if listener is None:
+            return
+        listener.sending -= 1
+        if succeeded is not None:
+            grown = listener.limit * 2 if succeeded else listener.limit // 2
+            listener.limit = min(max(grown, FIRST), self._cap)
+
+    def caps(self, sending: int, now: float) -> Mapping[int, int]:
+        """How many attempts each known listener may have at once; all others `FIRST`.
+
+        `sending` is how many attempts run in all.
+        """
+        tight = sending >= self._slots * (1.0 - _RESERVED)
+        return {
+            connect_id: self._allowed(listener, now, FIRST if tight else listener.limit)
+            for connect_id, listener in self._listeners.items()
+        }
+
+    def next_token(self, now: float) -> float | None:
+        """Seconds until a listener that waits for its rate may have a message; None: none does."""
+        waits = [
+            (1.0 - listener.refill(now)) / listener.rate
+            for listener in self._listeners.values()
+            if listener.rate is not None and listener.refill(now) < 1.0
+        ]
+        return min(waits, default=None)
+
+    def _allowed(self, listener: _Listener, now: float, limit: int) -> int:
+        if listener.rate is None:
+            return limit
+        return min(limit, listener.sending + int(listener.refill(now)))
+
+    def _forget(self) -> None:
+        """Bound what is known: who was idle for longest begins anew."""
+        while len(self._listeners) > _MOST_KNOWN:
+            for connect_id, listener in self._listeners.items():
+                if not listener.sending:
+                    del self._listeners[connect_id]
+                    break
+            else:
+                return

@@ -1,0 +1,86 @@
+"""How many attempts each listener gets at once."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph import pacing
+from heliograph.pacing import FIRST, Pacing
+
+CAP = 8
+
+
+def known(slots: int = 100) -> Pacing:
+    made = Pacing(slots, CAP)
+    made.began(1, None, 0.0)
+    return made
+
+
+def test_r10_a_listener_earns_attempts_by_doubling_and_loses_them_by_halving() -> None:
+    paced = known()
+    seen = []
+    for succeeded in (True, True, True, True, False, False, True, False, False, False, False):
+        paced.ended(1, succeeded=succeeded)
+        paced.began(1, None, 0.0)
+        seen.append(paced.caps(1, 0.0)[1])
+    assert seen == [2, 4, 8, 8, 4, 2, 4, 2, 1, 1, 1]
+
+
+def test_what_says_nothing_of_the_listener_changes_nothing() -> None:
+    paced = known()
+    paced.ended(1, succeeded=True)
+    paced.began(1, None, 0.0)
+    paced.ended(1, succeeded=None)
+    assert paced.caps(0, 0.0) == {1: 2}
+
+
+def test_r7_from_the_last_quarter_of_the_slots_nobody_gets_a_second_one() -> None:
+    paced = known(slots=100)
+    for _ in range(3):
+        paced.ended(1, succeeded=True)
+        paced.began(1, None, 0.0)
+    assert paced.caps(74, 0.0) == {1: CAP}
+    assert paced.caps(75, 0.0) == {1: FIRST}
+
+
+@given(
+    rate=st.floats(0.1, 50),
+    steps=st.lists(st.tuples(st.floats(0, 2), st.booleans()), max_size=200),
+)
+def test_a_rate_is_kept_over_any_time(rate: float, steps: list[tuple[float, bool]]) -> None:
+    paced, now, sent, sending = Pacing(1000, CAP), 0.0, 0, 0
+    paced.began(1, rate, now)
+    paced.ended(1, succeeded=True)
+    for passed, end_one in steps:
+        now += passed
+        if end_one and sending:
+            paced.ended(1, succeeded=True)
+            sending -= 1
+        while sending < paced.caps(sending, now)[1]:
+            paced.began(1, rate, now)
+            sending += 1
+            sent += 1
+        assert sent <= now * rate + max(1.0, rate) + 1e-6
+
+
+def test_who_waits_for_its_rate_is_waited_for() -> None:
+    paced = Pacing(100, CAP)
+    paced.began(1, 2.0, 10.0)
+    assert paced.next_token(10.0) == 0.5
+    assert paced.caps(1, 10.0) == {1: 1}  # the one that runs
+    paced.ended(1, succeeded=True)
+    assert paced.caps(0, 10.0) == {1: 0}
+    assert paced.caps(0, 10.5) == {1: 1}
+    assert paced.next_token(10.5) is None
+
+
+def test_what_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "_MOST_KNOWN", 3)
+    paced = Pacing(100, CAP)
+    for connect_id in range(10):
+        paced.began(connect_id, None, 0.0)
+        if connect_id:  # the first one never ends
+            paced.ended(connect_id, succeeded=True)
+    assert set(paced.caps(1, 0.0)) == {0, 8, 9}
