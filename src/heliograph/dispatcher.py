@@ -11,6 +11,7 @@ import structlog
 
 from heliograph.attempt import Transport, attempt, interrupted
 from heliograph.clock import Clock
+from heliograph.disabling import GONE, disable
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
 from heliograph.model import (
@@ -26,7 +27,7 @@ from heliograph.model import (
 )
 from heliograph.observing import UNWATCHED, Observer
 from heliograph.pacing import FIRST, Pacing
-from heliograph.retry import Schedule, judge, schedule_for
+from heliograph.retry import Schedule, judge, says_gone, schedule_for
 from heliograph.signals import Signals
 from heliograph.store import Store
 
@@ -211,6 +212,7 @@ class Dispatcher:
             self._finished_some.clear()
             batch, self._finished = self._finished, []
             await self._settle(batch)
+            await self._disable_gone(batch)
             self._unsettled -= len(batch)
             self._observer.settled(len(batch))
             self._signals.announce_settled()
@@ -226,6 +228,19 @@ class Dispatcher:
                 await self._pause("settle", trouble)
             else:
                 return
+
+    async def _disable_gone(self, batch: list[Settlement]) -> None:
+        """Switch off who says that it is gone; what it did not take is held, not lost."""
+        gone = {
+            (one.claim.event.account_id, one.claim.configuration.connect_id)
+            for one in batch
+            if says_gone(one.answer)
+        }
+        for account_id, connect_id in gone:
+            try:
+                await disable(self._store, account_id, connect_id, GONE)
+            except StorageUnavailable as trouble:  # its next 410 does it
+                _log.warning("gone_not_disabled", reason=str(trouble))
 
     async def _drain(self, grace: float, settling: asyncio.Task[None]) -> None:
         """Let what is in flight finish within `grace`, cut the rest off, settle all of it."""

@@ -23,11 +23,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from heliograph import doctor
+from heliograph.alerts import AlertHook
 from heliograph.api.connect import Connect
 from heliograph.api.contract import Operation, application
 from heliograph.api.intake import Intake
 from heliograph.clock import Clock, SystemClock
 from heliograph.credentials import first_account
+from heliograph.disabling import watch_listeners
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
@@ -211,6 +213,11 @@ async def running(
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(server.serve(sockets=[listening]))
                 parts.create_task(_send(settings, store, signals, dispatcher, stopped))
+                alerts = AlertHook(settings.alert_url, transport)
+                watching_over = watch_listeners(
+                    *(store, alerts.tell, store.clock, stopped, settings.disable_after)
+                )
+                parts.create_task(watching_over)
                 try:
                     yield Running(base_uri, settings, store, signals, stop, stopped)
                 finally:

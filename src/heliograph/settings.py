@@ -73,6 +73,16 @@ class Settings:
         "later, 15 days in all) or docusign (15 s doubling to a day, 45 tries or 7 days; "
         "aggregate: daily, ten tries).",
     )
+    disable_after: float = _setting(
+        14.0,
+        "Days after which a listener that takes nothing is switched off; what it misses is held. "
+        "0 switches nobody off.",
+    )
+    alert_url: str = _setting(
+        "",
+        "Where a JSON object is posted before and when a listener is switched off; the egress "
+        "guard holds for it too.",
+    )
     in_flight: int = _setting(512, "Attempts that may run at once.")
     per_configuration: int = _setting(8, "Attempts that may run at once to one listener.")
     grace: float = _setting(10.0, "Seconds that running attempts may take after a stop.")
@@ -120,6 +130,8 @@ class Settings:
             raise _unusable("lease", "must be a number from 1 to 3600", self.lease)
         if self.keep_logs != 0 and self.keep_logs < FEWEST_DAYS:
             raise _unusable("keep_logs", f"must be 0, or at least {FEWEST_DAYS}", self.keep_logs)
+        if not 0 <= self.disable_after < math.inf:
+            raise _unusable("disable_after", "must be a number from 0", self.disable_after)
         if not 0 <= self.grace < math.inf:
             raise _unusable("grace", "must be a number from 0", self.grace)
 

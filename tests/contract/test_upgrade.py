@@ -38,21 +38,27 @@ class PowerCutError(Exception):
 
 @pytest.fixture
 def cut(monkeypatch: pytest.MonkeyPatch) -> Cut:
-    """Make the last migration of an engine fail behind its statement number `count`."""
+    """Make the largest migration of an engine fail behind its statement number `count`."""
     real = sql.migrations
 
     def set_cut(engine: str, count: int) -> None:
         def migrations(asked: str) -> Sequence[Migration]:
             steps = list(real(asked))
             if asked == engine and count >= 0:
-                last = steps[-1]
-                text = ";\n".join(statements(last.sql)[:count]) + ";\nselect no_such_column;"
-                steps[-1] = Migration(last.number, last.name, last.checksum, text)
+                one = largest(steps)
+                text = ";\n".join(statements(one.sql)[:count]) + ";\nselect no_such_column;"
+                steps[one.number - 1] = Migration(one.number, one.name, one.checksum, text)
             return steps
 
         monkeypatch.setattr(sql, "migrations", migrations)
 
     return set_cut
+
+
+def largest(steps: Sequence[Migration]) -> Migration:
+    """The migration with the most to cut, of those that an older database still needs."""
+    needed = steps[1:] if len(steps) > 2 else steps  # SQLite's first is there already
+    return max(needed, key=lambda one: len(one.sql))
 
 
 def statements(text: str) -> list[str]:
@@ -77,7 +83,7 @@ async def test_f21_r16_a_postgres_migration_cut_short_anywhere_leaves_nothing_an
     empty_database_url: str, tmp_path: Path, clock: ManualClock, cut: Cut
 ) -> None:
     keyring = KeyRing.load(tmp_path / "master.key")
-    count = len(statements(sql.migrations("postgres")[-1].sql))
+    count = len(statements(largest(sql.migrations("postgres")).sql))
     assert count > 30
     for place in range(0, count + 1, 3):
         cut("postgres", place)
@@ -103,7 +109,7 @@ async def test_f21_r16_an_older_sqlite_database_is_upgraded_or_left_as_it_was(
     path = tmp_path / "heliograph.db"
     old = _as_version_one_left_it(path)
     keyring = KeyRing.load(tmp_path / "master.key")
-    count = len(statements(sql.migrations("sqlite")[-1].sql))
+    count = len(statements(largest(sql.migrations("sqlite")).sql))
     for place in range(count + 1):
         cut("sqlite", place)
         with pytest.raises(apsw.SQLError, match="no_such_column"):
@@ -173,7 +179,7 @@ async def test_r16_a_node_goes_on_while_a_newer_version_migrates_and_an_older_on
     await now.create_configuration(wanted_configuration())
 
     real = sql.migrations("postgres")
-    newer = Migration(2, "0002_newer.sql", "x", "alter table delivery add column newer text")
+    newer = Migration(len(real) + 1, "newer.sql", "x", "alter table delivery add column newer text")
     monkeypatch.setattr(sql, "migrations", lambda engine: [*real, newer])
     later = await PostgresStore.open(
         *(database_url, keyring, clock), instance="n+1", accept_data_loss=True

@@ -395,3 +395,31 @@ async def test_a_rate_bounds_the_messages_of_a_second(store: Store, clock: Manua
                 await asyncio.sleep(0)
         passed = (clock.now() - START).total_seconds()
     assert 5 <= len(listener.received) <= 1 + 2 * passed
+
+
+async def test_r4_a_listener_that_says_410_is_disabled_and_what_it_did_not_take_is_held(
+    store: Store, clock: ManualClock
+) -> None:
+    made = await store.create_configuration(wanted_configuration())
+    listener = Listener(lambda _url, _body: always(Answer(410, "Gone", (), b"")))
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await part.settled(lambda: _is(part.failures(), 1))
+        (off,) = (await store.configurations(ACCOUNT)).all
+        assert (off.publishing, off.disabled_by) == (
+            False,
+            "Heliograph: the listener answered 410 Gone",
+        )
+        await part.publisher.publish(ACCOUNT, [new_event(envelope_id="env-2")])
+        (entry,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+        assert entry.state is DeliveryState.HELD
+
+        async def taking(_url: str, _body: bytes) -> Answer | Fault:
+            return OK
+
+        listener.behave = taking
+        await store.update_configuration(wanted_configuration(connect_id=made.connect_id))
+        part.signals.work.set()
+        clock.move(10)
+        await part.settled(lambda: _is(part.failures(), 0))
+    assert len(listener.received) >= 3

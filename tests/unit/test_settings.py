@@ -30,6 +30,8 @@ OTHER_VALUES = {
     "metrics": ("false", False),
     "log_format": ("json", "json"),
     "log_level": ("warning", "warning"),
+    "disable_after": ("2.5", 2.5),
+    "alert_url": ("https://alerts.example.com/", "https://alerts.example.com/"),
     "schedule": ("docusign", "docusign"),
     "otlp_endpoint": ("http://127.0.0.1:4318", "http://127.0.0.1:4318"),
     "adopt": ("true", True),

@@ -123,6 +123,17 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Failing:
+    """A publishing configuration whose listener has taken nothing since a time (UTC)."""
+
+    account_id: str
+    connect_id: int
+    name: str
+    since: datetime
+    warned: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Orphan:
     """A row of v_audit_orphans: must not exist (R4)."""
 
@@ -218,6 +229,18 @@ class Store(Protocol):
 
     async def delete_configuration(self, account_id: str, connect_id: int) -> bool:
         """Delete a configuration; what was unfinished becomes a visible failure (R4)."""
+        ...
+
+    async def failing(self) -> Sequence[Failing]:
+        """Configurations of all accounts that fail, longest first; for maintenance only.
+
+        One fails from its first failed attempt until a success, or until it is switched on
+        anew; faults of our own do not count.
+        """
+        ...
+
+    async def failing_warned(self, connect_id: int) -> None:
+        """Note that somebody was told of a configuration that fails."""
         ...
 
     async def configurations(self, account_id: str) -> Configurations:

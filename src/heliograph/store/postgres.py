@@ -44,6 +44,7 @@ from heliograph.store import (
     ClaimResult,
     Configurations,
     DeliveryProgress,
+    Failing,
     Orphan,
     Page,
     RequeuePage,
@@ -316,8 +317,11 @@ class PostgresStore:
                 return False
             if version is not None and changed[0] != version + 1:
                 raise ConfigurationsChanged
+            before = await row(db, _Q["configuration_publishes"], (wanted.connect_id,))
             if not await self._write_configuration(db, wanted):
                 return False
+            if wanted.publishing and before == (False,):  # what it failed at is past
+                await run(db, _Q["failing_clear"], {"connect_ids": [wanted.connect_id]})
             reason = shared.held_reason(wanted)
             values = {
                 "connect_id": wanted.connect_id,
@@ -346,6 +350,13 @@ class PostgresStore:
             return True
 
         return await self._write(delete)
+
+    async def failing(self) -> Sequence[Failing]:
+        return shared.failing(await self._rows("failing"))
+
+    async def failing_warned(self, connect_id: int) -> None:
+        values = {"connect_id": connect_id, "now": self._now()}
+        await self._write(lambda db: run(db, _Q["failing_warned"], values))
 
     async def configurations(self, account_id: str) -> Configurations:
         async def read(db: Connection) -> Configurations:

@@ -899,3 +899,26 @@ select pg_notify('heliograph_work', '');
 
 -- name: listen
 listen heliograph_work;
+
+-- name: failing_add
+-- In one order, so that none waits for another crosswise.
+insert into failing_configuration (connect_id, since_us)
+select connect_id, %(now)s from unnest(%(connect_ids)s::bigint[]) as c (connect_id)
+order by connect_id
+on conflict do nothing;
+
+-- name: failing_clear
+delete from failing_configuration where connect_id = any(%(connect_ids)s);
+
+-- name: failing
+select c.account_id, c.connect_id, c.name, f.since_us, f.warned_us is not null
+from failing_configuration as f
+inner join connect_configuration as c on f.connect_id = c.connect_id
+where c.publishing and c.deleted_us is null
+order by f.since_us, c.connect_id;
+
+-- name: failing_warned
+update failing_configuration set warned_us = %(now)s where connect_id = %(connect_id)s;
+
+-- name: configuration_publishes
+select publishing from connect_configuration where connect_id = %s;

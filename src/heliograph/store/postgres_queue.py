@@ -405,6 +405,11 @@ class Queue:
         await self._add_attempts(db, in_order, places)
         failpoint("settle.next_due")
         await self._release(db, ended, now)
+        took, failing = shared.health(settlements)
+        if took:
+            await run(db, _Q["failing_clear"], {"connect_ids": took})
+        if failing:
+            await run(db, _Q["failing_add"], {"connect_ids": failing, "now": now})
         return [one.claim.delivery_id in places for one in settlements]
 
     def settled(self, settlements: Iterable[Settlement]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from heliograph import signing
 from heliograph.errors import EventConflict, TooManyKeys
@@ -19,6 +19,7 @@ from heliograph.model import (
     Delivered,
     DeliveryState,
     Event,
+    GaveUp,
     HeldReason,
     HmacKey,
     Interrupted,
@@ -26,11 +27,12 @@ from heliograph.model import (
     LogQuery,
     Phase,
     Requeued,
+    RetryAt,
     Secret,
     Settlement,
     Why,
 )
-from heliograph.store import MOST_UNSETTLED_CLAIMS
+from heliograph.store import MOST_UNSETTLED_CLAIMS, Failing
 from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
@@ -173,6 +175,30 @@ def reason_to_hold(publishing: bool, paused: bool) -> HeldReason | None:
     if not publishing:
         return HeldReason.DISABLED
     return HeldReason.PAUSED if paused else None
+
+
+def health(settlements: Iterable[Settlement]) -> tuple[list[int], list[int]]:
+    """The configurations that took something, and those that only failed, each by id."""
+    took, failed = set(), set()
+    for one in settlements:
+        match one.outcome:
+            case Delivered():
+                took.add(one.claim.configuration.connect_id)
+            case RetryAt(counts=True) | GaveUp():
+                failed.add(one.claim.configuration.connect_id)
+            case RetryAt() | Interrupted():
+                pass
+            case _:
+                assert_never(one.outcome)
+    return sorted(took), sorted(failed - took)
+
+
+def failing(found: Iterable[tuple[Any, ...]]) -> tuple[Failing, ...]:
+    """Rows of the query `failing`."""
+    return tuple(
+        Failing(account_id, connect_id, name, from_microseconds(since), bool(warned))
+        for account_id, connect_id, name, since, warned in found
+    )
 
 
 def conflict(event_id: str) -> EventConflict:

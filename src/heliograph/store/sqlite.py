@@ -42,6 +42,7 @@ from heliograph.store import (
     ClaimResult,
     Configurations,
     DeliveryProgress,
+    Failing,
     Orphan,
     Page,
     RequeuePage,
@@ -232,9 +233,12 @@ class SqliteStore:
         def run(db: apsw.Connection) -> bool:
             if version is not None:
                 self._queue.check_version(db, wanted.account_id, version)
+            before = db.execute(_Q["configuration_publishes"], (wanted.connect_id,)).get
             if not self._write_configuration(db, wanted):
                 return False
             reason = rows.held_reason(wanted)
+            if wanted.publishing and not before:  # switched on: what it failed at is past
+                db.execute(_Q["failing_clear"], {"connect_ids": f"[{wanted.connect_id}]"})
             if reason is None:
                 db.execute(
                     _Q["release_held"],
@@ -272,6 +276,15 @@ class SqliteStore:
             return True
 
         return await self._writer.write(run)
+
+    async def failing(self) -> Sequence[Failing]:
+        return await self._readers.read(lambda db: rows.failing(fetch(db, _Q["failing"])))
+
+    async def failing_warned(self, connect_id: int) -> None:
+        def run(db: apsw.Connection) -> None:
+            db.execute(_Q["failing_warned"], {"connect_id": connect_id, "now": self._now()})
+
+        await self._writer.write(run)
 
     async def configurations(self, account_id: str) -> Configurations:
         def run(db: apsw.Connection) -> Configurations:

@@ -607,3 +607,25 @@ where
         select 1 from event as e
         where e.account_id = envelope.account_id and e.envelope_id = envelope.envelope_id
     );
+
+-- name: failing_add
+insert into failing_configuration (connect_id, since_us)
+select value, :now from json_each(:connect_ids) where true
+on conflict do nothing;
+
+-- name: failing_clear
+delete from failing_configuration
+where connect_id in (select value from json_each(:connect_ids));
+
+-- name: failing
+select c.account_id, c.connect_id, c.name, f.since_us, f.warned_us is not null
+from failing_configuration as f
+inner join connect_configuration as c on f.connect_id = c.connect_id
+where c.publishing = 1 and c.deleted_us is null
+order by f.since_us, c.connect_id;
+
+-- name: failing_warned
+update failing_configuration set warned_us = :now where connect_id = :connect_id;
+
+-- name: configuration_publishes
+select publishing from connect_configuration where connect_id = ?;

@@ -7,6 +7,7 @@ kept in memory, and forgotten when a transaction is rolled back.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
@@ -257,7 +258,14 @@ class Queue:
 
     def settle(self, db: apsw.Connection, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """See `Store.settle`."""
-        return [self._settle_one(db, settlement) for settlement in settlements]
+        ours = [self._settle_one(db, settlement) for settlement in settlements]
+        took, failed = rows.health(settlements)
+        if took:
+            db.execute(_Q["failing_clear"], {"connect_ids": json.dumps(took)})
+        if failed:
+            values = {"connect_ids": json.dumps(failed), "now": self._now()}
+            db.execute(_Q["failing_add"], values)
+        return ours
 
     def _settle_one(self, db: apsw.Connection, settlement: Settlement) -> bool:
         claim, outcome = settlement.claim, settlement.outcome

@@ -1,0 +1,132 @@
+"""R4: listeners that are taken out of service lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from heliograph.disabling import GONE, Alert, disable, watch_listeners
+from heliograph.model import DeliveryState, LogQuery, Phase, RetryAt, Why
+from heliograph.store import Store
+from tests.support import (
+    ACCOUNT,
+    START,
+    ManualClock,
+    accept,
+    claim_all,
+    deliver,
+    new_event,
+    retry_in,
+    settled,
+    wanted_configuration,
+)
+
+DAY = 86_400.0
+
+
+class Watched:
+    """The watch over listeners, one look at a time."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.alerts: list[Alert] = []
+        self._store, self._clock = store, clock
+
+    async def look(self) -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(
+            watch_listeners(self._store, self._tell, self, stop, 14.0)  # type: ignore[arg-type]
+        )
+        self._looked, self._stop = asyncio.Event(), stop
+        await self._looked.wait()
+        await task
+
+    async def _tell(self, alert: Alert) -> None:
+        self.alerts.append(alert)
+
+    def now(self) -> object:
+        return self._clock.now()
+
+    async def wait(self, _event: asyncio.Event, _seconds: float) -> None:
+        self._stop.set()
+        self._looked.set()
+
+
+async def fail(store: Store, seconds: float, clock: ManualClock) -> None:
+    for claim in await claim_all(store):
+        await store.settle([settled(claim, retry_in(seconds, clock.now()), clock.now())])
+
+
+async def test_r4_a_listener_that_takes_nothing_for_14_days_is_warned_of_and_then_disabled(
+    store: Store, clock: ManualClock
+) -> None:
+    made = await store.create_configuration(wanted_configuration())
+    watched = Watched(store, clock)
+    await accept(store, new_event())
+    await fail(store, DAY, clock)
+    clock.move(10.9 * DAY)
+    await fail(store, DAY, clock)
+    await watched.look()
+    assert watched.alerts == []
+
+    clock.move(0.2 * DAY)
+    await watched.look()
+    await watched.look()
+    (warning,) = watched.alerts
+    assert (warning.kind, warning.connect_id) == ("configuration_failing", made.connect_id)
+    assert warning.since == START
+    assert "disabled at 2026-12-07" in warning.reason
+
+    clock.move(3 * DAY)
+    await watched.look()
+    await watched.look()
+    assert [one.kind for one in watched.alerts[1:]] == ["configuration_disabled"]
+    (off,) = (await store.configurations(ACCOUNT)).all
+    assert not off.publishing
+    assert off.disabled_by is not None
+    assert off.disabled_by.startswith("Heliograph: it has taken nothing since 2026-11-23")
+
+    # What waited and what comes is held, and goes out in order when somebody switches it on.
+    await accept(store, new_event(event_id="later"))
+    await accept(store, new_event(event_id="other", envelope_id="env-2"))
+    assert await claim_all(store) == []
+    (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert failure.state is DeliveryState.HELD
+    await store.update_configuration(wanted_configuration(connect_id=made.connect_id))
+    claims = await claim_all(store)
+    assert len(claims) == 2
+    await deliver(store, claims)
+    (last,) = await claim_all(store)
+    assert last.event.event_id == "later"
+
+
+async def test_a_success_ends_the_failing_and_so_does_switching_on(
+    store: Store, clock: ManualClock
+) -> None:
+    made = await store.create_configuration(wanted_configuration())
+    await accept(store, new_event(), new_event(event_id="b", envelope_id="env-2"))
+    first, second = await claim_all(store)
+    await store.settle([settled(first, retry_in(1))])
+    assert [(one.connect_id, one.since) for one in await store.failing()] == [
+        (made.connect_id, START)
+    ]
+    clock.move(60)
+    await deliver(store, [second])
+    assert await store.failing() == ()
+
+    await fail(store, 60, clock)
+    (failing,) = await store.failing()
+    assert failing.since == START + timedelta(seconds=60)
+    assert await disable(store, ACCOUNT, made.connect_id, GONE)
+    assert not await disable(store, ACCOUNT, made.connect_id, GONE)
+    assert await store.failing() == ()  # only those in service
+    await store.update_configuration(wanted_configuration(connect_id=made.connect_id))
+    assert await store.failing() == ()
+
+
+async def test_faults_of_our_own_are_no_failing(store: Store, clock: ManualClock) -> None:
+    await store.create_configuration(wanted_configuration())
+    await accept(store, new_event())
+    (claim,) = await claim_all(store)
+    ours = RetryAt(clock.now(), Why(Phase.DNS, "no DNS server answered"), counts=False)
+    await store.settle([settled(claim, ours)])
+    assert await store.failing() == ()
