@@ -30,6 +30,7 @@ TABLES: Final = (
     "account",
     "token",
     "hmac_key",
+    "client_certificate",
     "connect_configuration",
     "envelope",
     "event",

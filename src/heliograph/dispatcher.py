@@ -9,7 +9,7 @@ from typing import Final, assert_never
 
 import structlog
 
-from heliograph.attempt import Transport, attempt, interrupted
+from heliograph.attempt import Sender, attempt, interrupted
 from heliograph.clock import Clock
 from heliograph.disabling import GONE, disable
 from heliograph.errors import StorageUnavailable
@@ -57,14 +57,14 @@ class Dispatcher:
     def __init__(
         self,
         store: Store,
-        transport: Transport,
+        sender: Sender,
         clock: Clock,
         signals: Signals,
         limits: Limits | None = None,
         observer: Observer = UNWATCHED,
     ) -> None:
         self._store = store
-        self._transport = transport
+        self._sender = sender
         self._clock = clock
         self._signals = signals
         self._limits = limits or Limits()
@@ -172,7 +172,7 @@ class Dispatcher:
 
     async def _send(self, claim: Claim) -> None:
         try:
-            settlement = await attempt(claim, self._transport, self._clock, self._limits.schedule)
+            settlement = await attempt(claim, self._sender, self._clock, self._limits.schedule)
         except asyncio.CancelledError:
             settlement = interrupted(claim, self._clock)
         except Exception:

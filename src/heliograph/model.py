@@ -133,6 +133,7 @@ class ConnectConfiguration:
     ordering: Ordering = Ordering.ENVELOPE
     disabled_by: str | None = None
     rate: float | None = None
+    mutual_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +299,8 @@ class Claim:
     `number` counts the attempts of the delivery from 1, so the message's retryCount is
     `number - 1`. `schedule_number` counts from 1 since the schedule last began (creation,
     or a republish after retries had ended) at `schedule_started_at`. `epoch` is the fencing
-    token: a settle with an older one changes nothing (R8).
+    token: a settle with an older one changes nothing (R8). `client` is the account's client
+    certificate and its key (PEM), where the configuration asks for mutual TLS.
     """
 
     delivery_id: int
@@ -311,6 +313,7 @@ class Claim:
     event: Event
     configuration: ConnectConfiguration
     keys: tuple[HmacKey, ...]
+    client: tuple[str, Secret] | None = None
 
 
 class Phase(StrEnum):

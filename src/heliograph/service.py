@@ -27,6 +27,8 @@ from heliograph.alerts import AlertHook
 from heliograph.api.connect import Connect
 from heliograph.api.contract import Operation, application
 from heliograph.api.intake import Intake
+from heliograph.api.listeners import Listeners
+from heliograph.attempt import Sender
 from heliograph.clock import Clock, SystemClock
 from heliograph.credentials import first_account
 from heliograph.disabling import watch_listeners
@@ -34,6 +36,7 @@ from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 from heliograph.keyring import KeyRing
+from heliograph.listener_credentials import Authorizer
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
 from heliograph.metrics import CONTENT_TYPE, Metrics
 from heliograph.model import ScheduleName
@@ -196,10 +199,11 @@ async def running(
             limits = Limits(
                 settings.in_flight, settings.per_configuration, ScheduleName(settings.schedule)
             )
-            dispatcher = Dispatcher(store, transport, store.clock, signals, limits, watch.observer)
+            sender = Authorizer(transport, store.clock, total=settings.attempt_timeout)
+            dispatcher = Dispatcher(store, sender, store.clock, signals, limits, watch.observer)
             if watch.metrics is not None:
                 watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
-            operations = _operations(store, signals, guard, watch) if api else []
+            operations = _operations(store, signals, guard, watch, sender) if api else []
             server = _Server(_uvicorn_config(_web(store, operations, watch), settings))
             stopped = asyncio.Event()
 
@@ -281,10 +285,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _operations(store: Store, signals: Signals, guard: Guard, watch: Watch) -> Sequence[Operation]:
+def _operations(
+    store: Store, signals: Signals, guard: Guard, watch: Watch, sender: Sender
+) -> Sequence[Operation]:
     publisher = Publisher(store, signals)
     connect = Connect(store, Republisher(store, store.clock, signals), guard, signals)
-    return [*Intake(publisher, watch.observer).operations(), *connect.operations()]
+    return [
+        *Intake(publisher, watch.observer).operations(),
+        *connect.operations(),
+        *Listeners(store, sender).operations(),
+    ]
 
 
 def _web(store: Store, operations: Sequence[Operation], watch: Watch) -> Starlette:

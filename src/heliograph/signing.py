@@ -11,6 +11,7 @@ import base64
 import hmac
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
@@ -42,6 +43,36 @@ def headers(keys: Sequence[HmacKey], message: bytes) -> list[tuple[str, str]]:
         for position, key in enumerate(keys, start=1)
     ]
     return [DIGEST_HEADER, *signed]
+
+
+def standard_headers(
+    keys: Sequence[HmacKey], message_id: str, sent_at: datetime, message: bytes
+) -> list[tuple[str, str]]:
+    """The headers of Standard Webhooks 1.0.0, beside DocuSign's; none without keys.
+
+    They cover the id and the time too, so that a listener can refuse what is sent to it
+    again. The key is what the secret's base64 stands for: `whsec_` and the secret is what
+    libraries of that standard take.
+    """
+    if not keys:
+        return []
+    seconds = str(int(sent_at.timestamp()))
+    content = b".".join((message_id.encode(), seconds.encode(), message))
+    signed = " ".join(f"v1,{_standard(key.secret, content)}" for key in keys)
+    return [
+        ("webhook-id", message_id),
+        ("webhook-timestamp", seconds),
+        ("webhook-signature", signed),
+    ]
+
+
+def _standard(secret: Secret, content: bytes) -> str:
+    text = secret.reveal()
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        key = text.encode()
+    return base64.b64encode(hmac.new(key, content, sha256).digest()).decode()
 
 
 def verify(secret: Secret, message: bytes, given: str) -> bool:

@@ -1,5 +1,8 @@
 """Outbound HTTP: the only module that opens connections to anything but the database.
 
+What an identity brings to TLS is in `tls`, the pools that keep identities apart are in
+`transport_pools`, and what a fault says is in `transport_words`.
+
 Every address is vetted twice: all DNS answers before one of them is pinned, and the very
 socket address just before `connect` (S1). Redirects are never followed (S2), an answer is
 read within a budget of time and bytes and never decompressed (S3), TLS is always verified
@@ -17,14 +20,13 @@ and it is given up after `KEPT_ALIVE` seconds, before common servers give it up.
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
-import os
 import select
 import socket
 import ssl
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
@@ -37,9 +39,12 @@ from aiohttp.http import HttpProcessingError, RawResponseMessage
 from aiohttp.payload import Payload
 from yarl import URL
 
+from heliograph import tls
+from heliograph import transport_words as words
 from heliograph.egress import Guard, Profile, Refused, Target
 from heliograph.failpoints import failpoint
-from heliograph.model import Answer, Fault, Phase
+from heliograph.model import Answer, Fault, Phase, TlsIdentity
+from heliograph.transport_pools import Pools
 
 KEPT_ALIVE: Final = 1.5
 """Seconds an idle connection is kept: less than the 2 s of gunicorn, the 5 s of Apache and
@@ -47,6 +52,9 @@ Node.js, the 60 s and more of load balancers, so that it is we who close it."""
 
 _REASON_LENGTH: Final = 256
 """Characters kept of a reason phrase, which has no meaning but may be 8 KiB long."""
+
+_REASON_WITHIN: Final = 1.0
+"""Seconds that a broken connection has to tell why, once it cannot be written to."""
 
 _PIECE: Final = 256 * 1024
 """Bytes written at once; a large message is paced by what the listener takes."""
@@ -88,12 +96,16 @@ class Transport:
         self._budget = budget
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
+        self._pools = Pools(self._make_session)
 
     async def open(self) -> None:
-        """Make the pool; no connection is opened yet."""
+        """Make the pool of those without an identity; no connection is opened yet."""
+        self._session = self._make_session(tls.context())
+
+    def _make_session(self, context: ssl.SSLContext) -> aiohttp.ClientSession:
         budget = self._budget
         connector = aiohttp.TCPConnector(
-            ssl=_tls_context(),
+            ssl=context,
             resolver=_VettingResolver(self._guard, self._resolver or aiohttp.ThreadedResolver()),
             use_dns_cache=False,
             socket_factory=functools.partial(_socket, self._guard, budget),
@@ -107,7 +119,7 @@ class Transport:
         # aiohttp has no setting for its protocol class; the tests of S3 fail should this
         # attribute ever be renamed.
         connector._factory = functools.partial(_wire, connector._loop, budget)
-        self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(
                 total=None,  # `post` has the timer: one for everything
@@ -123,7 +135,8 @@ class Transport:
         )
 
     async def close(self) -> None:
-        """Close the pool and every connection in it."""
+        """Close the pools and every connection in them."""
+        await self._pools.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -141,11 +154,16 @@ class Transport:
         await self.close()
 
     async def post(
-        self, url: str, headers: Sequence[tuple[str, str]], body: bytes
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        identity: TlsIdentity | None = None,
     ) -> Answer | Fault:
         """Send one POST once, and bring back what came of it.
 
         The request's headers are `headers`, Host and Content-Length, and no others.
+        `identity` counts for an https URL, and what it brings counts for it alone (S5).
 
         Returns:
             The answer whatever its status, or the Fault. A body longer than the budget is
@@ -156,18 +174,28 @@ class Transport:
             ValueError: a header holds a control character: what stores headers let it by.
             RuntimeError: the transport is not open.
         """
-        session = self._session
-        if session is None:
+        if self._session is None:
             raise RuntimeError("the transport must be opened before it posts")
         try:
             target = self._guard.check_url(url)
         except Refused as refusal:
             return Fault(Phase.REFUSED_ADDRESS, str(refusal))
-        trip = _Trip(target)
+        if target.scheme == "http" or identity == _NOBODY:
+            identity = None
+        trip = _Trip(target, offers=identity is not None and identity.certificate is not None)
         token = _TRIP.set(trip)
+        pool: AbstractAsyncContextManager[aiohttp.ClientSession] = (
+            nullcontext(self._session) if identity is None else self._pools.of(identity)
+        )
         try:
-            async with asyncio.timeout(self._budget.total):
-                return await self._exchange(session, trip, url, headers, body)
+            async with asyncio.timeout(self._budget.total), pool as session:
+                try:
+                    return await self._exchange(session, trip, url, headers, body)
+                except aiohttp.ClientConnectionError:
+                    await trip.broken()
+                    raise
+        except tls.BadIdentity as error:
+            return Fault(Phase.TLS, str(error))
         except (aiohttp.ClientError, OSError) as error:
             return self._fault(trip, error)
         finally:
@@ -214,52 +242,63 @@ class Transport:
                 return
 
     def _fault(self, trip: _Trip, error: aiohttp.ClientError | OSError) -> Fault:
-        phase, target = trip.phase, trip.target
+        phase, target, budget = trip.phase, trip.target, self._budget
         answer = None if trip.response is None else _answer(trip.response, trip.body)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return Fault(phase, _too_slow(trip, min(self._budget.connect, self._budget.total)))
+            return Fault(phase, words.too_slow(phase, target, min(budget.connect, budget.total)))
         if isinstance(error, TimeoutError) and error.errno is None:
-            return Fault(phase, _too_slow(trip, self._budget.total), answer)
-        cause = _system_error(error)
+            return Fault(phase, words.too_slow(phase, target, budget.total), answer)
+        cause = trip.ending.alert or _system_error(error)
         if isinstance(cause, _RefusedAddress):
-            return Fault(
-                Phase.REFUSED_ADDRESS,
-                f"{target.host} leads to an address that the egress profile "
-                f"{self._guard.profile} refuses; give the name a public address, or ask the "
-                "operator to admit the network",
-            )
+            return Fault(Phase.REFUSED_ADDRESS, words.refused(target.host, self._guard.profile))
         if isinstance(cause, ssl.SSLError):
-            return Fault(Phase.TLS, _tls_words(cause, target), answer)
+            return Fault(Phase.TLS, words.handshake(cause, target, offered=trip.offers), answer)
         if isinstance(error, aiohttp.ClientConnectorDNSError):
-            return Fault(Phase.DNS, _dns_words(cause, target.host))
+            ours = words.is_ours(Phase.DNS, cause)
+            return Fault(Phase.DNS, words.unresolved(cause, target.host), ours=ours)
         if isinstance(error, aiohttp.ClientResponseError):
-            return Fault(phase, self._malformed(error.message), answer)
+            said = words.malformed(
+                error.message, header_bytes=budget.header_bytes, headers=budget.headers
+            )
+            return Fault(phase, said, answer)
         if phase is Phase.CONNECT:
-            return Fault(phase, _connect_words(cause, target))
-        return Fault(phase, _lost_words(trip, cause), answer)
+            return Fault(phase, words.unconnected(cause, target), ours=words.is_ours(phase, cause))
+        return Fault(phase, words.lost(phase, cause, reused=trip.reused), answer)
 
-    def _malformed(self, message: str) -> str:
-        if message == _HEAD_TOO_LONG:
-            return f"the answer's headers are longer than {self._budget.header_bytes} bytes"
-        if message.startswith("Too many headers"):
-            return f"the answer has more than {self._budget.headers} headers"
-        # The parser quotes the place as a bytes literal (so it is plain ASCII) with a marker
-        # on a line of its own.
-        said = " ".join(message.rstrip(" ^\n").split())
-        return f"the answer is not valid HTTP: {said[:200] or 'unreadable'}"
+
+_NOBODY: Final = TlsIdentity(None, None, None)
+
+
+class _Ending:
+    """The end of a connection, and what the other side said of it when that was TLS."""
+
+    __slots__ = ("alert", "seen")
+
+    def __init__(self) -> None:
+        self.alert: ssl.SSLError | None = None
+        self.seen = asyncio.Event()
 
 
 class _Trip:
     """How far one post has come; what a Fault says is read from here."""
 
-    __slots__ = ("body", "phase", "response", "reused", "target")
+    __slots__ = ("body", "ending", "offers", "phase", "response", "reused", "target")
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, offers: bool) -> None:
         self.target = target
+        self.offers = offers  # a client certificate, to who asks for one
         self.phase = Phase.CONNECT
         self.reused = True  # until a new connection is made
         self.response: aiohttp.ClientResponse | None = None
         self.body = bytearray()
+        self.ending = _Ending()
+
+    async def broken(self) -> None:
+        """Wait for the reason, which may come after the failure to write."""
+        if self.phase is Phase.WRITE and not self.reused:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_REASON_WITHIN):
+                    await self.ending.seen.wait()
 
 
 _TRIP: ContextVar[_Trip] = ContextVar("heliograph_trip")
@@ -313,6 +352,7 @@ class _Wire(ResponseHandler):
         self._room = self._head_room
         self._answered = False
         trip = _TRIP.get()
+        self._ending = trip.ending  # not the trip: an idle connection must not keep an answer
         trip.reused = False
         if trip.target.scheme == "https":
             trip.phase = Phase.TLS  # TCP is connected: this object is made in between
@@ -331,6 +371,7 @@ class _Wire(ResponseHandler):
 
     def set_response_params(self, **params: object) -> None:
         """A request begins."""
+        self._ending = _TRIP.get().ending
         self._room = self._head_room
         self._answered = False
         super().set_response_params(**params)  # type: ignore[arg-type]
@@ -357,11 +398,19 @@ class _Wire(ResponseHandler):
         else:
             self._stop()
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        # A listener looks at our certificate after our part of a TLS 1.3 handshake. To who
+        # is writing then, aiohttp says no more than that the connection is closed.
+        if isinstance(exc, ssl.SSLError) and "_ALERT_" in (exc.reason or ""):
+            self._ending.alert = exc
+        self._ending.seen.set()
+        super().connection_lost(exc)
+
     def _stop(self) -> None:
         payload, self._payload = self._payload, None
         self.force_close()
         if not self._answered:
-            self.set_exception(HttpProcessingError(code=400, message=_HEAD_TOO_LONG))
+            self.set_exception(HttpProcessingError(code=400, message=words.HEAD_TOO_LONG))
         elif payload is not None:
             payload.feed_eof()  # what came so far is the answer
         if self.transport is not None:
@@ -370,9 +419,6 @@ class _Wire(ResponseHandler):
 
 def _wire(loop: asyncio.AbstractEventLoop, budget: Budget) -> ResponseHandler:
     return _Wire(loop, budget)
-
-
-_HEAD_TOO_LONG: Final = "head too long"
 
 
 class _Body(Payload):
@@ -439,13 +485,6 @@ def _is_localhost(host: str) -> bool:
     return host.lower().rpartition(".")[2] == "localhost"
 
 
-def _tls_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
 def _answer(response: aiohttp.ClientResponse, body: bytearray) -> Answer:
     # aiohttp decodes the reason with surrogates, which cannot be stored.
     reason = _text((response.reason or "").encode("utf-8", "surrogateescape"))[:_REASON_LENGTH]
@@ -467,101 +506,3 @@ def _system_error(error: BaseException) -> BaseException:
     if isinstance(error, aiohttp.ClientConnectorError):
         return error.os_error
     return error.__cause__ or error
-
-
-_SLOW: Final = {
-    Phase.DNS: "the host name was not resolved",
-    Phase.CONNECT: "no connection",
-    Phase.TLS: "the TLS handshake did not end",
-    Phase.WRITE: "the listener did not take the whole message",
-    Phase.HEADERS: "no answer",
-    Phase.BODY: "the answer's body did not end",
-}
-
-
-def _too_slow(trip: _Trip, seconds: float) -> str:
-    to = f" to {_place(trip.target)}" if trip.phase is Phase.CONNECT else ""
-    return f"{_SLOW[trip.phase]}{to} within {seconds:g} s"
-
-
-_LOST: Final = {
-    Phase.TLS: "during the TLS handshake",
-    Phase.WRITE: "while the message was being sent",
-    Phase.HEADERS: "before answering",
-    Phase.BODY: "within the answer's body",
-}
-
-
-def _lost_words(trip: _Trip, cause: BaseException) -> str:
-    if trip.phase not in _LOST:
-        return f"the exchange failed ({type(cause).__name__})"
-    did = "reset" if getattr(cause, "errno", None) == errno.ECONNRESET else "closed"
-    # A hint at an idle timeout on the other side (see the module's docstring).
-    kept = ", which was kept from an earlier message," if trip.reused else ""
-    return f"the listener {did} the connection{kept} {_LOST[trip.phase]}"
-
-
-def _connect_words(cause: BaseException, target: Target) -> str:
-    # Never the error's own text: it names the address that a host name stands for.
-    code = getattr(cause, "errno", None)
-    if code == errno.ECONNREFUSED:
-        return f"{_place(target)} refused the connection: nothing listens there"
-    if code in {errno.EHOSTUNREACH, errno.ENETUNREACH}:
-        return f"{_place(target)} cannot be reached ({os.strerror(code)})"
-    if code == errno.ETIMEDOUT:
-        return f"no connection to {_place(target)}: timed out"
-    said = os.strerror(code) if code else type(cause).__name__
-    return f"no connection to {_place(target)}: {said}"
-
-
-def _dns_words(cause: BaseException, host: str) -> str:
-    code = getattr(cause, "errno", None)
-    if code in {socket.EAI_NONAME, socket.EAI_NODATA}:
-        return f"the host name {host} does not exist or has no address"
-    if code == socket.EAI_AGAIN:
-        return f"the host name {host} could not be resolved for now: no DNS server answered"
-    return f"the host name {host} could not be resolved"
-
-
-# X509_V_ERR_* of OpenSSL's x509_vfy.h.
-_CERTIFICATE: Final = {
-    9: "is not valid yet",
-    10: "has expired",
-    18: "is self-signed",
-    19: "comes from a CA that is not trusted (the chain ends in an unknown root)",
-    20: "comes from an unknown CA, or the listener does not send the intermediate certificate",
-    21: "comes from an unknown CA, or the listener does not send the intermediate certificate",
-    23: "has been revoked",
-    26: "is not meant for a server",
-    66: "has a key that is too short",
-    67: "comes from a CA whose key is too short",
-    68: "has a signature that is too weak",
-}
-_NAME_MISMATCHES: Final = frozenset({62, 64})
-_HANDSHAKE: Final = {
-    "WRONG_VERSION_NUMBER": "the listener does not speak TLS on this port; should the URL be http?",
-    "UNSUPPORTED_PROTOCOL": "the listener offers only TLS below 1.2",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "the listener accepts only TLS below 1.2",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "no TLS parameters in common, or the listener wants a "
-    "client certificate",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the listener wants a client certificate",
-    "TLSV1_UNRECOGNIZED_NAME": "the listener does not know this host name",
-    "UNEXPECTED_EOF_WHILE_READING": "the listener closed the connection during the TLS handshake",
-}
-
-
-def _tls_words(error: ssl.SSLError, target: Target) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _NAME_MISMATCHES:
-            return f"the listener's certificate is not for the name {target.host}"
-        what = _CERTIFICATE.get(error.verify_code)
-        if what is not None:
-            return f"the listener's certificate {what}"
-        return f"the listener's certificate was not accepted: {error.verify_message}"
-    reason = error.reason or "UNKNOWN"
-    return _HANDSHAKE.get(reason, f"the TLS handshake failed: {reason.replace('_', ' ').lower()}")
-
-
-def _place(target: Target) -> str:
-    host = f"[{target.host}]" if ":" in target.host else target.host
-    return f"{host}:{target.port}"

@@ -111,8 +111,8 @@ def observe(path: Path) -> None:
     ledger = Ledger(path)
     claim, settle = PostgresStore.claim, PostgresStore.settle
 
-    async def claiming(self: PostgresStore, room: int, per_configuration: int) -> ClaimResult:
-        result = await claim(self, room, per_configuration)
+    async def claiming(self: PostgresStore, *given: Any) -> ClaimResult:
+        result = await claim(self, *given)
         for one in result.claims:
             _note(ledger, "claim", one, True, time.time_ns())
         return result
@@ -124,7 +124,7 @@ def observe(path: Path) -> None:
             _note(ledger, "settle", one.claim, effect, began)
         return effects
 
-    PostgresStore.claim = claiming  # type: ignore[method-assign]
+    PostgresStore.claim = claiming  # type: ignore[assignment, method-assign]
     PostgresStore.settle = settling  # type: ignore[method-assign]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.errors import StorageBroken, StorageUnavailable
-from heliograph.model import Answer, DeliveryState, Fault, LogQuery, Phase
+from heliograph.model import Answer, ConnectConfiguration, DeliveryState, Fault, LogQuery, Phase
 from heliograph.publisher import Publisher
 from heliograph.republish import Republisher
 from heliograph.signals import Signals
@@ -32,10 +32,14 @@ class Listener:
         self.received: list[tuple[str, bytes]] = []
 
     async def post(
-        self, url: str, headers: Sequence[tuple[str, str]], body: bytes
+        self,
+        configuration: ConnectConfiguration,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        client: object = None,
     ) -> Answer | Fault:
-        self.received.append((url, body))
-        return await self.behave(url, body)
+        self.received.append((configuration.url, body))
+        return await self.behave(configuration.url, body)
 
 
 async def always(answer: Answer | Fault) -> Answer | Fault:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from heliograph.model import Answer, Fault, Phase
+from heliograph.model import Answer, ConnectConfiguration, Fault, Phase
 from tests.simulation.loop import Owner, SimulatedLoop
 from tests.simulation.watcher import Watcher
 
@@ -82,7 +82,11 @@ class SimulatedTransport:
         self.sending = 0
 
     async def post(
-        self, url: str, headers: Sequence[tuple[str, str]], body: bytes
+        self,
+        configuration: ConnectConfiguration,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        client: object = None,
     ) -> Answer | Fault:
         if self._owner.dead:
             raise asyncio.CancelledError

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.errors import UnsafeStorage
-from heliograph.keyring import KeyRing
+from heliograph.keyring import KeyRing, next_file, write_keys
 
 RING = KeyRing(b"k" * 32)
 PLACE = "hmac_key:1:sealed"
@@ -54,7 +54,7 @@ def test_s7_a_key_that_others_can_reach_is_refused_with_the_cure(path: Path, mod
     KeyRing.load(path)
 
 
-@pytest.mark.parametrize("size", [0, 16, 31, 33])
+@pytest.mark.parametrize("size", [0, 16, 31, 33, 63])
 def test_s7_a_file_that_is_no_key_is_refused_and_kept(path: Path, size: int) -> None:
     path.write_bytes(b"x" * size)
     path.chmod(0o600)
@@ -106,3 +106,21 @@ def test_s7_a_refusal_names_the_place_and_not_the_secret() -> None:
     assert PLACE in str(caught.value)
     assert "canary" not in str(caught.value)
     assert "k" * 32 not in repr(vars(RING))
+
+
+def test_s7_a_ring_seals_with_its_first_key_and_opens_with_each() -> None:
+    old, new = KeyRing(b"o" * 32), KeyRing(b"n" * 32)
+    ring = KeyRing(b"n" * 32, b"o" * 32)
+    assert ring.open(old.seal(b"secret", PLACE), PLACE) == b"secret"
+    assert new.open(ring.seal(b"secret", PLACE), PLACE) == b"secret"
+    with pytest.raises(UnsafeStorage):
+        old.open(ring.seal(b"secret", PLACE), PLACE)
+
+
+def test_s7_the_next_key_opens_and_does_not_seal(path: Path) -> None:
+    first = KeyRing.load(path)
+    write_keys(next_file(path), [b"n" * 32])
+    assert stat.S_IMODE(next_file(path).stat().st_mode) == 0o600
+    ring = KeyRing.load(path)
+    assert ring.open(KeyRing(b"n" * 32).seal(b"x", PLACE), PLACE) == b"x"
+    assert first.open(ring.seal(b"x", PLACE), PLACE) == b"x"

@@ -80,7 +80,7 @@ NAMES = [
 ]
 """connectCustomConfiguration's fields as the official SDK 6.1.0 spells them."""
 
-EXTENSIONS = ["deliveryOrder", "maxPerSecond", "retrySchedule"]
+EXTENSIONS = ["certificateAuthorities", "deliveryOrder", "maxPerSecond", "retrySchedule"]
 """Fields of ours."""
 
 LISTS = {
@@ -126,7 +126,7 @@ def every_field() -> dict[str, Any]:
     fields |= {"password": "canary-password", "salesforceAuthcode": "canary-authcode"}
     fields |= {"sfObjects": SALESFORCE, "oAuthConfiguration": OAUTH, "connectId": "77"}
     fields |= {"deliveryMode": "SIM", "deliveryOrder": "none", "retrySchedule": ["docusign"]}
-    fields["maxPerSecond"] = "2.5"
+    fields |= {"maxPerSecond": "2.5", "certificateAuthorities": "PEM"}
     del fields["disabledBy"]  # never a caller's to say
     fields["eventData"] = {"format": "json", "includeData": ["tabs"], "version": "restv2.1"}
     return fields

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
-from heliograph import signing
+from heliograph import signing, tls
 from heliograph.api import selection
 from heliograph.api.contract import LINES, Call, Operation, Reply
 from heliograph.api.selection import MOST_RECORDS
@@ -21,11 +21,17 @@ from heliograph.errors import (
     RefusedUrl,
     Unavailable,
 )
-from heliograph.model import ConnectConfiguration, DeliveryState, LogEntry
+from heliograph.model import (
+    AttemptDetail,
+    ConnectConfiguration,
+    DeliveryState,
+    LogEntry,
+    TlsIdentity,
+)
 from heliograph.republish import Republisher
 from heliograph.signals import Signals
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
-from heliograph.wire import configurations, json_sim, rest
+from heliograph.wire import configurations, json_sim, message, rest
 from heliograph.wire.codec import encode_json
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
@@ -192,6 +198,17 @@ class Connect:
             self._guard.check_url(wanted.url)
         except Refused as refusal:
             raise RefusedUrl(f"urlToPublishTo is refused: {refusal}") from None
+        oauth = configurations.token_url(wanted)
+        if oauth:
+            try:
+                self._guard.check_url(oauth)
+            except Refused as refusal:
+                raise RefusedUrl(f"authorizationServerUrl is refused: {refusal}") from None
+        if authorities := configurations.authorities(wanted):
+            try:
+                tls.check_identity(TlsIdentity(None, None, authorities))
+            except tls.BadIdentity as wrong:
+                raise InvalidBody(f"certificateAuthorities: {wrong}") from None
 
     # ------------------------------------------------------------------------ republish
 
@@ -247,13 +264,8 @@ class Connect:
         if not _asks(call, "additional_info"):
             return rest.log_to_wire(entry)
         attempts = await self._store.attempts(call.account_id, failure_id)
-        return rest.failure_to_wire(
-            entry,
-            [
-                (one, json_sim.render(one.event, entry.connect_id, one.entry.retry_count))
-                for one in attempts
-            ],
-        )
+        messages = await self._messages(call.account_id, attempts)
+        return rest.failure_to_wire(entry, list(zip(attempts, messages, strict=True)))
 
     async def _delete_failure(self, call: Call) -> rest.ConnectDeleteFailureResult:
         failure_id = selection.row_id(call.path["failureId"], "failureId")
@@ -282,8 +294,24 @@ class Connect:
             raise _no_log(log_id)
         if not _asks(call, "additional_info"):
             return rest.log_to_wire(detail.entry)
-        message = json_sim.render(detail.event, detail.entry.connect_id, detail.entry.retry_count)
-        return rest.detail_to_wire(detail, message)
+        (sent,) = await self._messages(call.account_id, [detail])
+        return rest.detail_to_wire(detail, sent)
+
+    async def _messages(
+        self, account_id: str, attempts: Sequence[AttemptDetail]
+    ) -> Sequence[bytes]:
+        """What was sent, rendered again as the configuration, if it is still there, now asks."""
+        known = {one.connect_id: one for one in (await self._store.configurations(account_id)).all}
+        found = []
+        for one in attempts:
+            configuration = known.get(one.entry.connect_id)
+            count = one.entry.retry_count
+            found.append(
+                json_sim.render(one.event, one.entry.connect_id, count)
+                if configuration is None
+                else message.render(one.event, configuration, count).body
+            )
+        return found
 
     async def _delete_log(self, call: Call) -> None:
         log_id = selection.row_id(call.path["logId"], "logId")

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from heliograph.cli.connection import Connection, segment, server_options
-from heliograph.cli.exits import wrong
+from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -159,6 +159,42 @@ def delete(credentials: Credentials, connect_id: str, yes: bool) -> None:
     output().print("Deleted.")
 
 
+@configurations.command("test", epilog="Example: heliograph configurations test 1")
+@click.argument("connect_id", metavar="ID")
+@_json_option
+@server_options
+def test_send(credentials: Credentials, connect_id: str, as_json: bool) -> None:
+    """Send a sample message to a listener now, and show the whole exchange.
+
+    Nothing is stored or retried; the status is 1 when the listener does not take it.
+    """
+    result = _call(credentials, "POST", f"{segment(connect_id)}/test")
+    if as_json:
+        print_json(result)
+    else:
+        _print_exchange(result)
+    if result["success"] != "true":
+        raise SystemExit(Exit.NO)
+
+
+def _print_exchange(result: Mapping[str, Any]) -> None:
+    console = output()
+    taken = "taken" if result["success"] == "true" else "not taken"
+    console.print(f"POST {result['url']}", soft_wrap=True, style="bold")
+    for line in result["requestHeaders"]:
+        console.print(f"  {line}", soft_wrap=True)
+    console.print(f"\n{result['requestBody']}\n", soft_wrap=True)
+    if result.get("responseStatus"):
+        console.print(result["responseStatus"], soft_wrap=True, style="bold")
+        for line in result.get("responseHeaders") or ():
+            console.print(f"  {line}", soft_wrap=True)
+        if result.get("responseBody"):
+            console.print(f"\n{result['responseBody']}", soft_wrap=True)
+    if result.get("error"):
+        console.print(result["error"], soft_wrap=True)
+    console.print(f"\nThe message was {taken}, after {result['seconds']} s.")
+
+
 def _call(
     credentials: Credentials,
     method: str,
@@ -213,7 +249,7 @@ def _row(one: Mapping[str, Any]) -> Row:
 
 def _state(one: Mapping[str, Any]) -> str:
     if one.get("allowEnvelopePublish") != "true":
-        return "off"
+        return "disabled" if one.get("disabledBy") else "off"
     return "paused" if one.get("pausePublish") == "true" else "publishing"
 
 

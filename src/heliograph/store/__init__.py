@@ -208,6 +208,22 @@ class Store(Protocol):
         """The account's active keys, oldest first."""
         ...
 
+    async def set_client_certificate(self, account_id: str, certificate: str, key: Secret) -> None:
+        """Let posts show a certificate (PEM, with its chain) to listeners that ask for one."""
+        ...
+
+    async def delete_client_certificate(self, account_id: str) -> bool:
+        """Show none any more; False when there was none."""
+        ...
+
+    async def client_certificate(self, account_id: str) -> tuple[str, Secret] | None:
+        """The account's certificate and its key, both PEM, or None."""
+        ...
+
+    async def reseal(self) -> int:
+        """Encrypt every secret anew with the ring's first key; how many values it were."""
+        ...
+
     # configurations
 
     async def create_configuration(self, wanted: ConnectConfiguration) -> ConnectConfiguration:

@@ -66,6 +66,17 @@ select * from unnest(%s::text[], %s::text[], %s::bytea[], %s::bigint[], %s::bigi
 -- name: back_hmac_key
 select key_id, account_id, sealed, created_us, retired_us from hmac_key;
 
+-- name: read_client_certificate
+select account_id, certificate, sealed, created_us
+from client_certificate order by account_id limit :most offset :done;
+
+-- name: write_client_certificate
+insert into client_certificate (account_id, certificate, sealed, created_us)
+select * from unnest(%s::text[], %s::text[], %s::bytea[], %s::bigint[]);
+
+-- name: back_client_certificate
+select account_id, certificate, sealed, created_us from client_certificate;
+
 -- name: read_connect_configuration
 select
     connect_id, account_id, name, url, publishing, paused, document, sealed, created_us,

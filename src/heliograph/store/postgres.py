@@ -293,6 +293,41 @@ class PostgresStore:
     async def hmac_keys(self, account_id: str) -> Sequence[HmacKey]:
         return shared.keys(self._keyring, await self._rows("hmac_keys", (account_id,)))
 
+    async def set_client_certificate(self, account_id: str, certificate: str, key: Secret) -> None:
+        sealed = self._keyring.seal(key.reveal().encode(), shared.certificate_place(account_id))
+
+        async def write(db: Connection) -> None:
+            await run(db, _Q["configurations_changed"], (account_id,))
+            values = {"account_id": account_id, "certificate": certificate, "sealed": sealed}
+            await run(db, _Q["client_certificate_write"], {**values, "now": self._now()})
+
+        await self._write(write)
+
+    async def delete_client_certificate(self, account_id: str) -> bool:
+        async def delete(db: Connection) -> bool:
+            await run(db, _Q["configurations_changed"], (account_id,))
+            return await run(db, _Q["client_certificate_delete"], {"account_id": account_id}) > 0
+
+        return await self._write(delete)
+
+    async def client_certificate(self, account_id: str) -> tuple[str, Secret] | None:
+        found = await self._rows("client_certificate", {"account_id": account_id})
+        return shared.client_certificate(self._keyring, account_id, found)
+
+    async def reseal(self) -> int:
+        async def work(db: Connection) -> int:
+            count = 0
+            for table in shared.SEALED:
+                found = await rows(db, _Q[f"sealed_{table}"])
+                resealed = shared.resealed(self._keyring, table, found)
+                for values in resealed:
+                    await run(db, _Q[f"reseal_{table}"], values)
+                count += len(resealed)
+            await postgres_node.reseal_key_check(db, self._keyring)
+            return count
+
+        return await self._database.transact(work)
+
     # ------------------------------------------------------------------- configurations
 
     async def create_configuration(self, wanted: ConnectConfiguration) -> ConnectConfiguration:

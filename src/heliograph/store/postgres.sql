@@ -922,3 +922,37 @@ update failing_configuration set warned_us = %(now)s where connect_id = %(connec
 
 -- name: configuration_publishes
 select publishing from connect_configuration where connect_id = %s;
+
+-- name: client_certificate
+select certificate, sealed from client_certificate where account_id = %(account_id)s;
+
+-- name: client_certificate_write
+insert into client_certificate (account_id, certificate, sealed, created_us)
+values (%(account_id)s, %(certificate)s, %(sealed)s, %(now)s)
+on conflict (account_id) do update
+set certificate = excluded.certificate, sealed = excluded.sealed,
+    created_us = excluded.created_us;
+
+-- name: client_certificate_delete
+delete from client_certificate where account_id = %(account_id)s;
+
+-- name: sealed_hmac_key
+select key_id, sealed from hmac_key where sealed is not null order by key_id for update;
+
+-- name: reseal_hmac_key
+update hmac_key set sealed = %(sealed)s where key_id = %(id)s;
+
+-- name: sealed_connect_configuration
+select connect_id, sealed from connect_configuration where sealed is not null order by connect_id for update;
+
+-- name: reseal_connect_configuration
+update connect_configuration set sealed = %(sealed)s where connect_id = %(id)s;
+
+-- name: sealed_client_certificate
+select account_id, sealed from client_certificate where sealed is not null order by account_id for update;
+
+-- name: reseal_client_certificate
+update client_certificate set sealed = %(sealed)s where account_id = %(id)s;
+
+-- name: reseal_installation
+update installation set sealed = %(sealed)s;

@@ -148,6 +148,11 @@ async def check_key(db: Connection, keyring: KeyRing, now: int) -> None:
         ) from None
 
 
+async def reseal_key_check(db: Connection, keyring: KeyRing) -> None:
+    """Let `check_key` ask for the ring's first key from now on."""
+    await run(db, QUERIES["reseal_installation"], {"sealed": keyring.seal(_KNOWN, _PLACE)})
+
+
 async def refuse_unfinished_copy(db: Connection) -> None:
     """See that no copy into this database is under way.
 

@@ -26,6 +26,7 @@ from heliograph.model import (
     HeldReason,
     HmacKey,
     Requeued,
+    Secret,
     Settlement,
     Wanted,
 )
@@ -113,6 +114,7 @@ class Queue:
         self._versions: dict[str, int] = {}
         self._configurations: dict[str, dict[int, ConnectConfiguration]] = {}
         self._keys: dict[str, tuple[HmacKey, ...]] = {}
+        self._clients: dict[str, tuple[str, Secret] | None] = {}
 
     def begin_epoch(self, epoch: int) -> None:
         """Forget what an earlier epoch had claimed: it was taken over."""
@@ -343,6 +345,7 @@ class Queue:
             ),
             configuration=configuration,
             keys=self._keys[account_id] if configuration.include_hmac else (),
+            client=self._clients[account_id] if configuration.mutual_tls else None,
         )
 
     async def _refresh(self, db: Connection, accounts: list[str]) -> None:
@@ -356,6 +359,11 @@ class Queue:
             self._configurations[account_id] = {one.connect_id: one for one in found}
             self._keys[account_id] = shared.keys(
                 self._keyring, await rows(db, _Q["hmac_keys"], (account_id,))
+            )
+            self._clients[account_id] = shared.client_certificate(
+                self._keyring,
+                account_id,
+                await rows(db, _Q["client_certificate"], {"account_id": account_id}),
             )
             self._versions[account_id] = version
 

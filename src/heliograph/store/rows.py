@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, assert_never
 
 from heliograph import signing
@@ -229,6 +229,15 @@ def keys(keyring: KeyRing, found: Iterable[tuple[Any, ...]]) -> tuple[HmacKey, .
     )
 
 
+def client_certificate(
+    keyring: KeyRing, account_id: str, found: Sequence[tuple[Any, ...]]
+) -> tuple[str, Secret] | None:
+    """The row of the query `client_certificate`, if there is one, opened."""
+    for certificate, sealed in found:
+        return certificate, Secret(keyring.open(sealed, certificate_place(account_id)).decode())
+    return None
+
+
 def configurations(
     keyring: KeyRing, account_id: str, found: Iterable[tuple[Any, ...]]
 ) -> tuple[ConnectConfiguration, ...]:
@@ -269,9 +278,33 @@ def key_place(key_id: str) -> str:
     return f"hmac_key:{key_id}:sealed"
 
 
+def certificate_place(account_id: str) -> str:
+    """Where the key of an account's client certificate is sealed to."""
+    return f"client_certificate:{account_id}:sealed"
+
+
 def secrets_place(connect_id: int) -> str:
     """Where a configuration's secrets are sealed to."""
     return f"connect_configuration:{connect_id}:sealed"
+
+
+SEALED: Final[Mapping[str, Callable[[Any], str]]] = {
+    "hmac_key": key_place,
+    "connect_configuration": secrets_place,
+    "client_certificate": certificate_place,
+}
+"""The tables with a column `sealed`, and where each row's value is sealed to."""
+
+
+def resealed(
+    keyring: KeyRing, table: str, found: Iterable[tuple[Any, ...]]
+) -> list[dict[str, Any]]:
+    """The values of the query `reseal_<table>` for rows of `sealed_<table>`."""
+    place = SEALED[table]
+    return [
+        {"id": row_id, "sealed": keyring.seal(keyring.open(sealed, place(row_id)), place(row_id))}
+        for row_id, sealed in found
+    ]
 
 
 def storable(text: str | None) -> str | None:

@@ -209,6 +209,41 @@ class SqliteStore:
         found = await self._readers.read(lambda db: fetch(db, _Q["hmac_keys"], (account_id,)))
         return rows.keys(self._keyring, found)
 
+    async def set_client_certificate(self, account_id: str, certificate: str, key: Secret) -> None:
+        sealed = self._keyring.seal(key.reveal().encode(), rows.certificate_place(account_id))
+
+        def run(db: apsw.Connection) -> None:
+            values = {"account_id": account_id, "certificate": certificate, "sealed": sealed}
+            db.execute(_Q["client_certificate_write"], {**values, "now": self._now()})
+            self._queue.keys_changed(account_id)
+
+        await self._writer.write(run)
+
+    async def delete_client_certificate(self, account_id: str) -> bool:
+        def run(db: apsw.Connection) -> bool:
+            db.execute(_Q["client_certificate_delete"], {"account_id": account_id})
+            self._queue.keys_changed(account_id)
+            return db.changes() > 0
+
+        return await self._writer.write(run)
+
+    async def client_certificate(self, account_id: str) -> tuple[str, Secret] | None:
+        values = {"account_id": account_id}
+        found = await self._readers.read(lambda db: fetch(db, _Q["client_certificate"], values))
+        return rows.client_certificate(self._keyring, account_id, found)
+
+    async def reseal(self) -> int:
+        def run(db: apsw.Connection) -> int:
+            count = 0
+            for table in rows.SEALED:
+                found = rows.resealed(self._keyring, table, fetch(db, _Q[f"sealed_{table}"]))
+                for values in found:
+                    db.execute(_Q[f"reseal_{table}"], values)
+                count += len(found)
+            return count
+
+        return await self._writer.write(run)
+
     # ------------------------------------------------------------------- configurations
 
     async def create_configuration(self, wanted: ConnectConfiguration) -> ConnectConfiguration:

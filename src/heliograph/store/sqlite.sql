@@ -629,3 +629,34 @@ update failing_configuration set warned_us = :now where connect_id = :connect_id
 
 -- name: configuration_publishes
 select publishing from connect_configuration where connect_id = ?;
+
+-- name: client_certificate
+select certificate, sealed from client_certificate where account_id = :account_id;
+
+-- name: client_certificate_write
+insert into client_certificate (account_id, certificate, sealed, created_us)
+values (:account_id, :certificate, :sealed, :now)
+on conflict (account_id) do update
+set certificate = excluded.certificate, sealed = excluded.sealed,
+    created_us = excluded.created_us;
+
+-- name: client_certificate_delete
+delete from client_certificate where account_id = :account_id;
+
+-- name: sealed_hmac_key
+select key_id, sealed from hmac_key where sealed is not null order by key_id;
+
+-- name: reseal_hmac_key
+update hmac_key set sealed = :sealed where key_id = :id;
+
+-- name: sealed_connect_configuration
+select connect_id, sealed from connect_configuration where sealed is not null order by connect_id;
+
+-- name: reseal_connect_configuration
+update connect_configuration set sealed = :sealed where connect_id = :id;
+
+-- name: sealed_client_certificate
+select account_id, sealed from client_certificate where sealed is not null order by account_id;
+
+-- name: reseal_client_certificate
+update client_certificate set sealed = :sealed where account_id = :id;

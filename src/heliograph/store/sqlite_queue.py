@@ -31,6 +31,7 @@ from heliograph.model import (
     NewEvent,
     Requeued,
     RetryAt,
+    Secret,
     Settlement,
     Verdict,
     Wanted,
@@ -55,12 +56,14 @@ class Queue:
         self._versions: dict[str, int] = {}
         self._configurations: dict[int, ConnectConfiguration] = {}
         self._keys: dict[str, tuple[HmacKey, ...]] = {}
+        self._clients: dict[str, tuple[str, Secret] | None] = {}
 
     def forget(self) -> None:
         """Drop what was read: a rolled-back transaction may have been its source."""
         self._versions.clear()
         self._configurations.clear()
         self._keys.clear()
+        self._clients.clear()
 
     # ---------------------------------------------------------- configurations and keys
 
@@ -80,8 +83,9 @@ class Queue:
             raise ConfigurationsChanged
 
     def keys_changed(self, account_id: str) -> None:
-        """Read the account's keys again before the next claim."""
+        """Read the account's keys and certificate again before the next claim."""
         self._keys.pop(account_id, None)
+        self._clients.pop(account_id, None)
 
     def active_keys(self, db: apsw.Connection, account_id: str) -> tuple[HmacKey, ...]:
         """The account's active HMAC keys, oldest first."""
@@ -91,6 +95,12 @@ class Queue:
                 self._keyring, fetch(db, _Q["hmac_keys"], (account_id,))
             )
         return keys
+
+    def _client(self, db: apsw.Connection, account_id: str) -> tuple[str, Secret] | None:
+        if account_id not in self._clients:
+            found = fetch(db, _Q["client_certificate"], {"account_id": account_id})
+            self._clients[account_id] = rows.client_certificate(self._keyring, account_id, found)
+        return self._clients[account_id]
 
     def _live(
         self, db: apsw.Connection, account_id: str, connect_id: int
@@ -222,6 +232,7 @@ class Queue:
         if configuration is None:  # deleting one fails what it had waiting
             raise AssertionError("its configuration is gone")
         keys = self.active_keys(db, account_id) if configuration.include_hmac else ()
+        client = self._client(db, account_id) if configuration.mutual_tls else None
         event = Event(
             account_id, event_id, name, envelope_id, from_microseconds(generated), document
         )
@@ -252,6 +263,7 @@ class Queue:
             event=event,
             configuration=configuration,
             keys=keys,
+            client=client,
         )
 
     # --------------------------------------------------------------------------- settle

@@ -123,7 +123,19 @@ def read(
         ordering=_ordering(fields),
         disabled_by=fields.get("disabledBy"),
         rate=_rate(fields),
+        mutual_tls=str(fields.get("requireMutualTls") or "").strip().lower() == "true",
     )
+
+
+def token_url(stored: ConnectConfiguration) -> str:
+    """Where tokens for the listener come from; empty where none is named."""
+    oauth = msgspec.json.decode(stored.document).get("oAuthConfiguration") or {}
+    return str(oauth.get("authorizationServerUrl") or "")
+
+
+def authorities(stored: ConnectConfiguration) -> str:
+    """PEM certificates that are trusted for the listener beside the system's; empty: none."""
+    return str(msgspec.json.decode(stored.document).get("certificateAuthorities") or "")
 
 
 def to_wire(stored: ConnectConfiguration) -> ConnectCustomConfiguration:

@@ -18,6 +18,7 @@ import msgspec
 from heliograph.errors import InvalidBody
 from heliograph.model import Envelope, Event, NewEvent
 from heliograph.wire import dates
+from heliograph.wire.summary import AS_PUBLISHED, Switches, select
 
 API_VERSION: Final = "v2.1"
 
@@ -95,7 +96,9 @@ def parse_events(body: bytes, content_type: str, account_id: str | None = None) 
     ]
 
 
-def render(event: Event, connect_id: int, retry_count: int) -> bytes:
+def render(
+    event: Event, connect_id: int, retry_count: int, switches: Switches = AS_PUBLISHED
+) -> bytes:
     """The message of an event to one configuration.
 
     Only `retry_count` differs between the attempts of a delivery; every other byte is the
@@ -111,10 +114,24 @@ def render(event: Event, connect_id: int, retry_count: int) -> bytes:
         "apiVersion": _given(document, "apiVersion") or API_VERSION,
         "generatedDateTime": _given(document, "generatedDateTime")
         or dates.render(event.generated_at),
-        "data": document["data"],
+        "data": select(document["data"], switches),
     }
     message.update((key, value) for key, value in document.items() if key not in _OURS)
     return msgspec.json.encode(message)
+
+
+def render_envelope(event: Event, switches: Switches) -> bytes:
+    """The aggregate message: the envelope itself, without the SIM message around it.
+
+    DocuSign: legacy message formats, JSON aggregate.
+    """
+    data = _raw_object.decode(select(_raw_object.decode(event.document)["data"], switches))
+    summary = data.get("envelopeSummary")
+    known = {} if summary is None or bytes(summary) == b"null" else _raw_object.decode(summary)
+    # Who reads it must know which envelope it is, whatever was published.
+    envelope: dict[str, Any] = {"envelopeId": event.envelope_id, **known}
+    envelope.setdefault("status", status_word(None, event.name).lower())
+    return msgspec.json.encode(envelope)
 
 
 def _given(document: Mapping[str, msgspec.Raw], key: str) -> msgspec.Raw | None:

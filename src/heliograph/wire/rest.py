@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 
+import msgspec
 from msgspec import field
 
 from heliograph.model import (
@@ -82,12 +83,13 @@ class ConnectSalesforceObject(Wire):
 
 class ConnectCustomConfiguration(Wire):
     """A configuration, with every field of contract.json, and extensions of ours:
-    `deliveryOrder`, `maxPerSecond`, `retrySchedule`."""
+    `certificateAuthorities`, `deliveryOrder`, `maxPerSecond`, `retrySchedule`."""
 
     allow_envelope_publish: str | None = None
     allow_salesforce_publish: str | None = None
     all_users: str | None = None
     all_users_except: str | None = None
+    certificate_authorities: str | None = None
     configuration_type: str | None = None
     connect_id: str | None = None
     delivery_mode: str | None = None
@@ -261,12 +263,64 @@ class ConnectSecrets(Wire):
     secrets: list[ConnectSecret]
 
 
+class ClientCertificate(Wire):
+    """What an account shows to listeners with mutual TLS; the key is never answered."""
+
+    certificate: str | None = None
+    private_key: str | None = None
+    subject: str | None = None
+    issuer: str | None = None
+    expires: str | None = None
+    fingerprint: str | None = None
+
+
+class TestSend(Wire):
+    """The whole exchange of a test message. Credentials are not among the headers."""
+
+    connect_id: str
+    url: str
+    success: str
+    seconds: str
+    request_headers: list[str]
+    request_body: str
+    error: str | None = None
+    response_status: str | None = None
+    response_headers: list[str] | None = None
+    response_body: str | None = None
+
+
 class BulkResults(Wire):
     """What one batch of a bulk call changed; `nextCursor` is there while more may match."""
 
     changed: str
     unchanged: str | None = None
     next_cursor: str | None = None
+
+
+def sample_event(name: str, account_id: str, envelope_id: str, at: str) -> bytes:
+    """A published event for a test message; its subject says what it is."""
+    status = name.partition("-")[2]
+    person = {"userName": "Heliograph", "email": "heliograph@example.com"}
+    signer = {"recipientId": "1", "name": "Test Signer", "email": "signer@example.com"}
+    return msgspec.json.encode(
+        {
+            "event": name,
+            "generatedDateTime": at,
+            "data": {
+                "accountId": account_id,
+                "envelopeId": envelope_id,
+                **({"recipientId": "1"} if name.startswith("recipient-") else {}),
+                "envelopeSummary": {
+                    "envelopeId": envelope_id,
+                    "status": status,
+                    "emailSubject": "Test message of Heliograph: nothing has happened",
+                    "sentDateTime": at,
+                    "sender": person,
+                    "recipients": {"signers": [{**signer, "status": status}]},
+                },
+            },
+        }
+    )
 
 
 def split_texts(text: str) -> list[str]:

@@ -1,0 +1,131 @@
+"""What an administrator does about listeners: test sends, and the client certificate."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from heliograph import tls
+from heliograph.api import selection
+from heliograph.api.contract import Call, Operation
+from heliograph.attempt import Sender, compose
+from heliograph.errors import InvalidBody, NotFound
+from heliograph.model import Answer, ConnectConfiguration, Event, Secret, TlsIdentity
+from heliograph.store import Store
+from heliograph.wire import dates, json_sim, rest
+
+_ACCOUNT: Final = "/accounts/{accountId}/connect"
+
+SAMPLE_ENVELOPE: Final = "00000000-0000-0000-0000-000000000000"
+"""The envelope of test messages, which no publisher has."""
+
+
+class Listeners:
+    """Extensions of Heliograph: DocuSign has them in its web pages alone."""
+
+    def __init__(self, store: Store, sender: Sender) -> None:
+        self._store = store
+        self._sender = sender
+
+    def operations(self) -> Sequence[Operation]:
+        """The operations of this module."""
+        certificate = f"{_ACCOUNT}/client_certificate"
+        return [
+            Operation("test_configuration", "POST", f"{_ACCOUNT}/{{connectId}}/test", self._test),
+            Operation("get_client_certificate", "GET", certificate, self._get_certificate),
+            Operation(
+                "update_client_certificate",
+                "PUT",
+                certificate,
+                self._put_certificate,
+                body=rest.ClientCertificate,
+            ),
+            Operation("delete_client_certificate", "DELETE", certificate, self._delete_certificate),
+        ]
+
+    async def _test(self, call: Call) -> rest.TestSend:
+        connect_id = selection.row_id(call.path["connectId"], "connectId")
+        known = await self._store.configurations(call.account_id)
+        for configuration in known.all:
+            if configuration.connect_id == connect_id:
+                return await self._send_sample(configuration)
+        raise NotFound(f"There is no configuration {connect_id}.")
+
+    async def _send_sample(self, configuration: ConnectConfiguration) -> rest.TestSend:
+        """One message, whatever the configuration's switches and schedule say of events."""
+        clock, account_id = self._store.clock, configuration.account_id
+        keys = await self._store.hmac_keys(account_id) if configuration.include_hmac else ()
+        client = None
+        if configuration.mutual_tls:
+            client = await self._store.client_certificate(account_id)
+        began, at = clock.monotonic(), clock.now()
+        event = sample(configuration, str(uuid.uuid4()), dates.render(at))
+        post = compose(event, configuration, keys, number=1, attempt_id=0, at=at)
+        came_back = await self._sender.post(configuration, post.headers, post.body, client)
+        answer = came_back if isinstance(came_back, Answer) else came_back.answer
+        taken = isinstance(came_back, Answer) and 200 <= came_back.status <= 299
+        return rest.TestSend(
+            connect_id=str(configuration.connect_id),
+            url=configuration.url,
+            success="true" if taken else "false",
+            seconds=f"{clock.monotonic() - began:.3f}",
+            request_headers=_header_lines(post.headers),
+            request_body=post.body.decode("utf-8", "replace"),
+            error=None
+            if isinstance(came_back, Answer)
+            else f"{came_back.phase.value}: {came_back.what}",
+            response_status=None if answer is None else f"{answer.status} {answer.reason}".strip(),
+            response_headers=None if answer is None else _header_lines(answer.headers),
+            response_body=None if answer is None else answer.body.decode("utf-8", "replace"),
+        )
+
+    async def _get_certificate(self, call: Call) -> rest.ClientCertificate:
+        found = await self._store.client_certificate(call.account_id)
+        if found is None:
+            raise NotFound("The account has no client certificate.")
+        return _shown(found[0])
+
+    async def _put_certificate(self, call: Call) -> rest.ClientCertificate:
+        given: rest.ClientCertificate = call.body
+        if not given.certificate or not given.private_key:
+            raise InvalidBody("certificate and privateKey must both be given, as PEM.")
+        key = Secret(given.private_key)
+        try:
+            tls.check_identity(TlsIdentity(given.certificate, key, None))
+        except tls.BadIdentity as wrong:
+            raise InvalidBody(str(wrong)) from None
+        await self._store.set_client_certificate(call.account_id, given.certificate, key)
+        return _shown(given.certificate)
+
+    async def _delete_certificate(self, call: Call) -> None:
+        if not await self._store.delete_client_certificate(call.account_id):
+            raise NotFound("The account has no client certificate.")
+
+
+def sample(configuration: ConnectConfiguration, event_id: str, at: str) -> Event:
+    """An event that the configuration asks for, of an envelope that does not exist."""
+    name = min(configuration.events, default="envelope-sent")
+    body = rest.sample_event(name, configuration.account_id, SAMPLE_ENVELOPE, at)
+    (made,) = json_sim.parse_events(body, "application/json", configuration.account_id)
+    return Event(
+        configuration.account_id, event_id, name, SAMPLE_ENVELOPE, dates.parse(at), made.document
+    )
+
+
+def _header_lines(headers: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"{name}: {value}" for name, value in headers]
+
+
+def _shown(certificate: str) -> rest.ClientCertificate:
+    found = x509.load_pem_x509_certificates(certificate.encode())[0]
+    return rest.ClientCertificate(
+        certificate=certificate,
+        subject=found.subject.rfc4514_string(),
+        issuer=found.issuer.rfc4514_string(),
+        expires=dates.render(found.not_valid_after_utc),
+        fingerprint=found.fingerprint(SHA256()).hex(),
+    )

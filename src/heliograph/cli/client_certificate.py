@@ -1,0 +1,74 @@
+"""`heliograph client-certificate`: what listeners with mutual TLS are shown."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from heliograph.cli.connection import Connection, server_options
+from heliograph.cli.terminal import output, print_fields, print_json
+from heliograph.credentials import Credentials
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group("client-certificate")
+def client_certificate() -> None:
+    """The account's certificate for listeners that ask for one: configurations with
+    requireMutualTls show it."""
+
+
+@client_certificate.command(
+    "set", epilog="Example: heliograph client-certificate set --certificate hg.pem --key hg.key"
+)
+@click.option("--certificate", required=True, type=_file, help="PEM; its chain follows it.")
+@click.option("--key", required=True, type=_file, help="PEM, without a passphrase.")
+@_json_option
+@server_options
+def set_certificate(credentials: Credentials, certificate: Path, key: Path, as_json: bool) -> None:
+    """Use a certificate and its key from now on; the key is stored encrypted."""
+    document = {
+        "certificate": certificate.read_text(encoding="ascii", errors="replace"),
+        "privateKey": key.read_text(encoding="ascii", errors="replace"),
+    }
+    _print(_call(credentials, "PUT", msgspec.json.encode(document)), as_json=as_json)
+
+
+@client_certificate.command(epilog="Example: heliograph client-certificate show")
+@_json_option
+@server_options
+def show(credentials: Credentials, as_json: bool) -> None:
+    """Show the certificate; the key is never shown."""
+    _print(_call(credentials, "GET"), as_json=as_json)
+
+
+@client_certificate.command(epilog="Example: heliograph client-certificate delete --yes")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@server_options
+def delete(credentials: Credentials, yes: bool) -> None:
+    """Show none any more: posts with requireMutualTls then fail."""
+    if not yes:
+        click.confirm("Posts with requireMutualTls will fail. Go on?", abort=True, err=True)
+    _call(credentials, "DELETE")
+    output().print("Deleted.")
+
+
+def _call(credentials: Credentials, method: str, body: bytes | None = None) -> Any:
+    async def run() -> Any:
+        async with Connection(credentials) as connection:
+            return await connection.call(method, "client_certificate", body=body)
+
+    return asyncio.run(run()).json
+
+
+def _print(found: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    names = ("subject", "issuer", "expires", "fingerprint")
+    print_fields(output(), [(name.capitalize(), found.get(name)) for name in names])

@@ -1,0 +1,224 @@
+"""How a post shows a listener who sends it: Basic, OAuth, mutual TLS.
+
+What a configuration wants is read from its document. Its secrets leave this module in the
+headers and the TLS handshake of a post, and in nothing that is stored or shown (S7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+
+from heliograph.attempt import Transport
+from heliograph.clock import Clock
+from heliograph.model import Answer, ConnectConfiguration, Fault, Phase, Secret, TlsIdentity
+from heliograph.oauth_client import ClientCredentials, Tokens
+
+GRACE: Final = 1.0
+"""Seconds above the time of an attempt before it is ended here: the transport's own timer
+knows more of what was going on, and is to be the first."""
+
+_MOST_READ: Final = 1024
+_LARGE: Final = 64 * 1024
+"""Documents that are kept as they were read, and the bytes above which one is not."""
+
+_SHORT: Final = 8
+"""Characters of a secret below which it may be a part of anything."""
+
+_Headers = Sequence[tuple[str, str]]
+
+
+class Authorizer:
+    """Posts to listeners with what their configurations want a post to carry."""
+
+    def __init__(self, transport: Transport, clock: Clock, *, total: float) -> None:
+        """`total` is the time of one attempt in seconds, requests for tokens included."""
+        self._transport = transport
+        self._tokens = Tokens(transport, clock)
+        self._total = total
+
+    async def post(
+        self,
+        configuration: ConnectConfiguration,
+        headers: _Headers,
+        body: bytes,
+        client: tuple[str, Secret] | None = None,
+    ) -> Answer | Fault:
+        """Send one message; after a 401 to an OAuth token, once more with a new token.
+
+        `client` is the account's client certificate and its key, both PEM.
+        """
+        wanted = _wanted(configuration.document)
+        identity = _identity(wanted, configuration, client)
+        if isinstance(identity, Fault):
+            return identity
+        post = _Post(configuration.url, headers, body, identity)
+        if wanted.oauth is not None:
+            secret = configuration.secrets.get("clientSecret")
+            credentials = _credentials(wanted.oauth, secret)
+            if isinstance(credentials, Fault):
+                return credentials
+            return await self._post_with_token(post, credentials, wanted.authorities)
+        password = configuration.secrets.get("password")
+        if not wanted.user_name or password is None:
+            return await self._send(post)
+        if ":" in wanted.user_name:
+            return Fault(Phase.RENDER, "a userName with a colon cannot be sent by HTTP Basic")
+        header = _basic(wanted.user_name, password)
+        return _without(await self._send(post, header), header, password)
+
+    async def _post_with_token(
+        self, post: _Post, credentials: ClientCredentials, authorities: str | None
+    ) -> Answer | Fault:
+        # The client certificate is for the listener, the added roots are for both.
+        trust = None if authorities is None else TlsIdentity(None, None, authorities)
+        secret, phase, answer = credentials.client_secret, Phase.TOKEN, None
+        try:
+            async with asyncio.timeout(self._total + GRACE):
+                header = await self._tokens.header(credentials, trust)
+                if isinstance(header, Fault):
+                    return header
+                phase = Phase.HEADERS
+                came_back = _without(await self._send(post, header), header, secret)
+                if not isinstance(came_back, Answer) or came_back.status != 401:
+                    return came_back
+                phase, answer = Phase.TOKEN, came_back
+                self._tokens.refused(credentials, header, trust)
+                again = await self._tokens.header(credentials, trust)
+                if isinstance(again, Fault):
+                    said = f"the listener answered 401, and {again.what}"
+                    return Fault(Phase.TOKEN, said, came_back, again.ours)
+                if again == header:
+                    return came_back
+                phase = Phase.HEADERS
+                return _without(await self._send(post, again), again, secret)
+        except TimeoutError:
+            said = f"no answer within {self._total:g} s, of which the access token took a part"
+            return Fault(phase, said, answer)
+
+    async def _send(self, post: _Post, *header: tuple[str, str]) -> Answer | Fault:
+        headers = [*post.headers, *header]
+        return await self._transport.post(post.url, headers, post.body, post.identity)
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    url: str
+    headers: _Headers
+    body: bytes
+    identity: TlsIdentity | None
+
+
+@dataclass(frozen=True, slots=True)
+class _OAuth:
+    token_url: str
+    client_id: str
+    scope: str | None
+    parameters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a document says of credentials; `oauth` is None where it is not switched on."""
+
+    user_name: str
+    oauth: _OAuth | None
+    mutual_tls: bool
+    authorities: str | None
+
+
+def _wanted(document: bytes) -> _Wanted:
+    return _kept(document) if len(document) <= _LARGE else _read(document)
+
+
+def _read(document: bytes) -> _Wanted:
+    fields = msgspec.json.decode(document)
+    oauth = None
+    if _is_true(fields, "includeOAuth"):
+        said = fields.get("oAuthConfiguration") or {}
+        oauth = _OAuth(
+            said.get("authorizationServerUrl") or "",
+            said.get("clientId") or "",
+            said.get("scope") or None,
+            tuple((said.get("customParameters") or {}).items()),
+        )
+    return _Wanted(
+        fields.get("userName") or "",
+        oauth,
+        _is_true(fields, "requireMutualTls"),
+        fields.get("certificateAuthorities") or None,
+    )
+
+
+# Of the document alone: a secret may change while the document does not.
+_kept: Final = functools.lru_cache(_MOST_READ)(_read)
+
+
+def _is_true(fields: Mapping[str, Any], name: str) -> bool:
+    return str(fields.get(name, "")).strip().lower() == "true"
+
+
+def _identity(
+    wanted: _Wanted, configuration: ConnectConfiguration, client: tuple[str, Secret] | None
+) -> TlsIdentity | Fault | None:
+    if not wanted.mutual_tls:
+        return TlsIdentity(None, None, wanted.authorities) if wanted.authorities else None
+    if not configuration.url.lower().startswith("https:"):
+        return Fault(Phase.TLS, "requireMutualTls is true, and the listener's URL is not https")
+    if client is None:
+        return Fault(Phase.TLS, "requireMutualTls is true, and there is no client certificate")
+    return TlsIdentity(*client, wanted.authorities)
+
+
+def _credentials(oauth: _OAuth, secret: Secret | None) -> ClientCredentials | Fault:
+    if not (oauth.token_url and oauth.client_id and secret is not None):
+        needed = {
+            "authorizationServerUrl": oauth.token_url,
+            "clientId": oauth.client_id,
+            "clientSecret": secret,
+        }
+        missing = " and no ".join(name for name, value in needed.items() if not value)
+        return Fault(Phase.TOKEN, f"includeOAuth is true, and oAuthConfiguration has no {missing}")
+    return ClientCredentials(
+        oauth.token_url, oauth.client_id, secret, oauth.scope, oauth.parameters
+    )
+
+
+def _basic(user_name: str, password: Secret) -> tuple[str, str]:
+    """RFC 7617 with UTF-8; base64 cannot hold a line break (S4)."""
+    pair = f"{user_name}:{password.reveal()}"
+    return ("Authorization", f"Basic {b64encode(pair.encode()).decode('ascii')}")
+
+
+def _without(came_back: Answer | Fault, header: tuple[str, str], secret: Secret) -> Answer | Fault:
+    """What came back without the credentials: a listener may repeat what it was sent (S7)."""
+    texts = (header[1].partition(" ")[2], secret.reveal())
+    hidden = [text for text in texts if len(text) >= _SHORT]
+    if isinstance(came_back, Answer):
+        return _clean_answer(came_back, hidden)
+    answer = came_back.answer and _clean_answer(came_back.answer, hidden)
+    return replace(came_back, what=_clean(came_back.what, hidden), answer=answer)
+
+
+def _clean_answer(answer: Answer, hidden: Sequence[str]) -> Answer:
+    body = answer.body
+    for text in hidden:
+        body = body.replace(text.encode(), b"***")
+    return Answer(
+        answer.status,
+        _clean(answer.reason, hidden),
+        tuple((_clean(name, hidden), _clean(value, hidden)) for name, value in answer.headers),
+        body,
+    )
+
+
+def _clean(text: str, hidden: Sequence[str]) -> str:
+    for one in hidden:
+        text = text.replace(one, "***")
+    return text

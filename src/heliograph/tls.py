@@ -1,0 +1,165 @@
+"""Client identities and trust for outbound TLS (S5).
+
+A context always checks the chain and the host name, and speaks nothing below TLS 1.2. An
+identity may add roots and a client certificate; there is nothing that it could switch off.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from heliograph.model import TlsIdentity
+
+MOST_PEM: Final = 64 * 1024
+"""Characters of a PEM text: a chain, or some twenty authorities."""
+
+
+class BadIdentity(ValueError):
+    """A client certificate, key or authority that cannot be used; the message says why."""
+
+
+def check_identity(identity: TlsIdentity) -> None:
+    """Check that a listener can be spoken to with an identity; its dates are not looked at.
+
+    Raises:
+        BadIdentity: (a ValueError) a text that cannot be read, or a key and a certificate
+            that do not belong together. The message holds nothing of the key.
+    """
+    # OpenSSL refuses some that can be read: short keys, weak digests.
+    _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), _read(identity))
+
+
+def context(identity: TlsIdentity | None = None) -> ssl.SSLContext:
+    """A context that no other identity shares. It reads the system's roots: some 20 ms.
+
+    Raises:
+        BadIdentity: as `check_identity` does.
+    """
+    material = None if identity is None else _read(identity)
+    made = ssl.create_default_context()
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.set_alpn_protocols(["http/1.1"])
+    if material is not None:
+        _load(made, material)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """An identity in the form that OpenSSL takes: written anew from what was understood."""
+
+    pair: bytes | None
+    authorities: str | None
+
+    def __repr__(self) -> str:
+        return "_Material(***)"
+
+
+def _read(identity: TlsIdentity) -> _Material:
+    authorities = None
+    if identity.authorities is not None:
+        certificates = _certificates(identity.authorities, "the certificate authorities")
+        authorities = "".join(_pem(one).decode("ascii") for one in certificates)
+    if identity.certificate is None and identity.key is None:
+        return _Material(None, authorities)
+    if identity.key is None:
+        raise BadIdentity("the client certificate has no private key")
+    if identity.certificate is None:
+        raise BadIdentity("the private key has no client certificate")
+    chain = _certificates(identity.certificate, "the client certificate")
+    key = _key(identity.key.reveal())
+    try:
+        certified = chain[0].public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise BadIdentity("the client certificate has a key of a kind that is not known") from None
+    if _der(certified) != _der(key.public_key()):
+        raise BadIdentity(
+            "the private key does not belong to the client certificate, which must come first "
+            "in its chain"
+        )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return _Material(b"".join(map(_pem, chain)) + secret, authorities)
+
+
+def _der(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.PEM)
+
+
+def _certificates(text: str, what: str) -> list[x509.Certificate]:
+    _check_length(text, what)
+    if "PRIVATE KEY-----" in text:
+        # It is stored and shown in the clear.
+        raise BadIdentity(f"{what} must not hold a private key")
+    try:
+        return x509.load_pem_x509_certificates(text.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise BadIdentity(
+            f"{what} cannot be read: write PEM, from -----BEGIN CERTIFICATE----- to "
+            "-----END CERTIFICATE-----"
+        ) from None
+
+
+def _key(text: str) -> PrivateKeyTypes:
+    _check_length(text, "the private key")
+    try:
+        return load_pem_private_key(text.encode(), password=None)
+    except TypeError:
+        raise BadIdentity("the private key is encrypted: give it without a passphrase") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise BadIdentity("the private key cannot be read: write PEM, such as PKCS #8") from None
+
+
+def _check_length(text: str, what: str) -> None:
+    if len(text) > MOST_PEM:
+        raise BadIdentity(f"{what} must not be longer than {MOST_PEM:,} characters")
+
+
+def _load(made: ssl.SSLContext, material: _Material) -> None:
+    if material.authorities is not None:
+        authorities = material.authorities
+        _tell(lambda: made.load_verify_locations(cadata=authorities), "the certificate authorities")
+    if material.pair is not None:
+        pair = material.pair
+        _tell(lambda: _load_pair(made, pair), "the client certificate")
+
+
+def _load_pair(made: ssl.SSLContext, pair: bytes) -> None:
+    # `load_cert_chain` takes a file's name and nothing else. This file is memory of this
+    # process: it has no name in any directory, is never on a disk, nobody else may open it,
+    # and it is gone when it is closed.
+    descriptor = os.memfd_create("heliograph", os.MFD_CLOEXEC)
+    try:
+        os.fchmod(descriptor, 0o600)
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(pair)
+        # Without the password OpenSSL would ask for one at the terminal.
+        made.load_cert_chain(f"/proc/self/fd/{descriptor}", password=b"")
+    finally:
+        os.close(descriptor)
+
+
+def _tell(load: Callable[[], None], what: str) -> None:
+    try:
+        load()
+    except ssl.SSLError as error:
+        reason = (error.reason or "unknown").replace("_", " ").lower()
+        raise BadIdentity(f"{what} cannot be used: {reason}") from None
