@@ -1,7 +1,8 @@
 """The message that a listener gets: the format its configuration asks for.
 
-Of DocuSign's data models: JSON SIM and JSON aggregate. Both are rendered from the stored
-event, so that history can be republished in another format.
+DocuSign's four data models: JSON SIM, JSON aggregate, XML SIM and XML aggregate (both XML
+models have one shape). All are rendered from the stored event, so that history can be
+republished in another format.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ from typing import Any, Final
 import msgspec
 
 from heliograph.model import ConnectConfiguration, Event
-from heliograph.wire import json_sim
+from heliograph.wire import json_sim, legacy_xml
 from heliograph.wire.summary import Switches
 
 _JSON: Final = (("Content-Type", "application/json; charset=utf-8"),)
+_XML: Final = (("Content-Type", "text/xml; charset=utf-8"),)
+# SOAP 1.1, 6.1.1: the header must be there; empty means that the URL says what is meant.
+_SOAP: Final = (*_XML, ("SOAPAction", '""'))
+
+DEFAULT_SOAP_NAMESPACE: Final = "http://www.docusign.net/API/3.0"
 
 
 class Format(Enum):
@@ -26,6 +32,7 @@ class Format(Enum):
 
     JSON_SIM = "json_sim"
     JSON_AGGREGATE = "json_aggregate"
+    XML = "xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,8 @@ class Choice:
 
     format: Format
     switches: Switches
+    time_zone: bool = False
+    soap_namespace: str | None = None
 
 
 def render(event: Event, configuration: ConnectConfiguration, retry_count: int) -> Message:
@@ -54,14 +63,31 @@ def render(event: Event, configuration: ConnectConfiguration, retry_count: int) 
     if chosen.format is Format.JSON_SIM:
         body = json_sim.render(event, configuration.connect_id, retry_count, switches)
         return Message(_JSON, body)
-    return Message(_JSON, json_sim.render_envelope(event, switches))
+    if chosen.format is Format.JSON_AGGREGATE:
+        return Message(_JSON, json_sim.render_envelope(event, switches))
+    options = legacy_xml.LegacyOptions(
+        include_documents=switches.documents is True,
+        include_document_fields=switches.document_fields is True,
+        include_certificate_of_completion=switches.certificate is True,
+        include_void_reason=switches.void_reason is True,
+        include_sender_account=switches.sender_account,
+        include_time_zone=chosen.time_zone,
+        soap_namespace=chosen.soap_namespace,
+    )
+    body = legacy_xml.render(event, options)
+    return Message(_XML if chosen.soap_namespace is None else _SOAP, body)
 
 
 @lru_cache(maxsize=4096)
 def choice(document: bytes) -> Choice:
-    """Read a configuration's document."""
+    """Read a configuration's document.
+
+    JSON unless `eventData.format` says xml, SOAP is asked for, or nothing but the legacy
+    events is given, as DocuSign tells its models apart.
+    """
     fields = msgspec.json.decode(document)
     event_data = fields.get("eventData") or {}
+    soap = _flag(fields, "useSoapInterface") is True
     include = event_data.get("includeData")
     switches = Switches(
         include=None if include is None else frozenset(one.strip().lower() for one in include),
@@ -72,12 +98,17 @@ def choice(document: bytes) -> Choice:
         sender_account=_flag(fields, "includeSenderAccountasCustomField") is True,
     )
     return Choice(
-        format=_format(fields),
+        format=_format(fields, str(event_data.get("format") or "").lower(), soap=soap),
         switches=switches,
+        time_zone=_flag(fields, "includeTimeZoneInformation") is True,
+        soap_namespace=(fields.get("soapNamespace") or DEFAULT_SOAP_NAMESPACE) if soap else None,
     )
 
 
-def _format(fields: Mapping[str, Any]) -> Format:
+def _format(fields: Mapping[str, Any], named: str, *, soap: bool) -> Format:
+    legacy = bool(fields.get("envelopeEvents") or fields.get("recipientEvents"))
+    if soap or named == "xml" or (legacy and not fields.get("events") and not named):
+        return Format.XML
     aggregate = str(fields.get("deliveryMode") or "").strip().lower() == "aggregate"
     return Format.JSON_AGGREGATE if aggregate else Format.JSON_SIM
 
