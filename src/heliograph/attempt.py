@@ -29,7 +29,7 @@ from heliograph.model import (
     Why,
 )
 from heliograph.retry import Schedule, judge, schedule_for
-from heliograph.wire import message
+from heliograph.wire import json_sim, message
 
 _FIXED_HEADERS = (
     ("User-Agent", f"Heliograph/{heliograph.__version__}"),
@@ -128,6 +128,7 @@ def compose(
         *made.headers,
         *_FIXED_HEADERS,
         ("traceparent", place.header),
+        (json_sim.HOPS_HEADER, str(json_sim.hops(event) + 1)),
         *signing.headers(keys, made.body),
         *signing.standard_headers(keys, name, at, made.body),
     )

@@ -16,7 +16,8 @@
     │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
     │   ├── InvalidContentType        415 INVALID_CONTENT_TYPE
     │   ├── Unspecified               500 UNSPECIFIED_ERROR: a bug of ours
-    │   └── Unavailable               503 SERVICE_UNAVAILABLE, with Retry-After
+    │   ├── Unavailable               503 SERVICE_UNAVAILABLE, with Retry-After
+    │   └── LoopDetected              508 LOOP_DETECTED
     ├── ConfigurationsChanged         internal: match again and repeat the accept
     ├── StorageUnavailable            disk full, database locked: nothing was written, try later
     ├── StorageBroken                 an I/O error: the process must end (R11, F12)
@@ -116,6 +117,13 @@ class EventConflict(ApiError):
 
     status = 409
     code = "EVENT_ID_CONFLICT"
+
+
+class LoopDetected(ApiError):
+    """An event that was a message of ours too often (S15; RFC 5842, 7.2, for the status)."""
+
+    status = 508
+    code = "LOOP_DETECTED"
 
 
 class TooManyKeys(ApiError):

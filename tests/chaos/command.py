@@ -72,7 +72,7 @@ def full(
     folder: Path | None,
     keep: Path | None,
 ) -> None:
-    """Every fault with its full count and every control; takes an hour or two."""
+    """Every fault with its full count and every control; takes an hour and a half."""
     _run("full", kinds, ids, cycles, seed, folder or REPORT, keep)
 
 

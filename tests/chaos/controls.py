@@ -17,10 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from heliograph import matching
 from heliograph.cli import main
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model import Accepted, Settlement
-from heliograph.store import ClaimResult, postgres_queue, rows, sql, sqlite_connection, sqlite_queue
+from heliograph.store import ClaimResult, postgres_queue, sql, sqlite_connection, sqlite_queue
 from heliograph.store.postgres import PostgresStore
 from heliograph.store.sqlite import SqliteStore
 from tests.chaos.ledger import Ledger
@@ -96,8 +97,8 @@ def early_reply() -> None:
 
 def no_order() -> None:
     """No delivery waits for an earlier one of its envelope."""
-    module: Any = rows
-    module.lane = lambda event: None
+    module: Any = matching
+    module.lane = lambda configuration, event: None
 
 
 PLANTS: dict[str, Callable[[], None]] = {

@@ -8,11 +8,11 @@ from typing import Final
 
 from heliograph import tracing
 from heliograph.api.contract import JSON, Call, Operation
-from heliograph.errors import InvalidBody, InvalidParameter
+from heliograph.errors import InvalidBody, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
 from heliograph.observing import UNWATCHED, AcceptedEvent, Observer, Publication
 from heliograph.publisher import Publisher, Receipt
-from heliograph.wire.json_sim import LONGEST_ID, parse_events
+from heliograph.wire.json_sim import HOPS_HEADER, LONGEST_ID, MOST_HOPS, parse_events
 from heliograph.wire.rest import PublishedEvent, PublishResults, SkippedConfiguration
 
 BODY_LIMIT: Final = 25 * 2**20
@@ -47,7 +47,7 @@ class Intake:
 
     async def _publish(self, call: Call) -> PublishResults:
         began = time.monotonic()
-        events = parse_events(call.raw, call.content_type, call.account_id)
+        events = parse_events(call.raw, call.content_type, call.account_id, _hops(call))
         if len(events) > MOST_EVENTS:
             raise InvalidBody(
                 f"A call takes at most {MOST_EVENTS} events, not {len(events)}: split it."
@@ -63,6 +63,19 @@ class Intake:
             events=[_to_wire(receipt) for receipt in receipts],
             total_records=str(len(receipts)),
         )
+
+
+def _hops(call: Call) -> int:
+    """How often the events of a call have been messages of ours (S15)."""
+    given = call.headers.get(HOPS_HEADER.lower(), "").strip()
+    # Whoever writes something else did not copy it from us.
+    hops = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
+    if hops >= MOST_HOPS:
+        raise LoopDetected(
+            f"This has been a message of Heliograph {hops} times: a listener publishes what it "
+            "gets. Let it publish elsewhere, or let its configuration name other events."
+        )
+    return hops
 
 
 def _publication(call: Call, receipts: Sequence[Receipt], seconds: float) -> Publication:

@@ -39,8 +39,18 @@ _OURS: Final = frozenset(
         "generatedDateTime",
         "data",
         "eventId",
+        "heliographHops",
     }
 )
+
+HOPS_HEADER: Final = "X-Heliograph-Hops"
+"""How often what a message says has been a message: an event that comes in with it is one
+that a listener publishes anew."""
+
+MOST_HOPS: Final = 5
+"""Hops after which an event is refused: somebody's listener is wired to our own publish (S15)."""
+
+_HOPS: Final = b'"heliographHops":'
 
 STATUS_WORDS: Final[Mapping[str, str]] = {
     word.lower(): word
@@ -67,7 +77,9 @@ _text = msgspec.json.Decoder(str)
 _lines_types = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 
-def parse_events(body: bytes, content_type: str, account_id: str | None = None) -> list[NewEvent]:
+def parse_events(
+    body: bytes, content_type: str, account_id: str | None = None, hops: int = 0
+) -> list[NewEvent]:
     """Read a publish body: one event, an array of them, or one to a line (NDJSON).
 
     Args:
@@ -75,6 +87,7 @@ def parse_events(body: bytes, content_type: str, account_id: str | None = None) 
         content_type: JSON, or one of the names of NDJSON.
         account_id: Put under `data.accountId` where the publisher gave none, since listeners
             of Connect expect it; None leaves that out.
+        hops: How often the events have been messages of ours.
 
     Raises:
         InvalidBody: with the position (from 1) of the event, or of the line, and the field.
@@ -91,7 +104,7 @@ def parse_events(body: bytes, content_type: str, account_id: str | None = None) 
         raise InvalidBody("The body holds no event: send one object, an array, or NDJSON.")
     only = len(numbered) == 1
     return [
-        _parse_event(piece, "The event" if only else f"{unit} {number}", account_id)
+        _parse_event(piece, "The event" if only else f"{unit} {number}", account_id, hops)
         for number, piece in numbered
     ]
 
@@ -118,6 +131,17 @@ def render(
     }
     message.update((key, value) for key, value in document.items() if key not in _OURS)
     return msgspec.json.encode(message)
+
+
+def hops(event: Event) -> int:
+    """How often an event had been a message of ours when it was published."""
+    if _HOPS not in event.document:
+        return 0
+    return msgspec.json.decode(event.document, type=_Hops).heliograph_hops
+
+
+class _Hops(msgspec.Struct, rename="camel"):
+    heliograph_hops: int = 0
 
 
 def render_envelope(event: Event, switches: Switches) -> bytes:
@@ -147,7 +171,7 @@ def _elements(text: bytes) -> list[bytes]:
         raise InvalidBody(f"The body is not valid JSON: {error}") from None
 
 
-def _parse_event(piece: bytes, where: str, account_id: str | None) -> NewEvent:
+def _parse_event(piece: bytes, where: str, account_id: str | None, hops: int) -> NewEvent:
     try:
         # Decoding every value proves that the piece is JSON throughout; Raw alone would not
         # look inside strings. format() then only takes white space away.
@@ -178,6 +202,10 @@ def _parse_event(piece: bytes, where: str, account_id: str | None) -> NewEvent:
     if account_id is not None and "accountId" not in data:
         named = b'{"accountId":' + msgspec.json.encode(account_id) + b","
         fields["data"] = msgspec.Raw(named + bytes(fields["data"])[1:])
+        document = msgspec.json.encode(fields)
+    # Ours to say, whatever came.
+    if hops or "heliographHops" in fields:
+        fields["heliographHops"] = msgspec.Raw(b"%d" % hops)
         document = msgspec.json.encode(fields)
     return NewEvent(
         event_id=_optional_text(whole, "eventId", where) or "",

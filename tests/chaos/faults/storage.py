@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 from heliograph.backup import back_up, restore
@@ -274,17 +274,20 @@ def traced(calls: str, inject: str) -> tuple[str, ...]:
 @fault("F13", "each flush takes 200 ms", full={"sqlite-1": 4, "postgres-1": 4})
 async def slow_flush(context: Context) -> Result:
     """More events share a flush: the accept's p99 stays below 1 s and nothing is refused."""
-    if context.kind != "sqlite-1":
-        raise NotHere("the flushes of PostgreSQL's own processes are not slowed down yet")
     if reason := no_strace():
         raise NotHere(reason)
-    result = Result()
+    result, slow = Result(), "inject=fdatasync,fsync:delay_enter=200000"
 
     def slowly(node: Node) -> None:
-        node.prefix = traced("fdatasync,fsync", "inject=fdatasync,fsync:delay_enter=200000")
+        if context.kind == "sqlite-1":
+            node.prefix = traced("fdatasync,fsync", slow)
 
     async with context.bench(change=slowly) as bench:
-        async with bench.load(publishers=16) as load:
+        engine = bench.installation.engine
+        async with bench.load(publishers=16) as load, contextlib.AsyncExitStack() as tracing:
+            if isinstance(engine, Postgres):
+                pids = [engine.server.postmaster(), *engine.server.children()]
+                await tracing.enter_async_context(attached("fdatasync,fsync", slow, pids))
             load.seconds.clear()
             async with bench.nemesis.fault("slow flush"):
                 await asyncio.sleep(5.0 * context.cycles)
@@ -295,6 +298,25 @@ async def slow_flush(context: Context) -> Result:
             result.notes.append(f"accept p99 {p99:.2f} s, {len(took)} accepted")
         await bench.judge(result)
     return result
+
+
+@contextlib.asynccontextmanager
+async def attached(calls: str, injection: str, pids: Sequence[int]) -> AsyncIterator[None]:
+    """strace on processes that run, and on those that they start meanwhile."""
+    process = await asyncio.create_subprocess_exec(
+        *("strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={calls}", "-e", injection),
+        *(word for pid in pids for word in ("-p", str(pid))),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await asyncio.sleep(1.0)  # until it is attached everywhere
+        yield
+        if process.returncode is not None:
+            raise RuntimeError(f"strace ended with {process.returncode}")
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
 
 
 # --------------------------------------------------------------------- a file that is gone
