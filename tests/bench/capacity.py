@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -60,7 +60,8 @@ class Figures:
 class Bench:
     """A running server, its clients, and what has arrived."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, configurations: int = CONFIGURATIONS) -> None:
+        self._configurations = configurations
         self.base = f"/restapi/v2.1/accounts/{credentials.account_id}/connect"
         self.head = (
             "Host: bench\r\nContent-Type: application/json\r\n"
@@ -100,7 +101,7 @@ class Bench:
 
     async def configure(self, sink: str) -> None:
         """One configuration for each user."""
-        for number in range(CONFIGURATIONS):
+        for number in range(self._configurations):
             wanted = {
                 "name": f"bench {number}",
                 "urlToPublishTo": f"{sink}/{number}",
@@ -125,7 +126,7 @@ class Bench:
         for _ in range(count):
             self._numbers += 1
             event = published(envelope_id=f"env-{self._numbers}")
-            event["data"]["userId"] = f"user-{self._numbers % CONFIGURATIONS}"
+            event["data"]["userId"] = f"user-{self._numbers % self._configurations}"
             made.append(event)
         return made
 
@@ -155,8 +156,13 @@ class Bench:
         lasted = time.perf_counter() - began
         return took, len(took) / lasted, (len(self.arrived) - before) / lasted
 
-    async def paced(self, rate: float, seconds: float) -> list[float]:
-        """Publish at a rate; the seconds from each 202 to the arrival at the sink."""
+    async def paced(
+        self, rate: float, seconds: float, counts: Callable[[int], bool] = lambda user: True
+    ) -> list[float]:
+        """Publish at a rate; the seconds from each 202 to the arrival at the sink.
+
+        `counts` says for the number of an event's user whether its arrival is waited for.
+        """
         self.answered.clear()
         idle: asyncio.Queue[Client] = asyncio.Queue()
         for client in self.clients:
@@ -171,8 +177,15 @@ class Bench:
             for number in range(max(2, int(rate * seconds))):
                 await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
                 calls.create_task(one(await idle.get()))
-        await self.all_arrived()
-        return [max(0.0, self.arrived[name] - at) for name, at in self.answered.items()]
+        wanted = {
+            name: at
+            for name, at in self.answered.items()
+            if counts(int(name.removeprefix("env-")) % self._configurations)
+        }
+        async with asyncio.timeout(_PATIENCE):
+            while any(name not in self.arrived for name in wanted):
+                await asyncio.sleep(0.05)
+        return [max(0.0, self.arrived[name] - at) for name, at in wanted.items()]
 
     async def drain(self, backlog: int) -> float:
         """Let events gather behind paused configurations, resume: deliveries a second."""
@@ -185,7 +198,7 @@ class Bench:
         return backlog / (max(self.arrived.values()) - began)
 
     async def _pause(self, paused: str) -> None:
-        for number in range(1, CONFIGURATIONS + 1):
+        for number in range(1, self._configurations + 1):
             await self.ask("PUT", "", {"connectId": str(number), "pausePublish": paused})
 
 
@@ -236,16 +249,16 @@ async def measure(
         engine,
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         accepted,
-        *_percentiles(took),
+        *percentiles(took),
         delivered,
         half,
-        *_percentiles(lags),
+        *percentiles(lags),
         backlog,
         drained,
     )
 
 
-def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
     """p50 and p99 in milliseconds."""
     hundredths = quantiles(seconds, n=100)
     return hundredths[49] * 1000, hundredths[98] * 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench import capacity
+from tests.bench import capacity, isolation
 
 
 async def test_the_benchmark_measures_and_prints_each_figure(tmp_path: Path) -> None:
@@ -14,3 +14,11 @@ async def test_the_benchmark_measures_and_prints_each_figure(tmp_path: Path) -> 
     assert found.accept_p50 <= found.accept_p99
     assert found.drained_per_second > 0
     assert "durable accepts" in capacity.table(found)
+
+
+async def test_the_isolation_benchmark_measures_both_halves(tmp_path: Path) -> None:
+    options = ["--i-accept-data-loss"]
+    found = await isolation.measure("sqlite", tmp_path, options, seconds=0.5, rate=40, listeners=4)
+    assert found.hanging == 2
+    assert 0 < found.half_hang_p50 <= found.half_hang_p99
+    assert "R7: p99 up to" in isolation.table(found)
