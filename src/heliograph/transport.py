@@ -200,6 +200,7 @@ class Transport:
             return self._fault(trip, error)
         finally:
             _TRIP.reset(token)
+            trip.forget()
 
     async def _exchange(
         self,
@@ -256,9 +257,11 @@ class Transport:
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             ours = words.is_ours(Phase.DNS, cause)
             return Fault(Phase.DNS, words.unresolved(cause, target.host), ours=ours)
-        if isinstance(error, aiohttp.ClientResponseError):
+        if isinstance(error, aiohttp.ClientResponseError | _UnparsableBody):
             said = words.malformed(
-                error.message, header_bytes=budget.header_bytes, headers=budget.headers
+                str(getattr(error, "message", error)),
+                header_bytes=budget.header_bytes,
+                headers=budget.headers,
             )
             return Fault(phase, said, answer)
         if phase is Phase.CONNECT:
@@ -293,6 +296,10 @@ class _Trip:
         self.body = bytearray()
         self.ending = _Ending()
 
+    def forget(self) -> None:
+        """Let the answer go: timers that were cancelled keep the context of this post a while."""
+        self.response, self.body = None, bytearray()
+
     async def broken(self) -> None:
         """Wait for the reason, which may come after the failure to write."""
         if self.phase is Phase.WRITE and not self.reused:
@@ -303,6 +310,10 @@ class _Trip:
 
 _TRIP: ContextVar[_Trip] = ContextVar("heliograph_trip")
 """The post that a resolver, socket or protocol is made for: aiohttp calls them in its task."""
+
+
+class _UnparsableBody(aiohttp.ClientError):
+    """The rest of an answer is not what HTTP allows."""
 
 
 class _RefusedAddress(OSError):
@@ -338,6 +349,9 @@ class _VettingResolver(AbstractResolver):
         """Nothing: the inner resolver is the caller's."""
 
 
+_HEAD_ENDS: Final = b"\r\n\r\n"
+
+
 class _Wire(ResponseHandler):
     """aiohttp's side of a connection, with a bound on the bytes of an answer.
 
@@ -363,7 +377,8 @@ class _Wire(ResponseHandler):
         Nothing is due on an idle connection. If there is something to read, then that is
         the listener's close (or a breach of HTTP), even if the loop has not seen it yet.
         """
-        if self.transport is None or not super().is_connected():
+        # What it has read since the last answer would else be taken for the next one (R5).
+        if self.transport is None or self.should_close or not super().is_connected():
             return False
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
@@ -386,6 +401,15 @@ class _Wire(ResponseHandler):
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
+        # A head goes to the parser by itself: it would forget one that came together with
+        # something that it refuses, so that chance decided what is recorded.
+        while not self._answered and (end := data.find(_HEAD_ENDS)) >= 0:
+            head, data = data[: end + len(_HEAD_ENDS)], data[end + len(_HEAD_ENDS) :]
+            self._take(head)
+        if data:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
         if len(data) <= self._room:
             self._room -= len(data)
             super().data_received(data)
@@ -394,9 +418,17 @@ class _Wire(ResponseHandler):
         self._room = 0
         super().data_received(within)
         if self._room:  # that was the head's last part
-            self.data_received(beyond)
+            self._take(beyond)
         else:
             self._stop()
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """The answer cannot be parsed, or the connection is lost."""
+        payload = self._payload
+        super().set_exception(exc, *cause)
+        if isinstance(exc, HttpProcessingError) and payload is not None and not payload.is_eof():
+            # aiohttp tells who waits for a head, and not who reads a body.
+            payload.set_exception(_UnparsableBody(exc.message))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         # A listener looks at our certificate after our part of a TLS 1.3 handshake. To who

@@ -7,6 +7,7 @@ import base64
 import hmac
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
 
+EXTENSIONS = {"deliveryState", "nextTry"}
 PAGE_FIELDS = {
     "accountId",
     "configUrl",
@@ -56,7 +58,7 @@ async def test_an_event_goes_from_publish_to_the_failure_log_and_back(
     assert (event["deliveries"], event["skipped"], event["envelopeId"]) == ("1", [], "env-1")
 
     (failure,) = await records(api, "failures", 1)
-    assert set(failure) == PAGE_FIELDS
+    assert set(failure) == PAGE_FIELDS | EXTENSIONS
     assert failure["connectId"] == connect_id
     assert failure["error"].startswith("status: 500 Internal Server Error")
     assert (failure["status"], failure["subject"], failure["userName"], failure["email"]) == (
@@ -227,7 +229,7 @@ async def test_lists_come_as_on_the_page_in_xml(api: Client, listener: LoopbackL
     assert failure.tag == f"{space}connectLog"
     names = [etree.QName(child).localname for child in failure]
     assert names == sorted(names, key=str.lower)
-    assert set(names) == PAGE_FIELDS
+    assert set(names) == PAGE_FIELDS | EXTENSIONS
 
 
 async def test_pages_follow_the_link_header_and_filters_stay(
@@ -562,3 +564,23 @@ async def test_a_full_sim_message_arrives_whole_with_a_signature_that_holds(
     assert received.header("X-DocuSign-Signature-1") == base64.b64encode(mac).decode()
     (log,) = await records(api, "logs", 1)
     assert (log["status"], log["envelopeId"]) == ("Completed", document["data"]["envelopeId"])
+
+
+async def test_the_next_try_is_shown_wherever_a_failure_is(
+    api: Client, listener: LoopbackListener
+) -> None:
+    connect_id = await api.configure(listener.base, retrySchedule="600")
+    listener.status = 500
+    await api.call("POST", "events", published())
+    (failure,) = await records(api, "failures", 1)
+    assert failure["deliveryState"] == "waiting"
+    last, following = (datetime.fromisoformat(failure[at][:26]) for at in ("lastTry", "nextTry"))
+    assert 600 <= (following - last).total_seconds() < 660
+    (entry,) = await records(api, "logs", 1)
+    one = (await api.call("GET", f"failures/{failure['failureId']}")).json
+    assert entry["nextTry"] == one["nextTry"] == failure["nextTry"]
+
+    paused = {"connectId": connect_id, "pausePublish": "true"}
+    await api.call("PUT", api.connect, paused)
+    (held,) = await records(api, "failures", 1)
+    assert (held["deliveryState"], "nextTry" in held) == ("held", False)

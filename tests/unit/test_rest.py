@@ -350,6 +350,7 @@ def test_a_log_entry_has_the_eighteen_fields_of_the_page() -> None:
         "connectDebugLog": [],
         "connectId": "5",
         "created": "2026-11-23T09:00:00.0000000Z",
+        "deliveryState": ENTRY.state.value,
         "email": "ada@example.com",
         "envelopeId": "env/1 ü",
         "error": "status: 500",
@@ -364,7 +365,7 @@ def test_a_log_entry_has_the_eighteen_fields_of_the_page() -> None:
         "subject": "Lease",
         "userName": "Ada",
     }
-    assert len(msgspec.structs.fields(rest.ConnectLog)) == 18
+    assert len(msgspec.structs.fields(rest.ConnectLog)) == 18 + len({"deliveryState", "nextTry"})
 
 
 def test_ids_and_uris_that_an_entry_has_not_are_left_out() -> None:

@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "copy": "heliograph.cli.copy:copy",
     "retention": "heliograph.cli.retention:retention",
     "doctor": "heliograph.cli.doctor:doctor",
+    "listen": "heliograph.cli.listen:listen",
 }
 
 _ABOUT: Final = {
@@ -46,6 +47,7 @@ _ABOUT: Final = {
     "copy": "Move an installation from SQLite to PostgreSQL.",
     "retention": "Delete what is older than it must be kept, now.",
     "doctor": "Check the storage, and the server if it runs.",
+    "listen": "A listener to develop with: verifies, shows, misbehaves.",
 }
 
 

@@ -35,6 +35,8 @@ COLUMNS: Final = (
     "configUrl",
     "created",
     "lastTry",
+    "nextTry",
+    "deliveryState",
     "retryCount",
     "error",
 )

@@ -15,6 +15,7 @@ from heliograph.cli.connection import Connection, segment, server_options
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.export import export
 from heliograph.cli.listing import (
+    next_try,
     print_exchange,
     sender,
     show_listing,
@@ -100,6 +101,7 @@ def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
             ("Configuration", f"{one.get('connectId')}, {one.get('configUrl')}"),
             ("Created", local_time_and_zone(one.get("created"))),
             ("Last try", local_time_and_zone(one.get("lastTry"))),
+            ("Next try", local_time_and_zone(one.get("nextTry")) or next_try(one)),
             ("Error", one.get("error")),
         ],
     )

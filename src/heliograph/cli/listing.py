@@ -19,6 +19,7 @@ from heliograph.cli.terminal import (
     print_json,
     print_rows,
     print_text,
+    until,
     zone_of,
 )
 from heliograph.credentials import Credentials
@@ -147,7 +148,7 @@ def _print_failures(records: Sequence[Mapping[str, str]]) -> None:
                     tries(one),
                     local_time(one.get("lastTry")),
                 ],
-                one.get("error", ""),
+                f"{one.get('error', '')} (next try: {next_try(one)})",
             )
             for one in records
         ],
@@ -186,6 +187,14 @@ def _print_logs(records: Sequence[Mapping[str, str]]) -> None:
 def sender(record: Mapping[str, str]) -> str:
     """Name and address of the envelope's sender, as far as known."""
     return " ".join(filter(None, [record.get("userName"), record.get("email")]))
+
+
+def next_try(record: Mapping[str, str]) -> str:
+    """When a failure is tried again, or why that is not known."""
+    state = record.get("deliveryState", "")
+    if state == "waiting":
+        return until(record.get("nextTry"))
+    return {"failed": "ended", "in_flight": "now"}.get(state, state)
 
 
 def tries(record: Mapping[str, str]) -> str:

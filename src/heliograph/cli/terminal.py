@@ -110,6 +110,20 @@ def local_time_and_zone(text: str | None) -> str:
     return text or "" if when is None else when.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
+def until(text: str | None) -> str:
+    """How long it is until a date-time of the API: `40 s`, `12 min`, `5 h`, `3 d`."""
+    when = _parsed(text)
+    if when is None:
+        return text or ""
+    seconds = (when - datetime.now().astimezone()).total_seconds()
+    if seconds <= 0:
+        return "now"
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def zone_of(texts: Iterable[str | None]) -> str:
     """The names of the local zones that these date-times fall in: two around a clock change."""
     found = {when.strftime("%Z") for when in map(_parsed, texts) if when is not None}

@@ -161,13 +161,15 @@ class ConnectDebugLog(Wire):
 
 
 class ConnectLog(Wire):
-    """A log entry or a failure, as on the page."""
+    """A log entry or a failure, as on the page, and two extensions of ours while the failure is
+    open: `deliveryState`, and `nextTry` where another one is due."""
 
     account_id: str | None = None
     config_url: str | None = None
     connect_debug_log: list[ConnectDebugLog] | None = None
     connect_id: str | None = None
     created: str | None = None
+    delivery_state: str | None = None
     email: str | None = None
     envelope_id: str | None = None
     error: str | None = None
@@ -176,6 +178,7 @@ class ConnectLog(Wire):
     last_try: str | None = None
     log_id: str | None = None
     log_uri: str | None = None
+    next_try: str | None = None
     retry_count: str | None = None
     retry_uri: str | None = None
     status: str | None = None
@@ -335,11 +338,14 @@ def log_to_wire(entry: LogEntry) -> ConnectLog:
     """A log entry or failure as on the page. The URIs work on this host as they stand, and
     behind the SDK's base path."""
     base = f"/v2.1/accounts/{entry.account_id}/connect"
+    is_open = entry.failure_id is not None
+    waits = is_open and entry.state is DeliveryState.WAITING and entry.next_try is not None
     return ConnectLog(
         account_id=entry.account_id,
         config_url=entry.config_url,
         connect_id=str(entry.connect_id),
         created=dates.render(entry.created_at),
+        delivery_state=entry.state.value if is_open else None,
         email=entry.sender_email,
         envelope_id=entry.envelope_id,
         error=entry.error,
@@ -348,6 +354,7 @@ def log_to_wire(entry: LogEntry) -> ConnectLog:
         last_try=dates.render(entry.last_try),
         log_id=None if entry.log_id is None else str(entry.log_id),
         log_uri=None if entry.log_id is None else f"{base}/logs/{entry.log_id}",
+        next_try=dates.render(entry.next_try) if waits and entry.next_try else None,
         retry_count=str(entry.retry_count),
         retry_uri=None
         if entry.failure_id is None

@@ -176,14 +176,17 @@ def _hold_all(engine: Postgres) -> list[psycopg.Connection[object]]:
     """Take every connection, those of the nodes too."""
     held: list[psycopg.Connection[object]] = [psycopg.connect(engine.url, autocommit=True)]
     ours = "from pg_stat_activity where application_name = 'heliograph'"
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+    deadline, quiet = time.monotonic() + 20, 0
+    # One that is just being made has no name yet: none may be seen for a while.
+    while time.monotonic() < deadline and quiet < 5:
         try:
             held.append(psycopg.connect(engine.url, autocommit=True))
         except psycopg.OperationalError:
-            if not held[0].execute(f"select 1 {ours}".encode()).fetchall():
-                break
-            held[0].execute(f"select pg_terminate_backend(pid) {ours}".encode())
+            ended = held[0].execute(f"select pg_terminate_backend(pid) {ours}".encode()).fetchall()
+            quiet = 0 if ended else quiet + 1
+            time.sleep(0.1)
+        else:
+            quiet = 0
     return held
 
 

@@ -1,0 +1,393 @@
+"""`heliograph listen`: a listener for developers, which verifies, shows, and misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import errno
+import re
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+from rich.text import Text
+
+import heliograph
+from heliograph.cli.connection import ACCESS_TOKEN
+from heliograph.cli.exits import Stop, wrong
+from heliograph.cli.terminal import counted, output
+from heliograph.listen import zoo
+from heliograph.listen.behaviour import Behaviour, Parameters
+from heliograph.listen.listener import Listener, listening
+from heliograph.listen.messages import Summary, summarise
+from heliograph.listen.publishing import publishing
+from heliograph.listen.requests import Request
+from heliograph.listen.signatures import Signatures, Verdict, check
+from heliograph.model import Secret
+from heliograph.plain import harmless, harmless_json
+from heliograph.wire import dates
+
+_COLOURS: Final = {Verdict.MATCHED: "green", Verdict.NONE_MATCHED: "bold red"}
+_SUFFIXES: Final = {"json": ".json", "json aggregate": ".json", "xml": ".xml", "soap": ".xml"}
+_SAVED: Final = re.compile(r"(\d{6,})\.(?:json|xml|bin)")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Told:
+    """What the command line said."""
+
+    host: str
+    port: int
+    keys: tuple[Secret, ...]
+    save: Path | None
+    as_json: bool
+    behaviour: Behaviour
+    variant: str | None
+    parameters: Parameters
+    publish_to: str | None
+    token: Secret | None
+
+
+def _print_behaviours(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    console = output()
+    for one in zoo.BEHAVIOURS.values():
+        console.print(Text(one.name, "bold") + Text(f"  {one.about}", "not bold"), soft_wrap=True)
+        for name, about in one.variants.items():
+            console.print(f"  --variant {name:<18}{about}", soft_wrap=True)
+    context.exit()
+
+
+@click.command(epilog="Example: heliograph listen --port 9000 --key-file hmac-keys.txt")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=9000,
+    show_default=True,
+    help="The port; 0 takes a free one.",
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    help="An HMAC key to verify with; may be repeated. Other users of this machine can read a "
+    "command line: a file is the better place.",
+)
+@click.option("--key-file", type=click.File("rb"), help="HMAC keys, one to a line.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep each body in a file of this directory.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object to a line.")
+@click.option("--behaviour", default="accept", help="How to answer; --list has the names.")
+@click.option("--variant", help="Which way of the behaviour; the first of --list when not given.")
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_behaviours,
+    help="Show the behaviours and their variants, and end.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0),
+    help="Between two bytes (slow-headers, slow-body), before an answer (late-answer), or between "
+    "its head and its body (no-content-body, wrong-content-length, bad-chunks).",
+)
+@click.option(
+    "--tries",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="The try of a message that nth-try answers 200.",
+)
+@click.option("--retry-after", help="The Retry-After that status sends, whatever the text.")
+@click.option("--publish-to", help="The URL that publish-back publishes to.")
+@click.option(
+    "--token", envvar=ACCESS_TOKEN, show_envvar=True, help="The access token for --publish-to."
+)
+def listen(  # one parameter an option
+    host: str,
+    port: int,
+    keys: Sequence[str],
+    key_file: Any,
+    save: Path | None,
+    as_json: bool,
+    behaviour: str,
+    variant: str | None,
+    seconds: float | None,
+    tries: int,
+    retry_after: str | None,
+    publish_to: str | None,
+    token: str | None,
+) -> None:
+    """Listen for messages on this machine, verify their signatures, and show them.
+
+    Each message is answered 200, or as --behaviour says: slowly, wrongly, not at all. Ctrl-C or
+    SIGTERM ends it with a count of what came.
+    """
+    if retry_after is not None and not (retry_after.isascii() and retry_after.isprintable()):
+        raise wrong("--retry-after must be printable ASCII.")
+    told = _Told(
+        host=host,
+        port=port,
+        keys=(*map(Secret, keys), *_read_keys(key_file)),
+        save=save,
+        as_json=as_json,
+        behaviour=_behaviour(behaviour, variant),
+        variant=variant,
+        parameters=Parameters(seconds, tries, retry_after),
+        publish_to=publish_to,
+        token=Secret(token) if token else None,
+    )
+    if told.behaviour.name == "publish-back" and publish_to is None:
+        raise wrong(
+            "publish-back needs --publish-to.",
+            "It is the server's .../connect/events; give its access token with --token.",
+        )
+    if any(not key.reveal() for key in told.keys):
+        raise wrong("An HMAC key must not be empty.")
+    asyncio.run(_run(told))
+
+
+def _behaviour(name: str, variant: str | None) -> Behaviour:
+    try:
+        found = zoo.BEHAVIOURS[name]
+        found.variant(variant)
+    except KeyError:
+        raise wrong(
+            f"There is no behaviour {name!r}.", "`heliograph listen --list` shows them."
+        ) from None
+    except LookupError as problem:
+        raise wrong(str(problem)) from None
+    return found
+
+
+def _read_keys(file: Any) -> list[Secret]:
+    if file is None:
+        return []
+    try:
+        lines = file.read().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise wrong(
+            f"{file.name} is no UTF-8 text.", "It holds HMAC keys, one to a line."
+        ) from None
+    return [Secret(line.strip()) for line in lines if line.strip()]
+
+
+async def _run(told: _Told) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        desk = _Desk(told, stopped)
+    except OSError as error:
+        raise wrong(f"{told.save} cannot be used: {error.strerror}.") from None
+    async with AsyncExitStack() as stack:
+        parameters = told.parameters
+        if told.publish_to is not None:
+            publish = await stack.enter_async_context(publishing(told.publish_to, told.token))
+            parameters = dataclasses.replace(parameters, publish=publish)
+        listener = Listener(told.behaviour, told.variant, parameters, desk.take, desk.note)
+        try:
+            await stack.enter_async_context(listening(listener, told.host, told.port))
+        except OSError as error:
+            raise _not_started(told, error) from None
+        desk.announce(listener)
+        await stopped.wait()
+    desk.finish()
+
+
+class _Desk:
+    """Verifies, keeps and shows what came, and counts it."""
+
+    def __init__(self, told: _Told, stopped: asyncio.Event) -> None:
+        self._told = told
+        self._stopped = stopped
+        self._console = output()
+        self._verdicts: Counter[Verdict] = Counter()
+        self._saved = 0
+        self._failure: OSError | None = None
+        if told.save is not None:
+            told.save.mkdir(parents=True, exist_ok=True)
+            found = (_SAVED.fullmatch(one.name) for one in told.save.iterdir())
+            self._saved = max((int(one[1]) for one in found if one is not None), default=0)
+
+    def announce(self, listener: Listener) -> None:
+        """Say where it listens and what to do now."""
+        url, played = f"{listener.base_url}/", self._told.behaviour
+        configure = (
+            f"heliograph configurations create --name listener --url {url} "
+            "--event envelope-completed --all-users --log"
+        )
+        if self._told.as_json:
+            self._print_json(
+                {
+                    "kind": "listening",
+                    "url": url,
+                    "behaviour": played.name,
+                    "variant": listener.variant or None,
+                    "keys": len(self._told.keys),
+                    "next": configure,
+                }
+            )
+            return
+        console = self._console
+        console.print(f"Heliograph {heliograph.__version__} listens on {url}", style="bold")
+        about = f"{played.name}: {played.about}"
+        if listener.variant:
+            about += f" {listener.variant}: {played.variants[listener.variant]}."
+        keys = counted(len(self._told.keys), "HMAC key") if self._told.keys else ""
+        for name, text in (
+            ("Behaviour", about),
+            ("Verifies", keys or "nothing: give --key or --key-file to verify signatures"),
+            ("Configure", configure),
+            ("Server", "one on this machine admits it with `heliograph serve --egress emulator`"),
+            ("Stop", "Ctrl-C"),
+        ):
+            console.print(f"  {name:<12}{text}", soft_wrap=True)
+
+    def take(self, request: Request) -> None:
+        """A request came, whole."""
+        summary, signatures = summarise(request), check(request, self._told.keys)
+        self._verdicts[signatures.verdict] += 1
+        with self._writing():
+            saved = self._save(summary, request)
+            if self._told.as_json:
+                self._print_json(_document(request, summary, signatures, saved))
+            else:
+                self._print(request, summary, signatures, saved)
+
+    def note(self, what: str) -> None:
+        """Something came that is no whole request."""
+        now = datetime.now(UTC)
+        with self._writing():
+            if self._told.as_json:
+                self._print_json({"kind": "note", "time": dates.render(now), "text": what})
+            else:
+                line = f"{_local(now)}  {harmless(what)}"
+                self._console.print(line, style="yellow", soft_wrap=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The disk may be full, or nobody read any more what is shown: then it is over."""
+        try:
+            yield
+        except OSError as error:
+            self._failure = self._failure or error
+            self._stopped.set()
+
+    def finish(self) -> None:
+        """Say what came of it all.
+
+        Raises:
+            Stop: it ended since something could not be written.
+        """
+        if isinstance(self._failure, BrokenPipeError):
+            raise self._failure
+        if self._failure is not None:
+            raise wrong(f"A message could not be kept: {self._failure.strerror}.")
+        total = self._verdicts.total()
+        if self._told.as_json:
+            counts = {verdict.value: self._verdicts[verdict] for verdict in Verdict}
+            self._print_json({"kind": "summary", "messages": total, "signatures": counts})
+            return
+        parts = [
+            f"{self._verdicts[verdict]:,} {words}"
+            for verdict, words in (
+                (Verdict.MATCHED, "signed by a given key"),
+                (Verdict.NONE_MATCHED, "with a WRONG SIGNATURE"),
+                (Verdict.UNSIGNED, "unsigned"),
+                (Verdict.UNCHECKED, "not checked"),
+            )
+            if self._verdicts[verdict]
+        ]
+        text = ", ".join(parts)
+        self._console.print(f"{counted(total, 'message')}{': ' if text else ''}{text}.")
+
+    def _save(self, summary: Summary, request: Request) -> Path | None:
+        if self._told.save is None:
+            return None
+        self._saved += 1
+        suffix = _SUFFIXES.get(summary.format, ".bin")
+        place = self._told.save / f"{self._saved:06}{suffix}"
+        with place.open("xb") as file:
+            file.write(request.body)
+        return place
+
+    def _print(
+        self, request: Request, summary: Summary, signatures: Signatures, saved: Path | None
+    ) -> None:
+        what = [summary.event, summary.envelope_id, summary.subject]
+        named = "  ".join(harmless(text) for text in what if text)
+        kind = request.header("Content-Type") or "no Content-Type"
+        if summary.format == "other":
+            named = f"{harmless(request.method)} {harmless(request.target)}"
+        details = [
+            summary.retry_count and f"retry {harmless(summary.retry_count)}",
+            summary.configuration_id and f"configuration {harmless(summary.configuration_id)}",
+            f"{counted(len(request.body), 'byte')} of "
+            + (harmless(kind[:200]) if summary.format == "other" else summary.format),
+        ]
+        line = Text(f"{_local(request.at)}  ").append(named, "bold")
+        below = Text("          " + ", ".join(one for one in details if one) + ", ")
+        below.append(harmless(str(signatures)), _COLOURS.get(signatures.verdict, "yellow"))
+        if saved is not None:
+            below.append(f", {harmless(str(saved))}")
+        self._console.print(line, soft_wrap=True)
+        self._console.print(below, soft_wrap=True)
+
+    def _print_json(self, document: dict[str, Any]) -> None:
+        click.echo(harmless_json(msgspec.json.encode(document).decode()))
+
+
+def _document(
+    request: Request, summary: Summary, signatures: Signatures, saved: Path | None
+) -> dict[str, Any]:
+    return {
+        "kind": "message",
+        "time": dates.render(request.at),
+        "method": request.method,
+        "target": request.target,
+        "format": summary.format,
+        "event": summary.event,
+        "envelopeId": summary.envelope_id,
+        "subject": summary.subject,
+        "retryCount": summary.retry_count,
+        "configurationId": summary.configuration_id,
+        "contentType": request.header("Content-Type"),
+        "bytes": len(request.body),
+        "signature": {
+            "verdict": signatures.verdict.value,
+            "keys": signatures.keys,
+            "headers": [{"name": one.header, "key": one.key} for one in signatures.found],
+        },
+        "saved": None if saved is None else str(saved),
+    }
+
+
+def _local(when: datetime) -> str:
+    return when.astimezone().strftime("%H:%M:%S")
+
+
+def _not_started(told: _Told, error: OSError) -> Stop:
+    where = f"{told.host}:{told.port}"
+    if error.errno == errno.EADDRINUSE:
+        return wrong(
+            f"Another program listens on {where}.", "Choose another --port; 0 takes a free one."
+        )
+    return wrong(
+        f"Cannot listen on {where}: {error.strerror or error}.",
+        "Choose a --host that this machine has, and a --port that you may use.",
+    )
