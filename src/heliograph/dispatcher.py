@@ -27,7 +27,7 @@ from heliograph.model import (
 )
 from heliograph.observing import UNWATCHED, Observer
 from heliograph.pacing import FIRST, Pacing
-from heliograph.retry import Schedule, judge, says_gone, schedule_for
+from heliograph.retry import DOCUSIGN, Schedule, judge, says_gone, schedule_for
 from heliograph.signals import Signals
 from heliograph.store import Store
 
@@ -163,7 +163,7 @@ class Dispatcher:
 
     def _until(self, due: datetime | None) -> float | None:
         """Seconds until something may be claimed by itself; None: only a signal can tell."""
-        token = self._pacing.next_token(self._clock.monotonic())
+        token = self._pacing.next_turn(self._clock.monotonic())
         waits = [] if token is None else [token]
         if due is not None:
             waits.append((due - self._clock.now()).total_seconds())
@@ -202,6 +202,7 @@ class Dispatcher:
         self._pacing.ended(
             settlement.claim.configuration.connect_id, succeeded=_succeeded(settlement)
         )
+        self._mark_down(settlement)
         self._finished.append(settlement)
         self._finished_some.set()
         self._observer.attempted(settlement)
@@ -212,6 +213,7 @@ class Dispatcher:
             self._finished_some.clear()
             batch, self._finished = self._finished, []
             await self._settle(batch)
+            await self._hasten(batch)
             await self._disable_gone(batch)
             self._unsettled -= len(batch)
             self._observer.settled(len(batch))
@@ -228,6 +230,32 @@ class Dispatcher:
                 await self._pause("settle", trouble)
             else:
                 return
+
+    def _mark_down(self, settlement: Settlement) -> None:
+        """Keep to DocuSign's way: one failure holds all messages to a listener up."""
+        outcome, configuration = settlement.outcome, settlement.claim.configuration
+        if isinstance(outcome, RetryAt) and outcome.counts and self._is_docusigns(settlement):
+            wait = (outcome.when - self._clock.now()).total_seconds()
+            self._pacing.down(configuration.connect_id, self._clock.monotonic() + wait)
+
+    async def _hasten(self, batch: list[Settlement]) -> None:
+        """And one success lets all of them go at once."""
+        up = {
+            (one.claim.event.account_id, one.claim.configuration.connect_id)
+            for one in batch
+            if isinstance(one.outcome, Delivered)
+            and self._is_docusigns(one)
+            and self._pacing.up(one.claim.configuration.connect_id)
+        }
+        for account_id, connect_id in up:
+            try:
+                await self._store.hasten(account_id, connect_id)
+            except StorageUnavailable as trouble:  # they go out at their own times
+                _log.warning("not_hastened", reason=str(trouble))
+
+    def _is_docusigns(self, settlement: Settlement) -> bool:
+        configuration = settlement.claim.configuration
+        return schedule_for(configuration, self._limits.schedule) is DOCUSIGN
 
     async def _disable_gone(self, batch: list[Settlement]) -> None:
         """Switch off who says that it is gone; what it did not take is held, not lost."""

@@ -24,13 +24,17 @@ _MOST_KNOWN: Final = 20_000
 
 @dataclass(slots=True)
 class _Listener:
-    """One listener. `tokens` are messages that its rate leaves now; `at` is when they were."""
+    """One listener. `tokens` are messages that its rate leaves now; `at` is when they were.
+
+    `down_until` is set where one failure keeps all its messages back until a time.
+    """
 
     limit: int = FIRST
     sending: int = 0
     rate: float | None = None
     tokens: float = 1.0
     at: float = 0.0
+    down_until: float | None = None
 
     def refill(self, now: float) -> float:
         """The tokens at `now`; at most what a second brings, and always room for one."""
@@ -71,6 +75,20 @@ class Pacing:
             grown = listener.limit * 2 if succeeded else listener.limit // 2
             listener.limit = min(max(grown, FIRST), self._cap)
 
+    def down(self, connect_id: int, until: float) -> None:
+        """Send it nothing before a time."""
+        listener = self._listeners.get(connect_id)
+        if listener is not None:
+            listener.down_until = until
+
+    def up(self, connect_id: int) -> bool:
+        """It has taken a message; whether it was down before."""
+        listener = self._listeners.get(connect_id)
+        if listener is None or listener.down_until is None:
+            return False
+        listener.down_until = None
+        return True
+
     def caps(self, sending: int, now: float) -> Mapping[int, int]:
         """How many attempts each known listener may have at once; all others `FIRST`.
 
@@ -82,9 +100,14 @@ class Pacing:
             for connect_id, listener in self._listeners.items()
         }
 
-    def next_token(self, now: float) -> float | None:
-        """Seconds until a listener that waits for its rate may have a message; None: none does."""
+    def next_turn(self, now: float) -> float | None:
+        """Seconds until a listener that waits for its rate, or is down, may have a message."""
         waits = [
+            listener.down_until - now
+            for listener in self._listeners.values()
+            if listener.down_until is not None and listener.down_until > now
+        ]
+        waits += [
             (1.0 - listener.refill(now)) / listener.rate
             for listener in self._listeners.values()
             if listener.rate is not None and listener.refill(now) < 1.0
@@ -92,6 +115,10 @@ class Pacing:
         return min(waits, default=None)
 
     def _allowed(self, listener: _Listener, now: float, limit: int) -> int:
+        if listener.down_until is not None:
+            if now < listener.down_until:
+                return 0
+            limit = FIRST
         if listener.rate is None:
             return limit
         return min(limit, listener.sending + int(listener.refill(now)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -427,3 +428,47 @@ async def test_r4_a_listener_that_says_410_is_disabled_and_what_it_did_not_take_
         clock.move(10)
         await part.settled(lambda: _is(part.failures(), 0))
     assert len(listener.received) >= 3
+
+
+async def test_on_docusigns_schedule_a_failure_holds_all_up_and_a_success_lets_all_go(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration(retrySchedule=["docusign"]))
+    answers = {"now": BROKEN}
+
+    async def behave(_url: str, _body: bytes) -> Answer | Fault:
+        return answers["now"]
+
+    listener = Listener(behave)
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await part.settled(lambda: _is(part.failures(), 1))
+        # Down for 15 s: what comes meanwhile is not even tried.
+        others = [new_event(envelope_id=f"env-{number}") for number in range(2, 12)]
+        await part.publisher.publish(ACCOUNT, others)
+        await part.signals_seen()
+        assert len(listener.received) == 1
+        clock.move(15)  # one goes out, fails, and all are held up for 15 s or more
+        await part.settled(lambda: _is(part.logs(), 2))
+        await part.signals_seen()
+        assert len(listener.received) == 2
+        answers["now"] = OK
+        clock.move(30)
+        await part.settled(lambda: _is(part.logs(), 13))
+        # The one whose own next try was minutes away is among them.
+        assert await part.failures() == 0
+        assert clock.now() < START + timedelta(seconds=60)
+
+
+async def test_on_other_schedules_each_event_waits_for_its_own_time(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    listener = Listener(lambda _url, body: always(BROKEN if b"env-1" in body else OK))
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await part.settled(lambda: _is(part.failures(), 1))
+        await part.publisher.publish(ACCOUNT, [new_event(envelope_id="env-2")])
+        await part.settled(lambda: _is(part.logs(), 2))
+        await part.signals_seen()
+        assert len(listener.received) == 2

@@ -68,12 +68,12 @@ def test_a_rate_is_kept_over_any_time(rate: float, steps: list[tuple[float, bool
 def test_who_waits_for_its_rate_is_waited_for() -> None:
     paced = Pacing(100, CAP)
     paced.began(1, 2.0, 10.0)
-    assert paced.next_token(10.0) == 0.5
+    assert paced.next_turn(10.0) == 0.5
     assert paced.caps(1, 10.0) == {1: 1}  # the one that runs
     paced.ended(1, succeeded=True)
     assert paced.caps(0, 10.0) == {1: 0}
     assert paced.caps(0, 10.5) == {1: 1}
-    assert paced.next_token(10.5) is None
+    assert paced.next_turn(10.5) is None
 
 
 def test_what_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,3 +84,17 @@ def test_what_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         if connect_id:  # the first one never ends
             paced.ended(connect_id, succeeded=True)
     assert set(paced.caps(1, 0.0)) == {0, 8, 9}
+
+
+def test_a_listener_that_is_down_gets_nothing_until_its_time_and_then_one() -> None:
+    paced = known()
+    for _ in range(4):
+        paced.ended(1, succeeded=True)
+        paced.began(1, None, 0.0)
+    assert not paced.up(1)
+    paced.down(1, until=15.0)
+    assert (paced.caps(0, 14.9)[1], paced.next_turn(10.0)) == (0, 5.0)
+    assert (paced.caps(0, 15.0)[1], paced.next_turn(15.0)) == (1, None)
+    assert paced.up(1)
+    assert not paced.up(1)
+    assert paced.caps(0, 15.0)[1] == CAP

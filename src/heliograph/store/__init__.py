@@ -302,6 +302,10 @@ class Store(Protocol):
         """
         ...
 
+    async def hasten(self, account_id: str, connect_id: int) -> int:
+        """Make what waits for its next try at a configuration due now; how many it were."""
+        ...
+
     async def progress(
         self, account_id: str, delivery_ids: Sequence[int]
     ) -> dict[int, DeliveryProgress]:

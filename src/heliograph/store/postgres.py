@@ -440,6 +440,10 @@ class PostgresStore:
         self._queue.settled(settlements)
         return ours
 
+    async def hasten(self, account_id: str, connect_id: int) -> int:
+        values = {"account_id": account_id, "connect_id": connect_id, "now": self._now()}
+        return await self._database.transact(lambda db: run(db, _Q["hasten"], values))
+
     async def progress(
         self, account_id: str, delivery_ids: Sequence[int]
     ) -> dict[int, DeliveryProgress]:

@@ -956,3 +956,9 @@ update client_certificate set sealed = %(sealed)s where account_id = %(id)s;
 
 -- name: reseal_installation
 update installation set sealed = %(sealed)s;
+
+-- name: hasten
+update delivery set due_us = %(now)s
+where
+    connect_id = %(connect_id)s and account_id = %(account_id)s and state = 'waiting'
+    and due_us > %(now)s;

@@ -352,6 +352,14 @@ class SqliteStore:
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
         return await self._writer.write(lambda db: self._queue.settle(db, settlements), "settle")
 
+    async def hasten(self, account_id: str, connect_id: int) -> int:
+        def run(db: apsw.Connection) -> int:
+            values = {"account_id": account_id, "connect_id": connect_id, "now": self._now()}
+            db.execute(_Q["hasten"], values)
+            return db.changes()
+
+        return await self._writer.write(run)
+
     async def progress(
         self, account_id: str, delivery_ids: Sequence[int]
     ) -> dict[int, DeliveryProgress]:

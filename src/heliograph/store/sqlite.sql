@@ -660,3 +660,9 @@ select account_id, sealed from client_certificate where sealed is not null order
 
 -- name: reseal_client_certificate
 update client_certificate set sealed = :sealed where account_id = :id;
+
+-- name: hasten
+update delivery set due_us = :now
+where
+    connect_id = :connect_id and account_id = :account_id and state = 'waiting'
+    and due_us > :now;
