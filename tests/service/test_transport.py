@@ -297,20 +297,22 @@ async def test_a_connection_that_is_not_taken_in_time_is_a_connect_fault() -> No
 
 
 @pytest.mark.parametrize(
-    ("error", "what"),
+    ("error", "what", "ours"),
     [
-        (socket.gaierror(socket.EAI_NONAME, "x"), "does not exist or has no address"),
-        (socket.gaierror(socket.EAI_AGAIN, "x"), "no DNS server answered"),
-        (OSError("10.0.0.53 is down"), "could not be resolved"),
-        ((), "does not exist or has no address"),
+        (socket.gaierror(socket.EAI_NONAME, "x"), "does not exist or has no address", False),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), "no DNS server answered", True),
+        (OSError("10.0.0.53 is down"), "could not be resolved", False),
+        ((), "does not exist or has no address", False),
     ],
 )
-async def test_a_name_that_does_not_resolve_is_a_dns_fault(
-    error: Exception | tuple[()], what: str
+async def test_r9_f17_a_name_that_does_not_resolve_is_a_dns_fault(
+    error: Exception | tuple[()], what: str, ours: bool
 ) -> None:
     resolver = Names({"hooks.example.org": error})
-    phase, said = fault(await post("https://hooks.example.org/", guard=PUBLIC, resolver=resolver))
-    assert phase is Phase.DNS
+    came_back = await post("https://hooks.example.org/", guard=PUBLIC, resolver=resolver)
+    phase, said = fault(came_back)
+    assert isinstance(came_back, Fault)
+    assert (phase, came_back.ours) == (Phase.DNS, ours)
     assert said.startswith("the host name hooks.example.org ")
     assert said.endswith(what)
 

@@ -1,0 +1,75 @@
+"""Alerts to an operator, over the real transport and from a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+import structlog.testing
+
+from heliograph.alerts import AlertHook
+from heliograph.disabling import Alert
+from heliograph.egress import Guard, Profile
+from heliograph.transport import Budget, Transport
+from tests.listener import LoopbackListener
+from tests.server import serving
+from tests.support import START, published
+
+ALERT = Alert("configuration_failing", "account", 3, "crm", "it has taken nothing", START)
+
+
+@pytest.mark.parametrize(("status", "logged"), [(200, []), (500, [500])])
+async def test_an_alert_is_one_json_object_and_a_refusal_is_logged(
+    listener: LoopbackListener, status: int, logged: list[int]
+) -> None:
+    listener.status = status
+    async with Transport(Guard(Profile.EMULATOR), Budget()) as transport:
+        with structlog.testing.capture_logs() as lines:
+            await AlertHook(listener.base, transport).tell(ALERT)
+    (got,) = listener.received
+    assert json.loads(got.body) == {
+        "alert": "configuration_failing",
+        "accountId": "account",
+        "connectId": "3",
+        "name": "crm",
+        "reason": "it has taken nothing",
+        "failingSince": "2026-11-23T09:00:00.0000000Z",
+    }
+    assert [line["reason"] for line in lines] == logged
+
+
+async def test_s1_the_guard_stands_before_alerts_too() -> None:
+    async with Transport(Guard(Profile.PUBLIC), Budget()) as transport:
+        with structlog.testing.capture_logs() as lines:
+            await AlertHook("http://169.254.169.254/", transport).tell(ALERT)
+    (line,) = lines
+    assert line["event"] == "alert_not_taken"
+
+
+async def test_without_a_url_nothing_is_posted() -> None:
+    async with Transport(Guard(Profile.PUBLIC), Budget()) as transport:
+        await AlertHook("", transport).tell(ALERT)
+
+
+async def test_r4_a_server_disables_a_listener_that_takes_nothing_and_tells(
+    tmp_path: Path, listener: LoopbackListener
+) -> None:
+    settings = {"alert_url": listener.base + "/alerts"}
+    async with serving(tmp_path, **settings) as client:
+        connect_id = await client.configure("http://127.0.0.1:1024/")
+        await client.call("POST", "events", published())
+        async with asyncio.timeout(20):
+            while (await client.call("GET", "failures")).json["totalRecords"] != "1":
+                await asyncio.sleep(0.01)
+    # The watch looks at the start: after the next one 0.000001 days are long over.
+    async with serving(tmp_path, disable_after=0.000001, **settings) as client:
+        await listener.until(lambda received: len(received) == 1)
+        told = listener.received[0].message
+        assert (told["alert"], told["connectId"]) == ("configuration_disabled", connect_id)
+        shown = (await client.call("GET", connect_id)).json["configurations"][0]
+        assert shown["allowEnvelopePublish"] == "false"
+        assert shown["disabledBy"].startswith("Heliograph: it has taken nothing since ")
+        (failure,) = (await client.call("GET", "failures")).json["failures"]
+        assert failure["deliveryState"] == "held"
