@@ -45,6 +45,7 @@ _FIGURES: Final = {
     "failures": ("failures_open", "Failures that are listed."),
     "orphans": ("audit_orphans", "Rows of v_audit_orphans: anything but 0 is a bug."),
     "nodes": ("nodes_alive", "Nodes whose lease has not run out."),
+    "failing": ("configurations_failing", "Configurations whose listener takes nothing now."),
     "overdue": ("overdue_seconds", "How long the oldest waiting delivery has been due."),
     "oldest_snapshot": ("oldest_snapshot_seconds", "Age of the oldest open transaction."),
     "database_bytes": ("database_bytes", "Size of the database."),

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -64,30 +65,16 @@ def selecting(command: click.decorators.FC) -> click.decorators.FC:
 
 @main.command()
 @selecting
-def full(
-    kinds: Sequence[str],
-    ids: Sequence[str],
-    cycles: int | None,
-    seed: int,
-    folder: Path | None,
-    keep: Path | None,
-) -> None:
+def full(folder: Path | None, **given: Any) -> None:
     """Every fault with its full count and every control; takes an hour and a half."""
-    _run("full", kinds, ids, cycles, seed, folder or REPORT, keep)
+    _run("full", folder=folder or REPORT, **given)
 
 
 @main.command()
 @selecting
-def quick(
-    kinds: Sequence[str],
-    ids: Sequence[str],
-    cycles: int | None,
-    seed: int,
-    folder: Path | None,
-    keep: Path | None,
-) -> None:
+def quick(**given: Any) -> None:
     """What every commit runs, and the controls; takes some minutes."""
-    _run("quick", kinds, ids, cycles, seed, folder, keep)
+    _run("quick", **given)
 
 
 @main.command("list")
@@ -106,6 +93,7 @@ def _counts(cycles: object) -> str:
 
 def _run(
     selection: str,
+    *,
     kinds: Sequence[str],
     ids: Sequence[str],
     cycles: int | None,

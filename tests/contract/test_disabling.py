@@ -109,8 +109,10 @@ async def test_a_success_ends_the_failing_and_so_does_switching_on(
     assert [(one.connect_id, one.since) for one in await store.failing()] == [
         (made.connect_id, START)
     ]
+    assert (await store.statistics()).failing == 1
     clock.move(60)
     await deliver(store, [second])
+    assert (await store.statistics()).failing == 0
     assert await store.failing() == ()
 
     await fail(store, 60, clock)

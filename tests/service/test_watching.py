@@ -68,6 +68,7 @@ async def test_r4_metrics_count_what_happened_and_show_that_nothing_is_orphaned(
     assert found["heliograph_audit_orphans"] == 0
     assert found["heliograph_storage_up"] == 1
     assert found["heliograph_nodes_alive"] == 1
+    assert found["heliograph_configurations_failing"] == 1
     assert found["heliograph_database_bytes"] > 0
 
 

@@ -104,6 +104,7 @@ class Retired:
 class Statistics:
     """The installation in figures, for metrics and doctor; no account's data.
 
+    `failing` counts the configurations whose listener has taken nothing since its last failure.
     `overdue` is how many seconds ago the oldest waiting delivery was due (0: none is late).
     `oldest_snapshot` is the age in seconds of the oldest transaction that keeps dead rows
     from being cleaned away (0 on SQLite). Sizes are bytes; `log_bytes` is the WAL on SQLite
@@ -116,6 +117,7 @@ class Statistics:
     failures: int
     orphans: int
     nodes: int
+    failing: int
     overdue: float
     oldest_snapshot: float
     database_bytes: int

@@ -563,11 +563,12 @@ class PostgresStore:
 
     async def statistics(self) -> Statistics:
         (
-            (waiting, held, in_flight, failures, orphans, nodes, due, snapshot, size),
+            (waiting, held, in_flight, failures, orphans, nodes, failing, due, snapshot, size),
         ) = await self._listing(_Q["statistics"], {"now": self._now()})
         overdue = 0.0 if due is None else max(0.0, (self._now() - due) / 1_000_000)
         return Statistics(
-            waiting, held, in_flight, failures, orphans, nodes, overdue, snapshot, size, 0
+            *(waiting, held, in_flight, failures, orphans, nodes, failing),
+            *(overdue, snapshot, size, 0),
         )
 
     async def retire(self, before: datetime) -> Retired:

@@ -776,6 +776,11 @@ select
     (select count(*) from delivery where failed_us is not null),
     (select count(*) from v_audit_live),
     (select count(*) from node where stopped_us is null and lease_until_us > %(now)s),
+    (
+        select count(*) from failing_configuration as f
+        inner join connect_configuration as c on f.connect_id = c.connect_id
+        where c.publishing and c.deleted_us is null
+    ),
     (select min(due_us) from delivery where state = 'waiting'),
     (
         select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)::float8

@@ -487,14 +487,15 @@ class SqliteStore:
 
     async def statistics(self) -> Statistics:
         found = await self._readers.read(lambda db: fetch(db, _Q["statistics"]))
-        ((waiting, held, in_flight, failures, orphans, nodes, due),) = found
+        (((waiting, held, in_flight, failures, orphans, nodes, failing, due),)) = found
         overdue = 0.0 if due is None else max(0.0, (self._now() - due) / 1_000_000)
         size, log = (
             path.stat().st_size if path.exists() else 0
             for path in (self._path, self._path.with_name(self._path.name + "-wal"))
         )
         return Statistics(
-            waiting, held, in_flight, failures, orphans, nodes, overdue, 0.0, size, log
+            *(waiting, held, in_flight, failures, orphans, nodes, failing),
+            *(overdue, 0.0, size, log),
         )
 
     async def retire(self, before: datetime) -> Retired:

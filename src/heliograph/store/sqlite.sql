@@ -559,6 +559,11 @@ select
     (select count(*) from delivery where failed_us is not null),
     (select count(*) from v_audit_live),
     (select count(*) from node where stopped_us is null),
+    (
+        select count(*) from failing_configuration as f
+        inner join connect_configuration as c on f.connect_id = c.connect_id
+        where c.publishing = 1 and c.deleted_us is null
+    ),
     (select min(due_us) from delivery where state = 'waiting');
 
 -- name: retire_candidates
