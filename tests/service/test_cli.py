@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -169,6 +170,7 @@ async def test_an_interrupted_run_tells_how_to_go_on_even_on_a_quiet_pipe(
         *(*COMMAND, "publish", "--data-dir", str(shell.data_dir), "-"),
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONFAULTHANDLER": "1"},
     )
     assert process.stdin is not None
     assert process.stderr is not None
@@ -177,8 +179,12 @@ async def test_an_interrupted_run_tells_how_to_go_on_even_on_a_quiet_pipe(
     await process.stdin.drain()
     await listener.until(lambda received: len(received) == 1000)
     process.send_signal(signal.SIGINT)
-    told = (await process.stderr.read()).decode()
-    assert await process.wait() == 130
+    reading = asyncio.ensure_future(process.stderr.read())
+    done, _ = await asyncio.wait({reading}, timeout=40)
+    if not done:
+        process.send_signal(signal.SIGABRT)  # it then says where each of its threads stands
+    told = (await reading).decode()
+    assert await process.wait() == 130, told
     assert "Interrupted." in told
     assert "Go on with `--key " in told
     process.stdin.close()

@@ -41,7 +41,7 @@ from heliograph.settings import Settings, environment_name
 _PATIENCE: Final = 30.0
 """Seconds that any step of the demo may take before it is called failed."""
 
-_TIMEOUT: Final = 1.0
+_TIMEOUT: Final = 0.4
 """Seconds that the demo's listeners have for an answer."""
 
 _SHOWN_FAILURES: Final = 2
