@@ -395,19 +395,23 @@ class _Wire(ResponseHandler):
         self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0
     ) -> None:
         """The parser has a whole head."""
-        if data[0].code >= 200 or data[0].code == 101:
-            self._answered = True
-            self._room = self._body_room
+        if data[0].code < 200 and data[0].code != 101:
+            return  # an interim answer: nobody waits for it, and a thousand cost memory
+        self._answered = True
+        self._room = self._body_room
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
         # A head goes to the parser by itself: it would forget one that came together with
         # something that it refuses, so that chance decided what is recorded.
-        while not self._answered and (end := data.find(_HEAD_ENDS)) >= 0:
-            head, data = data[: end + len(_HEAD_ENDS)], data[end + len(_HEAD_ENDS) :]
+        start = 0
+        while not self._answered and (end := data.find(_HEAD_ENDS, start)) >= 0:
+            head, start = data[start : end + len(_HEAD_ENDS)], end + len(_HEAD_ENDS)
             self._take(head)
-        if data:
-            self._take(data)
+            if self.transport is None or self.transport.is_closing():
+                return
+        if start < len(data):
+            self._take(data[start:] if start else data)
 
     def _take(self, data: bytes) -> None:
         if len(data) <= self._room:

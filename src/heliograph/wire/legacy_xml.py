@@ -1,15 +1,20 @@
 """The legacy message: `DocuSignEnvelopeInformation` as XML, also within a SOAP envelope.
 
-Names, order and values are those of DocuSign's Connect XML (docs/reference/legacy-xml.md says
-where each comes from). It shows the envelope of the event; publishers may leave out anything,
-and what is not there is left out here too. The same event and options give the same bytes.
+Names, order and values are those of DocuSign's API 3.0 schema and of recorded Connect messages
+(docs/reference/legacy-xml.md says where each comes from). It shows the envelope of the event;
+publishers may leave out anything, and what is not there, or is of another type, is left out here
+too. A character that XML 1.0 cannot hold becomes U+FFFD. The same event and options give the
+same bytes.
 """
 
 from __future__ import annotations
 
+import base64
+import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +27,9 @@ from heliograph.wire.summary import CERTIFICATE
 NAMESPACE: Final = "http://www.docusign.net/API/3.0"
 
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
+
+# lxml writes this with single quotes; recorded messages, and who reads them as text, have double.
+_DECLARATION: Final = b'<?xml version="1.0" encoding="utf-8"?>\n'
 
 # XML 1.0, 2.2: what no document can hold, escaped or not; lone surrogates among them.
 _UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -43,6 +51,10 @@ _SPECIAL_TABS: Final[Mapping[str, str]] = {
     "initialHereTabs": "InitialHere",
     "signHereTabs": "SignHere",
     "fullNameTabs": "FullName",
+    "firstNameTabs": "FirstName",
+    "lastNameTabs": "LastName",
+    "emailAddressTabs": "EmailAddress",
+    "envelopeIdTabs": "EnvelopeID",
     "dateSignedTabs": "DateSigned",
     "titleTabs": "Title",
     "companyTabs": "Company",
@@ -50,14 +62,35 @@ _SPECIAL_TABS: Final[Mapping[str, str]] = {
     "approveTabs": "Approve",
     "declineTabs": "Decline",
 }
-"""Tabs with a type of their own; the others are of type Custom, with a CustomTabType."""
+"""Tabs with a type of their own (TabTypeCode of the schema); the others are of type Custom."""
+
+_CUSTOM_TABS: Final[Mapping[str, str]] = {
+    "textTabs": "Text",
+    "checkboxTabs": "Checkbox",
+    "radioGroupTabs": "Radio",
+    "listTabs": "List",
+    "dateTabs": "Date",
+    "numberTabs": "Number",
+    "numericalTabs": "Number",
+    "ssnTabs": "SSN",
+    "zipTabs": "ZIP5",
+    "emailTabs": "Email",
+    "noteTabs": "Note",
+    "formulaTabs": "Formula",
+}
+"""The schema's CustomTabType; a kind it has no word for goes out without, since readers that are
+generated from the schema refuse words they do not know."""
 
 Fields = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class LegacyOptions:
-    """A configuration's switches. `soap_namespace` is None where no SOAP is asked for."""
+    """A configuration's switches (connectCustomConfiguration's `include*` fields).
+
+    `soap_namespace` is what `DocuSignConnectUpdate` stands in, any text, as it was configured;
+    None where no SOAP is asked for.
+    """
 
     include_documents: bool = False
     include_document_fields: bool = False
@@ -69,15 +102,28 @@ class LegacyOptions:
 
 
 def render(event: Event, options: LegacyOptions) -> bytes:
-    """The XML message of an event, in UTF-8."""
-    data = _object(msgspec.json.decode(event.document).get("data"))
+    """The XML message of an event, in UTF-8 with its declaration.
+
+    Args:
+        event: As stored. Nothing of its `data` needs to be there, or to have its type.
+        options: The configuration's switches.
+
+    Raises:
+        msgspec.DecodeError: the stored document is no JSON; publishing lets none such in.
+    """
+    data = _object(_object(msgspec.json.decode(event.document)).get("data"))
     summary = _object(data.get("envelopeSummary"))
     root = etree.Element(_name("DocuSignEnvelopeInformation"), nsmap=_default(NAMESPACE))
     status = _child(root, "EnvelopeStatus")
     _recipients(_child(status, "RecipientStatuses"), _object(summary.get("recipients")))
     _envelope(status, event, summary, options)
     documents = [_object(one) for one in _list(summary.get("envelopeDocuments"))]
-    _custom_fields(_child(status, "CustomFields"), event, summary, options)
+    account_id = _text(data.get("accountId")) or event.account_id
+    _custom_fields(
+        _child(status, "CustomFields"),
+        _object(summary.get("customFields")),
+        account_id if options.include_sender_account else None,
+    )
     _texts(
         status,
         ("AutoNavigation", summary.get("autoNavigation")),
@@ -89,10 +135,10 @@ def render(event: Event, options: LegacyOptions) -> bytes:
     if options.include_time_zone:
         # All times of a message are UTC, whatever zone the sender is in.
         _texts(root, ("TimeZone", "UTC"), ("TimeZoneOffset", "0"))
+    message: bytes = etree.tostring(root, xml_declaration=False, encoding="utf-8")
     if options.soap_namespace is not None:
-        root = _in_soap(root, options.soap_namespace)
-    written: bytes = etree.tostring(root, xml_declaration=True, encoding="utf-8")
-    return written
+        message = _in_soap(message, options.soap_namespace)
+    return _DECLARATION + message
 
 
 def _envelope(
@@ -100,26 +146,32 @@ def _envelope(
 ) -> None:
     sender = _object(summary.get("sender"))
     void_reason = summary.get("voidedReason") if options.include_void_reason else None
+    created, completed = (
+        _date(summary.get("createdDateTime")),
+        _date(summary.get("completedDateTime")),
+    )
+    changed = _date(summary.get("statusChangedDateTime"))
     _texts(
         status,
-        ("TimeGenerated", dates.render(event.generated_at)),
+        ("TimeGenerated", _instant(event.generated_at)),
         ("EnvelopeID", event.envelope_id),
         ("Subject", summary.get("emailSubject")),
         ("UserName", sender.get("userName")),
         ("Email", sender.get("email")),
         ("Status", json_sim.status_word(_text(summary.get("status")), event.name)),
-        ("Created", summary.get("createdDateTime")),
-        ("Sent", summary.get("sentDateTime")),
-        ("Delivered", summary.get("deliveredDateTime")),
+        ("Created", created),
+        ("Deleted", _date(summary.get("deletedDateTime"))),
+        ("Sent", _date(summary.get("sentDateTime"))),
+        ("Delivered", _date(summary.get("deliveredDateTime"))),
         # Every signer has signed: DocuSign writes the same time twice.
-        ("Signed", summary.get("completedDateTime")),
-        ("Completed", summary.get("completedDateTime")),
-        ("Declined", summary.get("declinedDateTime")),
-        ("Deleted", summary.get("deletedDateTime")),
-        ("Voided", summary.get("voidedDateTime")),
+        ("Signed", completed),
+        ("Completed", completed),
+        ("Declined", _date(summary.get("declinedDateTime"))),
+        ("Voided", _date(summary.get("voidedDateTime"))),
         ("VoidReason", void_reason),
         ("ACStatus", "Original"),
-        ("ACStatusDate", summary.get("statusChangedDateTime") or summary.get("createdDateTime")),
+        # The copy is the original from the start: recorded messages repeat Created.
+        ("ACStatusDate", created or changed),
         ("ACHolder", sender.get("userName")),
         ("ACHolderEmail", sender.get("email")),
         ("ACHolderLocation", "Heliograph"),
@@ -142,10 +194,10 @@ def _recipient(status: etree._Element, type_name: str, recipient: Fields) -> Non
         ("Email", recipient.get("email")),
         ("UserName", recipient.get("name") or recipient.get("signerName")),
         ("RoutingOrder", recipient.get("routingOrder")),
-        ("Sent", recipient.get("sentDateTime")),
-        ("Delivered", recipient.get("deliveredDateTime")),
-        ("Signed", recipient.get("signedDateTime")),
-        ("Declined", recipient.get("declinedDateTime")),
+        ("Sent", _date(recipient.get("sentDateTime"))),
+        ("Delivered", _date(recipient.get("deliveredDateTime"))),
+        ("Signed", _date(recipient.get("signedDateTime"))),
+        ("Declined", _date(recipient.get("declinedDateTime"))),
         ("DeclineReason", recipient.get("declinedReason")),
         ("Status", _capital(_text(recipient.get("status")))),
         ("RecipientIPAddress", recipient.get("recipientIPAddress")),
@@ -158,8 +210,9 @@ def _recipient(status: etree._Element, type_name: str, recipient: Fields) -> Non
     if tabs:
         statuses = _child(status, "TabStatuses")
         for kind, of_kind in tabs.items():
-            for tab in _list(of_kind):
-                _tab(_child(statuses, "TabStatus"), kind, _object(tab))
+            for tab in map(_object, _list(of_kind)):
+                for one in _radios(tab) if kind == "radioGroupTabs" else (tab,):
+                    _tab(_child(statuses, "TabStatus"), kind, one)
     _texts(
         status,
         ("AccountStatus", "Active"),
@@ -167,12 +220,29 @@ def _recipient(status: etree._Element, type_name: str, recipient: Fields) -> Non
     )
 
 
+def _radios(group: Fields) -> Iterable[Fields]:
+    """The buttons of a group as tabs of their own, as DocuSign writes them: the group's name is
+    the label, the button's value its name."""
+    for radio in map(_object, _list(group.get("radios"))):
+        yield {
+            "documentId": group.get("documentId"),
+            **radio,
+            "tabLabel": group.get("groupName"),
+            "name": radio.get("value"),
+            "value": None,
+            "selected": radio.get("selected", False),
+        }
+
+
 def _tab(status: etree._Element, kind: str, tab: Fields) -> None:
     special = _SPECIAL_TABS.get(kind)
-    custom = None if special else _capital(kind.removesuffix("Tabs"))
+    custom = _CUSTOM_TABS.get(kind)
+    if kind == "zipTabs" and _is_true(tab.get("useDash4")):
+        custom = "ZIP5DASH4"
     value = tab.get("value")
     if value is None and "selected" in tab:
-        value = "X" if _text(tab["selected"]) == "true" else ""
+        value = "X" if _is_true(tab["selected"]) else ""
+    items = [_text(_object(item).get("value")) for item in _list(tab.get("listItems"))]
     _texts(
         status,
         ("TabType", special or "Custom"),
@@ -180,26 +250,25 @@ def _tab(status: etree._Element, kind: str, tab: Fields) -> None:
         ("XPosition", tab.get("xPosition")),
         ("YPosition", tab.get("yPosition")),
         ("TabLabel", tab.get("tabLabel")),
-        ("TabName", tab.get("name") or tab.get("tabLabel")),
+        # A list's choices stand where others have their name.
+        ("TabName", ";".join(filter(None, items)) or tab.get("name") or tab.get("tabLabel")),
         ("TabValue", value),
         ("DocumentID", tab.get("documentId")),
         ("PageNumber", tab.get("pageNumber")),
         ("OriginalValue", tab.get("originalValue")),
         ("ValidationPattern", tab.get("validationPattern")),
+        ("ListSelectedValue", value if custom == "List" else None),
         ("CustomTabType", custom),
     )
 
 
-def _custom_fields(
-    fields: etree._Element, event: Event, summary: Fields, options: LegacyOptions
-) -> None:
-    known = _object(summary.get("customFields"))
+def _custom_fields(fields: etree._Element, known: Fields, account_id: str | None) -> None:
     for kind, type_name in (("textCustomFields", "Text"), ("listCustomFields", "List")):
         for one in _list(known.get(kind)):
             _custom_field(fields, type_name, _object(one))
-    if options.include_sender_account:
+    if account_id is not None:
         account = {"name": "AccountId", "show": "false", "required": "false"}
-        _custom_field(fields, "Text", {**account, "value": event.account_id})
+        _custom_field(fields, "Text", {**account, "value": account_id})
 
 
 def _custom_field(fields: etree._Element, type_name: str, field: Fields) -> None:
@@ -240,37 +309,48 @@ def _document_statuses(
 def _document_pdfs(
     root: etree._Element, documents: Sequence[Fields], options: LegacyOptions
 ) -> None:
-    wanted = [one for one in documents if _goes_out(one, options)]
+    wanted = [(one, pdf) for one in documents if (pdf := _pdf(one, options)) is not None]
     if not wanted:
         return
     pdfs = _child(root, "DocumentPDFs")
-    for one in wanted:
+    for one, pdf in wanted:
         document_id = _text(one.get("documentId"))
+        certificate = document_id == CERTIFICATE
         _texts(
             _child(pdfs, "DocumentPDF"),
             ("Name", one.get("name")),
-            ("PDFBytes", one.get("PDFBytes")),
-            ("DocumentID", document_id),
-            ("DocumentType", "SUMMARY" if document_id == CERTIFICATE else "CONTENT"),
+            ("PDFBytes", pdf),
+            # A number in the schema, so DocuSign leaves it out of the certificate.
+            ("DocumentID", None if certificate else document_id),
+            ("DocumentType", "SUMMARY" if certificate else "CONTENT"),
         )
 
 
-def _goes_out(document: Fields, options: LegacyOptions) -> bool:
-    if not isinstance(document.get("PDFBytes"), str):
-        return False
-    if _text(document.get("documentId")) == CERTIFICATE:
-        return options.include_certificate_of_completion
-    return options.include_documents
+def _pdf(document: Fields, options: LegacyOptions) -> str | None:
+    """The base64 of a document that goes out; None where it is not wanted or is no base64."""
+    certificate = _text(document.get("documentId")) == CERTIFICATE
+    wanted = options.include_certificate_of_completion if certificate else options.include_documents
+    published = document.get("PDFBytes")
+    if not wanted or not isinstance(published, str):
+        return None
+    try:
+        content = base64.b64decode("".join(published.split()), validate=True)
+    except ValueError:
+        return None
+    return base64.b64encode(content).decode()
 
 
-def _in_soap(root: etree._Element, namespace: str) -> etree._Element:
-    envelope = etree.Element(f"{{{_SOAP}}}Envelope", nsmap={"soap": _SOAP})
-    body = etree.SubElement(envelope, f"{{{_SOAP}}}Body")
-    update = etree.SubElement(
-        body, f"{{{namespace}}}DocuSignConnectUpdate", nsmap=_default(namespace)
+def _in_soap(message: bytes, namespace: str) -> bytes:
+    """The message in the body of a SOAP 1.1 envelope.
+
+    Written as text because lxml takes only URIs, while a namespace is compared as the text that
+    it is: whatever was configured must arrive.
+    """
+    start = (
+        f'<soap:Envelope xmlns:soap="{_SOAP}"><soap:Body>'
+        f'<DocuSignConnectUpdate xmlns="{html.escape(_writable(namespace))}">'
     )
-    update.append(root)
-    return envelope
+    return start.encode() + message + b"</DocuSignConnectUpdate></soap:Body></soap:Envelope>"
 
 
 def _default(namespace: str) -> dict[Any, str]:
@@ -283,7 +363,11 @@ def _texts(parent: etree._Element, *named: tuple[str, object]) -> None:
     for name, value in named:
         text = _text(value)
         if text is not None:
-            _child(parent, name).text = _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+            _child(parent, name).text = _writable(text)
+
+
+def _writable(text: str) -> str:
+    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _child(parent: etree._Element, name: str) -> etree._Element:
@@ -301,6 +385,27 @@ def _text(value: object) -> str | None:
     if isinstance(value, int | float | str):
         return str(value)
     return None
+
+
+def _is_true(value: object) -> bool:
+    return (_text(value) or "").lower() == "true"
+
+
+def _date(value: object) -> str | None:
+    """A published date-time as legacy XML has it; None of what is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return _instant(dates.parse(value))
+    except ValueError:
+        return None
+
+
+def _instant(when: datetime) -> str:
+    """`2026-11-23T09:00:00.12`: recorded messages name no offset and end no fraction in 0. Where
+    theirs are in the account's time zone, ours are in UTC."""
+    text = when.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return text.rstrip("0") if "." in text else text
 
 
 def _object(value: object) -> Fields:
