@@ -77,7 +77,7 @@ async def attempt(
     failpoint("send.begin", claim.event.envelope_id)
     try:
         post = compose(
-            claim.event,
+            claim.shown,
             claim.configuration,
             claim.keys,
             number=claim.number,

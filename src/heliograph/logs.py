@@ -179,7 +179,7 @@ class LogObserver:
             status=None if settlement.answer is None else settlement.answer.status,
             ms=_milliseconds(settlement.seconds),
             next_try=outcome.when if isinstance(outcome, RetryAt) else None,
-            trace_id=tracing.of_event(event.account_id, event.event_id).trace_id,
+            trace_id=tracing.of_event(event.account_id, claim.shown.event_id).trace_id,
         )
 
     def settled(self, deliveries: int) -> None:

@@ -20,6 +20,9 @@ from heliograph.model import (
     Wanted,
 )
 
+GATHERING: Final = 5.0
+"""Seconds in which events of one envelope become one aggregate message (DocuSign: a few)."""
+
 _ALL: Final = "*"
 """The one lane of a configuration whose events are all kept in order."""
 
@@ -33,16 +36,22 @@ def match(configuration: ConnectConfiguration, event: NewEvent) -> Verdict:
     reason = _unwanted(configuration, event)
     if reason is not None:
         return Skip(configuration.connect_id, configuration.name, reason)
-    return Wanted(configuration.connect_id, _held(configuration), lane(configuration, event))
+    return Wanted(
+        configuration.connect_id,
+        _held(configuration),
+        lane(configuration, event),
+        GATHERING if configuration.aggregate else None,
+    )
 
 
 def lane(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
     """What an event is kept in order with for a listener (R6).
 
-    None where nothing is: an aggregate message shows the newest state whenever it is sent.
+    None where nothing is. In aggregate mode no order is kept: a lane is what one message may
+    stand for, the events of an envelope.
     """
     if configuration.aggregate:
-        return None
+        return event.envelope.envelope_id
     match configuration.ordering:
         case Ordering.ENVELOPE:
             return event.envelope.envelope_id

@@ -211,11 +211,15 @@ class Wanted:
 
     `held` says why it must not be sent yet; `lane` names what it is kept in order with (R6),
     within the configuration, and is None where nothing is.
+
+    `gathers` is set in aggregate mode: for so many seconds the message waits for later events of
+    its lane, which it then stands for.
     """
 
     connect_id: int
     held: HeldReason | None = None
     lane: str | None = None
+    gathers: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +297,17 @@ LEGAL_MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Gathered:
+    """What an aggregate message shows: the envelope's newest `event`, whatever event it is for.
+
+    It stands for all events of the envelope up to `through`, a place in the order of acceptance.
+    """
+
+    event: Event
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A delivery in our hands: one attempt is open and must be settled.
 
@@ -300,7 +315,8 @@ class Claim:
     `number - 1`. `schedule_number` counts from 1 since the schedule last began (creation,
     or a republish after retries had ended) at `schedule_started_at`. `epoch` is the fencing
     token: a settle with an older one changes nothing (R8). `client` is the account's client
-    certificate and its key (PEM), where the configuration asks for mutual TLS.
+    certificate and its key (PEM), where the configuration asks for mutual TLS. `gathered` is
+    set in aggregate mode.
     """
 
     delivery_id: int
@@ -314,6 +330,12 @@ class Claim:
     configuration: ConnectConfiguration
     keys: tuple[HmacKey, ...]
     client: tuple[str, Secret] | None = None
+    gathered: Gathered | None = None
+
+    @property
+    def shown(self) -> Event:
+        """The event that the message is rendered from."""
+        return self.event if self.gathered is None else self.gathered.event
 
 
 class Phase(StrEnum):

@@ -121,8 +121,8 @@ class Spans:
             settlement.started_at,
             settlement.started_at + timedelta(seconds=settlement.seconds),
             attributes=attributes,
-            at=tracing.of_attempt(event.account_id, event.event_id, claim.attempt_id),
-            parent=tracing.of_event(event.account_id, event.event_id),
+            at=tracing.of_attempt(event.account_id, claim.shown.event_id, claim.attempt_id),
+            parent=tracing.of_event(event.account_id, claim.shown.event_id),
             problem=problem,
         )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.matching import match, match_all
+from heliograph.matching import GATHERING, match, match_all
 from heliograph.model import ConnectConfiguration, HeldReason, NewEvent, Skip, Wanted
 from tests.support import new_event, wanted_configuration
 
@@ -172,9 +172,14 @@ def test_r4_what_was_disabled_for_failing_keeps_its_events() -> None:
         ({"deliveryOrder": "envelope"}, "env-1"),
         ({"deliveryOrder": "Configuration"}, "*"),
         ({"deliveryOrder": "none"}, None),
-        ({"deliveryMode": "aggregate"}, None),
     ],
 )
 def test_r6_the_lane_is_the_configurations_choice(fields: dict[str, str], lane: str | None) -> None:
     verdict = match(wanted_configuration(connect_id=5, **fields), EVENT)
     assert verdict == Wanted(5, lane=lane)
+
+
+def test_an_aggregate_message_gathers_the_events_of_its_envelope() -> None:
+    fields = {"deliveryMode": "aggregate", "deliveryOrder": "configuration"}
+    verdict = match(wanted_configuration(connect_id=5, **fields), EVENT)
+    assert verdict == Wanted(5, lane="env-1", gathers=GATHERING)

@@ -54,6 +54,7 @@ from heliograph.store import (
     postgres_retention,
 )
 from heliograph.store import rows as shared
+from heliograph.store.postgres_accept import accept
 from heliograph.store.postgres_columns import Submitted
 from heliograph.store.postgres_connection import (
     LISTING_PATIENCE,
@@ -418,7 +419,7 @@ class PostgresStore:
     async def _accept_batch(
         self, batch: Sequence[Submitted]
     ) -> Sequence[Sequence[Accepted] | Exception]:
-        return await self._database.transact(lambda db: self._queue.accept(db, batch), "accept")
+        return await self._database.transact(lambda db: accept(db, batch, self._now), "accept")
 
     async def claim(
         self, room: int, per_configuration: int, caps: Mapping[int, int] | None = None

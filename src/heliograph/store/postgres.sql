@@ -270,12 +270,14 @@ select * from unnest(
 -- The update locks the row also where an older summary changes nothing: events of one
 -- envelope get their places one after the other (R6).
 insert into envelope (
-    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us, changed_us
+    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us, changed_us,
+    event_row, event_created_us
 )
 select * from unnest(
     %(account_ids)s::text[], %(envelope_ids)s::text[], %(subjects)s::text[],
     %(sender_names)s::text[], %(sender_emails)s::text[], %(statuses)s::text[],
-    %(generated)s::bigint[], %(changed)s::bigint[]
+    %(generated)s::bigint[], %(changed)s::bigint[], %(event_rows)s::bigint[],
+    %(event_created)s::bigint[]
 )
 on conflict (account_id, envelope_id) do update set
     subject = case when excluded.generated_us < envelope.generated_us
@@ -287,6 +289,10 @@ on conflict (account_id, envelope_id) do update set
     status = case when excluded.generated_us < envelope.generated_us
         then envelope.status else coalesce(excluded.status, envelope.status) end,
     generated_us = greatest(excluded.generated_us, envelope.generated_us),
+    event_row = case when excluded.generated_us < envelope.generated_us
+        then envelope.event_row else excluded.event_row end,
+    event_created_us = case when excluded.generated_us < envelope.generated_us
+        then envelope.event_created_us else excluded.event_created_us end,
     changed_us = case when excluded.changed_us > envelope.changed_us + 86400000000
         then excluded.changed_us else envelope.changed_us end;
 
@@ -311,6 +317,58 @@ cross join lateral (
 ) as newest
 order by newest.delivery_id;
 
+-- name: lanes_gather
+-- Lanes with a message that was never tried, and so will stand for what comes now. Locked:
+-- a claim passes it over until what it shall stand for is committed.
+select l.connect_id, l.lane
+from unnest(%s::bigint[], %s::text[]) as l (connect_id, lane)
+cross join lateral (
+    select d.delivery_id from delivery as d
+    where
+        d.connect_id = l.connect_id and d.lane = l.lane and d.attempts = 0
+        and (d.state = 'waiting' or (d.state = 'held' and d.held_reason <> 'order'))
+    order by d.delivery_id desc
+    limit 1
+    for share
+) as untried
+order by untried.delivery_id;
+
+-- name: newest_events
+select
+    wanted.account_id, wanted.envelope_id, e.event_id, e.name, e.generated_us, e.document,
+    n.event_row
+from unnest(%s::text[], %s::text[]) as wanted (account_id, envelope_id)
+inner join envelope as n
+    on n.account_id = wanted.account_id and n.envelope_id = wanted.envelope_id
+cross join lateral (
+    select * from event as one
+    where one.event_row = n.event_row and one.created_us = n.event_created_us
+    offset 0
+) as e;
+
+-- name: deliveries_merge
+-- What a message stood for beside its own event needs no message any more.
+with gone as (
+    delete from delivery as d
+    using unnest(
+        %(connect_ids)s::bigint[], %(lanes)s::text[], %(throughs)s::bigint[],
+        %(merged_intos)s::text[]
+    ) as m (connect_id, lane, through, merged_into)
+    where
+        d.connect_id = m.connect_id and d.lane = m.lane and d.state in ('waiting', 'held')
+        and d.event_row <= m.through
+    returning d.*, m.merged_into
+)
+
+insert into delivery_ended (
+    delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state,
+    cancelled_by, attempts, attempt_id, ended_us
+)
+select
+    delivery_id, created_us, event_row, account_id, connect_id, envelope_id, 'cancelled',
+    merged_into, attempts, attempt_id, %(now)s
+from gone;
+
 -- name: deliveries_add
 insert into delivery (
     created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason,
@@ -318,14 +376,14 @@ insert into delivery (
 )
 select
     n.created_us, n.event_row, n.account_id, n.connect_id, n.envelope_id, n.lane, n.state,
-    n.held_reason, n.created_us, n.seed, n.created_us
+    n.held_reason, n.due_us, n.seed, n.created_us
 from unnest(
     %(created)s::bigint[], %(event_rows)s::bigint[], %(account_ids)s::text[],
     %(connect_ids)s::bigint[], %(envelope_ids)s::text[], %(lanes)s::text[], %(states)s::text[],
-    %(held)s::text[], %(seeds)s::integer[]
+    %(held)s::text[], %(due)s::bigint[], %(seeds)s::integer[]
 ) with ordinality as n (
-    created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason, seed,
-    place
+    created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason, due_us,
+    seed, place
 )
 order by n.place;
 

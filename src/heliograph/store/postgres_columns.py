@@ -72,10 +72,12 @@ def generated_us(event: NewEvent, now: int) -> int:
     return now if event.generated_at is None else to_microseconds(event.generated_at)
 
 
-def summary_columns(new: dict[tuple[str, str], New], now: int) -> dict[str, list[Any]]:
+def summary_columns(
+    new: dict[tuple[str, str], New], places: dict[tuple[str, str], int], now: int
+) -> dict[str, list[Any]]:
     """The newest summary of each envelope, in one order for every transaction."""
     merged: dict[tuple[str, str], list[Any]] = {}
-    for (account_id, _), one in new.items():
+    for (account_id, event_id), one in new.items():
         envelope, generated = one.event.envelope, generated_us(one.event, now)
         fields = [envelope.subject, envelope.sender_name, envelope.sender_email, envelope.status]
         before = merged.get((account_id, envelope.envelope_id))
@@ -86,13 +88,15 @@ def summary_columns(new: dict[tuple[str, str], New], now: int) -> dict[str, list
                 older if newer is None else newer
                 for newer, older in zip(fields, before[:4], strict=True)
             ]
-        merged[account_id, envelope.envelope_id] = [*fields, generated]
+        place = places[account_id, event_id]
+        merged[account_id, envelope.envelope_id] = [*fields, generated, place]
     in_order = sorted(merged.items())
-    names = ("subjects", "sender_names", "sender_emails", "statuses", "generated")
+    names = ("subjects", "sender_names", "sender_emails", "statuses", "generated", "event_rows")
     return {
         "account_ids": [key[0] for key, _ in in_order],
         "envelope_ids": [key[1] for key, _ in in_order],
         "changed": [now] * len(in_order),
+        "event_created": [now] * len(in_order),
         **{name: [values[place] for _, values in in_order] for place, name in enumerate(names)},
     }
 

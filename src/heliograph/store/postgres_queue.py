@@ -7,45 +7,35 @@ one of them and `Database.transact` runs it again.
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from heliograph.errors import ConfigurationsChanged, EventConflict
 from heliograph.failpoints import failpoint
 from heliograph.keyring import KeyRing
 from heliograph.model import (
-    Accepted,
     Claim,
     ConnectConfiguration,
     Delivered,
     DeliveryState,
     Event,
-    HeldReason,
     HmacKey,
     Requeued,
     Secret,
     Settlement,
-    Wanted,
 )
 from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, sql
 from heliograph.store import rows as shared
 from heliograph.store.postgres_columns import (
-    New,
-    Submitted,
     attempt_columns,
     columns,
-    event_columns,
     fence_columns,
     place_columns,
-    receipts_of,
     settle_columns,
-    summary_columns,
     where_next,
 )
-from heliograph.store.postgres_connection import Connection, Raced, row, rows, run
+from heliograph.store.postgres_connection import Connection, row, rows, run
 from heliograph.wire.dates import from_microseconds
 
 QUERIES: Final = sql.named_queries("postgres.sql")
@@ -104,7 +94,6 @@ class Queue:
     def __init__(self, keyring: KeyRing, now: Callable[[], int]) -> None:
         self._keyring = keyring
         self._now = now
-        self._seeds = random.Random()  # noqa: S311 (spreads retries; guards nothing)
         self._lanes = _Lanes()
         self.epoch = 0
         # What this node has claimed and not settled: configuration by attempt.
@@ -124,106 +113,6 @@ class Queue:
     def claim_failed(self) -> None:
         """A claim may have been committed without our knowing: the next one puts it back."""
         self._claims_lost = True
-
-    # --------------------------------------------------------------------------- accept
-
-    async def accept(
-        self, db: Connection, batch: Sequence[Submitted]
-    ) -> list[Sequence[Accepted] | Exception]:
-        """See `Store.accept`; each of the batch is all or none."""
-        failpoint("accept.tx_begin")
-        accounts = sorted({one.account_id for one in batch})
-        versions = dict(await rows(db, _Q["accounts_shared"], (accounts,)))
-        known = await self._known(db, batch)
-        results: list[Sequence[Accepted] | Exception] = []
-        new: dict[tuple[str, str], New] = {}
-        for one in batch:
-            if versions.get(one.account_id, 0) != one.version:
-                results.append(ConfigurationsChanged())
-                continue
-            try:
-                receipts, added = receipts_of(one, known)
-            except EventConflict as conflict:
-                results.append(conflict)
-                continue
-            results.append(receipts)
-            new |= added
-            known |= {key: (added[key].event.digest, added[key].deliveries) for key in added}
-        if new:
-            await self._add(db, new)
-        return results
-
-    async def _known(
-        self, db: Connection, batch: Sequence[Submitted]
-    ) -> dict[tuple[str, str], tuple[bytes, int]]:
-        wanted = [(one.account_id, event.event_id) for one in batch for event, _ in one.events]
-        found = await rows(db, _Q["event_keys_known"], columns(wanted, 2))
-        return {(account, event): (digest, count) for account, event, digest, count in found}
-
-    async def _add(self, db: Connection, new: dict[tuple[str, str], New]) -> None:
-        now = self._now()
-        # In one order in every transaction, so that none waits for another crosswise.
-        in_order = sorted(new)
-        added = await rows(
-            db,
-            _Q["event_keys_add"],
-            {
-                "account_ids": [account for account, _ in in_order],
-                "event_ids": [event for _, event in in_order],
-                "digests": [new[key].event.digest for key in in_order],
-                "deliveries": [new[key].deliveries for key in in_order],
-                "created": [now] * len(in_order),
-            },
-        )
-        if len(added) != len(new):  # another node was faster: look again
-            raise Raced
-        places = {(account, event): place for account, event, place in added}
-        await run(db, _Q["envelopes_write"], summary_columns(new, now))
-        await run(db, _Q["events_add"], event_columns(new, places, now))
-        failpoint("accept.event_insert")
-        await self._add_deliveries(db, new, places, now)
-        failpoint("accept.fanout")
-
-    async def _add_deliveries(
-        self,
-        db: Connection,
-        new: dict[tuple[str, str], New],
-        places: dict[tuple[str, str], int],
-        now: int,
-    ) -> None:
-        wanted = [
-            (key, one.event, verdict)
-            for key, one in new.items()
-            for verdict in one.verdicts
-            if isinstance(verdict, Wanted)
-        ]
-        if not wanted:
-            return
-        lanes = sorted({(w.connect_id, w.lane) for _, _, w in wanted if w.lane is not None})
-        busy = set(await rows(db, _Q["lanes_busy"], columns(lanes, 2)))
-        states, held = [], []
-        for _, _, verdict in wanted:
-            place = (verdict.connect_id, verdict.lane)
-            reason = HeldReason.ORDER if place in busy else verdict.held
-            if verdict.lane is not None:
-                busy.add(place)
-            states.append(DeliveryState.WAITING if reason is None else DeliveryState.HELD)
-            held.append(reason)
-        await run(
-            db,
-            _Q["deliveries_add"],
-            {
-                "created": [now] * len(wanted),
-                "event_rows": [places[key] for key, *_ in wanted],
-                "account_ids": [key[0] for key, *_ in wanted],
-                "connect_ids": [verdict.connect_id for _, _, verdict in wanted],
-                "envelope_ids": [event.envelope.envelope_id for _, event, _ in wanted],
-                "lanes": [verdict.lane for _, _, verdict in wanted],
-                "states": [state.value for state in states],
-                "held": [reason and reason.value for reason in held],
-                "seeds": [self._seeds.getrandbits(31) for _ in wanted],
-            },
-        )
 
     # ---------------------------------------------------------------------------- claim
 
@@ -306,10 +195,11 @@ class Queue:
             )
         }
         await self._refresh(db, sorted({one[6] for one in taken}))
+        newest = await self._newest(db, taken, events)
         claims, unreadable = [], []
         for one in taken:
             try:
-                claims.append(self._claim(one, events[one[8]]))
+                claims.append(self._claim(one, events[one[8]], newest))
             except Exception as error:
                 # One row that cannot be read must not stop the others (R17).
                 unreadable.append((one[0], f"claim: the delivery cannot be prepared: {error}"))
@@ -318,7 +208,30 @@ class Queue:
             await self._release(db, await rows(db, _Q["delivery_park"], values), now)
         return claims
 
-    def _claim(self, taken: tuple[Any, ...], of_event: tuple[Any, ...]) -> Claim:
+    async def _newest(
+        self, db: Connection, taken: Sequence[tuple[Any, ...]], events: Mapping[int, Any]
+    ) -> dict[tuple[str, str], tuple[Any, ...]]:
+        """The newest event of each envelope of which an aggregate message is due."""
+        wanted = {
+            (one[6], events[one[8]][2])
+            for one in taken
+            if one[8] in events and self._is_aggregate(one[6], one[7])
+        }
+        if not wanted:
+            return {}
+        found = await rows(db, _Q["newest_events"], columns(sorted(wanted), 2))
+        return {(account_id, envelope_id): tuple(of) for account_id, envelope_id, *of in found}
+
+    def _is_aggregate(self, account_id: str, connect_id: int) -> bool:
+        configuration = self._configurations[account_id].get(connect_id)
+        return configuration is not None and configuration.aggregate
+
+    def _claim(
+        self,
+        taken: tuple[Any, ...],
+        of_event: tuple[Any, ...],
+        newest: Mapping[tuple[str, str], tuple[Any, ...]],
+    ) -> Claim:
         (
             delivery_id,
             attempt_id,
@@ -328,10 +241,16 @@ class Queue:
             seed,
             account_id,
             connect_id,
+            event_row,
             *_,
         ) = taken
         event_id, name, envelope_id, generated, document = of_event
         configuration = self._configurations[account_id][connect_id]
+        at = from_microseconds(generated)
+        event = Event(account_id, event_id, name, envelope_id, at, document)
+        gathered = None
+        if configuration.aggregate:
+            gathered = shared.newest(event, event_row, newest.get((account_id, envelope_id)))
         return Claim(
             delivery_id=delivery_id,
             attempt_id=attempt_id,
@@ -340,12 +259,11 @@ class Queue:
             schedule_number=schedule_number,
             schedule_started_at=from_microseconds(started),
             seed=seed,
-            event=Event(
-                account_id, event_id, name, envelope_id, from_microseconds(generated), document
-            ),
+            event=event,
             configuration=configuration,
             keys=self._keys[account_id] if configuration.include_hmac else (),
             client=self._clients[account_id] if configuration.mutual_tls else None,
+            gathered=gathered,
         )
 
     async def _refresh(self, db: Connection, accounts: list[str]) -> None:
@@ -412,6 +330,7 @@ class Queue:
         failpoint("settle.failure_row")
         await self._add_attempts(db, in_order, places)
         failpoint("settle.next_due")
+        ended += await self._merge(db, delivered, places, now)
         await self._release(db, ended, now)
         took, failing = shared.health(settlements)
         if took:
@@ -419,6 +338,25 @@ class Queue:
         if failing:
             await run(db, _Q["failing_add"], {"connect_ids": failing, "now": now})
         return [one.claim.delivery_id in places for one in settlements]
+
+    async def _merge(
+        self,
+        db: Connection,
+        delivered: Sequence[Settlement],
+        places: dict[int, tuple[int, int]],
+        now: int,
+    ) -> list[tuple[Any, ...]]:
+        """End what aggregate messages stood for beside their own events; the lanes of them."""
+        merging = [
+            shared.merging(one.claim, one.claim.gathered)
+            for one in delivered
+            if one.claim.gathered is not None and one.claim.delivery_id in places
+        ]
+        if not merging:
+            return []
+        values = {f"{name}s": [one[name] for one in merging] for name in merging[0]}
+        await run(db, _Q["deliveries_merge"], {**values, "now": now})
+        return [(one["connect_id"], one["lane"]) for one in merging]
 
     def settled(self, settlements: Iterable[Settlement]) -> None:
         """Note settlements whose transaction is committed."""

@@ -14,11 +14,13 @@ from heliograph.model import (
     Answer,
     AttemptDetail,
     AttemptOutcome,
+    Claim,
     ConnectConfiguration,
     Cursor,
     Delivered,
     DeliveryState,
     Event,
+    Gathered,
     GaveUp,
     HeldReason,
     HmacKey,
@@ -199,6 +201,30 @@ def failing(found: Iterable[tuple[Any, ...]]) -> tuple[Failing, ...]:
         Failing(account_id, connect_id, name, from_microseconds(since), bool(warned))
         for account_id, connect_id, name, since, warned in found
     )
+
+
+def newest(event: Event, event_row: int, found: tuple[Any, ...] | None) -> Gathered:
+    """What a message about an event shows: the newest of its envelope (`newest_event`), if newer.
+
+    An envelope that a node of the version before wrote last may name an older one.
+    """
+    if found is not None:
+        event_id, name, generated, document, newest_row = found
+        at = from_microseconds(generated)
+        if (at, newest_row) > (event.generated_at, event_row):
+            shown = Event(event.account_id, event_id, name, event.envelope_id, at, document)
+            return Gathered(shown, max(newest_row, event_row))
+    return Gathered(event, event_row)
+
+
+def merging(claim: Claim, gathered: Gathered) -> dict[str, Any]:
+    """Whose deliveries a message that was taken stood for, beside its own."""
+    return {
+        "connect_id": claim.configuration.connect_id,
+        "lane": claim.event.envelope_id,
+        "through": gathered.through,
+        "merged_into": f"merged into the message of event {gathered.event.event_id}",
+    }
 
 
 def conflict(event_id: str) -> EventConflict:

@@ -198,17 +198,19 @@ select digest, deliveries from event where account_id = ? and event_id = ?;
 
 -- name: envelope_write
 insert into envelope (
-    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us
+    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us, event_row
 )
 values (
-    :account_id, :envelope_id, :subject, :sender_name, :sender_email, :status, :generated_us
+    :account_id, :envelope_id, :subject, :sender_name, :sender_email, :status, :generated_us,
+    :event_row
 )
 on conflict (account_id, envelope_id) do update set
     subject = coalesce(excluded.subject, subject),
     sender_name = coalesce(excluded.sender_name, sender_name),
     sender_email = coalesce(excluded.sender_email, sender_email),
     status = coalesce(excluded.status, status),
-    generated_us = excluded.generated_us
+    generated_us = excluded.generated_us,
+    event_row = excluded.event_row
 -- An older summary that comes late does not replace a newer one.
 where excluded.generated_us >= generated_us;
 
@@ -223,7 +225,7 @@ insert into delivery (
     schedule_started_us, created_us
 )
 values (
-    :account_id, :event_row, :connect_id, :envelope_id, :lane, :state, :held_reason, :now, :seed,
+    :account_id, :event_row, :connect_id, :envelope_id, :lane, :state, :held_reason, :due, :seed,
     :now, :now
 );
 
@@ -234,6 +236,30 @@ where
     connect_id = :connect_id and lane = :lane
     and state in ('waiting', 'held', 'in_flight')
 limit 1;
+
+-- name: lane_gathers
+-- Whether a lane has a message that was never tried, and so will stand for what comes now.
+select 1 from delivery
+where
+    connect_id = :connect_id and lane = :lane and attempts = 0
+    and (state = 'waiting' or (state = 'held' and held_reason <> 'order'))
+limit 1;
+
+-- name: newest_event
+select e.event_id, e.name, e.generated_us, e.document, e.event_row
+from envelope as n
+inner join event as e on n.event_row = e.event_row
+where n.account_id = :account_id and n.envelope_id = :envelope_id;
+
+-- name: delivery_merge
+-- What a message stood for beside its own event needs no message any more.
+update delivery
+set
+    state = 'cancelled', held_reason = null, due_us = null, failed_us = null,
+    cancelled_by = :merged_into
+where
+    connect_id = :connect_id and lane = :lane and state in ('waiting', 'held')
+    and event_row <= :through;
 
 -- name: lane_release
 -- What is now the oldest unfinished delivery of the lane has waited for its turn.
@@ -298,7 +324,7 @@ select connect_id, count(*) from delivery where state = 'in_flight' group by con
 -- name: due_in_lane
 select
     d.delivery_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed,
-    e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.document
+    e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.document, e.event_row
 from delivery as d
 inner join event as e on d.event_row = e.event_row
 where d.state = 'waiting' and d.connect_id = ? and d.due_us <= ?

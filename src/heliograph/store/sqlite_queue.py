@@ -24,6 +24,7 @@ from heliograph.model import (
     Delivered,
     DeliveryState,
     Event,
+    Gathered,
     GaveUp,
     HeldReason,
     HmacKey,
@@ -155,10 +156,11 @@ class Queue:
         if event_row is None:
             return _repeated(db, account_id, event)
         failpoint("accept.event_insert")
-        db.execute(_Q["envelope_write"], values)
+        db.execute(_Q["envelope_write"], {**values, "event_row": event_row})
         for verdict in wanted:
             place = {"connect_id": verdict.connect_id, "lane": verdict.lane}
-            busy = verdict.lane is not None and db.execute(_Q["lane_busy"], place).get is not None
+            taken = "lane_busy" if verdict.gathers is None else "lane_gathers"
+            busy = verdict.lane is not None and db.execute(_Q[taken], place).get is not None
             reason = HeldReason.ORDER if busy else verdict.held
             db.execute(
                 _Q["delivery_add"],
@@ -171,6 +173,7 @@ class Queue:
                     "held_reason": reason,
                     "seed": self._seeds.getrandbits(31),
                     "now": now,
+                    "due": now + int((verdict.gathers or 0) * 1_000_000),
                 },
             )
         failpoint("accept.fanout")
@@ -226,7 +229,7 @@ class Queue:
         self, db: apsw.Connection, connect_id: int, now: int, row: tuple[Any, ...]
     ) -> Claim:
         delivery_id, attempts, schedule_attempts, schedule_started, seed, *of_event = row
-        account_id, event_id, name, envelope_id, generated, document = of_event
+        account_id, event_id, name, envelope_id, generated, document, event_row = of_event
         # All that can fail comes before the first write.
         configuration = self._live(db, account_id, connect_id)
         if configuration is None:  # deleting one fails what it had waiting
@@ -236,6 +239,7 @@ class Queue:
         event = Event(
             account_id, event_id, name, envelope_id, from_microseconds(generated), document
         )
+        gathered = self._newest(db, event, event_row) if configuration.aggregate else None
         opened = {
             "delivery_id": delivery_id,
             "account_id": account_id,
@@ -264,7 +268,13 @@ class Queue:
             configuration=configuration,
             keys=keys,
             client=client,
+            gathered=gathered,
         )
+
+    def _newest(self, db: apsw.Connection, event: Event, event_row: int) -> Gathered:
+        """What an aggregate message shows that is sent now."""
+        values = {"account_id": event.account_id, "envelope_id": event.envelope_id}
+        return rows.newest(event, event_row, db.execute(_Q["newest_event"], values).fetchone())
 
     # --------------------------------------------------------------------------- settle
 
@@ -312,6 +322,10 @@ class Queue:
         if lane is None:
             return False
         failpoint("settle.next_due")
+        if isinstance(outcome, Delivered) and claim.gathered is not None:
+            merged = rows.merging(claim, claim.gathered)
+            db.execute(_Q["delivery_merge"], merged)
+            self._release(db, claim.configuration.connect_id, merged["lane"])
         if values["state"] in (DeliveryState.DELIVERED, DeliveryState.FAILED):
             self._release(db, claim.configuration.connect_id, *lane)
         return True

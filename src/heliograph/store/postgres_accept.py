@@ -1,0 +1,139 @@
+"""Accept on PostgreSQL, in sets: what runs inside the transaction (see postgres_queue.py)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from heliograph.errors import ConfigurationsChanged, EventConflict
+from heliograph.failpoints import failpoint
+from heliograph.model import Accepted, DeliveryState, HeldReason, Wanted
+from heliograph.store.postgres_columns import (
+    New,
+    Submitted,
+    columns,
+    event_columns,
+    receipts_of,
+    summary_columns,
+)
+from heliograph.store.postgres_connection import Connection, Raced, rows, run
+from heliograph.store.postgres_queue import QUERIES
+
+_Q: Final = QUERIES
+_SECOND: Final = 1_000_000
+_SEEDS: Final = random.Random()  # noqa: S311 (spreads retries; guards nothing)
+
+
+async def accept(
+    db: Connection, batch: Sequence[Submitted], now: Callable[[], int]
+) -> list[Sequence[Accepted] | Exception]:
+    """See `Store.accept`; each of the batch is all or none. `now` is microseconds UTC."""
+    failpoint("accept.tx_begin")
+    accounts = sorted({one.account_id for one in batch})
+    versions = dict(await rows(db, _Q["accounts_shared"], (accounts,)))
+    known = await _known(db, batch)
+    results: list[Sequence[Accepted] | Exception] = []
+    new: dict[tuple[str, str], New] = {}
+    for one in batch:
+        if versions.get(one.account_id, 0) != one.version:
+            results.append(ConfigurationsChanged())
+            continue
+        try:
+            receipts, added = receipts_of(one, known)
+        except EventConflict as conflict:
+            results.append(conflict)
+            continue
+        results.append(receipts)
+        new |= added
+        known |= {key: (added[key].event.digest, added[key].deliveries) for key in added}
+    if new:
+        await _add(db, new, now())
+    return results
+
+
+async def _known(
+    db: Connection, batch: Sequence[Submitted]
+) -> dict[tuple[str, str], tuple[bytes, int]]:
+    wanted = [(one.account_id, event.event_id) for one in batch for event, _ in one.events]
+    found = await rows(db, _Q["event_keys_known"], columns(wanted, 2))
+    return {(account, event): (digest, count) for account, event, digest, count in found}
+
+
+async def _add(db: Connection, new: dict[tuple[str, str], New], now: int) -> None:
+    # In one order in every transaction, so that none waits for another crosswise.
+    in_order = sorted(new)
+    added = await rows(
+        db,
+        _Q["event_keys_add"],
+        {
+            "account_ids": [account for account, _ in in_order],
+            "event_ids": [event for _, event in in_order],
+            "digests": [new[key].event.digest for key in in_order],
+            "deliveries": [new[key].deliveries for key in in_order],
+            "created": [now] * len(in_order),
+        },
+    )
+    if len(added) != len(new):  # another node was faster: look again
+        raise Raced
+    places = {(account, event): place for account, event, place in added}
+    await run(db, _Q["envelopes_write"], summary_columns(new, places, now))
+    await run(db, _Q["events_add"], event_columns(new, places, now))
+    failpoint("accept.event_insert")
+    await _add_deliveries(db, new, places, now)
+    failpoint("accept.fanout")
+
+
+async def _add_deliveries(
+    db: Connection,
+    new: dict[tuple[str, str], New],
+    places: dict[tuple[str, str], int],
+    now: int,
+) -> None:
+    wanted = [
+        (key, one.event, verdict)
+        for key, one in new.items()
+        for verdict in one.verdicts
+        if isinstance(verdict, Wanted)
+    ]
+    if not wanted:
+        return
+    busy = await _busy(db, [verdict for _, _, verdict in wanted])
+    states, held = [], []
+    for _, _, verdict in wanted:
+        place = (verdict.connect_id, verdict.lane)
+        reason = HeldReason.ORDER if place in busy else verdict.held
+        if verdict.lane is not None:
+            busy.add(place)
+        states.append(DeliveryState.WAITING if reason is None else DeliveryState.HELD)
+        held.append(reason)
+    await run(
+        db,
+        _Q["deliveries_add"],
+        {
+            "created": [now] * len(wanted),
+            "event_rows": [places[key] for key, *_ in wanted],
+            "account_ids": [key[0] for key, *_ in wanted],
+            "connect_ids": [verdict.connect_id for _, _, verdict in wanted],
+            "envelope_ids": [event.envelope.envelope_id for _, event, _ in wanted],
+            "lanes": [verdict.lane for _, _, verdict in wanted],
+            "states": [state.value for state in states],
+            "held": [reason and reason.value for reason in held],
+            "due": [now + int((one.gathers or 0) * _SECOND) for _, _, one in wanted],
+            "seeds": [_SEEDS.getrandbits(31) for _ in wanted],
+        },
+    )
+
+
+async def _busy(db: Connection, wanted: Sequence[Wanted]) -> set[tuple[int, str | None]]:
+    """The lanes in which what comes now must wait, or is stood for already."""
+    busy: set[tuple[int, str | None]] = set()
+    for query, gathers in (("lanes_busy", False), ("lanes_gather", True)):
+        lanes = {
+            (one.connect_id, one.lane)
+            for one in wanted
+            if one.lane is not None and (one.gathers is not None) is gathers
+        }
+        if lanes:
+            busy |= set(await rows(db, _Q[query], columns(sorted(lanes), 2)))
+    return busy
