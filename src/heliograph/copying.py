@@ -33,6 +33,7 @@ TABLES: Final = (
     "client_certificate",
     "connect_configuration",
     "envelope",
+    "envelope_notification",
     "event",
     "delivery",
     "attempt",
@@ -108,6 +109,7 @@ class _Copy:
 
         async def finish(db: Connection) -> None:
             await rows(db, _Q["numbers_go_on"])
+            await run(db, _Q["newest_events_placed"])
             await run(db, _Q["progress_drop"])
 
         await self._target.transact(finish)

@@ -60,7 +60,7 @@ async def disable(store: Store, account_id: str, connect_id: int, by: str) -> bo
         StorageUnavailable: nothing was changed.
     """
     for _ in range(_MOST_TRIES):
-        known = await store.configurations(account_id)
+        known = await store.configurations(account_id, also=connect_id)
         found = next((one for one in known.all if one.connect_id == connect_id), None)
         if found is None or not found.publishing:
             return False

@@ -170,6 +170,8 @@ class NewEvent:
 
     `document` is the published object as compact JSON; `digest` is SHA-256 over what a
     repeat must not change; `generated_at` is None when the publisher gave no time.
+    `notifications` are documents of the configurations that its envelope's events shall go to
+    beside the account's; `notified` are the ids of those once they are stored.
     """
 
     event_id: str
@@ -180,6 +182,8 @@ class NewEvent:
     generated_at: datetime | None
     document: bytes
     digest: bytes
+    notifications: tuple[bytes, ...] = ()
+    notified: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from typing import Final
 
 from heliograph.errors import ConfigurationsChanged, StorageBroken, Unavailable
 from heliograph.matching import match_all
-from heliograph.model import Accepted, NewEvent, Skip
+from heliograph.model import Accepted, ConnectConfiguration, NewEvent, Skip
 from heliograph.signals import Signals
 from heliograph.store import Configurations, Store
+from heliograph.wire import notifications
 
 _NAMESPACE: Final = uuid.UUID("8c1f6a4e-5a0b-4a57-9f0b-6b8f0f0c7a11")
 _MOST_TRIES: Final = 100
@@ -54,8 +55,13 @@ class Publisher:
             for position, event in enumerate(events)
         ]
         for _ in range(_MOST_TRIES):
+            named = [await self._with_notified(account_id, event) for event in named]
             configurations = await self._configurations(account_id)
-            matched = [(event, match_all(configurations.all, event)) for event in named]
+            own = await self._own(account_id, configurations, named)
+            matched = [
+                (event, match_all((*configurations.all, *of_envelope), event))
+                for event, of_envelope in zip(named, own, strict=True)
+            ]
             try:
                 accepted = await self._store.accept(account_id, configurations.version, matched)
             except ConfigurationsChanged:
@@ -72,6 +78,45 @@ class Publisher:
                 for (event, verdicts), receipt in zip(matched, accepted, strict=True)
             ]
         raise Unavailable("The account's configurations keep changing: publish again.")
+
+    async def _with_notified(self, account_id: str, event: NewEvent) -> NewEvent:
+        """The event with the ids of the configurations that it asks for."""
+        if not event.notifications:
+            return event
+        made = [
+            await self._store.create_configuration(
+                notifications.wanted(account_id, document), notifications.digest(document)
+            )
+            for document in event.notifications
+        ]
+        return replace(event, notified=tuple(one.connect_id for one in made))
+
+    async def _own(
+        self, account_id: str, configurations: Configurations, events: Sequence[NewEvent]
+    ) -> Sequence[Sequence[ConnectConfiguration]]:
+        """For each event, the configurations of its envelope alone.
+
+        They are those that earlier events named, and those that it and the ones before it in
+        this call name now.
+        """
+        if not configurations.notifies:
+            return [()] * len(events)
+        ids = list(dict.fromkeys(event.envelope.envelope_id for event in events))
+        known = {
+            envelope_id: {one.connect_id: one for one in found}
+            for envelope_id, found in (await self._store.notified(account_id, ids)).items()
+        }
+        own = []
+        for event in events:
+            of_envelope = known.setdefault(event.envelope.envelope_id, {})
+            for connect_id in event.notified:
+                if connect_id not in of_envelope:
+                    found = await self._store.configurations(account_id, also=connect_id)
+                    of_envelope |= {
+                        c.connect_id: c for c in found.all if c.connect_id == connect_id
+                    }
+            own.append(tuple(of_envelope.values()))
+        return own
 
     async def _configurations(self, account_id: str) -> Configurations:
         known = self._known.get(account_id)

@@ -291,7 +291,7 @@ def _operations(
     publisher = Publisher(store, signals)
     connect = Connect(store, Republisher(store, store.clock, signals), guard, signals)
     return [
-        *Intake(publisher, watch.observer).operations(),
+        *Intake(publisher, guard, watch.observer).operations(),
         *connect.operations(),
         *Listeners(store, sender).operations(),
     ]

@@ -48,7 +48,7 @@ def test_each_error_code_is_documented_with_its_status() -> None:
 def _operations() -> list[Any]:
     nothing: Any = None
     connect = Connect(nothing, nothing, nothing, nothing)
-    return [*Intake(nothing).operations(), *connect.operations()]
+    return [*Intake(nothing, nothing).operations(), *connect.operations()]
 
 
 def test_each_operation_is_documented() -> None:

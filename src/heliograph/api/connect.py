@@ -8,17 +8,16 @@ from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
-from heliograph import signing, tls
-from heliograph.api import selection
+from heliograph import signing
+from heliograph.api import saving, selection
 from heliograph.api.contract import LINES, Call, Operation, Reply
 from heliograph.api.selection import MOST_RECORDS
-from heliograph.egress import Guard, Refused
+from heliograph.egress import Guard
 from heliograph.errors import (
     ConfigurationsChanged,
     EnvelopeNotFound,
     InvalidBody,
     NotFound,
-    RefusedUrl,
     Unavailable,
 )
 from heliograph.model import (
@@ -26,7 +25,6 @@ from heliograph.model import (
     ConnectConfiguration,
     DeliveryState,
     LogEntry,
-    TlsIdentity,
 )
 from heliograph.republish import Republisher
 from heliograph.signals import Signals
@@ -157,13 +155,13 @@ class Connect:
 
     async def _get_configuration(self, call: Call) -> rest.ConnectConfigResults:
         connect_id = selection.row_id(call.path["connectId"], "connectId")
-        known = await self._store.configurations(call.account_id)
+        known = await self._store.configurations(call.account_id, also=connect_id)
         return _results([_find(known.all, connect_id)])
 
     async def _create_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
         document, secrets = configurations.merge(call.body, None)
         wanted = configurations.read(call.account_id, 0, document, secrets)
-        self._check_url(wanted)
+        saving.check(self._guard, wanted)
         return configurations.to_wire(await self._store.create_configuration(wanted))
 
     async def _update_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
@@ -172,11 +170,11 @@ class Connect:
             raise InvalidBody("connectId must say which configuration to update.")
         connect_id = selection.row_id(given.connect_id, "connectId")
         for _ in range(_MOST_TRIES):
-            known = await self._store.configurations(call.account_id)
+            known = await self._store.configurations(call.account_id, also=connect_id)
             before = _find(known.all, connect_id)
             document, secrets = configurations.merge(given, before)
             wanted = configurations.read(call.account_id, connect_id, document, secrets)
-            self._check_url(wanted)
+            saving.check(self._guard, wanted)
             try:
                 await self._store.update_configuration(wanted, known.version)
             except ConfigurationsChanged:
@@ -189,26 +187,6 @@ class Connect:
         connect_id = selection.row_id(call.path["connectId"], "connectId")
         if not await self._store.delete_configuration(call.account_id, connect_id):
             raise _no_configuration(connect_id)
-
-    def _check_url(self, wanted: ConnectConfiguration) -> None:
-        """The guard looks when a configuration is saved, and again at every attempt (S1)."""
-        if not wanted.url:
-            raise InvalidBody("urlToPublishTo must be the listener's http or https URL.")
-        try:
-            self._guard.check_url(wanted.url)
-        except Refused as refusal:
-            raise RefusedUrl(f"urlToPublishTo is refused: {refusal}") from None
-        oauth = configurations.token_url(wanted)
-        if oauth:
-            try:
-                self._guard.check_url(oauth)
-            except Refused as refusal:
-                raise RefusedUrl(f"authorizationServerUrl is refused: {refusal}") from None
-        if authorities := configurations.authorities(wanted):
-            try:
-                tls.check_identity(TlsIdentity(None, None, authorities))
-            except tls.BadIdentity as wrong:
-                raise InvalidBody(f"certificateAuthorities: {wrong}") from None
 
     # ------------------------------------------------------------------------ republish
 
@@ -301,7 +279,10 @@ class Connect:
         self, account_id: str, attempts: Sequence[AttemptDetail]
     ) -> Sequence[bytes]:
         """What was sent, rendered again as the configuration, if it is still there, now asks."""
-        known = {one.connect_id: one for one in (await self._store.configurations(account_id)).all}
+        # All are of one delivery, or there is but one.
+        also = attempts[0].entry.connect_id if attempts else None
+        listed = await self._store.configurations(account_id, also)
+        known = {one.connect_id: one for one in listed.all}
         found = []
         for one in attempts:
             configuration = known.get(one.entry.connect_id)

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from heliograph import tracing
+from heliograph.api import saving
 from heliograph.api.contract import JSON, Call, Operation
+from heliograph.egress import Guard
 from heliograph.errors import InvalidBody, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
 from heliograph.observing import UNWATCHED, AcceptedEvent, Observer, Publication
 from heliograph.publisher import Publisher, Receipt
+from heliograph.wire import notifications
 from heliograph.wire.json_sim import HOPS_HEADER, LONGEST_ID, MOST_HOPS, parse_events
 from heliograph.wire.rest import PublishedEvent, PublishResults, SkippedConfiguration
 
@@ -27,8 +30,9 @@ _TYPES: Final = (JSON, "application/x-ndjson", "application/ndjson", "applicatio
 class Intake:
     """The publish operation. An extension: DocuSign has no such call."""
 
-    def __init__(self, publisher: Publisher, observer: Observer = UNWATCHED) -> None:
+    def __init__(self, publisher: Publisher, guard: Guard, observer: Observer = UNWATCHED) -> None:
         self._publisher = publisher
+        self._guard = guard
         self._observer = observer
 
     def operations(self) -> Sequence[Operation]:
@@ -55,6 +59,9 @@ class Intake:
         key = call.headers.get("idempotency-key")
         if key is not None and not (0 < len(key) <= LONGEST_ID and key.isprintable()):
             raise InvalidParameter(f"Idempotency-Key must be 1 to {LONGEST_ID} characters.")
+        for document in dict.fromkeys(one for event in events for one in event.notifications):
+            wanted = notifications.wanted(call.account_id, document)
+            saving.check(self._guard, wanted, "The url of a notification")
         failpoint("accept.parsed")
         receipts = await self._publisher.publish(call.account_id, events, key)
         self._observer.published(_publication(call, receipts, time.monotonic() - began))

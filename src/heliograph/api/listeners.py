@@ -49,7 +49,7 @@ class Listeners:
 
     async def _test(self, call: Call) -> rest.TestSend:
         connect_id = selection.row_id(call.path["connectId"], "connectId")
-        known = await self._store.configurations(call.account_id)
+        known = await self._store.configurations(call.account_id, also=connect_id)
         for configuration in known.all:
             if configuration.connect_id == connect_id:
                 return await self._send_sample(configuration)

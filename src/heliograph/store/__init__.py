@@ -46,10 +46,14 @@ MOST_UNSETTLED_CLAIMS = 3
 
 @dataclass(frozen=True, slots=True)
 class Configurations:
-    """An account's configurations, and the version that an accept must still find."""
+    """An account's configurations, and the version that an accept must still find.
+
+    `notifies` tells that some envelopes have configurations of their own (`Store.notified`).
+    """
 
     version: int
     all: tuple[ConnectConfiguration, ...]
+    notifies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +232,14 @@ class Store(Protocol):
 
     # configurations
 
-    async def create_configuration(self, wanted: ConnectConfiguration) -> ConnectConfiguration:
-        """Add a configuration; the answer carries the id it was given."""
+    async def create_configuration(
+        self, wanted: ConnectConfiguration, ad_hoc: bytes | None = None
+    ) -> ConnectConfiguration:
+        """Add a configuration; the answer carries the id it was given.
+
+        With `ad_hoc`, a digest of what is wanted, it is not listed among the account's, and one
+        that is there already under that digest is given back.
+        """
         ...
 
     async def update_configuration(
@@ -261,8 +271,17 @@ class Store(Protocol):
         """Note that somebody was told of a configuration that fails."""
         ...
 
-    async def configurations(self, account_id: str) -> Configurations:
-        """The account's live configurations, by id, with their version."""
+    async def configurations(self, account_id: str, also: int | None = None) -> Configurations:
+        """The account's live configurations, by id, with their version.
+
+        `also` names one that may be ad hoc: it is then among them.
+        """
+        ...
+
+    async def notified(
+        self, account_id: str, envelope_ids: Sequence[str]
+    ) -> Mapping[str, tuple[ConnectConfiguration, ...]]:
+        """The live ad hoc configurations that events of these envelopes go to."""
         ...
 
     # the flow

@@ -80,42 +80,65 @@ select account_id, certificate, sealed, created_us from client_certificate;
 -- name: read_connect_configuration
 select
     connect_id, account_id, name, url, publishing, paused, document, sealed, created_us,
-    changed_us, deleted_us
+    changed_us, deleted_us, ad_hoc
 from connect_configuration where connect_id > :done order by connect_id limit :most;
 
 -- name: write_connect_configuration
 insert into connect_configuration (
     connect_id, account_id, name, url, publishing, paused, document, sealed, created_us,
-    changed_us, deleted_us
+    changed_us, deleted_us, ad_hoc
 )
-select i, a, n, u, p::boolean, h::boolean, d, s, c, w, x
+select i, a, n, u, p::boolean, h::boolean, d, s, c, w, x, k
 from unnest(
     %s::bigint[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::bytea[],
-    %s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[]
-) as row (i, a, n, u, p, h, d, s, c, w, x);
+    %s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bytea[]
+) as row (i, a, n, u, p, h, d, s, c, w, x, k);
 
 -- name: back_connect_configuration
 select
     connect_id, account_id, name, url, publishing::integer, paused::integer, document, sealed,
-    created_us, changed_us, deleted_us
+    created_us, changed_us, deleted_us, ad_hoc
 from connect_configuration;
 
+-- name: read_envelope_notification
+select account_id, envelope_id, connect_id
+from envelope_notification
+order by account_id, envelope_id, connect_id limit :most offset :done;
+
+-- name: write_envelope_notification
+insert into envelope_notification (account_id, envelope_id, connect_id)
+select * from unnest(%s::text[], %s::text[], %s::bigint[]);
+
+-- name: back_envelope_notification
+select account_id, envelope_id, connect_id from envelope_notification;
+
 -- name: read_envelope
-select account_id, envelope_id, subject, sender_name, sender_email, status, generated_us
+select
+    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us, event_row
 from envelope order by account_id, envelope_id limit :most offset :done;
 
 -- name: write_envelope
 insert into envelope (
-    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us, changed_us
+    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us, event_row,
+    changed_us
 )
 select *, (extract(epoch from clock_timestamp()) * 1000000)::bigint
 from unnest(
-    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[]
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+    %s::bigint[]
 );
 
 -- name: back_envelope
-select account_id, envelope_id, subject, sender_name, sender_email, status, generated_us
+select
+    account_id, envelope_id, subject, sender_name, sender_email, status, generated_us, event_row
 from envelope;
+
+-- name: newest_events_placed
+-- The day of each envelope's newest event.
+update envelope as v
+set event_created_us = k.created_us
+from event_key as k
+where k.account_id = v.account_id and k.event_row = v.event_row;
 
 -- name: read_event
 select

@@ -50,6 +50,7 @@ from heliograph.store import (
     RequeuePage,
     Retired,
     Statistics,
+    postgres_configurations,
     postgres_node,
     postgres_retention,
 )
@@ -70,7 +71,6 @@ from heliograph.store.postgres_connection import (
 from heliograph.store.postgres_hints import Hints
 from heliograph.store.postgres_node import DatabaseClock
 from heliograph.store.postgres_queue import QUERIES, Queue
-from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
 T = TypeVar("T")
@@ -316,33 +316,18 @@ class PostgresStore:
         return shared.client_certificate(self._keyring, account_id, found)
 
     async def reseal(self) -> int:
-        async def work(db: Connection) -> int:
-            count = 0
-            for table in shared.SEALED:
-                found = await rows(db, _Q[f"sealed_{table}"])
-                resealed = shared.resealed(self._keyring, table, found)
-                for values in resealed:
-                    await run(db, _Q[f"reseal_{table}"], values)
-                count += len(resealed)
-            await postgres_node.reseal_key_check(db, self._keyring)
-            return count
-
-        return await self._database.transact(work)
+        return await self._database.transact(lambda db: postgres_node.reseal(db, self._keyring))
 
     # ------------------------------------------------------------------- configurations
 
-    async def create_configuration(self, wanted: ConnectConfiguration) -> ConnectConfiguration:
-        async def create(db: Connection) -> ConnectConfiguration:
-            await run(db, _Q["configurations_changed"], (wanted.account_id,))
-            values = {"account_id": wanted.account_id, "now": self._now()}
-            (connect_id,) = await one(db, _Q["configuration_reserve"], values)
-            made = read_configuration(
-                wanted.account_id, connect_id, wanted.document, wanted.secrets
+    async def create_configuration(
+        self, wanted: ConnectConfiguration, ad_hoc: bytes | None = None
+    ) -> ConnectConfiguration:
+        return await self._write(
+            lambda db: postgres_configurations.create(
+                db, self._keyring, wanted, self._now(), ad_hoc
             )
-            await self._write_configuration(db, made)
-            return made
-
-        return await self._write(create)
+        )
 
     async def update_configuration(
         self, wanted: ConnectConfiguration, version: int | None = None
@@ -354,7 +339,7 @@ class PostgresStore:
             if version is not None and changed[0] != version + 1:
                 raise ConfigurationsChanged
             before = await row(db, _Q["configuration_publishes"], (wanted.connect_id,))
-            if not await self._write_configuration(db, wanted):
+            if not await postgres_configurations.write(db, self._keyring, wanted, self._now()):
                 return False
             if wanted.publishing and before == (False,):  # what it failed at is past
                 await run(db, _Q["failing_clear"], {"connect_ids": [wanted.connect_id]})
@@ -369,10 +354,6 @@ class PostgresStore:
             return True
 
         return await self._write(update, name="config.update")
-
-    async def _write_configuration(self, db: Connection, wanted: ConnectConfiguration) -> bool:
-        values = {**shared.writing(self._keyring, wanted), "now": self._now()}
-        return await run(db, _Q["configuration_write"], values) > 0
 
     async def delete_configuration(self, account_id: str, connect_id: int) -> bool:
         async def delete(db: Connection) -> bool:
@@ -394,15 +375,23 @@ class PostgresStore:
         values = {"connect_id": connect_id, "now": self._now()}
         await self._write(lambda db: run(db, _Q["failing_warned"], values))
 
-    async def configurations(self, account_id: str) -> Configurations:
+    async def configurations(self, account_id: str, also: int | None = None) -> Configurations:
         async def read(db: Connection) -> Configurations:
             # Read first: what is older than its version is matched again, never the reverse.
             version = await row(db, _Q["configurations_version"], (account_id,))
-            found = await rows(db, _Q["configurations"], (account_id,))
+            values = {"account_id": account_id, "also": [also]}
+            found = await rows(db, _Q["configurations"], values)
             configurations = shared.configurations(self._keyring, account_id, found)
-            return Configurations(version[0] if version else 0, configurations)
+            (notifies,) = await one(db, _Q["notifies"], (account_id,))
+            return Configurations(version[0] if version else 0, configurations, notifies)
 
         return await self._database.read(read)
+
+    async def notified(
+        self, account_id: str, envelope_ids: Sequence[str]
+    ) -> Mapping[str, tuple[ConnectConfiguration, ...]]:
+        values = {"account_id": account_id, "ids": list(envelope_ids)}
+        return shared.notified(self._keyring, account_id, await self._rows("notified", values))
 
     # -------------------------------------------------------------------------- the flow
 

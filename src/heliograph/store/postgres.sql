@@ -158,9 +158,14 @@ order by created_us, key_id;
 -- name: configuration_reserve
 -- The id must be known before the secrets can be sealed for their row.
 insert into connect_configuration
-(account_id, name, url, publishing, paused, document, created_us, changed_us)
-values (%(account_id)s, '', '', false, false, '', %(now)s, %(now)s)
+(account_id, name, url, publishing, paused, document, ad_hoc, created_us, changed_us)
+values (%(account_id)s, '', '', false, false, '', %(ad_hoc)s, %(now)s, %(now)s)
 returning connect_id;
+
+-- name: configuration_ad_hoc
+select connect_id, document, sealed
+from connect_configuration
+where account_id = %(account_id)s and ad_hoc = %(ad_hoc)s and deleted_us is null;
 
 -- name: configuration_write
 update connect_configuration
@@ -182,8 +187,30 @@ where account_id = %(account_id)s and connect_id = %(connect_id)s and deleted_us
 -- name: configurations
 select connect_id, document, sealed
 from connect_configuration
-where account_id = %s and deleted_us is null
+where
+    account_id = %(account_id)s and deleted_us is null
+    and (ad_hoc is null or connect_id = any(%(also)s::bigint[]))
 order by connect_id;
+
+-- name: notifies
+select exists (
+    select from connect_configuration
+    where account_id = %s and ad_hoc is not null and deleted_us is null
+);
+
+-- name: notified
+select n.envelope_id, c.connect_id, c.document, c.sealed
+from envelope_notification as n
+inner join connect_configuration as c on n.connect_id = c.connect_id
+where
+    n.account_id = %(account_id)s and n.envelope_id = any(%(ids)s)
+    and c.deleted_us is null
+order by n.envelope_id, c.connect_id;
+
+-- name: notifications_add
+insert into envelope_notification (account_id, envelope_id, connect_id)
+select * from unnest(%s::text[], %s::text[], %s::bigint[])
+on conflict do nothing;
 
 -- name: configurations_changed
 -- Waits for accepts that matched the older configurations, see accounts_shared.
@@ -956,6 +983,29 @@ with old as (
 )
 delete from envelope as v using old
 where v.account_id = old.account_id and v.envelope_id = old.envelope_id;
+
+-- name: retire_notifications
+-- A day after their envelope, whose row a publish may be about to write anew.
+delete from envelope_notification as n
+where
+    n.connect_id in (
+        select c.connect_id from connect_configuration as c
+        where c.ad_hoc is not null and c.created_us < %(before)s - 86400000000
+    )
+    and not exists (
+        select from envelope as v
+        where v.account_id = n.account_id and v.envelope_id = n.envelope_id
+    );
+
+-- name: retire_ad_hoc
+-- Logs still name them; what they wanted is of no use without an envelope.
+update connect_configuration as c
+set deleted_us = %(before)s, publishing = false, document = '{}', sealed = null
+where
+    c.ad_hoc is not null and c.deleted_us is null
+    and c.created_us < %(before)s - 86400000000
+    and not exists (select from envelope_notification as n where n.connect_id = c.connect_id)
+    and not exists (select from delivery as d where d.connect_id = c.connect_id);
 
 -- name: hint
 select pg_notify('heliograph_work', '');

@@ -80,6 +80,13 @@ async def _add(db: Connection, new: dict[tuple[str, str], New], now: int) -> Non
     await run(db, _Q["envelopes_write"], summary_columns(new, places, now))
     await run(db, _Q["events_add"], event_columns(new, places, now))
     failpoint("accept.event_insert")
+    links = {
+        (account_id, one.event.envelope.envelope_id, connect_id)
+        for (account_id, _), one in new.items()
+        for connect_id in one.event.notified
+    }
+    if links:
+        await run(db, _Q["notifications_add"], columns(sorted(links), 3))
     await _add_deliveries(db, new, places, now)
     failpoint("accept.fanout")
 

@@ -15,6 +15,7 @@ from heliograph.clock import SystemClock
 from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
 from heliograph.keyring import KeyRing
+from heliograph.store import rows as shared
 from heliograph.store import sql
 from heliograph.store.postgres_connection import Connection, one, row, rows, run
 from heliograph.store.postgres_queue import QUERIES
@@ -148,9 +149,16 @@ async def check_key(db: Connection, keyring: KeyRing, now: int) -> None:
         ) from None
 
 
-async def reseal_key_check(db: Connection, keyring: KeyRing) -> None:
-    """Let `check_key` ask for the ring's first key from now on."""
+async def reseal(db: Connection, keyring: KeyRing) -> int:
+    """Seal every secret with the ring's first key, which `check_key` then asks for."""
+    count = 0
+    for table in shared.SEALED:
+        resealed = shared.resealed(keyring, table, await rows(db, QUERIES[f"sealed_{table}"]))
+        for values in resealed:
+            await run(db, QUERIES[f"reseal_{table}"], values)
+        count += len(resealed)
     await run(db, QUERIES["reseal_installation"], {"sealed": keyring.seal(_KNOWN, _PLACE)})
+    return count
 
 
 async def refuse_unfinished_copy(db: Connection) -> None:

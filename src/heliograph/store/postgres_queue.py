@@ -195,6 +195,11 @@ class Queue:
             )
         }
         await self._refresh(db, sorted({one[6] for one in taken}))
+        for account_id in {one[6] for one in taken}:
+            known = self._configurations[account_id]
+            others = {one[7] for one in taken if one[6] == account_id} - known.keys()
+            if others:  # ad hoc ones are read as they are needed
+                await self._read_configurations(db, account_id, [*others])
         newest = await self._newest(db, taken, events)
         claims, unreadable = [], []
         for one in taken:
@@ -271,10 +276,7 @@ class Queue:
         for account_id, version in await rows(db, _Q["versions"], (accounts,)):
             if self._versions.get(account_id) == version:
                 continue
-            found = shared.configurations(
-                self._keyring, account_id, await rows(db, _Q["configurations"], (account_id,))
-            )
-            self._configurations[account_id] = {one.connect_id: one for one in found}
+            await self._read_configurations(db, account_id, [])
             self._keys[account_id] = shared.keys(
                 self._keyring, await rows(db, _Q["hmac_keys"], (account_id,))
             )
@@ -284,6 +286,16 @@ class Queue:
                 await rows(db, _Q["client_certificate"], {"account_id": account_id}),
             )
             self._versions[account_id] = version
+
+    async def _read_configurations(self, db: Connection, account_id: str, also: list[int]) -> None:
+        """Those that are listed, and `also` these."""
+        values = {"account_id": account_id, "also": also}
+        found = await rows(db, _Q["configurations"], values)
+        read = shared.configurations(self._keyring, account_id, found)
+        self._configurations.setdefault(account_id, {})
+        if not also:
+            self._configurations[account_id].clear()
+        self._configurations[account_id] |= {one.connect_id: one for one in read}
 
     async def _unclaim(self, db: Connection, now: int) -> None:
         values = {

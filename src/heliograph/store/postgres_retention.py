@@ -51,4 +51,7 @@ async def _delete_rows(db: Connection, before_us: int) -> Retired:
     await run(db, QUERIES["rest_events_recount"], values)
     events = await run(db, QUERIES["event_keys_retire"], values)
     envelopes = await run(db, QUERIES["envelopes_retire"], values)
+    if envelopes:
+        await run(db, QUERIES["retire_notifications"], values)
+        await run(db, QUERIES["retire_ad_hoc"], values)
     return Retired(deliveries, attempts, events, envelopes)

@@ -276,6 +276,17 @@ def configurations(
     )
 
 
+def notified(
+    keyring: KeyRing, account_id: str, found: Iterable[tuple[Any, ...]]
+) -> dict[str, tuple[ConnectConfiguration, ...]]:
+    """Rows of the query `notified` (an envelope before each configuration), by envelope."""
+    by_envelope: dict[str, tuple[ConnectConfiguration, ...]] = {}
+    for envelope_id, *of_configuration in found:
+        made = configurations(keyring, account_id, [tuple(of_configuration)])
+        by_envelope[envelope_id] = by_envelope.get(envelope_id, ()) + made
+    return by_envelope
+
+
 def _open_secrets(keyring: KeyRing, connect_id: int, sealed: bytes | None) -> dict[str, Secret]:
     if sealed is None:
         return {}

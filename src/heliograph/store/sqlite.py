@@ -246,14 +246,15 @@ class SqliteStore:
 
     # ------------------------------------------------------------------- configurations
 
-    async def create_configuration(self, wanted: ConnectConfiguration) -> ConnectConfiguration:
+    async def create_configuration(
+        self, wanted: ConnectConfiguration, ad_hoc: bytes | None = None
+    ) -> ConnectConfiguration:
         def run(db: apsw.Connection) -> ConnectConfiguration:
-            connect_id = int(
-                db.execute(
-                    _Q["configuration_reserve"],
-                    {"account_id": wanted.account_id, "now": self._now()},
-                ).get
-            )
+            values = {"account_id": wanted.account_id, "ad_hoc": ad_hoc, "now": self._now()}
+            found = fetch(db, _Q["configuration_ad_hoc"], values) if ad_hoc else []
+            for known in rows.configurations(self._keyring, wanted.account_id, found):
+                return known
+            connect_id = int(db.execute(_Q["configuration_reserve"], values).get)
             made = read_configuration(
                 wanted.account_id, connect_id, wanted.document, wanted.secrets
             )
@@ -321,14 +322,22 @@ class SqliteStore:
 
         await self._writer.write(run)
 
-    async def configurations(self, account_id: str) -> Configurations:
+    async def configurations(self, account_id: str, also: int | None = None) -> Configurations:
         def run(db: apsw.Connection) -> Configurations:
             version = db.execute(_Q["configurations_version"], (account_id,)).get
-            found = fetch(db, _Q["configurations"], (account_id,))
+            found = fetch(db, _Q["configurations"], {"account_id": account_id, "also": also})
             configurations = rows.configurations(self._keyring, account_id, found)
-            return Configurations(int(version or 0), configurations)
+            notifies = bool(db.execute(_Q["notifies"], (account_id,)).get)
+            return Configurations(int(version or 0), configurations, notifies)
 
         return await self._readers.read(run)
+
+    async def notified(
+        self, account_id: str, envelope_ids: Sequence[str]
+    ) -> Mapping[str, tuple[ConnectConfiguration, ...]]:
+        values = {"account_id": account_id, "ids": json.dumps(list(envelope_ids))}
+        found = await self._readers.read(lambda db: fetch(db, _Q["notified"], values))
+        return rows.notified(self._keyring, account_id, found)
 
     # -------------------------------------------------------------------------- the flow
 

@@ -123,9 +123,14 @@ order by created_us, key_id;
 -- name: configuration_reserve
 -- The id must be known before the secrets can be sealed for their row.
 insert into connect_configuration
-(account_id, name, url, publishing, paused, document, created_us, changed_us)
-values (:account_id, '', '', 0, 0, x'', :now, :now)
+(account_id, name, url, publishing, paused, document, ad_hoc, created_us, changed_us)
+values (:account_id, '', '', 0, 0, x'', :ad_hoc, :now, :now)
 returning connect_id;
+
+-- name: configuration_ad_hoc
+select connect_id, document, sealed
+from connect_configuration
+where account_id = :account_id and ad_hoc = :ad_hoc and deleted_us is null;
 
 -- name: configuration_write
 update connect_configuration
@@ -147,8 +152,34 @@ where account_id = :account_id and connect_id = :connect_id and deleted_us is nu
 -- name: configurations
 select connect_id, document, sealed
 from connect_configuration
-where account_id = ? and deleted_us is null
+where
+    account_id = :account_id and deleted_us is null
+    and (ad_hoc is null or connect_id = :also)
 order by connect_id;
+
+-- name: configuration
+select connect_id, document, sealed
+from connect_configuration
+where account_id = ? and connect_id = ? and deleted_us is null;
+
+-- name: notifies
+select exists (
+    select 1 from connect_configuration
+    where account_id = ? and ad_hoc is not null and deleted_us is null
+);
+
+-- name: notified
+select n.envelope_id, c.connect_id, c.document, c.sealed
+from envelope_notification as n
+inner join connect_configuration as c on n.connect_id = c.connect_id
+where
+    n.account_id = :account_id and n.envelope_id in (select value from json_each(:ids))
+    and c.deleted_us is null
+order by n.envelope_id, c.connect_id;
+
+-- name: notification_add
+insert or ignore into envelope_notification (account_id, envelope_id, connect_id)
+values (:account_id, :envelope_id, :connect_id);
 
 -- name: configurations_changed
 update account set configurations_version = configurations_version + 1 where account_id = ?;
@@ -637,6 +668,33 @@ where
     and not exists (
         select 1 from event as e
         where e.account_id = envelope.account_id and e.envelope_id = envelope.envelope_id
+    );
+
+-- name: retire_notifications
+delete from envelope_notification
+where
+    (account_id, envelope_id) in (
+        select json_extract(value, '$[0]'), json_extract(value, '$[1]')
+        from json_each(:envelopes)
+    )
+    and not exists (
+        select 1 from envelope as v
+        where
+            v.account_id = envelope_notification.account_id
+            and v.envelope_id = envelope_notification.envelope_id
+    )
+returning connect_id;
+
+-- name: retire_ad_hoc
+-- Logs still name them; what they wanted is of no use without an envelope.
+update connect_configuration
+set deleted_us = :now, publishing = 0, document = x'7b7d', sealed = null
+where
+    connect_id in (select value from json_each(:connect_ids))
+    and ad_hoc is not null and deleted_us is null
+    and not exists (
+        select 1 from envelope_notification as n
+        where n.connect_id = connect_configuration.connect_id
     );
 
 -- name: failing_add

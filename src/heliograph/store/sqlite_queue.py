@@ -44,6 +44,8 @@ from heliograph.wire.dates import from_microseconds, to_microseconds
 QUERIES = sql.named_queries("sqlite.sql")
 _Q = QUERIES
 
+_MOST_KNOWN = 20_000
+
 
 class Queue:
     """The deliveries of one node. `now` gives microseconds UTC that never run backwards."""
@@ -107,9 +109,11 @@ class Queue:
         self, db: apsw.Connection, account_id: str, connect_id: int
     ) -> ConnectConfiguration | None:
         if connect_id not in self._configurations:
-            listed = fetch(db, _Q["configurations"], (account_id,))
-            for found in rows.configurations(self._keyring, account_id, listed):
-                self._configurations[found.connect_id] = found
+            if len(self._configurations) >= _MOST_KNOWN:  # of ad hoc ones there may be many
+                self._configurations.clear()
+            found = fetch(db, _Q["configuration"], (account_id, connect_id))
+            for one in rows.configurations(self._keyring, account_id, found):
+                self._configurations[one.connect_id] = one
         return self._configurations.get(connect_id)
 
     # --------------------------------------------------------------------------- accept
@@ -157,6 +161,8 @@ class Queue:
             return _repeated(db, account_id, event)
         failpoint("accept.event_insert")
         db.execute(_Q["envelope_write"], {**values, "event_row": event_row})
+        for connect_id in event.notified:
+            db.execute(_Q["notification_add"], {**values, "connect_id": connect_id})
         for verdict in wanted:
             place = {"connect_id": verdict.connect_id, "lane": verdict.lane}
             taken = "lane_busy" if verdict.gathers is None else "lane_gathers"

@@ -32,9 +32,12 @@ def retire(db: apsw.Connection, before_us: int) -> Retired:
     envelopes = json.dumps(fetch(db, QUERIES["retire_envelopes_of"], named))
     gone = _change(db, "retire_events", named)
     db.execute(QUERIES["retire_recount"], named)
-    return Retired(
-        deliveries, attempts, gone, _change(db, "retire_envelopes", {"envelopes": envelopes})
-    )
+    retired = _change(db, "retire_envelopes", {"envelopes": envelopes})
+    of_gone = fetch(db, QUERIES["retire_notifications"], {"envelopes": envelopes})
+    if of_gone:
+        connect_ids = json.dumps([connect_id for (connect_id,) in of_gone])
+        db.execute(QUERIES["retire_ad_hoc"], {"connect_ids": connect_ids, "now": before_us})
+    return Retired(deliveries, attempts, gone, retired)
 
 
 def _change(db: apsw.Connection, query: str, values: dict[str, str]) -> int:

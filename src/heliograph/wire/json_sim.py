@@ -17,7 +17,7 @@ import msgspec
 
 from heliograph.errors import InvalidBody
 from heliograph.model import Envelope, Event, NewEvent
-from heliograph.wire import dates
+from heliograph.wire import dates, notifications
 from heliograph.wire.summary import AS_PUBLISHED, Switches, select
 
 API_VERSION: Final = "v2.1"
@@ -203,6 +203,10 @@ def _parse_event(piece: bytes, where: str, account_id: str | None, hops: int) ->
         named = b'{"accountId":' + msgspec.json.encode(account_id) + b","
         fields["data"] = msgspec.Raw(named + bytes(fields["data"])[1:])
         document = msgspec.json.encode(fields)
+    # Whom a message goes to is not part of it.
+    if not notifications.FIELDS.isdisjoint(fields):
+        fields = {key: raw for key, raw in fields.items() if key not in notifications.FIELDS}
+        document = msgspec.json.encode(fields)
     # Ours to say, whatever came.
     if hops or "heliographHops" in fields:
         fields["heliographHops"] = msgspec.Raw(b"%d" % hops)
@@ -222,6 +226,7 @@ def _parse_event(piece: bytes, where: str, account_id: str | None, hops: int) ->
         generated_at=generated,
         document=document,
         digest=digest,
+        notifications=notifications.parse(whole, where),
     )
 
 

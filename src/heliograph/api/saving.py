@@ -1,0 +1,38 @@
+"""What is looked at before a configuration is stored, wherever it comes from."""
+
+from __future__ import annotations
+
+from heliograph import tls
+from heliograph.egress import Guard, Refused
+from heliograph.errors import InvalidBody, RefusedUrl
+from heliograph.model import ConnectConfiguration, TlsIdentity
+from heliograph.wire import configurations
+
+
+def check(guard: Guard, wanted: ConnectConfiguration, url_field: str = "urlToPublishTo") -> None:
+    """See that a configuration's addresses and certificates can be used.
+
+    The guard looks now, and again at every attempt (S1).
+
+    Raises:
+        RefusedUrl: the guard refuses an address; the text names the field.
+        InvalidBody: there is no URL, or the certificate authorities are none.
+    """
+    if not wanted.url:
+        raise InvalidBody(f"{url_field} must be the listener's http or https URL.")
+    _check_url(guard, wanted.url, url_field)
+    token_url = configurations.token_url(wanted)
+    if token_url:
+        _check_url(guard, token_url, "authorizationServerUrl")
+    if authorities := configurations.authorities(wanted):
+        try:
+            tls.check_identity(TlsIdentity(None, None, authorities))
+        except tls.BadIdentity as wrong:
+            raise InvalidBody(f"certificateAuthorities: {wrong}") from None
+
+
+def _check_url(guard: Guard, url: str, field: str) -> None:
+    try:
+        guard.check_url(url)
+    except Refused as refusal:
+        raise RefusedUrl(f"{field} is refused: {refusal}") from None

@@ -1,0 +1,147 @@
+"""Envelope-level notifications: a listener for one envelope, named with a published event.
+
+`eventNotification` (one) and `eventNotifications` (a list) of an envelope, as DocuSign's envelope
+definition has them (docusign-esign 6.1.0: EventNotification, EnvelopeEvent, RecipientEvent). What
+is read becomes a configuration of its own, so that everything after works the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from heliograph.errors import InvalidBody
+from heliograph.model import ConnectConfiguration
+from heliograph.wire import configurations
+from heliograph.wire.rest import ConnectCustomConfiguration
+
+_ONE, _SEVERAL = "eventNotification", "eventNotifications"
+
+FIELDS: Final = frozenset({_ONE, _SEVERAL})
+"""Of a published event; they are no part of its message."""
+
+MOST: Final = 20
+"""Notifications that one event may name."""
+
+NAME: Final = "Envelope notification"
+
+# The same switch has another name in a configuration.
+_RENAMED: Final[Mapping[str, str]] = {
+    "url": "urlToPublishTo",
+    "loggingEnabled": "enableLog",
+    "requireAcknowledgment": "requiresAcknowledgement",
+    "includeCertificateWithSoap": "includeCertSoapHeader",
+    "signMessageWithX509Cert": "signMessageWithX509Certificate",
+    "soapNameSpace": "soapNamespace",
+    "includeTimeZone": "includeTimeZoneInformation",
+    "includeSenderAccountAsCustomField": "includeSenderAccountasCustomField",
+}
+_SAME: Final = frozenset(
+    {
+        "deliveryMode",
+        "eventData",
+        "events",
+        "includeCertificateOfCompletion",
+        "includeDocumentFields",
+        "includeDocuments",
+        "includeEnvelopeVoidReason",
+        "includeHMAC",
+        "includeOAuth",
+        "integratorManaged",
+        "useSoapInterface",
+        # Heliograph's own, see docs/reference/configurations.md.
+        "certificateAuthorities",
+        "deliveryOrder",
+        "maxPerSecond",
+        "requireMutualTls",
+        "retrySchedule",
+    }
+)
+_EVENTS: Final[Mapping[str, str]] = {
+    "envelopeEvents": "envelopeEventStatusCode",
+    "recipientEvents": "recipientEventStatusCode",
+}
+
+
+def parse(fields: Mapping[str, Any], where: str) -> tuple[bytes, ...]:
+    """The configuration documents that an event asks for, as they are stored.
+
+    Args:
+        fields: The published object.
+        where: Names the event in an error.
+
+    Raises:
+        InvalidBody: a notification that is no object, names no URL or no event, or has a value
+            that its field cannot have.
+    """
+    one, several = fields.get(_ONE), fields.get(_SEVERAL)
+    if several is not None and not isinstance(several, list):
+        raise InvalidBody(f"{where}: `eventNotifications` must be a list.")
+    found = [one] if one is not None else []
+    found += several or []
+    if len(found) > MOST:
+        raise InvalidBody(f"{where} names {len(found)} notifications; {MOST} are the most.")
+    # Named twice is sent once.
+    return tuple(dict.fromkeys(_document(each, where) for each in found))
+
+
+def digest(document: bytes) -> bytes:
+    """What tells notifications apart: the same wishes are one configuration."""
+    return hashlib.sha256(document).digest()
+
+
+def wanted(account_id: str, document: bytes) -> ConnectConfiguration:
+    """The configuration of a parsed notification, not yet stored."""
+    return configurations.read(account_id, 0, document, {})
+
+
+def _document(given: Any, where: str) -> bytes:
+    if not isinstance(given, dict):
+        raise InvalidBody(f"{where}: a notification must be an object.")
+    fields: dict[str, Any] = {
+        "name": NAME,
+        "allowEnvelopePublish": "true",
+        "allUsers": "true",
+    }
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name in _EVENTS:
+            fields[name] = _codes(value, _EVENTS[name], where)
+        elif name in _RENAMED or name in _SAME:
+            fields[_RENAMED.get(name, name)] = _texts(value)
+    try:
+        wire = msgspec.convert(fields, ConnectCustomConfiguration)
+        document, _ = configurations.merge(wire, None)
+        made = configurations.read("", 0, document, {})
+    except (InvalidBody, msgspec.ValidationError) as wrong:
+        raise InvalidBody(f"{where}: the notification cannot be used: {wrong}") from None
+    if not made.url:
+        raise InvalidBody(f"{where}: a notification needs a `url`.")
+    if not made.events:
+        raise InvalidBody(f"{where}: a notification needs `events`, or envelope or recipient ones.")
+    ordered: bytes = msgspec.json.encode(msgspec.json.decode(document), order="deterministic")
+    return ordered
+
+
+def _codes(value: Any, name: str, where: str) -> Sequence[str]:
+    """Objects with a status code each; plain texts are taken too, as in a configuration."""
+    if isinstance(value, str):
+        return [one.strip() for one in value.split(",")]
+    if isinstance(value, list):
+        codes = [one.get(name) if isinstance(one, dict) else one for one in value]
+        if all(isinstance(one, str) for one in codes):
+            return [str(one) for one in codes]
+    raise InvalidBody(f"{where}: events of a notification must be objects with `{name}`.")
+
+
+def _texts(value: Any) -> Any:
+    """Flags and numbers as the texts that the wire has for them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return value
