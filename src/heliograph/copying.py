@@ -34,6 +34,7 @@ TABLES: Final = (
     "connect_configuration",
     "envelope",
     "envelope_notification",
+    "publish_transaction",
     "event",
     "delivery",
     "attempt",

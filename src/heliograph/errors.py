@@ -15,6 +15,7 @@
     │   ├── TooManyKeys               409 HMAC_KEY_LIMIT_EXCEEDED
     │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
     │   ├── InvalidContentType        415 INVALID_CONTENT_TYPE
+    │   ├── TooMuchPublished          429 HOURLY_PUBLISH_LIMIT_EXCEEDED, with Retry-After
     │   ├── Unspecified               500 UNSPECIFIED_ERROR: a bug of ours
     │   ├── Unavailable               503 SERVICE_UNAVAILABLE, with Retry-After
     │   └── LoopDetected              508 LOOP_DETECTED
@@ -145,6 +146,14 @@ class InvalidContentType(ApiError):
 
     status = 415
     code = "INVALID_CONTENT_TYPE"
+
+
+class TooMuchPublished(ApiError):
+    """More envelopes than an account may publish anew within an hour."""
+
+    status = 429
+    code = "HOURLY_PUBLISH_LIMIT_EXCEEDED"
+    retry_after = 600
 
 
 class Unspecified(ApiError):

@@ -26,6 +26,7 @@ from heliograph import doctor
 from heliograph.alerts import AlertHook
 from heliograph.api.connect import Connect
 from heliograph.api.contract import Operation, application
+from heliograph.api.historical import Historical
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
 from heliograph.attempt import Sender
@@ -294,6 +295,7 @@ def _operations(
         *Intake(publisher, guard, watch.observer).operations(),
         *connect.operations(),
         *Listeners(store, sender).operations(),
+        *Historical(store, guard, signals).operations(),
     ]
 
 

@@ -14,7 +14,10 @@ from heliograph import copying
 from heliograph.errors import UnsafeStorage
 from heliograph.keyring import KeyRing
 from heliograph.model import Account, LogQuery, Secret
+from heliograph.publisher import Publisher
+from heliograph.signals import Signals
 from heliograph.store import Store
+from heliograph.store.historical import Wish
 from heliograph.store.postgres import PostgresStore
 from heliograph.store.sqlite import SqliteStore
 from tests.support import (
@@ -53,6 +56,11 @@ async def fill(folder: Path, clock: ManualClock) -> None:
     await store.settle([settled(claims["event-1"], retry_in(3600, clock.now()))])
     await give_up(store, [claims["event-2"], claims["event-3"]])
     assert await store.delete_failure(ACCOUNT, claims["event-3"].delivery_id, "alice")
+    hook = {"url": "https://one.example.com/", "events": ["envelope-sent"]}
+    named = new_event(envelope_id="env-7", event_id="named", eventNotification=hook)
+    await Publisher(store, Signals()).publish(ACCOUNT, [named])
+    archive = wanted_configuration(urlToPublishTo="https://archive.example.com/")
+    await store.historical.submit(Wish("past", archive, ("env-0", "env-1"), "alice"))
     await store.close()  # event-4 and event-5 were in flight
 
 
@@ -66,6 +74,8 @@ async def listed(store: Store) -> dict[str, object]:
         "configurations": await store.configurations(ACCOUNT),
         "principal": await store.principal("token"),
         "envelope": await store.envelope(ACCOUNT, "env-0"),
+        "notified": await store.notified(ACCOUNT, ["env-7"]),
+        "historical": await store.historical.transactions(ACCOUNT, 10),
     }
 
 
@@ -92,14 +102,21 @@ async def test_everything_is_the_same_after_a_copy_and_goes_on(
     expected = await before(tmp_path, clock)
 
     compared = await copying.copy(tmp_path / "heliograph.db", empty_database_url)
-    assert {one.name: one.rows for one in compared}["delivery"] == 14
+    assert {one.name: one.rows for one in compared}["delivery"] == 19
     store = await opened(empty_database_url, tmp_path, clock)
     assert list(await store.orphans()) == []
     assert await listed(store) == expected
 
     claims = await claim_all(store)
-    assert {claim.event.event_id for claim in claims} == {"event-4", "event-5"}
-    assert {claim.number for claim in claims} == {2}
+    begun = {claim.event.event_id: claim for claim in claims if claim.number == 2}
+    assert set(begun) == {"event-4", "event-5"}
+    archived = {
+        claim.event.event_id
+        for claim in claims
+        if claim.configuration.url == "https://archive.example.com/"
+    }
+    assert archived == {"event-0", "behind"}  # the newest of both envelopes
+    assert {claim.event.event_id for claim in claims} - archived - set(begun) == {"named"}
     assert all(await deliver(store, claims))
     clock.move(3600)
     await store.renew_lease()
@@ -112,7 +129,7 @@ async def test_everything_is_the_same_after_a_copy_and_goes_on(
     (again,) = await accept(store, new_event(envelope_id="env-0", event_id="event-0"))
     assert again.repeated
     made = await store.create_configuration(wanted_configuration(name="new"))
-    assert made.connect_id == 3
+    assert made.connect_id == 5
     await accept(store, new_event(envelope_id="env-new", event_id="new"))
     await store.close()
 

@@ -33,6 +33,7 @@ from heliograph.model import (
     Settlement,
     Verdict,
 )
+from heliograph.store.historical import HistoricalPublishing
 
 FIRST_TOKEN = "first-administrator"  # noqa: S105 (its name: who deletes a failure with it)
 """The name of the token that an account is made with."""
@@ -153,6 +154,11 @@ class Store(Protocol):
     Errors common to all verbs: `StorageUnavailable` (rolled back, try again later) and
     `StorageBroken` (the process must end).
     """
+
+    @property
+    def historical(self) -> HistoricalPublishing:
+        """What publishes envelopes of the past anew."""
+        ...
 
     @property
     def clock(self) -> Clock:

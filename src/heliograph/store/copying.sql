@@ -140,6 +140,28 @@ set event_created_us = k.created_us
 from event_key as k
 where k.account_id = v.account_id and k.event_row = v.event_row;
 
+-- name: read_publish_transaction
+select
+    transaction_id, account_id, connect_id, submitted_by, envelopes, repeated, unknown, submitted,
+    created_us, cancelled_us
+from publish_transaction order by transaction_id limit :most offset :done;
+
+-- name: write_publish_transaction
+insert into publish_transaction (
+    transaction_id, account_id, connect_id, submitted_by, envelopes, repeated, unknown, submitted,
+    created_us, cancelled_us
+)
+select * from unnest(
+    %s::text[], %s::text[], %s::bigint[], %s::text[], %s::integer[], %s::integer[],
+    %s::integer[], %s::integer[], %s::bigint[], %s::bigint[]
+);
+
+-- name: back_publish_transaction
+select
+    transaction_id, account_id, connect_id, submitted_by, envelopes, repeated, unknown, submitted,
+    created_us, cancelled_us
+from publish_transaction;
+
 -- name: read_event
 select
     event_row, created_us, account_id, event_id, name, envelope_id, subject, sender_name,

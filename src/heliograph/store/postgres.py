@@ -69,6 +69,7 @@ from heliograph.store.postgres_connection import (
     run,
 )
 from heliograph.store.postgres_hints import Hints
+from heliograph.store.postgres_historical import PostgresHistorical
 from heliograph.store.postgres_node import DatabaseClock
 from heliograph.store.postgres_queue import QUERIES, Queue
 from heliograph.wire.dates import from_microseconds, to_microseconds
@@ -99,6 +100,7 @@ class PostgresStore:
         self._accepting = GroupCommit(self._accept_batch)
         self._principals: dict[bytes, Principal] = {}
         self._hints = Hints(database)
+        self.historical = PostgresHistorical(database, keyring, self._now, self._hints)
 
     @classmethod
     async def open(
@@ -356,17 +358,9 @@ class PostgresStore:
         return await self._write(update, name="config.update")
 
     async def delete_configuration(self, account_id: str, connect_id: int) -> bool:
-        async def delete(db: Connection) -> bool:
-            now = self._now()
-            await run(db, _Q["configurations_changed"], (account_id,))
-            values = {"account_id": account_id, "connect_id": connect_id, "now": now}
-            if not await run(db, _Q["configuration_delete"], values):
-                return False
-            values = {"connect_id": connect_id, "now": now, "error": shared.DELETED}
-            await run(db, _Q["fail_unfinished"], values)
-            return True
-
-        return await self._write(delete)
+        return await self._write(
+            lambda db: postgres_configurations.delete(db, account_id, connect_id, self._now())
+        )
 
     async def failing(self) -> Sequence[Failing]:
         return shared.failing(await self._rows("failing"))

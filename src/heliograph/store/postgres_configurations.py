@@ -40,6 +40,17 @@ async def write(db: Connection, keyring: KeyRing, wanted: ConnectConfiguration, 
     return await run(db, QUERIES["configuration_write"], values) > 0
 
 
+async def delete(db: Connection, account_id: str, connect_id: int, now: int) -> bool:
+    """See `Store.delete_configuration`."""
+    await run(db, QUERIES["configurations_changed"], (account_id,))
+    values = {"account_id": account_id, "connect_id": connect_id, "now": now}
+    if not await run(db, QUERIES["configuration_delete"], values):
+        return False
+    failed = {"connect_id": connect_id, "now": now, "error": shared.DELETED}
+    await run(db, QUERIES["fail_unfinished"], failed)
+    return True
+
+
 async def _ad_hoc(
     db: Connection, keyring: KeyRing, values: dict[str, Any]
 ) -> ConnectConfiguration | None:

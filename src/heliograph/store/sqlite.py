@@ -53,6 +53,7 @@ from heliograph.store import (
 )
 from heliograph.store.file_lock import FileLock
 from heliograph.store.sqlite_connection import Readers, Writer, check_library, connect, fetch
+from heliograph.store.sqlite_historical import SqliteHistorical
 from heliograph.store.sqlite_node import damaged, last_beat, start
 from heliograph.store.sqlite_queue import QUERIES, Queue
 from heliograph.wire.configurations import read as read_configuration
@@ -84,6 +85,13 @@ class SqliteStore:
         self._principals: dict[bytes, Principal] = {}
         self._writer = Writer(connection, asyncio.get_running_loop(), self._queue.forget, path)
         self._readers = Readers(path)
+        self.historical = SqliteHistorical(
+            self._writer,
+            self._readers,
+            self._now,
+            self._create_configuration,
+            self._delete_configuration,
+        )
 
     @classmethod
     async def open(cls, path: Path, keyring: KeyRing, clock: Clock, *, adopt: bool = False) -> Self:
@@ -249,19 +257,19 @@ class SqliteStore:
     async def create_configuration(
         self, wanted: ConnectConfiguration, ad_hoc: bytes | None = None
     ) -> ConnectConfiguration:
-        def run(db: apsw.Connection) -> ConnectConfiguration:
-            values = {"account_id": wanted.account_id, "ad_hoc": ad_hoc, "now": self._now()}
-            found = fetch(db, _Q["configuration_ad_hoc"], values) if ad_hoc else []
-            for known in rows.configurations(self._keyring, wanted.account_id, found):
-                return known
-            connect_id = int(db.execute(_Q["configuration_reserve"], values).get)
-            made = read_configuration(
-                wanted.account_id, connect_id, wanted.document, wanted.secrets
-            )
-            self._write_configuration(db, made)
-            return made
+        return await self._writer.write(lambda db: self._create_configuration(db, wanted, ad_hoc))
 
-        return await self._writer.write(run)
+    def _create_configuration(
+        self, db: apsw.Connection, wanted: ConnectConfiguration, ad_hoc: bytes | None
+    ) -> ConnectConfiguration:
+        values = {"account_id": wanted.account_id, "ad_hoc": ad_hoc, "now": self._now()}
+        found = fetch(db, _Q["configuration_ad_hoc"], values) if ad_hoc else []
+        for known in rows.configurations(self._keyring, wanted.account_id, found):
+            return known
+        connect_id = int(db.execute(_Q["configuration_reserve"], values).get)
+        made = read_configuration(wanted.account_id, connect_id, wanted.document, wanted.secrets)
+        self._write_configuration(db, made)
+        return made
 
     async def update_configuration(
         self, wanted: ConnectConfiguration, version: int | None = None
@@ -299,19 +307,19 @@ class SqliteStore:
         return written
 
     async def delete_configuration(self, account_id: str, connect_id: int) -> bool:
-        def run(db: apsw.Connection) -> bool:
-            values = {"account_id": account_id, "connect_id": connect_id, "now": self._now()}
-            db.execute(_Q["configuration_delete"], values)
-            if db.changes() == 0:
-                return False
-            self._queue.configurations_changed(db, account_id, connect_id)
-            db.execute(
-                _Q["fail_unfinished"],
-                {"connect_id": connect_id, "now": self._now(), "error": rows.DELETED},
-            )
-            return True
+        return await self._writer.write(
+            lambda db: self._delete_configuration(db, account_id, connect_id)
+        )
 
-        return await self._writer.write(run)
+    def _delete_configuration(self, db: apsw.Connection, account_id: str, connect_id: int) -> bool:
+        values = {"account_id": account_id, "connect_id": connect_id, "now": self._now()}
+        db.execute(_Q["configuration_delete"], values)
+        if db.changes() == 0:
+            return False
+        self._queue.configurations_changed(db, account_id, connect_id)
+        failed = {"connect_id": connect_id, "now": self._now(), "error": rows.DELETED}
+        db.execute(_Q["fail_unfinished"], failed)
+        return True
 
     async def failing(self) -> Sequence[Failing]:
         return await self._readers.read(lambda db: rows.failing(fetch(db, _Q["failing"])))

@@ -29,6 +29,14 @@ Texts = list[str] | str | None
 """A list in v2.1, comma-separated text in v2: both are read, the list is written."""
 
 
+class UserInfo(Wire):
+    """Who did something."""
+
+    user_name: str | None = None
+    user_id: str | None = None
+    email: str | None = None
+
+
 class ErrorDetails(Wire):
     """Why a call failed."""
 

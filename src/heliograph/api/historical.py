@@ -1,0 +1,106 @@
+"""Historical publishing: envelopes of the past, to a configuration made for the purpose."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Final
+
+from heliograph.api import saving
+from heliograph.api.contract import Call, Operation
+from heliograph.egress import Guard
+from heliograph.errors import InvalidBody, NotFound
+from heliograph.signals import Signals
+from heliograph.store import Store
+from heliograph.store.historical import MOST_AN_HOUR, PublishTransaction, Wish
+from heliograph.wire import historical, rest
+
+_PATH: Final = "/accounts/{accountId}/connect/envelopes/publish/historical"
+_ONE: Final = f"{_PATH}/{{transactionId}}"
+
+_MOST_LISTED: Final = 1_000
+
+
+class Historical:
+    """One call of DocuSign's, and three of ours to follow and cancel what it began."""
+
+    def __init__(self, store: Store, guard: Guard, signals: Signals) -> None:
+        self._store = store
+        self._guard = guard
+        self._signals = signals
+
+    def operations(self) -> Sequence[Operation]:
+        """The operations of this module; all but the first are extensions."""
+        return [
+            Operation(
+                "create_historical_envelope_publish_transaction",
+                "POST",
+                _PATH,
+                self._publish,
+                status=201,
+                body=historical.ConnectHistoricalEnvelopeRepublish,
+            ),
+            Operation("list_historical_envelope_publish_transactions", "GET", _PATH, self._list),
+            Operation("get_historical_envelope_publish_transaction", "GET", _ONE, self._get),
+            Operation(
+                "cancel_historical_envelope_publish_transaction", "DELETE", _ONE, self._cancel
+            ),
+        ]
+
+    async def _publish(self, call: Call) -> historical.EnvelopePublishTransaction:
+        given: historical.ConnectHistoricalEnvelopeRepublish = call.body
+        if given.config is None:
+            raise InvalidBody("config must say where the envelopes go: it needs urlToPublishTo.")
+        ids = given.envelopes or []
+        listed = rest.split_texts(ids) if isinstance(ids, str) else ids
+        envelope_ids = [one for one in listed if one]
+        if not envelope_ids:
+            raise InvalidBody("envelopes must name at least one envelope.")
+        if len(envelope_ids) > MOST_AN_HOUR:
+            raise InvalidBody(f"envelopes may name at most {MOST_AN_HOUR}: split the call.")
+        configuration = historical.wanted(call.account_id, given.config)
+        saving.check(self._guard, configuration, "config.urlToPublishTo")
+        wish = Wish(str(uuid.uuid4()), configuration, tuple(envelope_ids), call.principal.name)
+        made = await self._store.historical.submit(wish)
+        self._signals.work.set()
+        return _to_wire(call, made)
+
+    async def _list(self, call: Call) -> historical.EnvelopePublishTransactions:
+        found = await self._store.historical.transactions(call.account_id, _MOST_LISTED)
+        return historical.EnvelopePublishTransactions(
+            envelope_publish_transactions=[_to_wire(call, one) for one in found],
+            total_records=str(len(found)),
+        )
+
+    async def _get(self, call: Call) -> historical.EnvelopePublishTransaction:
+        named = call.path["transactionId"]
+        found = await self._store.historical.transaction(call.account_id, named)
+        if found is None:
+            raise _no_transaction(named)
+        return _to_wire(call, found)
+
+    async def _cancel(self, call: Call) -> historical.EnvelopePublishTransaction:
+        named, who = call.path["transactionId"], call.principal.name
+        if not await self._store.historical.cancel(call.account_id, named, who):
+            raise _no_transaction(named)
+        return await self._get(call)
+
+
+def _to_wire(call: Call, found: PublishTransaction) -> historical.EnvelopePublishTransaction:
+    path = f"/v2.1{_PATH.format(accountId=call.account_id)}"
+    return historical.to_wire(
+        transaction_id=found.transaction_id,
+        connect_id=found.connect_id,
+        uri=f"{path}/{found.transaction_id}",
+        submitted_by=found.submitted_by,
+        created_at=found.created_at,
+        counts=(
+            *(found.envelopes, found.repeated, found.unknown),
+            *(found.submitted, found.unfinished, found.failed),
+        ),
+        cancelled=found.cancelled_at is not None,
+    )
+
+
+def _no_transaction(named: str) -> NotFound:
+    return NotFound(f"There is no historical publish {named}.")

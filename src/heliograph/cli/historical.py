@@ -1,0 +1,176 @@
+"""`heliograph historical`: envelopes of the past, published once more."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.terminal import (
+    Column,
+    Row,
+    local_time,
+    notes,
+    output,
+    print_fields,
+    print_json,
+    print_rows,
+    zone_of,
+)
+from heliograph.credentials import Credentials
+
+_PATH = "envelopes/publish/historical"
+
+
+@click.group("historical")
+def historical() -> None:
+    """Envelopes that were published before, sent once more: each one's newest event, as JSON, to
+    an address of its own."""
+
+
+@historical.command(
+    epilog="Example: heliograph historical publish --url https://archive.example.com/hook e-1 e-2"
+)
+@click.argument("envelopes", nargs=-1, metavar="[ENVELOPE]...")
+@click.option("--url", required=True, help="The listener that gets them.")
+@click.option("--name", help="Names it in logs and failures.")
+@click.option("--no-hmac", is_flag=True, help="Do not sign the messages.")
+@click.option("--no-log", is_flag=True, help="Keep no log entries; failures are kept anyway.")
+@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@server_options
+def publish(
+    credentials: Credentials,
+    envelopes: tuple[str, ...],
+    url: str,
+    name: str | None,
+    no_hmac: bool,
+    no_log: bool,
+    as_json: bool,
+) -> None:
+    """Publish envelopes anew. Without ENVELOPE their ids are read from standard input, one to a
+    line."""
+    ids = envelopes or tuple(filter(None, (line.strip() for line in sys.stdin)))
+    config: dict[str, str] = {
+        "urlToPublishTo": url,
+        "includeHMAC": "false" if no_hmac else "true",
+        "enableLog": "false" if no_log else "true",
+        **({"name": name} if name else {}),
+    }
+
+    async def run() -> None:
+        async with Connection(credentials) as connection:
+            body = msgspec.json.encode({"envelopes": ids, "config": config})
+            answer = await connection.call("POST", _PATH, body=body)
+        _show(answer.json, as_json)
+        if not as_json:
+            named = answer.json["envelopePublishTransactionId"]
+            notes().print(f"Follow it with `heliograph historical show {named}`.", style="dim")
+
+    asyncio.run(run())
+
+
+@historical.command("list", epilog="Example: heliograph historical list")
+@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@server_options
+def list_transactions(credentials: Credentials, as_json: bool) -> None:
+    """List the historical publishes, newest first."""
+
+    async def run() -> None:
+        async with Connection(credentials) as connection:
+            found = (await connection.call("GET", _PATH)).json
+        if as_json:
+            print_json(found)
+            return
+        listed: Sequence[Mapping[str, Any]] = found["envelopePublishTransactions"]
+        if not listed:
+            notes().print("None. `heliograph historical publish --url URL ENVELOPE...`.")
+            return
+        zone = zone_of(one["submissionDate"] for one in listed)
+        print_rows(
+            output(),
+            [
+                Column("ID"),
+                Column("STATUS"),
+                Column("SENT", right=True),
+                Column("OF", right=True),
+                Column("ERRORS", right=True),
+                Column(f"SUBMITTED ({zone})"),
+            ],
+            [
+                Row(
+                    [
+                        one["envelopePublishTransactionId"],
+                        one["processingStatus"],
+                        one["processedEnvelopeCount"],
+                        one["envelopeCount"],
+                        one["errorCount"],
+                        local_time(one["submissionDate"]),
+                    ]
+                )
+                for one in listed
+            ],
+        )
+
+    asyncio.run(run())
+
+
+@historical.command(epilog="Example: heliograph historical show 6f0b...")
+@click.argument("transaction_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@server_options
+def show(credentials: Credentials, transaction_id: str, as_json: bool) -> None:
+    """Show how far one is."""
+
+    async def run() -> None:
+        async with Connection(credentials) as connection:
+            found = await connection.call("GET", f"{_PATH}/{segment(transaction_id)}")
+        _show(found.json, as_json)
+
+    asyncio.run(run())
+
+
+@historical.command(epilog="Example: heliograph historical cancel 6f0b...")
+@click.argument("transaction_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@server_options
+def cancel(credentials: Credentials, transaction_id: str, yes: bool, as_json: bool) -> None:
+    """Cancel what was not sent yet."""
+    if not yes:
+        click.confirm("What was not sent yet will not be. Go on?", abort=True)
+
+    async def run() -> None:
+        async with Connection(credentials) as connection:
+            found = await connection.call("DELETE", f"{_PATH}/{segment(transaction_id)}")
+        _show(found.json, as_json)
+
+    asyncio.run(run())
+
+
+def _show(found: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    errors = [f"{one['count']} {one['errorType']}" for one in found["envelopeLevelErrorRollups"]]
+    print_fields(
+        output(),
+        [
+            ("Id", found["envelopePublishTransactionId"]),
+            ("Status", found["processingStatus"]),
+            ("Envelopes", found["envelopeCount"]),
+            ("Sent", f"{found['processedEnvelopeCount']} of {_submitted(found)}"),
+            ("Errors", ", ".join(errors) or "none"),
+            ("Configuration", found["connectId"]),
+            ("Submitted", local_time(found["submissionDate"])),
+            ("By", found["submittedByUserInfo"]["userName"]),
+        ],
+    )
+
+
+def _submitted(found: Mapping[str, Any]) -> str:
+    return str(found["submittedForPublishingEnvelopeCount"])
