@@ -28,6 +28,8 @@ from heliograph.api.connect import Connect
 from heliograph.api.contract import Operation, application
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
+from heliograph.api.people import People
+from heliograph.api.tokens import Tokens
 from heliograph.attempt import Sender
 from heliograph.clock import Clock, SystemClock
 from heliograph.credentials import first_account
@@ -294,6 +296,8 @@ def _operations(
         *Intake(publisher, guard, watch.observer).operations(),
         *connect.operations(),
         *Listeners(store, sender).operations(),
+        *People(store).operations(),
+        *Tokens(store).operations(),
     ]
 
 
