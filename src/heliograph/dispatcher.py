@@ -50,6 +50,11 @@ class Limits:
     per_configuration: int = 8
     schedule: Schedule | ScheduleName = ScheduleName.STANDARD
 
+    @property
+    def per_account(self) -> int:
+        """What one account may have in flight while others have something due (R7)."""
+        return max(1, self.in_flight // 4)
+
 
 class Dispatcher:
     """Sends deliveries until it is stopped; then finishes what is in flight."""
@@ -140,7 +145,7 @@ class Dispatcher:
         suspensions, now = self._suspensions, self._clock.monotonic()
         caps = self._pacing.caps(self._unsettled, now)
         try:
-            result = await self._store.claim(room, FIRST, caps)
+            result = await self._store.claim(room, FIRST, caps, self._limits.per_account)
         except StorageUnavailable as trouble:
             await self._pause("claim", trouble)
             return True, None

@@ -328,7 +328,11 @@ class NodeStore:
         return accepted
 
     async def claim(
-        self, room: int, per_configuration: int, caps: Mapping[int, int] | None = None
+        self,
+        room: int,
+        per_configuration: int,
+        caps: Mapping[int, int] | None = None,
+        _per_account: int | None = None,  # there is but one
     ) -> ClaimResult:
         # Decided when the transaction begins, however late it is committed.
         began, lost = self._loop.time(), self._claims_lost

@@ -312,13 +312,18 @@ class Store(Protocol):
         ...
 
     async def claim(
-        self, room: int, per_configuration: int, caps: Mapping[int, int] | None = None
+        self,
+        room: int,
+        per_configuration: int,
+        caps: Mapping[int, int] | None = None,
+        per_account: int | None = None,
     ) -> ClaimResult:
         """Take due deliveries and open an attempt for each.
 
         At most `room` in all, and so many of a configuration that no more than its entry in
         `caps`, or else `per_configuration`, are in flight on this node; configurations take
-        turns (R7). Of
+        turns (R7). An account that has `per_account` in flight here gets more only where no
+        other one has anything due, and of the last `per_account` of the room nothing. Of
         a lane (what is kept in order) only the oldest unfinished delivery is taken (R6).
         """
         ...

@@ -401,11 +401,16 @@ class PostgresStore:
         return await self._database.transact(lambda db: accept(db, batch, self._now), "accept")
 
     async def claim(
-        self, room: int, per_configuration: int, caps: Mapping[int, int] | None = None
+        self,
+        room: int,
+        per_configuration: int,
+        caps: Mapping[int, int] | None = None,
+        per_account: int | None = None,
     ) -> ClaimResult:
         try:
             result = await self._database.transact(
-                lambda db: self._queue.claim(db, room, per_configuration, caps or {}), "claim"
+                lambda db: self._queue.claim(db, room, per_configuration, caps or {}, per_account),
+                "claim",
             )
         except BaseException:
             self._queue.claim_failed()

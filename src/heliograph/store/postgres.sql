@@ -192,6 +192,9 @@ where
     and (ad_hoc is null or connect_id = any(%(also)s::bigint[]))
 order by connect_id;
 
+-- name: configuration_accounts
+select connect_id, account_id from connect_configuration where connect_id = any(%s);
+
 -- name: notifies
 select exists (
     select from connect_configuration

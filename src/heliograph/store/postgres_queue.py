@@ -36,6 +36,7 @@ from heliograph.store.postgres_columns import (
     where_next,
 )
 from heliograph.store.postgres_connection import Connection, row, rows, run
+from heliograph.store.turns import Turns
 from heliograph.wire.dates import from_microseconds
 
 QUERIES: Final = sql.named_queries("postgres.sql")
@@ -47,6 +48,7 @@ _LOOK_BACK_US: Final = 60 * _SECOND
 _LOOK_BACK_EVERY_US: Final = 5 * _SECOND
 _LOOK_AT_ALL_EVERY_US: Final = 60 * _SECOND
 _UNCLAIM_EVERY_US: Final = 5 * _SECOND
+_MOST_KNOWN: Final = 20_000
 
 
 @dataclass(slots=True)
@@ -102,6 +104,7 @@ class Queue:
         self._unclaimed_us = 0
         self._versions: dict[str, int] = {}
         self._configurations: dict[str, dict[int, ConnectConfiguration]] = {}
+        self._accounts: dict[int, str] = {}
         self._keys: dict[str, tuple[HmacKey, ...]] = {}
         self._clients: dict[str, tuple[str, Secret] | None] = {}
 
@@ -117,7 +120,12 @@ class Queue:
     # ---------------------------------------------------------------------------- claim
 
     async def claim(
-        self, db: Connection, room: int, per_configuration: int, caps: Mapping[int, int]
+        self,
+        db: Connection,
+        room: int,
+        per_configuration: int,
+        caps: Mapping[int, int],
+        per_account: int | None = None,
     ) -> ClaimResult:
         """See `Store.claim`. Nothing is claimed without a lease (R8)."""
         now = self._now()
@@ -132,8 +140,15 @@ class Queue:
         due = await rows(db, _Q["due_since"], {"since": since, "now": now})
         failpoint("claim.select")
         self._lanes.found((connect_id for (connect_id,) in due), since, now)
-        most = self._shares(room, per_configuration, caps)
+        in_flight = Counter(self._claimed.values())
+        accounts = await self._accounts_of(db, {*self._lanes.marks, *in_flight})
+        turns = Turns(accounts, in_flight, per_account)
+        free = {c: caps.get(c, per_configuration) - in_flight[c] for c in self._lanes.turn()}
+        most = self._shares(free, room, turns)
         taken = await self._take(db, most, now) if most else []
+        if not taken and (beyond := turns.beyond(room, accounts.values())):
+            most = self._shares(free, beyond, Turns(accounts, {}, None))
+            taken = await self._take(db, most, now) if most else []
         failpoint("claim.attempt_open")
         claims = await self._claims(db, taken, now)
         later = await row(db, _Q["next_due"], (now,))
@@ -145,18 +160,29 @@ class Queue:
         for claim in claims:
             self._claimed[claim.attempt_id] = claim.configuration.connect_id
 
-    def _shares(self, room: int, per_configuration: int, caps: Mapping[int, int]) -> dict[int, int]:
+    async def _accounts_of(self, db: Connection, connect_ids: set[int]) -> Mapping[int, str]:
+        if len(self._accounts) > _MOST_KNOWN:
+            self._accounts.clear()
+        unknown = connect_ids - self._accounts.keys()
+        if unknown:
+            found = await rows(db, _Q["configuration_accounts"], (sorted(unknown),))
+            self._accounts.update(found)
+        return self._accounts
+
+    def _shares(self, free: Mapping[int, int], room: int, turns: Turns) -> dict[int, int]:
         """How many of each configuration may be claimed, in turn (R7)."""
-        in_flight = Counter(self._claimed.values())
-        free = {c: caps.get(c, per_configuration) - in_flight[c] for c in self._lanes.turn()}
         turn = [c for c in free if free[c] > 0]
         share = max(1, room // len(turn)) if turn else 0
         shares: dict[int, int] = {}
         for connect_id in turn:
-            if room <= 0:
-                break
-            shares[connect_id] = min(free[connect_id], share, room)
-            room -= shares[connect_id]
+            of_account = turns.room(connect_id)
+            most = min(free[connect_id], share, room)
+            most = most if of_account is None else min(most, of_account)
+            if most <= 0:
+                continue
+            shares[connect_id] = most
+            turns.took(connect_id, most)
+            room -= most
             self._lanes.last_turn = connect_id
         return shares
 

@@ -344,10 +344,15 @@ class SqliteStore:
         )
 
     async def claim(
-        self, room: int, per_configuration: int, caps: Mapping[int, int] | None = None
+        self,
+        room: int,
+        per_configuration: int,
+        caps: Mapping[int, int] | None = None,
+        per_account: int | None = None,
     ) -> ClaimResult:
         return await self._writer.write(
-            lambda db: self._queue.claim(db, room, per_configuration, caps or {}), "claim"
+            lambda db: self._queue.claim(db, room, per_configuration, caps or {}, per_account),
+            "claim",
         )
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:

@@ -162,6 +162,10 @@ select connect_id, document, sealed
 from connect_configuration
 where account_id = ? and connect_id = ? and deleted_us is null;
 
+-- name: configuration_accounts
+select connect_id, account_id from connect_configuration
+where connect_id in (select value from json_each(:connect_ids));
+
 -- name: notifies
 select exists (
     select 1 from connect_configuration

@@ -39,6 +39,7 @@ from heliograph.model import (
 )
 from heliograph.store import ClaimResult, rows, sql
 from heliograph.store.sqlite_connection import fetch
+from heliograph.store.turns import Turns
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
 QUERIES = sql.named_queries("sqlite.sql")
@@ -58,12 +59,14 @@ class Queue:
         self._last_lane = 0
         self._versions: dict[str, int] = {}
         self._configurations: dict[int, ConnectConfiguration] = {}
+        self._accounts: dict[int, str] = {}
         self._keys: dict[str, tuple[HmacKey, ...]] = {}
         self._clients: dict[str, tuple[str, Secret] | None] = {}
 
     def forget(self) -> None:
         """Drop what was read: a rolled-back transaction may have been its source."""
         self._versions.clear()
+        self._accounts.clear()
         self._configurations.clear()
         self._keys.clear()
         self._clients.clear()
@@ -196,6 +199,7 @@ class Queue:
         room: int,
         per_configuration: int,
         caps: Mapping[int, int],
+        per_account: int | None = None,
     ) -> ClaimResult:
         """See `Store.claim`."""
         now = self._now()
@@ -207,15 +211,47 @@ class Queue:
         turn = [lane for lane in due_lanes if lane > self._last_lane]
         turn += [lane for lane in due_lanes if lane <= self._last_lane]
         in_flight: dict[int, int] = dict(fetch(db, _Q["in_flight"])) if turn else {}
+        accounts = self._accounts_of(db, {*turn, *in_flight})
+        turns = Turns(accounts, in_flight, per_account)
+        free = {c: caps.get(c, per_configuration) - in_flight.get(c, 0) for c in turn}
+        claims: list[Claim] = []
+        if turn:
+            claims = self._claim_turn(db, turn, now, free, room, turns)
+        if not claims and (beyond := turns.beyond(room, accounts.values())):
+            turns = Turns(accounts, {}, None)
+            claims = self._claim_turn(db, turn, now, free, beyond, turns)
+        return ClaimResult(tuple(claims), from_microseconds(min(later)) if later else None)
+
+    def _claim_turn(
+        self,
+        db: apsw.Connection,
+        turn: Sequence[int],
+        now: int,
+        free: Mapping[int, int],
+        room: int,
+        turns: Turns,
+    ) -> list[Claim]:
         share = max(1, room // len(turn)) if turn else 0
         claims: list[Claim] = []
         for connect_id in turn:
-            cap = caps.get(connect_id, per_configuration)
-            free = min(cap - in_flight.get(connect_id, 0), room - len(claims), share)
-            if free > 0:
-                claims += self._claim_lane(db, connect_id, now, free)
+            most = min(free[connect_id], room - len(claims), share)
+            of_account = turns.room(connect_id)
+            most = most if of_account is None else min(most, of_account)
+            if most > 0:
+                claimed = self._claim_lane(db, connect_id, now, most)
+                turns.took(connect_id, len(claimed))
+                claims += claimed
                 self._last_lane = connect_id
-        return ClaimResult(tuple(claims), from_microseconds(min(later)) if later else None)
+        return claims
+
+    def _accounts_of(self, db: apsw.Connection, connect_ids: set[int]) -> Mapping[int, str]:
+        if len(self._accounts) > _MOST_KNOWN:
+            self._accounts.clear()
+        unknown = connect_ids - self._accounts.keys()
+        if unknown:
+            values = {"connect_ids": json.dumps(sorted(unknown))}
+            self._accounts.update(fetch(db, _Q["configuration_accounts"], values))
+        return self._accounts
 
     def _claim_lane(
         self, db: apsw.Connection, connect_id: int, now: int, limit: int

@@ -1,0 +1,43 @@
+"""Whose turn it is: configurations one after the other, and no account ahead of the others (R7).
+
+Pure; both engines claim by it. An account that has its share in flight waits for as long as
+another one has something due. Where none has, it may have more, but a share stays free for who
+comes next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+
+class Turns:
+    """One claim's turns. Counts are deliveries; accounts are named by their configurations."""
+
+    def __init__(
+        self, accounts: Mapping[int, str], in_flight: Mapping[int, int], share: int | None
+    ) -> None:
+        """`accounts` says whose each configuration is; `share` bounds one account, None nobody."""
+        self._accounts = accounts
+        self._share = share
+        self._taken: Counter[str] = Counter()
+        for connect_id, count in in_flight.items():
+            self.took(connect_id, count)
+
+    def room(self, connect_id: int) -> int | None:
+        """How many more its account may have now; None: any number."""
+        if self._share is None:
+            return None
+        return max(0, self._share - self._taken[self._accounts[connect_id]])
+
+    def took(self, connect_id: int, count: int) -> None:
+        """So many are in flight beside those that were."""
+        if connect_id in self._accounts:
+            self._taken[self._accounts[connect_id]] += count
+
+    def beyond(self, room: int, accounts: Iterable[str]) -> int:
+        """What of `room` accounts may have beyond their share when nobody else wants it."""
+        if self._share is None:
+            return 0
+        alone = len(set(accounts)) < 2
+        return room if alone else max(0, room - self._share)
