@@ -73,6 +73,15 @@ async def test_r7_a_single_account_may_have_everything(store: Store) -> None:
     await deliver(store, claims)
 
 
+async def test_r7_a_look_that_finds_nothing_left_is_no_fault(store: Store) -> None:
+    # Somebody else took it meanwhile, as another node does.
+    await prepare(store, ACCOUNT, 3)
+    await prepare(store, OTHER_ACCOUNT, 1)
+    for _ in range(3):
+        await deliver(store, await claim(store, 40))
+        assert await claim(store, 40) == []
+
+
 async def test_r7_without_a_share_nobody_is_bounded(store: Store) -> None:
     await prepare(store, ACCOUNT, 30)
     await prepare(store, OTHER_ACCOUNT, 1)

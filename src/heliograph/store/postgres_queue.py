@@ -146,8 +146,9 @@ class Queue:
         free = {c: caps.get(c, per_configuration) - in_flight[c] for c in self._lanes.turn()}
         most = self._shares(free, room, turns)
         taken = await self._take(db, most, now) if most else []
-        if not taken and (beyond := turns.beyond(room, accounts.values())):
-            most = self._shares(free, beyond, Turns(accounts, {}, None))
+        if not taken and (beyond := turns.beyond(room)):
+            left = {c: free[c] for c in self._lanes.turn()}  # the first look emptied the others
+            most = self._shares(left, beyond, Turns(accounts, {}, None))
             taken = await self._take(db, most, now) if most else []
         failpoint("claim.attempt_open")
         claims = await self._claims(db, taken, now)
@@ -172,7 +173,7 @@ class Queue:
     def _shares(self, free: Mapping[int, int], room: int, turns: Turns) -> dict[int, int]:
         """How many of each configuration may be claimed, in turn (R7)."""
         turn = [c for c in free if free[c] > 0]
-        share = max(1, room // len(turn)) if turn else 0
+        share = turns.each(room, len(turn)) if turn else 0
         shares: dict[int, int] = {}
         for connect_id in turn:
             of_account = turns.room(connect_id)

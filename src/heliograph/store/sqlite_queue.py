@@ -217,7 +217,7 @@ class Queue:
         claims: list[Claim] = []
         if turn:
             claims = self._claim_turn(db, turn, now, free, room, turns)
-        if not claims and (beyond := turns.beyond(room, accounts.values())):
+        if not claims and (beyond := turns.beyond(room)):
             turns = Turns(accounts, {}, None)
             claims = self._claim_turn(db, turn, now, free, beyond, turns)
         return ClaimResult(tuple(claims), from_microseconds(min(later)) if later else None)
@@ -231,7 +231,7 @@ class Queue:
         room: int,
         turns: Turns,
     ) -> list[Claim]:
-        share = max(1, room // len(turn)) if turn else 0
+        share = turns.each(room, len(turn)) if turn else 0
         claims: list[Claim] = []
         for connect_id in turn:
             most = min(free[connect_id], room - len(claims), share)

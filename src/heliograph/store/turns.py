@@ -8,7 +8,7 @@ comes next.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 
 class Turns:
@@ -17,9 +17,12 @@ class Turns:
     def __init__(
         self, accounts: Mapping[int, str], in_flight: Mapping[int, int], share: int | None
     ) -> None:
-        """`accounts` says whose each configuration is; `share` bounds one account, None nobody."""
+        """`accounts` says whose each configuration is; `share` bounds one account, None nobody.
+
+        Who is alone has nobody to leave room for.
+        """
         self._accounts = accounts
-        self._share = share
+        self._share = None if len(set(accounts.values())) < 2 else share
         self._taken: Counter[str] = Counter()
         for connect_id, count in in_flight.items():
             self.took(connect_id, count)
@@ -35,9 +38,10 @@ class Turns:
         if connect_id in self._accounts:
             self._taken[self._accounts[connect_id]] += count
 
-    def beyond(self, room: int, accounts: Iterable[str]) -> int:
+    def each(self, room: int, configurations: int) -> int:
+        """How many each of so many configurations may have, so that the last gets some too."""
+        return max(1, (room if self._share is None else min(room, self._share)) // configurations)
+
+    def beyond(self, room: int) -> int:
         """What of `room` accounts may have beyond their share when nobody else wants it."""
-        if self._share is None:
-            return 0
-        alone = len(set(accounts)) < 2
-        return room if alone else max(0, room - self._share)
+        return 0 if self._share is None else max(0, room - self._share)
