@@ -128,7 +128,7 @@ def wanted_configuration(
 async def accept(store: Store, *events: NewEvent, account_id: str = ACCOUNT) -> list[Accepted]:
     """Match and accept, as the publisher does."""
     known = await store.configurations(account_id)
-    matched = [(event, match_all(known.all, event)) for event in events]
+    matched = [(event, match_all(known.all, event, known.groups)) for event in events]
     return list(await store.accept(account_id, known.version, matched))
 
 

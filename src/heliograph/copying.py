@@ -28,6 +28,9 @@ _Q: Final = sql.named_queries("copying.sql")
 
 TABLES: Final = (
     "account",
+    "account_user",
+    "user_group",
+    "group_member",
     "token",
     "hmac_key",
     "client_certificate",
@@ -39,7 +42,7 @@ TABLES: Final = (
     "delivery",
     "attempt",
 )
-_BY_NUMBER: Final = {"connect_configuration", "event", "delivery", "attempt"}
+_BY_NUMBER: Final = {"user_group", "connect_configuration", "event", "delivery", "attempt"}
 _LARGE: Final = {"event": 200, "attempt": 1000}
 """Rows of a batch where rows may be large (documents of up to 25 MB)."""
 

@@ -7,12 +7,15 @@
     │   ├── InvalidBody               400 INVALID_REQUEST_BODY
     │   ├── NotSignedIn               401 PARTNER_AUTHENTICATION_FAILED
     │   ├── InvalidToken              401 AUTHORIZATION_INVALID_TOKEN
+    │   ├── LacksPermission           401 USER_LACKS_PERMISSIONS
     │   ├── NotFound                  404 RESOURCE_NOT_FOUND
     │   │   └── EnvelopeNotFound      404 ENVELOPE_DOES_NOT_EXIST
     │   ├── MethodNotAllowed          405 METHOD_NOT_ALLOWED
     │   ├── NotAcceptable             406 NOT_ACCEPTABLE
     │   ├── EventConflict             409 EVENT_ID_CONFLICT
     │   ├── TooManyKeys               409 HMAC_KEY_LIMIT_EXCEEDED
+    │   ├── UserExists                409 USER_ALREADY_EXISTS_IN_ACCOUNT
+    │   ├── GroupExists               409 GROUP_ALREADY_EXISTS
     │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
     │   ├── InvalidContentType        415 INVALID_CONTENT_TYPE
     │   ├── TooMuchPublished          429 HOURLY_PUBLISH_LIMIT_EXCEEDED, with Retry-After
@@ -82,6 +85,13 @@ class InvalidToken(ApiError):
     code = "AUTHORIZATION_INVALID_TOKEN"
 
 
+class LacksPermission(ApiError):
+    """The token's role does not allow the call (DocuSign answers 401 to this, and not 403)."""
+
+    status = 401
+    code = "USER_LACKS_PERMISSIONS"
+
+
 class NotFound(ApiError):
     """No such thing in this account; the same for another account's things (S8)."""
 
@@ -132,6 +142,20 @@ class TooManyKeys(ApiError):
 
     status = 409
     code = "HMAC_KEY_LIMIT_EXCEEDED"
+
+
+class UserExists(ApiError):
+    """A user's id, or an active user's e-mail, is taken."""
+
+    status = 409
+    code = "USER_ALREADY_EXISTS_IN_ACCOUNT"
+
+
+class GroupExists(ApiError):
+    """The account has a group of that name."""
+
+    status = 409
+    code = "GROUP_ALREADY_EXISTS"
 
 
 class BodyTooLarge(ApiError):

@@ -7,7 +7,8 @@ reason names the first thing that a person would have to change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final, assert_never
 
 from heliograph.model import (
@@ -26,14 +27,22 @@ GATHERING: Final = 5.0
 _ALL: Final = "*"
 """The one lane of a configuration whose events are all kept in order."""
 
+Groups = Mapping[str, frozenset[str]]
+"""The ids of the groups that each user is in; user ids are in small letters."""
 
-def match(configuration: ConnectConfiguration, event: NewEvent) -> Verdict:
+NO_GROUPS: Final[Groups] = MappingProxyType({})
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+def match(
+    configuration: ConnectConfiguration, event: NewEvent, groups: Groups = NO_GROUPS
+) -> Verdict:
     """Decide for one configuration and one event.
 
     Returns:
         `Wanted`, held when the configuration is paused or disabled, or `Skip` with its reason.
     """
-    reason = _unwanted(configuration, event)
+    reason = _unwanted(configuration, event, groups)
     if reason is not None:
         return Skip(configuration.connect_id, configuration.name, reason)
     return Wanted(
@@ -70,13 +79,20 @@ def _held(configuration: ConnectConfiguration) -> HeldReason | None:
 
 
 def match_all(
-    configurations: Iterable[ConnectConfiguration], event: NewEvent
+    configurations: Iterable[ConnectConfiguration], event: NewEvent, groups: Groups = NO_GROUPS
 ) -> tuple[Verdict, ...]:
     """`match` for each configuration, in the order given."""
-    return tuple(match(configuration, event) for configuration in configurations)
+    return tuple(match(configuration, event, groups) for configuration in configurations)
 
 
-def _unwanted(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
+def includes(
+    configuration: ConnectConfiguration, user_id: str, group_ids: frozenset[str] = _NONE
+) -> bool:
+    """Whether events of a user (its id in small letters), who is in these groups, are wanted."""
+    return _unwanted_user(configuration, user_id, group_ids) is None
+
+
+def _unwanted(configuration: ConnectConfiguration, event: NewEvent, groups: Groups) -> str | None:
     # What was taken out of service for failing loses nothing: its events are held (R4).
     if not configuration.publishing and configuration.disabled_by is None:
         return "allowEnvelopePublish is false"
@@ -85,19 +101,28 @@ def _unwanted(configuration: ConnectConfiguration, event: NewEvent) -> str | Non
     if event.name.lower() not in configuration.events:
         return f"{event.name} is not among its events"
     # A user's GUID is the same in either case.
-    return _unwanted_user(configuration, event.user_id and event.user_id.lower())
+    user_id = event.user_id and event.user_id.lower()
+    return _unwanted_user(configuration, user_id, groups.get(user_id or "", _NONE))
 
 
-def _unwanted_user(configuration: ConnectConfiguration, user_id: str | None) -> str | None:
-    if configuration.all_users_except:
-        # userIds then lists who is left out, whether or not allUsers is set.
-        if user_id in configuration.user_ids:
-            return f"allUsersExcept leaves out user {user_id}"
+def _unwanted_user(
+    configuration: ConnectConfiguration, user_id: str | None, group_ids: frozenset[str]
+) -> str | None:
+    if configuration.all_users and not configuration.all_users_except:
         return None
-    if configuration.all_users:
+    named = user_id in configuration.user_ids
+    shared = () if named else configuration.group_ids & group_ids
+    if configuration.all_users_except:
+        # userIds and groupIds then list who is left out, whether or not allUsers is set.
+        if named:
+            return f"allUsersExcept leaves out user {user_id}"
+        if shared:
+            return f"allUsersExcept leaves out user {user_id}, who is in group {min(shared)}"
         return None
     if user_id is None:
         return "the event names no user and allUsers is false"
-    if user_id not in configuration.user_ids:
-        return f"user {user_id} is not in userIds and allUsers is false"
+    if not named and not shared:
+        if not configuration.group_ids:
+            return f"user {user_id} is not in userIds and allUsers is false"
+        return f"user {user_id} is not in userIds or groupIds and allUsers is false"
     return None

@@ -47,9 +47,10 @@ class Secret:
 
 
 class Role(StrEnum):
-    """What a token may do. The page's calls need an administrator, as DocuSign's do."""
+    """What a token may do: a viewer reads, everything that changes takes an administrator."""
 
     ADMINISTRATOR = "administrator"
+    VIEWER = "viewer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,18 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who makes a call: the account, role and name that a token stands for."""
+    """Who makes a call: the account, role and name that a token stands for.
+
+    `user_id` is set where it acts for a user; `scopes` None stands for all of them.
+    """
 
     account: Account
     role: Role
     name: str
+    token_id: str = ""
+    user_id: str | None = None
+    scopes: frozenset[str] | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,7 @@ class ConnectConfiguration:
     disabled_by: str | None = None
     rate: float | None = None
     mutual_tls: bool = False
+    group_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,9 @@ class Publisher:
             named = [await self._with_notified(account_id, event) for event in named]
             configurations = await self._configurations(account_id)
             own = await self._own(account_id, configurations, named)
+            groups = configurations.groups
             matched = [
-                (event, match_all((*configurations.all, *of_envelope), event))
+                (event, match_all((*configurations.all, *of_envelope), event, groups))
                 for event, of_envelope in zip(named, own, strict=True)
             ]
             try:

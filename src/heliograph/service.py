@@ -29,6 +29,8 @@ from heliograph.api.contract import Operation, application
 from heliograph.api.historical import Historical
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
+from heliograph.api.people import People
+from heliograph.api.tokens import Tokens
 from heliograph.attempt import Sender
 from heliograph.clock import Clock, SystemClock
 from heliograph.credentials import first_account
@@ -296,6 +298,8 @@ def _operations(
         *connect.operations(),
         *Listeners(store, sender).operations(),
         *Historical(store, guard, signals).operations(),
+        *People(store).operations(),
+        *Tokens(store).operations(),
     ]
 
 

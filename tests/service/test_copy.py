@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -13,7 +14,8 @@ import pytest
 from heliograph import copying
 from heliograph.errors import UnsafeStorage
 from heliograph.keyring import KeyRing
-from heliograph.model import Account, LogQuery, Secret
+from heliograph.model import Account, LogQuery, Role, Secret
+from heliograph.people import NewToken, NewUser, UserQuery
 from heliograph.publisher import Publisher
 from heliograph.signals import Signals
 from heliograph.store import Store
@@ -35,6 +37,7 @@ from tests.support import (
 )
 
 ALL = LogQuery()
+ADA, BOB = "1aaaaaaa-0000-4000-8000-000000000000", "2aaaaaaa-0000-4000-8000-000000000000"
 
 
 async def fill(folder: Path, clock: ManualClock) -> None:
@@ -45,7 +48,8 @@ async def fill(folder: Path, clock: ManualClock) -> None:
     await store.create_account(Account(ACCOUNT, 1, "First"), Secret("token"))
     await store.create_account(Account(OTHER_ACCOUNT, 2, "Other"))
     await store.add_hmac_key(ACCOUNT, "k1", Secret("hmac"))
-    await store.create_configuration(wanted_configuration(password="secret"))
+    await fill_people(store, clock)
+    await store.create_configuration(wanted_configuration(password="secret", groupIds=["1"]))
     paused = wanted_configuration(name="paused", pausePublish="true")
     await store.create_configuration(paused)
     for number in range(6):
@@ -64,6 +68,23 @@ async def fill(folder: Path, clock: ManualClock) -> None:
     await store.close()  # event-4 and event-5 were in flight
 
 
+async def fill_people(store: Store, clock: ManualClock) -> None:
+    (group,) = await store.people.add_groups(ACCOUNT, ["sales"])
+    inside = frozenset({group.group_id})
+    await store.people.add_users(
+        ACCOUNT,
+        [
+            NewUser(ADA, "ada@example.com", "Ada", "Ada", "Lovelace", Role.ADMINISTRATOR, inside),
+            NewUser(BOB, "bob@example.com", "Bob", group_ids=inside),
+        ],
+    )
+    scopes, ends = frozenset({"signature", "click"}), clock.now() + timedelta(days=1)
+    wanted = NewToken("app", Role.VIEWER, ADA, scopes, ends, "integration key")
+    await store.people.add_token(ACCOUNT, Secret("ada's"), wanted)
+    await store.people.add_token(ACCOUNT, Secret("bob's"), NewToken("x", Role.VIEWER, BOB))
+    await store.people.close_users(ACCOUNT, [BOB])
+
+
 async def listed(store: Store) -> dict[str, object]:
     failures = (await store.failures(ACCOUNT, ALL, 100)).entries
     logs = (await store.logs(ACCOUNT, ALL, 100)).entries
@@ -73,6 +94,10 @@ async def listed(store: Store) -> dict[str, object]:
         "keys": await store.hmac_keys(ACCOUNT),
         "configurations": await store.configurations(ACCOUNT),
         "principal": await store.principal("token"),
+        "users": await store.people.users(ACCOUNT, UserQuery(), 0, 10),
+        "groups": await store.people.groups(ACCOUNT, 0, 10),
+        "tokens": await store.people.tokens(ACCOUNT, 0, 10),
+        "principals": [await store.principal(token) for token in ("ada's", "bob's")],
         "envelope": await store.envelope(ACCOUNT, "env-0"),
         "notified": await store.notified(ACCOUNT, ["env-7"]),
         "historical": await store.historical.transactions(ACCOUNT, 10),
@@ -130,6 +155,8 @@ async def test_everything_is_the_same_after_a_copy_and_goes_on(
     assert again.repeated
     made = await store.create_configuration(wanted_configuration(name="new"))
     assert made.connect_id == 5
+    (group,) = await store.people.add_groups(ACCOUNT, ["new"])
+    assert group.group_id == 2
     await accept(store, new_event(envelope_id="env-new", event_id="new"))
     await store.close()
 

@@ -12,7 +12,9 @@ import pytest
 from heliograph import errors
 from heliograph.api.connect import Connect
 from heliograph.api.intake import Intake
+from heliograph.api.people import People
 from heliograph.api.selection import NAMES
+from heliograph.api.tokens import Tokens
 from heliograph.model import Phase
 from heliograph.settings import Settings, environment_name
 
@@ -48,11 +50,13 @@ def test_each_error_code_is_documented_with_its_status() -> None:
 def _operations() -> list[Any]:
     nothing: Any = None
     connect = Connect(nothing, nothing, nothing, nothing)
-    return [*Intake(nothing, nothing).operations(), *connect.operations()]
+    intake, people, tokens = Intake(nothing, nothing), People(nothing), Tokens(nothing)
+    return [one for part in (intake, connect, people, tokens) for one in part.operations()]
 
 
 def test_each_operation_is_documented() -> None:
-    text = read("publish.md") + read("configurations.md") + read("logs-and-failures.md")
+    pages = ("publish.md", "configurations.md", "logs-and-failures.md", "people.md")
+    text = "".join(map(read, pages))
     for operation in _operations():
         assert f"`{operation.operation_id}`" in text, operation.operation_id
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.matching import GATHERING, match, match_all
+from heliograph.matching import GATHERING, NO_GROUPS, Groups, includes, match, match_all
 from heliograph.model import ConnectConfiguration, HeldReason, NewEvent, Skip, Wanted
 from tests.support import new_event, wanted_configuration
 
@@ -19,19 +19,26 @@ NOBODY = replace(EVENT, user_id=None)
 
 
 def some_configuration(
-    *, users: frozenset[str] = frozenset(), all_users: bool = True, all_except: bool = False
+    *,
+    users: frozenset[str] = frozenset(),
+    groups: frozenset[str] = frozenset(),
+    all_users: bool = True,
+    all_except: bool = False,
 ) -> ConnectConfiguration:
     return replace(
         wanted_configuration(connect_id=5),
         user_ids=users,
+        group_ids=groups,
         all_users=all_users,
         all_users_except=all_except,
     )
 
 
-def reason(configuration: ConnectConfiguration, event: NewEvent = EVENT) -> str | None:
+def reason(
+    configuration: ConnectConfiguration, event: NewEvent = EVENT, groups: Groups = NO_GROUPS
+) -> str | None:
     """Why the event is not wanted, or None when it is."""
-    verdict = match(configuration, event)
+    verdict = match(configuration, event, groups)
     if isinstance(verdict, Wanted):
         return None
     assert (verdict.connect_id, verdict.name) == (5, "crm")
@@ -107,6 +114,64 @@ def test_all_users_except_turns_the_list_round_whether_or_not_all_users_is_set(
     assert reason(left_out, replace(EVENT, user_id="user-2")) is None
     assert reason(left_out, NOBODY) is None
     assert reason(replace(left_out, user_ids=frozenset())) is None
+
+
+SALES = frozenset({"7"})
+IN_SALES = {"user-1": frozenset({"3", "7"})}
+
+
+def test_who_is_in_a_named_group_counts_as_named() -> None:
+    wanted = some_configuration(groups=SALES, all_users=False)
+    assert reason(wanted, groups=IN_SALES) is None
+    assert reason(wanted, replace(EVENT, user_id="USER-1"), IN_SALES) is None
+    alone = "user user-1 is not in userIds or groupIds and allUsers is false"
+    assert reason(wanted, groups={"user-1": frozenset({"3"})}) == alone
+    assert reason(wanted, groups={"user-2": SALES}) == alone
+    assert reason(wanted) == alone
+    assert reason(wanted, NOBODY, IN_SALES) == "the event names no user and allUsers is false"
+    both = some_configuration(users=frozenset({"user-2"}), groups=SALES, all_users=False)
+    assert reason(both, groups=IN_SALES) is None
+    assert reason(both, replace(EVENT, user_id="user-2")) is None
+    # allUsers true: groupIds narrow nothing.
+    assert reason(some_configuration(groups=frozenset({"8"})), groups=IN_SALES) is None
+
+
+@pytest.mark.parametrize("all_users", [True, False])
+def test_all_users_except_leaves_out_who_is_in_a_named_group(all_users: bool) -> None:
+    wanted = some_configuration(groups=SALES, all_users=all_users, all_except=True)
+    out = "allUsersExcept leaves out user user-1, who is in group 7"
+    assert reason(wanted, groups=IN_SALES) == out
+    assert reason(wanted, groups={"user-1": frozenset({"3"})}) is None
+    assert reason(wanted, NOBODY, IN_SALES) is None
+
+
+def test_a_configuration_reads_its_group_ids_as_texts() -> None:
+    read = wanted_configuration(groupIds=[" 7 ", "eight"])
+    assert read.group_ids == frozenset({"7", "eight"})
+    assert wanted_configuration(groupIds="7,8").group_ids == frozenset({"7", "8"})
+
+
+@given(
+    st.booleans(),
+    st.booleans(),
+    st.frozensets(st.sampled_from(["user-1", "user-2"])),
+    st.frozensets(st.sampled_from(["7", "8"])),
+    st.frozensets(st.sampled_from(["7", "8"])),
+)
+def test_includes_says_of_a_user_what_match_says_of_an_event(
+    all_users: bool,
+    all_except: bool,
+    listed: frozenset[str],
+    named: frozenset[str],
+    member: frozenset[str],
+) -> None:
+    wanted = some_configuration(
+        users=listed, groups=named, all_users=all_users, all_except=all_except
+    )
+    included = reason(wanted, groups={"user-1": member}) is None
+    assert includes(wanted, "user-1", member) is included
+    inside = "user-1" in listed or bool(named & member)
+    assert included is (not inside if all_except else all_users or inside)
 
 
 def test_match_all_answers_for_each_configuration_in_its_order() -> None:

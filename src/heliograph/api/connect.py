@@ -25,6 +25,7 @@ from heliograph.model import (
     ConnectConfiguration,
     DeliveryState,
     LogEntry,
+    Role,
 )
 from heliograph.republish import Republisher
 from heliograph.signals import Signals
@@ -52,7 +53,9 @@ class Connect:
         """The operations of this module; those marked so are Heliograph's extensions."""
         configuration = rest.ConnectCustomConfiguration
         return [
-            Operation("list_configurations", "GET", _ACCOUNT, self._list_configurations),
+            Operation(
+                "list_configurations", "GET", _ACCOUNT, self._list_configurations, role=Role.VIEWER
+            ),
             Operation(
                 "create_configuration",
                 "POST",
@@ -73,6 +76,7 @@ class Connect:
                 "GET",
                 f"{_ACCOUNT}/{{connectId}}",
                 self._get_configuration,
+                role=Role.VIEWER,
             ),
             Operation(
                 "delete_configuration",
@@ -99,6 +103,7 @@ class Connect:
                 f"{_ACCOUNT}/failures",
                 self._list_failures,
                 lines=True,
+                role=Role.VIEWER,
             ),
             # Extension: delete all failures that the listing's parameters select.
             Operation(
@@ -120,6 +125,7 @@ class Connect:
                 "GET",
                 f"{_ACCOUNT}/failures/{{failureId}}",
                 self._get_failure,
+                role=Role.VIEWER,
             ),
             Operation(
                 "delete_event_failure_log",
@@ -127,9 +133,22 @@ class Connect:
                 f"{_ACCOUNT}/failures/{{failureId}}",
                 self._delete_failure,
             ),
-            Operation("list_event_logs", "GET", f"{_ACCOUNT}/logs", self._list_logs, lines=True),
+            Operation(
+                "list_event_logs",
+                "GET",
+                f"{_ACCOUNT}/logs",
+                self._list_logs,
+                lines=True,
+                role=Role.VIEWER,
+            ),
             Operation("delete_event_logs", "DELETE", f"{_ACCOUNT}/logs", self._delete_logs),
-            Operation("get_event_log", "GET", f"{_ACCOUNT}/logs/{{logId}}", self._get_log),
+            Operation(
+                "get_event_log",
+                "GET",
+                f"{_ACCOUNT}/logs/{{logId}}",
+                self._get_log,
+                role=Role.VIEWER,
+            ),
             Operation("delete_event_log", "DELETE", f"{_ACCOUNT}/logs/{{logId}}", self._delete_log),
             # v2 had both of these; contract.json does not.
             Operation(

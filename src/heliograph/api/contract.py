@@ -25,6 +25,7 @@ from heliograph.errors import (
     InvalidBody,
     InvalidContentType,
     InvalidToken,
+    LacksPermission,
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
@@ -34,7 +35,7 @@ from heliograph.errors import (
     Unavailable,
     Unspecified,
 )
-from heliograph.model import Principal
+from heliograph.model import Principal, Role
 from heliograph.observing import UNWATCHED, Observer
 from heliograph.wire.codec import decode_json, decode_xml, encode_json, encode_xml
 from heliograph.wire.rest import ErrorDetails
@@ -96,7 +97,7 @@ class Operation:
 
     `body` is the struct that its body is read into, None for no body; `raw_types` are the
     content types of a body that the handler reads itself. `lines` tells that the answer may
-    be asked for as NDJSON.
+    be asked for as NDJSON. A token of `role`, or of an administrator, may call it.
     """
 
     operation_id: str
@@ -108,6 +109,7 @@ class Operation:
     raw_types: Sequence[str] = ()
     body_limit: int = SMALL_BODY
     lines: bool = False
+    role: Role = Role.ADMINISTRATOR
 
 
 def application(
@@ -181,10 +183,15 @@ class _Endpoint:
         accept = _negotiate(request, operation)
         principal = await self._principal(request)
         path = dict(request.path_params)
-        named = path.pop("accountId")
+        named = path.pop("accountId", None)  # not in the paths of accounts themselves
         account = principal.account
-        if named.lower() not in (account.account_id.lower(), str(account.external_id)):
+        if named and named.lower() not in (account.account_id.lower(), str(account.external_id)):
             raise NotFound(f"There is no account {named} for this token.")
+        if principal.role not in (operation.role, Role.ADMINISTRATOR):
+            raise LacksPermission(
+                "This user lacks sufficient permissions to access this resource: it takes an "
+                "administrator's token."
+            )
         content_type = _content_type(request)
         raw = b""
         if operation.body is not None or operation.raw_types:
@@ -319,7 +326,7 @@ def _refuse(request: Request, error: ApiError) -> Response:
     response = _respond(details, error.status, accept)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, NotSignedIn | InvalidToken):
+    if isinstance(error, NotSignedIn | InvalidToken | LacksPermission):
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(error.allowed)

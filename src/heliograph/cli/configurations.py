@@ -43,6 +43,12 @@ def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--user-id", "user_ids", multiple=True, help="Events of this user; may be repeated."
         ),
+        click.option(
+            "--group-id",
+            "group_ids",
+            multiple=True,
+            help="Events of this group's users; may be repeated.",
+        ),
         click.option("--log/--no-log", default=None, help="Whether each post is logged."),
         click.option("--pause/--resume", default=None, help="Hold its deliveries, or let them go."),
     )
@@ -109,7 +115,10 @@ def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **giv
             for option, value in (
                 ("--url", given["url"]),
                 ("--event", given["events"]),
-                ("--all-users or --user-id", given["all_users"] or given["user_ids"]),
+                (
+                    "--all-users, --user-id or --group-id",
+                    given["all_users"] or given["user_ids"] or given["group_ids"],
+                ),
             )
             if not value
         ]
@@ -219,7 +228,7 @@ def _document(file: BinaryIO | None, given: Mapping[str, Any]) -> dict[str, Any]
         except msgspec.DecodeError as error:
             raise wrong(f"--file is no configuration as JSON: {error}.") from None
     texts = {"url": "urlToPublishTo", "name": "name"}
-    lists = {"events": "events", "user_ids": "userIds"}
+    lists = {"events": "events", "user_ids": "userIds", "group_ids": "groupIds"}
     flags = {"all_users": "allUsers", "log": "enableLog", "pause": "pausePublish"}
     document |= {wire: given[name] for name, wire in texts.items() if given[name] is not None}
     document |= {wire: list(given[name]) for name, wire in lists.items() if given[name]}
@@ -262,7 +271,7 @@ def _events(one: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _print_configuration(one: Mapping[str, Any]) -> None:
-    users = one.get("userIds", [])
+    users = [*one.get("userIds", ()), *(f"group {group}" for group in one.get("groupIds", ()))]
     who = "all" if one.get("allUsers") == "true" else ", ".join(users) or "none"
     if one.get("allUsersExcept") == "true":
         who = f"all except {', '.join(users) or 'nobody'}"
@@ -280,6 +289,7 @@ def _print_configuration(one: Mapping[str, Any]) -> None:
         "allUsers",
         "allUsersExcept",
         "userIds",
+        "groupIds",
     }
     rest = [(name, _as_text(value)) for name, value in one.items() if name not in known]
     print_fields(

@@ -133,7 +133,8 @@ class Connection:
     def __init__(self, credentials: Credentials) -> None:
         self._base = credentials.base_uri
         account = quote(credentials.account_id, safe="")
-        self._connect = f"/restapi/v2.1/accounts/{account}/connect"
+        self.account = f"/restapi/v2.1/accounts/{account}"
+        self._connect = f"{self.account}/connect"
         self._headers = {"Authorization": f"Bearer {credentials.access_token.reveal()}"}
 
     async def __aenter__(self) -> Self:
@@ -251,6 +252,8 @@ class Connection:
         if answer.status == 503:
             raise Stop(Exit.UNREACHABLE, f"The server cannot take the call now: {message}")
         steps = ["Is the token of this server?"] if answer.status == 401 else []
+        if code == "USER_LACKS_PERMISSIONS":
+            steps = [f"Give an administrator's token with --token or {ACCESS_TOKEN}."]
         raise Stop(Exit.REFUSED, f"{message} ({code})", *steps)
 
 

@@ -8,7 +8,7 @@ flushed (R1), and its commit is never cancelled. Both engines pass tests/contrac
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -33,7 +33,9 @@ from heliograph.model import (
     Settlement,
     Verdict,
 )
+from heliograph.people import Memberships
 from heliograph.store.historical import HistoricalPublishing
+from heliograph.store.people import People
 
 FIRST_TOKEN = "first-administrator"  # noqa: S105 (its name: who deletes a failure with it)
 """The name of the token that an account is made with."""
@@ -50,11 +52,13 @@ class Configurations:
     """An account's configurations, and the version that an accept must still find.
 
     `notifies` tells that some envelopes have configurations of their own (`Store.notified`).
+    `groups` says who is in the groups that configurations name.
     """
 
     version: int
     all: tuple[ConnectConfiguration, ...]
     notifies: bool = False
+    groups: Memberships = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,12 @@ class Store(Protocol):
         ...
 
     async def principal(self, token: str) -> Principal | None:
-        """Whom a bearer token stands for, or None."""
+        """Whom a bearer token stands for, or None; see `People.principal`."""
+        ...
+
+    @property
+    def people(self) -> People:
+        """Users, groups and tokens."""
         ...
 
     async def add_hmac_key(self, account_id: str, key_id: str, secret: Secret) -> HmacKey:

@@ -44,16 +44,71 @@ select * from unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::big
 -- name: back_account
 select account_id, external_id, name, configurations_version, created_us from account;
 
+-- name: read_account_user
+select
+    user_id, account_id, email, name, given_name, family_name, role, status, password_hash,
+    created_us, changed_us
+from account_user order by user_id limit :most offset :done;
+
+-- name: write_account_user
+insert into account_user (
+    user_id, account_id, email, name, given_name, family_name, role, status, password_hash,
+    created_us, changed_us
+)
+select * from unnest(
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::text[], %s::bigint[], %s::bigint[]
+);
+
+-- name: back_account_user
+select
+    user_id, account_id, email, name, given_name, family_name, role, status, password_hash,
+    created_us, changed_us
+from account_user;
+
+-- name: read_user_group
+select group_id, account_id, name, created_us
+from user_group where group_id > :done order by group_id limit :most;
+
+-- name: write_user_group
+insert into user_group (group_id, account_id, name, created_us)
+select * from unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[]);
+
+-- name: back_user_group
+select group_id, account_id, name, created_us from user_group;
+
+-- name: read_group_member
+select group_id, user_id
+from group_member order by group_id, user_id limit :most offset :done;
+
+-- name: write_group_member
+insert into group_member (group_id, user_id)
+select * from unnest(%s::bigint[], %s::text[]);
+
+-- name: back_group_member
+select group_id, user_id from group_member;
+
 -- name: read_token
-select token_hash, account_id, name, role, created_us
+select
+    token_hash, account_id, name, role, created_us, user_id, scopes, integration_key, expires_us,
+    revoked_us
 from token order by token_hash limit :most offset :done;
 
 -- name: write_token
-insert into token (token_hash, account_id, name, role, created_us)
-select * from unnest(%s::bytea[], %s::text[], %s::text[], %s::text[], %s::bigint[]);
+insert into token (
+    token_hash, account_id, name, role, created_us, user_id, scopes, integration_key, expires_us,
+    revoked_us
+)
+select * from unnest(
+    %s::bytea[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[],
+    %s::text[], %s::bigint[], %s::bigint[]
+);
 
 -- name: back_token
-select token_hash, account_id, name, role, created_us from token;
+select
+    token_hash, account_id, name, role, created_us, user_id, scopes, integration_key, expires_us,
+    revoked_us
+from token;
 
 -- name: read_hmac_key
 select key_id, account_id, sealed, created_us, retired_us
@@ -292,6 +347,8 @@ from attempt;
 select
     setval(pg_get_serial_sequence('connect_configuration', 'connect_id'),
         greatest((select max(connect_id) from connect_configuration), 1)),
+    setval(pg_get_serial_sequence('user_group', 'group_id'),
+        greatest((select max(group_id) from user_group), 1)),
     setval(pg_get_serial_sequence('event_key', 'event_row'),
         greatest((select max(event_row) from event_key), 1)),
     setval(pg_get_serial_sequence('delivery', 'delivery_id'),

@@ -37,6 +37,7 @@ from heliograph.model import (
     Settlement,
     Verdict,
 )
+from heliograph.people import NewToken
 from heliograph.settings import LEASE_SECONDS
 from heliograph.store import (
     BATCH_MOST,
@@ -55,6 +56,7 @@ from heliograph.store import (
     postgres_retention,
 )
 from heliograph.store import rows as shared
+from heliograph.store.people import People
 from heliograph.store.postgres_accept import accept
 from heliograph.store.postgres_columns import Submitted
 from heliograph.store.postgres_connection import (
@@ -71,6 +73,7 @@ from heliograph.store.postgres_connection import (
 from heliograph.store.postgres_hints import Hints
 from heliograph.store.postgres_historical import PostgresHistorical
 from heliograph.store.postgres_node import DatabaseClock
+from heliograph.store.postgres_people import PostgresPeople, memberships, write_token
 from heliograph.store.postgres_queue import QUERIES, Queue
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
@@ -98,7 +101,7 @@ class PostgresStore:
         self._queue = Queue(keyring, self._now)
         self._lease_lost = False
         self._accepting = GroupCommit(self._accept_batch)
-        self._principals: dict[bytes, Principal] = {}
+        self._people = PostgresPeople(database, clock)
         self._hints = Hints(database)
         self.historical = PostgresHistorical(database, keyring, self._now, self._hints)
 
@@ -241,37 +244,23 @@ class PostgresStore:
             values = (account.account_id, account.external_id, account.name, self._now())
             await run(db, _Q["account_add"], values)
             if token is not None:
-                await self._add_token(
-                    db, account.account_id, token, Role.ADMINISTRATOR, FIRST_TOKEN
-                )
+                first = NewToken(FIRST_TOKEN, Role.ADMINISTRATOR)
+                await write_token(db, account.account_id, token, first, self._now())
 
         await self._write(add)
 
     async def accounts(self) -> Sequence[Account]:
         return [Account(*each) for each in await self._rows("accounts")]
 
-    async def add_token(self, account_id: str, token: Secret, role: Role, name: str) -> None:
-        await self._write(lambda db: self._add_token(db, account_id, token, role, name))
+    @property
+    def people(self) -> People:
+        return self._people
 
-    async def _add_token(
-        self, db: Connection, account_id: str, token: Secret, role: Role, name: str
-    ) -> None:
-        values = (shared.token_hash(token.reveal()), account_id, name, role.value, self._now())
-        await run(db, _Q["token_add"], values)
+    async def add_token(self, account_id: str, token: Secret, role: Role, name: str) -> None:
+        await self._people.add_token(account_id, token, NewToken(name, role))
 
     async def principal(self, token: str) -> Principal | None:
-        digest = shared.token_hash(token)
-        known = self._principals.get(digest)
-        if known is not None:
-            return known
-        found = await self._rows("principal", (digest,))
-        if not found:
-            return None
-        account_id, external_id, account_name, role, name = found[0]
-        principal = Principal(Account(account_id, external_id, account_name), Role(role), name)
-        # Tokens cannot be changed or withdrawn yet; whoever adds that clears this.
-        self._principals[digest] = principal
-        return principal
+        return await self._people.principal(token)
 
     async def add_hmac_key(self, account_id: str, key_id: str, secret: Secret) -> HmacKey:
         sealed = self._keyring.seal(secret.reveal().encode(), shared.key_place(key_id))
@@ -377,7 +366,8 @@ class PostgresStore:
             found = await rows(db, _Q["configurations"], values)
             configurations = shared.configurations(self._keyring, account_id, found)
             (notifies,) = await one(db, _Q["notifies"], (account_id,))
-            return Configurations(version[0] if version else 0, configurations, notifies)
+            groups = await memberships(db, account_id, configurations)
+            return Configurations(version[0] if version else 0, configurations, notifies, groups)
 
         return await self._database.read(read)
 

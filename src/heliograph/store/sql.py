@@ -27,6 +27,12 @@ def named_queries(file: str) -> Mapping[str, str]:
     return queries
 
 
+def filled_queries(file: str) -> Mapping[str, str]:
+    """The same, where `{name}` in a query stands for another one of the file."""
+    queries = named_queries(file)
+    return {name: text.format_map(queries) for name, text in queries.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One numbered step; its checksum tells whether the file was changed after use."""

@@ -36,6 +36,7 @@ from heliograph.model import (
     Settlement,
     Verdict,
 )
+from heliograph.people import NewToken
 from heliograph.store import (
     BATCH_MOST,
     FIRST_TOKEN,
@@ -52,9 +53,11 @@ from heliograph.store import (
     sqlite_retention,
 )
 from heliograph.store.file_lock import FileLock
+from heliograph.store.people import People
 from heliograph.store.sqlite_connection import Readers, Writer, check_library, connect, fetch
 from heliograph.store.sqlite_historical import SqliteHistorical
 from heliograph.store.sqlite_node import damaged, last_beat, start
+from heliograph.store.sqlite_people import SqlitePeople, memberships, write_token
 from heliograph.store.sqlite_queue import QUERIES, Queue
 from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds
@@ -82,7 +85,6 @@ class SqliteStore:
         self._clock = NeverBackwards(clock, from_microseconds(last_beat(connection)))
         self._epoch = start(connection, self._now, path, adopt=adopt)
         self._queue = Queue(keyring, self._now, self._epoch)
-        self._principals: dict[bytes, Principal] = {}
         self._writer = Writer(connection, asyncio.get_running_loop(), self._queue.forget, path)
         self._readers = Readers(path)
         self.historical = SqliteHistorical(
@@ -92,6 +94,7 @@ class SqliteStore:
             self._create_configuration,
             self._delete_configuration,
         )
+        self._people = SqlitePeople(self._writer, self._readers, self._queue, self._clock)
 
     @classmethod
     async def open(cls, path: Path, keyring: KeyRing, clock: Clock, *, adopt: bool = False) -> Self:
@@ -161,7 +164,8 @@ class SqliteStore:
             row = (account.account_id, account.external_id, account.name, self._now())
             db.execute(_Q["account_add"], row)
             if token is not None:
-                self._add_token(db, account.account_id, token, Role.ADMINISTRATOR, FIRST_TOKEN)
+                first = NewToken(FIRST_TOKEN, Role.ADMINISTRATOR)
+                write_token(db, account.account_id, token, first, self._now())
 
         await self._writer.write(run)
 
@@ -170,28 +174,15 @@ class SqliteStore:
             lambda db: [Account(*row) for row in db.execute(_Q["accounts"])]
         )
 
-    async def add_token(self, account_id: str, token: Secret, role: Role, name: str) -> None:
-        await self._writer.write(lambda db: self._add_token(db, account_id, token, role, name))
+    @property
+    def people(self) -> People:
+        return self._people
 
-    def _add_token(
-        self, db: apsw.Connection, account_id: str, token: Secret, role: Role, name: str
-    ) -> None:
-        row = (rows.token_hash(token.reveal()), account_id, name, role.value, self._now())
-        db.execute(_Q["token_add"], row)
+    async def add_token(self, account_id: str, token: Secret, role: Role, name: str) -> None:
+        await self._people.add_token(account_id, token, NewToken(name, role))
 
     async def principal(self, token: str) -> Principal | None:
-        digest = rows.token_hash(token)
-        known = self._principals.get(digest)
-        if known is not None:
-            return known
-        row = await self._readers.read(lambda db: db.execute(_Q["principal"], (digest,)).fetchone())
-        if row is None:
-            return None
-        account_id, external_id, account_name, role, name = row
-        found = Principal(Account(account_id, external_id, account_name), Role(role), name)
-        # Tokens cannot be changed or withdrawn yet; whoever adds that clears this.
-        self._principals[digest] = found
-        return found
+        return await self._people.principal(token)
 
     async def add_hmac_key(self, account_id: str, key_id: str, secret: Secret) -> HmacKey:
         sealed = self._keyring.seal(secret.reveal().encode(), rows.key_place(key_id))
@@ -336,7 +327,8 @@ class SqliteStore:
             found = fetch(db, _Q["configurations"], {"account_id": account_id, "also": also})
             configurations = rows.configurations(self._keyring, account_id, found)
             notifies = bool(db.execute(_Q["notifies"], (account_id,)).get)
-            return Configurations(int(version or 0), configurations, notifies)
+            groups = memberships(db, account_id, configurations)
+            return Configurations(int(version or 0), configurations, notifies, groups)
 
         return await self._readers.read(run)
 

@@ -73,10 +73,13 @@ class Queue:
 
     # ---------------------------------------------------------- configurations and keys
 
-    def configurations_changed(self, db: apsw.Connection, account_id: str, connect_id: int) -> None:
-        """Make every accept that matched the older configurations match again."""
+    def configurations_changed(
+        self, db: apsw.Connection, account_id: str, connect_id: int | None = None
+    ) -> None:
+        """Make every accept that matched the older configurations, or groups, match again."""
         self._versions.pop(account_id, None)
-        self._configurations.pop(connect_id, None)
+        if connect_id is not None:
+            self._configurations.pop(connect_id, None)
         db.execute(_Q["configurations_changed"], (account_id,))
 
     def check_version(self, db: apsw.Connection, account_id: str, version: int) -> None:

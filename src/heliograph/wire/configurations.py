@@ -124,6 +124,7 @@ def read(
         disabled_by=fields.get("disabledBy"),
         rate=_rate(fields),
         mutual_tls=str(fields.get("requireMutualTls") or "").strip().lower() == "true",
+        group_ids=frozenset(group_id.strip() for group_id in fields.get("groupIds", ())),
     )
 
 

@@ -1,0 +1,263 @@
+"""Users and groups of an account, and which users a configuration gets events of.
+
+Paths, names and texts are DocuSign's (Users, Groups, Connect). Calls on several users or
+groups do all or nothing, where DocuSign reports each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from heliograph.api import paging, selection
+from heliograph.api.contract import Call, Operation
+from heliograph.errors import InvalidBody, InvalidParameter, NotFound
+from heliograph.matching import includes
+from heliograph.model import ConnectConfiguration, Role
+from heliograph.people import Named, User, UserPage, UserQuery
+from heliograph.store import Store
+from heliograph.wire import people as wire
+
+_ACCOUNT: Final = "/accounts/{accountId}"
+
+MOST_USERS: Final = 10_000
+"""Users that one call adds: they are one transaction."""
+
+BODY_LIMIT: Final = 5 * 2**20
+"""Bytes of such a call."""
+
+_NOBODY: Final = Named(frozenset(), frozenset(), inside=True)
+
+
+class People:
+    """Operations that change something are an administrator's; a viewer may read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def operations(self) -> Sequence[Operation]:
+        """The operations of this module."""
+        return [*self._of_users(), *self._of_groups(), *self._of_connect()]
+
+    def _of_users(self) -> Sequence[Operation]:
+        users = f"{_ACCOUNT}/users"
+        return [
+            Operation("list_account_users", "GET", users, self._list_users, role=Role.VIEWER),
+            Operation(
+                *("create_users", "POST", users, self._add_users),
+                status=201,
+                body=wire.NewUsersDefinition,
+                body_limit=BODY_LIMIT,
+            ),
+            Operation(
+                *("update_users", "PUT", users, self._change_users), body=wire.UserInformationList
+            ),
+            Operation(
+                *("delete_users", "DELETE", users, self._close_users), body=wire.UserInfoList
+            ),
+            Operation(
+                *("get_user", "GET", f"{users}/{{userId}}", self._get_user), role=Role.VIEWER
+            ),
+        ]
+
+    def _of_groups(self) -> Sequence[Operation]:
+        groups = f"{_ACCOUNT}/groups"
+        members = f"{groups}/{{groupId}}/users"
+        body = wire.GroupInformation
+        return [
+            Operation("list_groups", "GET", groups, self._list_groups, role=Role.VIEWER),
+            Operation("create_groups", "POST", groups, self._add_groups, status=201, body=body),
+            Operation("update_groups", "PUT", groups, self._rename_groups, body=body),
+            Operation("delete_groups", "DELETE", groups, self._delete_groups, body=body),
+            Operation("list_group_users", "GET", members, self._list_members, role=Role.VIEWER),
+            Operation(
+                *("update_group_users", "PUT", members, self._add_members), body=wire.UserInfoList
+            ),
+            Operation(
+                *("delete_group_users", "DELETE", members, self._remove_members),
+                body=wire.UserInfoList,
+            ),
+        ]
+
+    def _of_connect(self) -> Sequence[Operation]:
+        configuration = f"{_ACCOUNT}/connect/{{connectId}}"
+        return [
+            Operation(
+                *("list_users", "GET", f"{configuration}/users", self._list_included),
+                role=Role.VIEWER,
+            ),
+            Operation(
+                *("get_connect_all_users", "GET", f"{configuration}/all/users", self._list_all),
+                role=Role.VIEWER,
+            ),
+        ]
+
+    # ---------------------------------------------------------------------------- users
+
+    async def _list_users(self, call: Call) -> wire.UserInformationList:
+        place, page = await self._page(call, paging.users(call.query))
+        groups = None
+        if paging.flag(call.query, "additional_info", default=False):
+            ids = [one.user_id for one in page.users]
+            groups = await self._store.people.groups_of(call.account_id, ids)
+        shown = [
+            wire.user_to_wire(one, None if groups is None else groups.get(one.user_id, ()))
+            for one in page.users
+        ]
+        answer = wire.UserInformationList(users=shown)
+        return paging.paged(answer, call, place, len(shown), page.total)
+
+    async def _page(self, call: Call, query: UserQuery) -> tuple[paging.Place, UserPage]:
+        place = paging.Place.read(call.query)
+        return place, await self._store.people.users(
+            call.account_id, query, place.start, place.count
+        )
+
+    async def _get_user(self, call: Call) -> wire.UserInformation:
+        user_id = call.path["userId"].lower()
+        found = await self._store.people.user(call.account_id, user_id)
+        if found is None:
+            raise NotFound(f"There is no user {user_id}.")
+        groups = await self._store.people.groups_of(call.account_id, [user_id])
+        return wire.user_to_wire(found, groups.get(user_id, ()))
+
+    async def _add_users(self, call: Call) -> wire.NewUsersSummary:
+        given: wire.NewUsersDefinition = call.body
+        new = [wire.new_user(one) for one in given.new_users or ()]
+        if not 0 < len(new) <= MOST_USERS:
+            raise InvalidBody(f"newUsers must be 1 to {MOST_USERS} users.")
+        added = await self._store.people.add_users(call.account_id, new)
+        return wire.NewUsersSummary(new_users=[wire.added_to_wire(one) for one in added])
+
+    async def _change_users(self, call: Call) -> wire.UserInformationList:
+        given: wire.UserInformationList = call.body
+        changes = [wire.user_change(one) for one in given.users or ()]
+        if not changes:
+            raise InvalidBody("users must name at least one user by its userId.")
+        changed = await self._store.people.change_users(call.account_id, changes)
+        return wire.UserInformationList(users=[wire.user_to_wire(one) for one in changed])
+
+    async def _close_users(self, call: Call) -> wire.UsersResponse:
+        user_ids = wire.named_users(call.body)
+        if call.principal.user_id in user_ids:
+            # Whoever is left without an administrator cannot make one.
+            raise InvalidParameter("You cannot close yourself: another administrator can.")
+        return _short(call, await self._store.people.close_users(call.account_id, user_ids))
+
+    # --------------------------------------------------------------------------- groups
+
+    async def _list_groups(self, call: Call) -> wire.GroupInformation:
+        place = paging.Place.read(call.query)
+        name = paging.text(call.query, "search_text")
+        page = await self._store.people.groups(call.account_id, place.start, place.count, name)
+        answer = wire.GroupInformation(groups=[wire.group_to_wire(one) for one in page.groups])
+        return paging.paged(answer, call, place, len(page.groups), page.total)
+
+    async def _add_groups(self, call: Call) -> wire.GroupInformation:
+        names = [wire.group_name(one) for one in _groups(call)]
+        added = await self._store.people.add_groups(call.account_id, names)
+        return wire.GroupInformation(groups=[wire.group_to_wire(one) for one in added])
+
+    async def _rename_groups(self, call: Call) -> wire.GroupInformation:
+        names = {wire.group_number(one): wire.group_name(one) for one in _groups(call)}
+        renamed = await self._store.people.rename_groups(call.account_id, names)
+        return wire.GroupInformation(groups=[wire.group_to_wire(one) for one in renamed])
+
+    async def _delete_groups(self, call: Call) -> wire.GroupInformation:
+        ids = list(dict.fromkeys(wire.group_number(one) for one in _groups(call)))
+        deleted = await self._store.people.delete_groups(call.account_id, ids)
+        return wire.GroupInformation(groups=[wire.group_to_wire(one) for one in deleted])
+
+    async def _list_members(self, call: Call) -> wire.UsersResponse:
+        group_id = _group_id(call)
+        if await self._store.people.group(call.account_id, group_id) is None:
+            raise NotFound(f"There is no group {group_id}.")
+        place, page = await self._page(call, UserQuery(group_id=group_id))
+        answer = _short(call, page.users)
+        return paging.paged(answer, call, place, len(page.users), page.total)
+
+    async def _add_members(self, call: Call) -> wire.UsersResponse:
+        group_id, user_ids = _group_id(call), wire.named_users(call.body)
+        await self._store.people.add_members(call.account_id, group_id, user_ids)
+        return await self._members(call, user_ids)
+
+    async def _remove_members(self, call: Call) -> wire.UsersResponse:
+        group_id, user_ids = _group_id(call), wire.named_users(call.body)
+        await self._store.people.remove_members(call.account_id, group_id, user_ids)
+        return await self._members(call, user_ids)
+
+    async def _members(self, call: Call, user_ids: Sequence[str]) -> wire.UsersResponse:
+        found = [await self._store.people.user(call.account_id, user_id) for user_id in user_ids]
+        return _short(call, [one for one in found if one is not None])
+
+    # -------------------------------------------------------------------------- connect
+
+    async def _list_included(self, call: Call) -> wire.IntegratedUserInfoList:
+        configuration = await self._configuration(call)
+        included = paging.flag(call.query, "list_included_users", default=True)
+        query = replace(paging.users(call.query), named=_named(configuration, included=included))
+        place, page = await self._page(call, query)
+        every = configuration.all_users and not configuration.all_users_except
+        answer = wire.IntegratedUserInfoList(
+            all_users_selected="true" if every else "false",
+            users=[wire.short_to_wire(one, call.principal.account) for one in page.users],
+        )
+        return paging.paged(answer, call, place, len(page.users), page.total)
+
+    async def _list_all(self, call: Call) -> wire.IntegratedConnectUserInfoList:
+        configuration = await self._configuration(call)
+        query = paging.users(call.query)
+        if paging.flag(call.query, "domain_users_only", default=False):
+            query = replace(query, domain=await self._domain(call))
+        place, page = await self._page(call, query)
+        ids = [one.user_id for one in page.users]
+        groups = await self._store.people.groups_of(call.account_id, ids)
+        shown = []
+        for one in page.users:
+            inside = frozenset(str(group.group_id) for group in groups.get(one.user_id, ()))
+            included = includes(configuration, one.user_id, inside)
+            shown.append(wire.included_to_wire(one, included=included))
+        answer = wire.IntegratedConnectUserInfoList(users=shown)
+        return paging.paged(answer, call, place, len(shown), page.total)
+
+    async def _configuration(self, call: Call) -> ConnectConfiguration:
+        connect_id = selection.row_id(call.path["connectId"], "connectId")
+        known = await self._store.configurations(call.account_id, also=connect_id)
+        for found in known.all:
+            if found.connect_id == connect_id:
+                return found
+        raise NotFound(f"There is no configuration {connect_id}.")
+
+    async def _domain(self, call: Call) -> str:
+        """What stands behind the @ of the caller's e-mail."""
+        user_id = call.principal.user_id
+        found = None if user_id is None else await self._store.people.user(call.account_id, user_id)
+        if found is None:
+            raise InvalidParameter("domain_users_only takes the token of a user: this has no user.")
+        return found.email.rpartition("@")[2]
+
+
+def _named(configuration: ConnectConfiguration, *, included: bool) -> Named | None:
+    """Which users events of are wanted, or are not; None stands for all."""
+    if configuration.all_users and not configuration.all_users_except:
+        return None if included else _NOBODY
+    inside = included is not configuration.all_users_except
+    return Named(configuration.user_ids, configuration.group_ids, inside)
+
+
+def _short(call: Call, users: Sequence[User]) -> wire.UsersResponse:
+    return wire.UsersResponse(
+        users=[wire.short_to_wire(one, call.principal.account) for one in users]
+    )
+
+
+def _groups(call: Call) -> Sequence[wire.Group]:
+    given: wire.GroupInformation = call.body
+    if not given.groups:
+        raise InvalidBody("groups must name at least one group.")
+    return given.groups
+
+
+def _group_id(call: Call) -> int:
+    return selection.row_id(call.path["groupId"], "groupId")

@@ -1,0 +1,87 @@
+"""Tokens of an account, and accounts themselves. Extensions: DocuSign has no such calls."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from heliograph.api import paging
+from heliograph.api.contract import Call, Operation
+from heliograph.errors import InvalidParameter, LacksPermission, NotFound
+from heliograph.model import Secret
+from heliograph.store import Store
+from heliograph.wire import people as wire
+
+_TOKENS: Final = "/accounts/{accountId}/tokens"
+_RANDOM_BYTES: Final = 32
+
+
+class Tokens:
+    """All of it is an administrator's; accounts are those of the first account."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def operations(self) -> Sequence[Operation]:
+        """The operations of this module."""
+        return [
+            Operation("list_tokens", "GET", _TOKENS, self._list_tokens),
+            Operation(
+                *("create_token", "POST", _TOKENS, self._add_token), status=201, body=wire.ApiToken
+            ),
+            Operation("delete_token", "DELETE", f"{_TOKENS}/{{tokenId}}", self._revoke_token),
+            Operation("list_accounts", "GET", "/accounts", self._list_accounts),
+            Operation(
+                *("create_account", "POST", "/accounts", self._add_account),
+                status=201,
+                body=wire.NewAccountDefinition,
+            ),
+        ]
+
+    async def _list_tokens(self, call: Call) -> wire.ApiTokens:
+        place = paging.Place.read(call.query)
+        user_id = paging.text(call.query, "user_id")
+        page = await self._store.people.tokens(
+            call.account_id, place.start, place.count, user_id and user_id.lower()
+        )
+        answer = wire.ApiTokens(tokens=[wire.token_to_wire(one) for one in page.tokens])
+        return paging.paged(answer, call, place, len(page.tokens), page.total)
+
+    async def _add_token(self, call: Call) -> wire.ApiToken:
+        wanted = wire.new_token(call.body, self._store.clock.now())
+        text = new_token()
+        made = await self._store.people.add_token(call.account_id, text, wanted)
+        return wire.token_to_wire(made, text)
+
+    async def _revoke_token(self, call: Call) -> None:
+        token_id = call.path["tokenId"].lower()
+        if token_id == call.principal.token_id:
+            # Whoever is left without an administrator's token cannot make one.
+            raise InvalidParameter("A token cannot revoke itself: use another one.")
+        if not await self._store.people.revoke_token(call.account_id, token_id):
+            raise NotFound(f"There is no token {token_id}.")
+
+    async def _list_accounts(self, call: Call) -> wire.AccountList:
+        await self._check_operator(call)
+        found = await self._store.accounts()
+        return wire.AccountList(accounts=[wire.account_to_wire(one) for one in found])
+
+    async def _add_account(self, call: Call) -> wire.NewAccountSummary:
+        await self._check_operator(call)
+        text = new_token()
+        made = await self._store.people.add_account(wire.account_name(call.body), text)
+        return wire.account_to_wire(made, text)
+
+    async def _check_operator(self, call: Call) -> None:
+        first = min(await self._store.accounts(), key=lambda one: one.external_id)
+        if call.account_id != first.account_id:
+            raise LacksPermission(
+                "This user lacks sufficient permissions to access this resource: accounts are "
+                "the business of the first account's administrators."
+            )
+
+
+def new_token() -> Secret:
+    """A token of 256 random bits."""
+    return Secret(secrets.token_urlsafe(_RANDOM_BYTES))

@@ -1,0 +1,60 @@
+"""`heliograph accounts`: the tenants of an installation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from heliograph.cli.account_calls import call, run
+from heliograph.cli.connection import ACCESS_TOKEN, ACCOUNT_ID, BASE_URI, server_options
+from heliograph.cli.terminal import Column, Row, notes, output, print_json, print_rows
+from heliograph.credentials import Credentials
+
+_PATH: Final = "/restapi/v2.1/accounts"
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
+
+
+@click.group()
+def accounts() -> None:
+    """The tenants of an installation. These commands take an administrator's token of the
+    first account, as it is in the data directory."""
+
+
+@accounts.command("list", epilog="Example: heliograph accounts list")
+@_json_option
+@server_options
+def list_accounts(credentials: Credentials, as_json: bool) -> None:
+    """List every account."""
+    found = run(credentials, lambda connection: call(connection, "GET", _PATH))
+    if as_json:
+        print_json(found)
+        return
+    print_rows(
+        output(),
+        [Column("NO", right=True), Column("NAME", gives_way=True), Column("ACCOUNT")],
+        [
+            Row([one["externalAccountId"], one["accountName"], one["accountId"]])
+            for one in found["accounts"]
+        ],
+    )
+
+
+@accounts.command(epilog="Example: heliograph accounts create 'Northwind Ltd'")
+@click.argument("name")
+@_json_option
+@server_options
+def create(credentials: Credentials, name: str, as_json: bool) -> None:
+    """Add an account, with an administrator's token that is shown this once."""
+    body = {"accountName": name}
+    made = run(credentials, lambda connection: call(connection, "POST", _PATH, body))
+    if as_json:
+        print_json(made)
+        return
+    console = output()
+    console.print(f"Added account {made['externalAccountId']}, {made['accountName']}. To use it:")
+    console.print(f"  export {BASE_URI}={credentials.base_uri}", soft_wrap=True)
+    console.print(f"  export {ACCOUNT_ID}={made['accountId']}", soft_wrap=True)
+    console.print(f"  export {ACCESS_TOKEN}={made['accessToken']}", soft_wrap=True)
+    notes().print("Keep the token now: it is not shown again.", style="dim")

@@ -1,0 +1,114 @@
+"""`heliograph groups`: users that configurations name together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from heliograph.cli.account_calls import call, every, group_ids, run, user_ids, users_path
+from heliograph.cli.connection import Connection, server_options
+from heliograph.cli.terminal import Column, Row, counted, notes, output, print_json, print_rows
+from heliograph.credentials import Credentials
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
+
+
+@click.group()
+def groups() -> None:
+    """Users that configurations name together. A group is given by its number or its name."""
+
+
+@groups.command("list", epilog="Example: heliograph groups list")
+@_json_option
+@server_options
+def list_groups(credentials: Credentials, as_json: bool) -> None:
+    """List groups by name."""
+    found = run(credentials, lambda connection: every(connection, "groups", "groups"))
+    if as_json:
+        print_json(found)
+        return
+    if not found["groups"]:
+        notes().print("No groups. `heliograph groups add NAME` makes one.")
+        return
+    print_rows(
+        output(),
+        [Column("ID", right=True), Column("NAME", gives_way=True), Column("USERS", right=True)],
+        [Row([one["groupId"], one["groupName"], one["usersCount"]]) for one in found["groups"]],
+    )
+
+
+@groups.command(epilog="Example: heliograph groups add sales legal")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@_json_option
+@server_options
+def add(credentials: Credentials, names: Sequence[str], as_json: bool) -> None:
+    """Add groups."""
+    body = {"groups": [{"groupName": name} for name in names]}
+    made = run(credentials, lambda connection: call(connection, "POST", "groups", body))
+    if as_json:
+        print_json(made)
+        return
+    for one in made["groups"]:
+        output().print(f"Added group {one['groupId']}, {one['groupName']}.", soft_wrap=True)
+
+
+@groups.command(epilog="Example: heliograph groups delete sales")
+@click.argument("named", metavar="GROUP...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_json_option
+@server_options
+def delete(credentials: Credentials, named: Sequence[str], yes: bool, as_json: bool) -> None:
+    """Delete groups; their users stay. Configurations that name them match nobody by it."""
+    if not yes:
+        click.confirm(f"Delete {', '.join(named)}?", abort=True, err=True)
+
+    async def work(connection: Connection) -> Any:
+        body = {"groups": [{"groupId": one} for one in await group_ids(connection, named)]}
+        return await call(connection, "DELETE", "groups", body)
+
+    deleted = run(credentials, work)
+    if as_json:
+        print_json(deleted)
+    else:
+        output().print(f"Deleted {counted(len(deleted['groups']), 'group')}.")
+
+
+@groups.command("add-user", epilog="Example: heliograph groups add-user sales ada@example.com")
+@click.argument("group", metavar="GROUP")
+@click.argument("named", metavar="USER...", nargs=-1, required=True)
+@_json_option
+@server_options
+def add_user(credentials: Credentials, group: str, named: Sequence[str], as_json: bool) -> None:
+    """Put users, given by id or e-mail, into a group."""
+    _change(credentials, "PUT", group, named, as_json=as_json)
+
+
+@groups.command(
+    "remove-user", epilog="Example: heliograph groups remove-user sales ada@example.com"
+)
+@click.argument("group", metavar="GROUP")
+@click.argument("named", metavar="USER...", nargs=-1, required=True)
+@_json_option
+@server_options
+def remove_user(credentials: Credentials, group: str, named: Sequence[str], as_json: bool) -> None:
+    """Take users, given by id or e-mail, out of a group; closed ones by their id."""
+    _change(credentials, "DELETE", group, named, as_json=as_json)
+
+
+def _change(
+    credentials: Credentials, method: str, group: str, named: Sequence[str], *, as_json: bool
+) -> None:
+    async def work(connection: Connection) -> Any:
+        (group_id,) = await group_ids(connection, [group])
+        body = {"users": [{"userId": one} for one in await user_ids(connection, named)]}
+        return await call(connection, method, users_path(group_id), body)
+
+    changed = run(credentials, work)
+    if as_json:
+        print_json(changed)
+        return
+    done = ("Added", "to") if method == "PUT" else ("Removed", "from")
+    count = counted(len(changed["users"]), "user")
+    output().print(f"{done[0]} {count} {done[1]} group {group}.", soft_wrap=True)

@@ -1,0 +1,131 @@
+"""`heliograph tokens`: who may call the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from heliograph.cli.account_calls import call, every, run, user_ids
+from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.terminal import (
+    Column,
+    Row,
+    local_time,
+    notes,
+    output,
+    print_fields,
+    print_json,
+    print_rows,
+    zone_of,
+)
+from heliograph.credentials import Credentials
+from heliograph.model import Role
+from heliograph.wire import dates
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
+
+
+@click.group()
+def tokens() -> None:
+    """Who may call the API: each token acts for the account, or for one of its users."""
+
+
+@tokens.command("list", epilog="Example: heliograph tokens list")
+@click.option("--user", help="Only this user's: an id or an e-mail.")
+@_json_option
+@server_options
+def list_tokens(credentials: Credentials, as_json: bool, user: str | None) -> None:
+    """List the tokens that work, newest first; their texts are never shown."""
+
+    async def work(connection: Connection) -> Any:
+        query = {"user_id": (await user_ids(connection, [user]))[0]} if user else {}
+        return await every(connection, "tokens", "tokens", query)
+
+    found = run(credentials, work)
+    if as_json:
+        print_json(found)
+        return
+    if not found["tokens"]:
+        notes().print("No tokens.")
+        return
+    zone = zone_of(one["created"] for one in found["tokens"])
+    columns = [
+        Column("NAME", gives_way=True),
+        Column("ROLE"),
+        Column(f"CREATED ({zone})"),
+        Column("EXPIRES"),
+    ]
+    print_rows(output(), columns, [_row(one) for one in found["tokens"]])
+
+
+@tokens.command(
+    epilog="\b\nExamples:\n  heliograph tokens add dashboard\n"
+    "  heliograph tokens add ci --role administrator --days 90"
+)
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in reversed(Role)]),
+    default=Role.VIEWER.value,
+    show_default=True,
+    help="A viewer reads; an administrator does everything.",
+)
+@click.option("--user", help="Whom it acts for: an id or an e-mail; else the account.")
+@click.option("--scope", "scopes", multiple=True, help="Kept with it; may be repeated.")
+@click.option("--days", type=click.IntRange(1, 36_500), help="It ends after so many days.")
+@_json_option
+@server_options
+def add(
+    credentials: Credentials,
+    as_json: bool,
+    name: str,
+    role: str,
+    user: str | None,
+    scopes: Sequence[str],
+    days: int | None,
+) -> None:
+    """Make a token. Its text is shown this once."""
+
+    async def work(connection: Connection) -> Any:
+        body = {"name": name, "role": role}
+        if user:
+            body["userId"] = (await user_ids(connection, [user]))[0]
+        if scopes:
+            body["scopes"] = " ".join(scopes)
+        if days:
+            body["expires"] = dates.render(datetime.now(UTC) + timedelta(days=days))
+        return await call(connection, "POST", "tokens", body)
+
+    made = run(credentials, work)
+    if as_json:
+        print_json(made)
+        return
+    shown = [("ID", made["tokenId"]), ("Role", made["role"])]
+    shown += [("Expires", local_time(made["expires"]))] if made.get("expires") else []
+    print_fields(output(), shown)
+    output().print(f"Token  {made['accessToken']}", soft_wrap=True)
+    notes().print("Keep the token now: it is not shown again.", style="dim")
+
+
+@tokens.command(epilog="Example: heliograph tokens revoke 5b0e3c1a...")
+@click.argument("token_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@server_options
+def revoke(credentials: Credentials, token_id: str, yes: bool) -> None:
+    """Withdraw a token for good, given by the id that `list` shows."""
+    if not yes:
+        click.confirm("Whoever uses this token will be refused. Go on?", abort=True, err=True)
+    run(credentials, lambda link: call(link, "DELETE", f"tokens/{segment(token_id)}"))
+    output().print("Revoked.")
+
+
+def _row(one: Mapping[str, str]) -> Row:
+    note = one["tokenId"]
+    note += f"  for user {one['userId']}" if one.get("userId") else ""
+    note += f"  scopes {one['scopes']}" if one.get("scopes") else ""
+    note += f"  by {one['integrationKey']}" if one.get("integrationKey") else ""
+    expires = local_time(one.get("expires")) or "never"
+    return Row([one["name"], one["role"], local_time(one["created"]), expires], note, "dim")

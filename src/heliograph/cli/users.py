@@ -1,0 +1,157 @@
+"""`heliograph users`: who belongs to the account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+import click
+
+from heliograph.cli import users_file
+from heliograph.cli.account_calls import call, every, group_ids, groups_by_name, run, user_ids
+from heliograph.cli.connection import Connection, server_options
+from heliograph.cli.terminal import Column, Row, counted, notes, output, print_json, print_rows
+from heliograph.credentials import Credentials
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
+
+
+@click.group()
+def users() -> None:
+    """Who belongs to the account. Configurations name users by their ids or their groups."""
+
+
+@users.command("list", epilog="Example: heliograph users list --status all")
+@click.option("--name", help="Only those whose name contains this text.")
+@click.option("--email", help="Only those whose e-mail contains this text.")
+@click.option(
+    "--status",
+    type=click.Choice(["active", "closed", "all"]),
+    default="active",
+    show_default=True,
+    help="Closed users do nothing any more.",
+)
+@_json_option
+@server_options
+def list_users(
+    credentials: Credentials, as_json: bool, name: str | None, email: str | None, status: str
+) -> None:
+    """List users by name, with their ids and groups."""
+    query = {"additional_info": "true"}
+    query |= {} if status == "all" else {"status": status}
+    query |= {"user_name_substring": name} if name else {}
+    query |= {"email_substring": email} if email else {}
+
+    async def work(connection: Connection) -> Any:
+        return await every(connection, "users", "users", query)
+
+    found = run(credentials, work)
+    if as_json:
+        print_json(found)
+        return
+    if not found["users"]:
+        notes().print("No users. `heliograph users add` makes one, `users import` many.")
+        return
+    columns = [Column("NAME", gives_way=True), Column("E-MAIL", gives_way=True), Column("ROLE")]
+    closed = any(one["userStatus"] == "Closed" for one in found["users"])
+    if closed:
+        columns.append(Column("STATUS"))
+    print_rows(output(), columns, [_row(one, closed=closed) for one in found["users"]])
+    output().print(counted(len(found["users"]), "user") + ".", style="dim")
+
+
+@users.command(
+    epilog="\b\nExample:\n  heliograph users add --name 'Ada Lovelace' \\\n"
+    "      --email ada@example.com --group sales"
+)
+@click.option("--name", required=True, help="The user's whole name.")
+@click.option("--email", required=True, help="No other active user may have it.")
+@click.option(
+    "--role",
+    type=click.Choice(users_file.ROLES),
+    default="viewer",
+    show_default=True,
+    help="What the user's tokens may do.",
+)
+@click.option("--group", "groups", multiple=True, help="A group to join; may be repeated.")
+@click.option("--user-id", help="The GUID that events name the user by; else one is made.")
+@_json_option
+@server_options
+def add(credentials: Credentials, as_json: bool, groups: Sequence[str], **given: Any) -> None:
+    """Add a user."""
+
+    async def work(connection: Connection) -> Any:
+        new = users_file.document(given["name"], given["email"], given["role"], given["user_id"])
+        new["groupList"] = [{"groupId": one} for one in await group_ids(connection, groups)]
+        return await call(connection, "POST", "users", {"newUsers": [new]})
+
+    made = run(credentials, work)
+    if as_json:
+        print_json(made)
+    else:
+        (one,) = made["newUsers"]
+        output().print(f"Added {one['userName']}, user {one['userId']}.", soft_wrap=True)
+
+
+@users.command(epilog="Example: heliograph users close ada@example.com")
+@click.argument("named", metavar="USER...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_json_option
+@server_options
+def close(credentials: Credentials, named: Sequence[str], yes: bool, as_json: bool) -> None:
+    """Close users, given by id or e-mail: their tokens stop working, for good."""
+    if not yes:
+        click.confirm(f"Close {', '.join(named)} for good?", abort=True, err=True)
+
+    async def work(connection: Connection) -> Any:
+        ids = await user_ids(connection, named)
+        body = {"users": [{"userId": one} for one in ids]}
+        return await call(connection, "DELETE", "users", body)
+
+    closed = run(credentials, work)
+    if as_json:
+        print_json(closed)
+    else:
+        output().print(f"Closed {counted(len(closed['users']), 'user')}.")
+
+
+@users.command(
+    "import",
+    epilog="\b\nExample:\n  heliograph users import staff.csv --dry-run\n\n"
+    "\b\nThe first line names the columns, in any order:\n"
+    "  email,name,role,groups,userId\n"
+    "  ada@example.com,Ada Lovelace,administrator,sales;legal,\n\n"
+    "Only email and name must be there. Groups are names with `;` between them.",
+)
+@click.argument("file", type=click.File("rb"))
+@click.option("--dry-run", is_flag=True, help="Check the file and the server, add nothing.")
+@_json_option
+@server_options
+def import_users(credentials: Credentials, file: BinaryIO, dry_run: bool, as_json: bool) -> None:
+    """Add the users of a CSV file (- standard input), all or none.
+
+    A line that cannot be added refuses the whole file; each such line is told of.
+    """
+    lines = users_file.read(file.read())
+
+    async def work(connection: Connection) -> Any:
+        known = (await every(connection, "users", "users"))["users"]
+        new = users_file.checked(lines, known, await groups_by_name(connection))
+        if dry_run:
+            return None
+        return await call(connection, "POST", "users", {"newUsers": new})
+
+    made = run(credentials, work)
+    administrators = sum(line.role == "administrator" for line in lines)
+    if as_json:
+        print_json({"dryRun": dry_run, "users": len(lines), "administrators": administrators})
+        return
+    said = f"{counted(len(lines), 'user')}, {counted(administrators, 'administrator')} among them"
+    output().print(f"{'Would add' if made is None else 'Added'} {said}.")
+
+
+def _row(one: Mapping[str, Any], *, closed: bool) -> Row:
+    role = "administrator" if one["isAdmin"] == "True" else "viewer"
+    groups = ", ".join(group["groupName"] for group in one.get("groupList") or ())
+    cells = [one["userName"], one["email"], role, *([one["userStatus"].lower()] if closed else [])]
+    return Row(cells, one["userId"] + (f"  in {groups}" if groups else ""), "dim")

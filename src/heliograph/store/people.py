@@ -1,0 +1,139 @@
+"""The port to the people of an account, reached as `Store.people`.
+
+Like every verb of the store each takes the account first (S8), and what belongs to another
+account is as if it did not exist. Verbs on several users or groups do all or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from heliograph.model import Account, Principal, Secret
+from heliograph.people import (
+    Group,
+    GroupPage,
+    Memberships,
+    NewToken,
+    NewUser,
+    Token,
+    TokenPage,
+    User,
+    UserChange,
+    UserPage,
+    UserQuery,
+)
+
+
+class People(Protocol):
+    """Users, groups and tokens. Both engines pass tests/contract/test_people.py."""
+
+    async def add_account(self, name: str, token: Secret) -> Account:
+        """Add an account with new ids, and with it an administrator's token."""
+        ...
+
+    # users
+
+    async def add_users(self, account_id: str, users: Sequence[NewUser]) -> Sequence[User]:
+        """Add active users, and put each into its groups.
+
+        Raises:
+            UserExists: an id or an active user's e-mail is taken, whatever the account.
+            NotFound: the account has no such group.
+        """
+        ...
+
+    async def change_users(self, account_id: str, changes: Sequence[UserChange]) -> Sequence[User]:
+        """Change active users; their tokens follow a new role within a second.
+
+        Raises:
+            NotFound: the account has no active user of an id.
+            UserExists: another active user has the e-mail.
+        """
+        ...
+
+    async def close_users(self, account_id: str, user_ids: Sequence[str]) -> Sequence[User]:
+        """Close active users: their tokens stop working, their e-mails are free again.
+
+        They stay in their groups: events of envelopes that they sent go where they went.
+
+        Raises:
+            NotFound: the account has no active user of an id.
+        """
+        ...
+
+    async def user(self, account_id: str, user_id: str) -> User | None:
+        """One user, active or closed."""
+        ...
+
+    async def users(self, account_id: str, query: UserQuery, start: int, count: int) -> UserPage:
+        """Users by name, from the place `start` on (the first is 0), at most `count`."""
+        ...
+
+    async def groups_of(
+        self, account_id: str, user_ids: Collection[str]
+    ) -> Mapping[str, tuple[Group, ...]]:
+        """The groups of each of these users that is in any, by name."""
+        ...
+
+    # groups
+
+    async def add_groups(self, account_id: str, names: Sequence[str]) -> Sequence[Group]:
+        """Add groups. Raises GroupExists when the account has one of a name."""
+        ...
+
+    async def rename_groups(self, account_id: str, names: Mapping[int, str]) -> Sequence[Group]:
+        """Give groups other names. Raises NotFound, or GroupExists."""
+        ...
+
+    async def delete_groups(self, account_id: str, group_ids: Sequence[int]) -> Sequence[Group]:
+        """Delete groups, as they were. Raises NotFound when the account has not all of them."""
+        ...
+
+    async def group(self, account_id: str, group_id: int) -> Group | None:
+        """One group."""
+        ...
+
+    async def groups(
+        self, account_id: str, start: int, count: int, name: str | None = None
+    ) -> GroupPage:
+        """Groups by name, as `users` lists users; `name` is a part of it, whatever its case."""
+        ...
+
+    async def add_members(self, account_id: str, group_id: int, user_ids: Sequence[str]) -> None:
+        """Put users into a group; those who are in it stay. Raises NotFound for any of them."""
+        ...
+
+    async def remove_members(self, account_id: str, group_id: int, user_ids: Sequence[str]) -> None:
+        """Take users out of a group; those who are not in it stay out. Raises NotFound."""
+        ...
+
+    async def group_members(self, account_id: str, group_ids: Collection[int]) -> Memberships:
+        """Who is in these groups, for matching."""
+        ...
+
+    # tokens
+
+    async def add_token(self, account_id: str, token: Secret, wanted: NewToken) -> Token:
+        """Let a bearer token act for the account or a user; only its SHA-256 is stored.
+
+        Raises NotFound when the account has no active user of that id.
+        """
+        ...
+
+    async def tokens(
+        self, account_id: str, start: int, count: int, user_id: str | None = None
+    ) -> TokenPage:
+        """Tokens that work, newest first: those that ended or were revoked are not listed."""
+        ...
+
+    async def revoke_token(self, account_id: str, token_id: str) -> bool:
+        """Withdraw a token; False when the account has no such token that works.
+
+        It works nowhere any more: on this node at once, on others within a second.
+        """
+        ...
+
+    async def principal(self, token: str) -> Principal | None:
+        """Whom a bearer token stands for, or None where it ended or was revoked."""
+        ...

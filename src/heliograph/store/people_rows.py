@@ -1,0 +1,207 @@
+"""Rows of users, groups and tokens to values, and back: the same for each engine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from heliograph.errors import GroupExists, NotFound, UserExists
+from heliograph.model import Account, Principal, Role, Secret
+from heliograph.people import (
+    Group,
+    Memberships,
+    NewToken,
+    NewUser,
+    Token,
+    User,
+    UserChange,
+    UserQuery,
+    UserStatus,
+)
+from heliograph.store import rows
+from heliograph.wire.dates import from_microseconds, to_microseconds
+
+_ID_BYTES: Final = 16
+_NAMED_MOST: Final = 5
+
+
+def user(row: Sequence[Any]) -> User:
+    """The columns of `user_columns`."""
+    user_id, account_id, email, name, given_name, family_name, role, status, created = row
+    return User(
+        *(user_id, account_id, email, name, given_name, family_name),
+        *(Role(role), UserStatus(status), from_microseconds(created)),
+    )
+
+
+def new_user(account_id: str, wanted: NewUser, now: int) -> dict[str, Any]:
+    """The values of `user_add`."""
+    return {
+        "user_id": wanted.user_id,
+        "account_id": account_id,
+        "email": wanted.email,
+        "name": wanted.name,
+        "given_name": wanted.given_name,
+        "family_name": wanted.family_name,
+        "role": wanted.role.value,
+        "now": now,
+    }
+
+
+def change(account_id: str, wanted: UserChange, now: int) -> dict[str, Any]:
+    """The values of `user_change`."""
+    return {
+        "user_id": wanted.user_id,
+        "account_id": account_id,
+        "email": wanted.email,
+        "name": wanted.name,
+        "given_name": wanted.given_name,
+        "family_name": wanted.family_name,
+        "role": wanted.role and wanted.role.value,
+        "now": now,
+    }
+
+
+def filters(account_id: str, query: UserQuery) -> dict[str, Any]:
+    """The values of `users` and `users_count`; lists are still Python's."""
+    named = query.named
+    return {
+        "account_id": account_id,
+        "name": part(query.name),
+        "email_part": part(query.email_part),
+        "email": query.email,
+        "domain": None if query.domain is None else f"%@{_escaped(query.domain)}",
+        "statuses": None if query.statuses is None else sorted(query.statuses),
+        "group_id": query.group_id,
+        "inside": None if named is None else named.inside,
+        "named_users": [] if named is None else sorted(named.user_ids),
+        "named_groups": [] if named is None else numbers(named.group_ids),
+    }
+
+
+def part(text: str | None) -> str | None:
+    """A LIKE pattern of what contains a text."""
+    return None if text is None else f"%{_escaped(text)}%"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def numbers(texts: Iterable[str]) -> list[int]:
+    """Those of a configuration's group ids that can be one."""
+    digits = (text for text in texts if text.isascii() and text.isdigit() and len(text) < 19)
+    return sorted({int(text) for text in digits})
+
+
+def memberships(found: Iterable[Sequence[Any]]) -> Memberships:
+    """Rows of (user, group)."""
+    groups: dict[str, set[str]] = {}
+    for user_id, group_id in found:
+        groups.setdefault(user_id, set()).add(str(group_id))
+    return {user_id: frozenset(ids) for user_id, ids in groups.items()}
+
+
+def groups_of(found: Iterable[Sequence[Any]]) -> dict[str, tuple[Group, ...]]:
+    """Rows of `groups_of`."""
+    groups: dict[str, tuple[Group, ...]] = {}
+    for user_id, *of_group in found:
+        groups[user_id] = (*groups.get(user_id, ()), Group(*of_group))
+    return groups
+
+
+def new_token(account_id: str, token: Secret, wanted: NewToken, now: int) -> dict[str, Any]:
+    """The values of `token_add`."""
+    return {
+        "token_hash": rows.token_hash(token.reveal()),
+        "account_id": account_id,
+        "name": wanted.name,
+        "role": wanted.role.value,
+        "user_id": wanted.user_id,
+        "scopes": None if wanted.scopes is None else " ".join(sorted(wanted.scopes)),
+        "integration_key": wanted.integration_key,
+        "expires": None if wanted.expires_at is None else to_microseconds(wanted.expires_at),
+        "now": now,
+    }
+
+
+def token(row: Sequence[Any]) -> Token:
+    """The columns of `tokens`."""
+    digest, name, role, created, user_id, scopes, integration_key, expires = row
+    return Token(
+        token_id=token_id(digest),
+        name=name,
+        role=Role(role),
+        created_at=from_microseconds(created),
+        user_id=user_id,
+        scopes=_scopes(scopes),
+        integration_key=integration_key,
+        expires_at=None if expires is None else from_microseconds(expires),
+    )
+
+
+def added_token(values: Mapping[str, Any]) -> Token:
+    """The token that `token_add` has made of its values."""
+    names = (
+        *("token_hash", "name", "role", "now", "user_id", "scopes", "integration_key"),
+        "expires",
+    )
+    return token([values[name] for name in names])
+
+
+def principal(row: Sequence[Any] | None) -> Principal | None:
+    """The columns of `principal`."""
+    if row is None:
+        return None
+    account_id, external_id, account, role, name, digest, user_id, scopes, expires = row
+    return Principal(
+        Account(account_id, external_id, account),
+        Role(role),
+        name,
+        token_id=token_id(digest),
+        user_id=user_id,
+        scopes=_scopes(scopes),
+        expires_at=None if expires is None else from_microseconds(expires),
+    )
+
+
+def token_id(digest: bytes) -> str:
+    """The half of a token's hash that names it; it tells nothing of the token."""
+    return bytes(digest[:_ID_BYTES]).hex()
+
+
+def id_bytes(text: str) -> bytes | None:
+    """The start of the hash that a token's id stands for, or None where it is no such id."""
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return found if len(found) == _ID_BYTES else None
+
+
+def _scopes(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(text.split())
+
+
+def user_exists(users: Iterable[NewUser | UserChange]) -> UserExists:
+    """These users cannot be stored as they are."""
+    named = [one.email or one.user_id for one in users]
+    more = f" and {len(named) - _NAMED_MOST} more" if len(named) > _NAMED_MOST else ""
+    return UserExists(
+        f"A user has this e-mail or userId already: {', '.join(named[:_NAMED_MOST])}{more}."
+    )
+
+
+def no_user(user_ids: Collection[str]) -> NotFound:
+    """The account has no active user of these ids."""
+    return NotFound(f"There is no active user {min(user_ids)}.")
+
+
+def no_group(group_ids: Collection[int]) -> NotFound:
+    """The account has no group of these ids."""
+    return NotFound(f"There is no group {min(group_ids)}.")
+
+
+def group_exists(name: str) -> GroupExists:
+    """The account has a group of that name."""
+    return GroupExists(f"There is a group {name!r} already.")
