@@ -35,6 +35,9 @@ from heliograph.disabling import watch_listeners
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
+from heliograph.incoming.bounds import bounds_from
+from heliograph.incoming.door import Server
+from heliograph.incoming.protocol import GuardedProtocol
 from heliograph.keyring import KeyRing
 from heliograph.listener_credentials import Authorizer
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
@@ -204,7 +207,13 @@ async def running(
             if watch.metrics is not None:
                 watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
             operations = _operations(store, signals, guard, watch, sender) if api else []
-            server = _Server(_uvicorn_config(_web(store, operations, watch), settings))
+            server = Server(
+                _uvicorn_config(_web(store, operations, watch), settings),
+                listening,
+                bounds_from(settings),
+                lambda: None,
+                watch.turned_away,
+            )
             stopped = asyncio.Event()
 
             def stop() -> None:
@@ -215,7 +224,7 @@ async def running(
             # From here the kernel takes connections; uvicorn answers them once it runs.
             listening.listen(_BACKLOG)
             async with asyncio.TaskGroup() as parts:
-                parts.create_task(server.serve(sockets=[listening]))
+                parts.create_task(server.serve())
                 parts.create_task(_send(settings, store, signals, dispatcher, stopped))
                 alerts = AlertHook(settings.alert_url, transport)
                 watching_over = watch_listeners(
@@ -277,14 +286,6 @@ def _stop_or_exit(server: Running) -> None:
     server.stop()
 
 
-class _Server(uvicorn.Server):
-    """Signals belong to `serve`, not to uvicorn."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
-
-
 def _operations(
     store: Store, signals: Signals, guard: Guard, watch: Watch, sender: Sender
 ) -> Sequence[Operation]:
@@ -325,12 +326,14 @@ def _uvicorn_config(web: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         web,
         loop="none",
-        http="httptools",
+        http=GuardedProtocol,
         ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=max(1, round(settings.grace)),
     )
 
