@@ -36,6 +36,7 @@ from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 from heliograph.incoming.bounds import bounds_from
+from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
 from heliograph.incoming.protocol import GuardedProtocol
 from heliograph.keyring import KeyRing
@@ -81,6 +82,7 @@ class Running:
     signals: Signals
     stop: Callable[[], None]
     stopped: asyncio.Event
+    certificate: ServerCertificate | None = None
 
 
 def guard_from(settings: Settings) -> Guard:
@@ -178,26 +180,29 @@ async def running(
         api: False for a node that only sends: it answers about its health and nothing else.
 
     Raises:
-        UnsafeStorage: the storage cannot keep the promises (R18), or another process has
-            it (R20).
+        UnsafeStorage: the storage cannot keep the promises (R18), another process has it
+            (R20), or others may read the certificate's key.
         StorageUnavailable: no PostgreSQL answers.
         OSError: the address is taken.
+        ValueError: a setting or the certificate cannot be used.
     """
     guard = guard_from(settings)
+    certificate = ServerCertificate.named(settings)
     # Names are resolved in these threads: one for each attempt, so that a name whose DNS
     # hangs delays nobody else's (R7).
     asyncio.get_running_loop().set_default_executor(
         ThreadPoolExecutor(settings.in_flight, thread_name_prefix="resolver")
     )
     with contextlib.closing(_listen(settings)) as listening:
-        base_uri = _base_uri(settings.host, listening.getsockname()[1])
+        base_uri = _base_uri(settings.host, listening.getsockname()[1], certificate)
         async with (
             open_store(settings, clock) as store,
             Transport(guard, Budget(total=settings.attempt_timeout)) as transport,
             watching(settings, store) as watch,
         ):
             if api:
-                await first_account(store, settings.data_dir, base_uri)
+                authority = None if certificate is None else certificate.authority
+                await first_account(store, settings.data_dir, base_uri, authority)
             signals = Signals()
             limits = Limits(
                 settings.in_flight, settings.per_configuration, ScheduleName(settings.schedule)
@@ -211,7 +216,7 @@ async def running(
                 _uvicorn_config(_web(store, operations, watch), settings),
                 listening,
                 bounds_from(settings),
-                lambda: None,
+                certificate,
                 watch.turned_away,
             )
             stopped = asyncio.Event()
@@ -232,7 +237,7 @@ async def running(
                 )
                 parts.create_task(watching_over)
                 try:
-                    yield Running(base_uri, settings, store, signals, stop, stopped)
+                    yield Running(base_uri, settings, store, signals, stop, stopped, certificate)
                 finally:
                     stop()
 
@@ -271,6 +276,8 @@ async def serve(
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, _stop_or_exit, server)
+            if server.certificate is not None:
+                loop.add_signal_handler(signal.SIGHUP, server.certificate.reload)
             announce(server)
             await server.stopped.wait()
     except* StorageBroken as group:
@@ -350,5 +357,8 @@ def _listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def _base_uri(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _base_uri(host: str, port: int, certificate: ServerCertificate | None) -> str:
+    scheme = "http"
+    if certificate is not None:
+        scheme, host = "https", certificate.host(host)
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

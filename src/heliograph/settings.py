@@ -36,6 +36,12 @@ class Settings:
 
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8080, "Port to listen on; 0 takes a free one.")
+    tls_cert: str = _setting(
+        "",
+        "File of the certificate, PEM, its chain after it: with it the server speaks HTTPS. SIGHUP "
+        "reads it again.",
+    )
+    tls_key: str = _setting("", "File of the certificate's private key, PEM, mode 0600.")
     data_dir: Path = _setting(
         Path("heliograph-data"), "Directory of the database, the master key and credentials.json."
     )

@@ -16,6 +16,8 @@ NAMES = [one.name for one in fields(Settings)]
 OTHER_VALUES = {
     "host": ("::1", "::1"),
     "port": ("0", 0),
+    "tls_cert": ("server.pem", "server.pem"),
+    "tls_key": ("server.key", "server.key"),
     "data_dir": ("elsewhere", Path("elsewhere")),
     "database_url": ("postgresql:///heliograph", "postgresql:///heliograph"),
     "no_dispatch": ("true", True),

@@ -18,6 +18,7 @@ from heliograph.cli.exits import Stop, wrong
 from heliograph.cli.terminal import output
 from heliograph.credentials import FILE_NAME, Credentials
 from heliograph.incoming.bounds import proxies_from
+from heliograph.incoming.certificate import ServerCertificate
 from heliograph.settings import Settings, environment_name, from_environment
 from heliograph.watching import check_tracing
 
@@ -74,6 +75,7 @@ def _run(given: dict[str, Any], *, api: bool) -> None:
         settings = from_environment(**given)
         service.guard_from(settings)
         proxies_from(settings)
+        ServerCertificate.named(settings)
         check_tracing(settings)
     except ValueError as error:
         raise wrong(str(error)) from None

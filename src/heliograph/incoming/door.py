@@ -7,7 +7,6 @@ import contextlib
 import errno
 import ipaddress
 import socket
-import ssl
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +16,7 @@ import uvicorn
 
 from heliograph.errors import Unavailable
 from heliograph.incoming.bounds import Bounds, client_of
+from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.protocol import GuardedProtocol, answer
 
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -43,14 +43,14 @@ class Server(uvicorn.Server):
         config: uvicorn.Config,
         listening: socket.socket,
         bounds: Bounds,
-        tls: Callable[[], ssl.SSLContext | None],
+        certificate: ServerCertificate | None,
         refused: Refused,
     ) -> None:
-        """`tls` gives the context for the next connection, None for plain HTTP."""
+        """A `certificate` of None stands for plain HTTP."""
         super().__init__(config)
         self._listening = listening
         self._bounds = bounds
-        self._tls = tls
+        self._certificate = certificate
         self._refused = refused
 
     @contextlib.contextmanager
@@ -60,7 +60,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the door instead of uvicorn's."""
         await self.lifespan.startup()
-        door = _Door(self._bounds, self._make, self._tls, self._refused)
+        door = _Door(self._bounds, self._make, self._certificate, self._refused)
         door.open(self._listening)
         self.servers = [door]  # type: ignore[list-item]
         self.started = True
@@ -76,12 +76,12 @@ class _Door:
         self,
         bounds: Bounds,
         make: Callable[[Callable[[], None]], GuardedProtocol],
-        tls: Callable[[], ssl.SSLContext | None],
+        certificate: ServerCertificate | None,
         refused: Refused,
     ) -> None:
         self._bounds = bounds
         self._make = make
-        self._tls = tls
+        self._certificate = certificate
         self._refused = refused
         self._here: Counter[str] = Counter()
         self._count = 0
@@ -134,7 +134,7 @@ class _Door:
 
     async def _welcome(self, connection: socket.socket, client: str) -> None:
         protocol = self._make(self._leaving(client))
-        tls = self._tls()
+        tls = None if self._certificate is None else self._certificate.context
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: protocol,
@@ -167,7 +167,7 @@ class _Door:
     def _turn_away(self, connection: socket.socket) -> None:
         self._refused(TOO_MANY)
         with connection, contextlib.suppress(OSError):
-            if self._tls() is None:
+            if self._certificate is None:
                 connection.send(_BUSY)
 
     def _is_proxy(self, address: str) -> bool:
