@@ -36,8 +36,8 @@ from heliograph.wire.codec import encode_json
 from heliograph.wire.rest import ErrorDetails
 
 _LINGER: Final = 2.0
-"""Seconds in which what a refused client still sends is thrown away: a close with unread
-bytes is a reset, which would overtake our answer (RFC 9112, 9.6)."""
+"""Seconds in which what still comes after the last answer is thrown away: a close with unread
+bytes is a reset, which would overtake the answer (RFC 9112, 9.6)."""
 
 _TARGET: Final = re.compile(rb"/[!\"$-~]*")
 """The origin form (RFC 9112, 3.2.1) in visible ASCII, without a fragment."""
@@ -61,6 +61,17 @@ class _Phase(Enum):
 
 class _StopParsingError(Exception):
     """Ends the parser's work from within one of its callbacks."""
+
+
+class _Outgoing:
+    """The connection as an answer sees it."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -148,7 +159,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """What is closed now has some time to take the last bytes."""
         super().on_response_complete()
-        if self.transport.is_closing():
+        if self._phase is _Phase.DEAF:
+            self._unset_keepalive_if_required()
+        elif self.transport.is_closing():
             self._give(self._bounds.body_timeout)
 
     def timeout_keep_alive_handler(self) -> None:
@@ -182,6 +195,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._take_back()
         self._phase = _Phase.BODY
         super().on_headers_complete()
+        self.cycle.transport = _Outgoing(self.transport, self._finish)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         """The whole request is here."""
@@ -295,6 +309,17 @@ class GuardedProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.write(answer(error))
+        self._linger()
+
+    def _finish(self) -> None:
+        """Close after an answer, when a client that still sends has had time to read it."""
+        if self._phase in (_Phase.BODY, _Phase.DEAF):
+            self._phase = _Phase.DEAF
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
