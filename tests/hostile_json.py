@@ -58,6 +58,8 @@ CONFIGURATIONS: dict[str, tuple[bytes, int]] = {
     "surrogates the wrong way round": (_configuration(b'"userName":"\\udc00\\ud800"'), 400),
     "half an escaped surrogate": (_configuration(b'"userName":"\\ud83d\\u"'), 400),
     "a raw surrogate": (_configuration(b'"userName":"\xed\xa0\x80"'), 400),
+    "an escaped nul": (_configuration(b'"userName":"a\\u0000b"'), 400),
+    "text that looks like an escape": (_configuration(b'"userName":"\\\\u0000"'), 201),
     "NaN": (_configuration(b'"x":NaN'), 400),
     "Infinity": (_configuration(b'"x":-Infinity'), 400),
     "1e400": (_configuration(b'"x":1e400'), 400),

@@ -215,7 +215,6 @@ def name_of(value: bytes) -> str | None:
         (b"12345678901234567890123", "12345678901234567890123"),
         (b'"5"', "5"),
         (b'""', ""),
-        (b'"\\u0000"', "\0"),
     ],
 )
 def test_a_scalar_that_is_no_text_is_read_as_its_text(value: bytes, text: str) -> None:

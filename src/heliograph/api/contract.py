@@ -24,6 +24,7 @@ from heliograph.errors import (
     BodyTooLarge,
     InvalidBody,
     InvalidContentType,
+    InvalidParameter,
     InvalidToken,
     MethodNotAllowed,
     NotAcceptable,
@@ -185,6 +186,8 @@ class _Endpoint:
         account = principal.account
         if named.lower() not in (account.account_id.lower(), str(account.external_id)):
             raise NotFound(f"There is no account {named} for this token.")
+        if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+            raise InvalidParameter("A path or a parameter has a NUL character.")
         content_type = _content_type(request)
         raw = b""
         if operation.body is not None or operation.raw_types:

@@ -133,7 +133,12 @@ def _texts(value: Any) -> Any:
         return [_texts(item) for item in value if item is not None]
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        if "\0" in value:
+            # PostgreSQL's text has none; both engines take the same.
+            raise InvalidBody("The body has a text with a NUL character.")
+        return value
+    return str(value)
 
 
 def _parse(body: bytes) -> etree._Element:

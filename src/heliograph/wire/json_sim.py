@@ -299,7 +299,10 @@ def _optional_date(fields: Mapping[str, Any], key: str, where: str) -> datetime 
 def _plain_text(fields: Mapping[str, Any], key: str) -> str | None:
     """A text that logs show; the summary is the publisher's, so another type is no error."""
     value = fields.get(key)
-    return value[:_LONGEST_SHOWN] if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    # PostgreSQL's text has no NUL; both engines show the same.
+    return value[:_LONGEST_SHOWN].replace("\0", "\ufffd")
 
 
 def _sender_text(summary: Mapping[str, Any], key: str) -> str | None:
