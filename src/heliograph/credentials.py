@@ -19,19 +19,24 @@ from heliograph.store import Store
 FILE_NAME: Final = "credentials.json"
 
 
-class _Document(msgspec.Struct, rename="camel"):
+class _Document(msgspec.Struct, rename="camel", omit_defaults=True):
     base_uri: str
     account_id: str
     access_token: str
+    ca_cert: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Where the server is, the account, and an administrator's token."""
+    """Where the server is, the account, an administrator's token, and whom to trust for it.
+
+    `ca_cert` is the file of the authority of an HTTPS server, None for those of the system.
+    """
 
     base_uri: str
     account_id: str
     access_token: Secret
+    ca_cert: Path | None = None
 
     @classmethod
     def read(cls, data_dir: Path) -> Self:
@@ -46,11 +51,14 @@ class Credentials:
             found = msgspec.json.decode(path.read_bytes(), type=_Document)
         except msgspec.DecodeError as error:
             raise UnsafeStorage(f"{path} is damaged ({error}): restore it.") from None
-        return cls(found.base_uri, found.account_id, Secret(found.access_token))
+        authority = None if found.ca_cert is None else Path(found.ca_cert)
+        return cls(found.base_uri, found.account_id, Secret(found.access_token), authority)
 
     def write(self, data_dir: Path) -> None:
         """Write the file whole or not at all, for its owner only (0600)."""
-        document = _Document(self.base_uri, self.account_id, self.access_token.reveal())
+        authority = None if self.ca_cert is None else str(self.ca_cert)
+        token = self.access_token.reveal()
+        document = _Document(self.base_uri, self.account_id, token, authority)
         descriptor, temporary = tempfile.mkstemp(dir=data_dir)  # made with mode 0600
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
@@ -59,7 +67,9 @@ class Credentials:
         Path(temporary).replace(data_dir / FILE_NAME)
 
 
-async def first_account(store: Store, data_dir: Path, base_uri: str) -> None:
+async def first_account(
+    store: Store, data_dir: Path, base_uri: str, ca_cert: Path | None = None
+) -> None:
     """Make the first account and token on a new database; else only note a new address.
 
     The file is written before the database knows the account, so that a crash between the
@@ -70,14 +80,14 @@ async def first_account(store: Store, data_dir: Path, base_uri: str) -> None:
     except FileNotFoundError:
         known = None
     accounts = await store.accounts()
+    made = replace(known or _new(), base_uri=base_uri, ca_cert=ca_cert)
     if accounts:
-        if known is not None and known.base_uri != base_uri:
-            replace(known, base_uri=base_uri).write(data_dir)
+        if known not in (None, made):
+            made.write(data_dir)
         return
-    made = replace(known, base_uri=base_uri) if known else _new(base_uri)
     made.write(data_dir)
     await store.create_account(Account(made.account_id, 1, "First account"), made.access_token)
 
 
-def _new(base_uri: str) -> Credentials:
-    return Credentials(base_uri, str(uuid.uuid4()), Secret(secrets.token_urlsafe(32)))
+def _new() -> Credentials:
+    return Credentials("", str(uuid.uuid4()), Secret(secrets.token_urlsafe(32)))

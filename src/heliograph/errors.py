@@ -5,6 +5,7 @@
     │   ├── InvalidParameter          400 INVALID_REQUEST_PARAMETER
     │   │   └── RefusedUrl            400 INVALID_REQUEST_PARAMETER (the guard's verdict)
     │   ├── InvalidBody               400 INVALID_REQUEST_BODY
+    │   ├── MalformedRequest          400 MALFORMED_REQUEST: no operation saw it
     │   ├── NotSignedIn               401 PARTNER_AUTHENTICATION_FAILED
     │   ├── InvalidToken              401 AUTHORIZATION_INVALID_TOKEN
     │   ├── LacksPermission           401 USER_LACKS_PERMISSIONS
@@ -12,15 +13,19 @@
     │   │   └── EnvelopeNotFound      404 ENVELOPE_DOES_NOT_EXIST
     │   ├── MethodNotAllowed          405 METHOD_NOT_ALLOWED
     │   ├── NotAcceptable             406 NOT_ACCEPTABLE
+    │   ├── RequestTimedOut           408 REQUEST_TIMED_OUT
     │   ├── EventConflict             409 EVENT_ID_CONFLICT
     │   ├── TooManyKeys               409 HMAC_KEY_LIMIT_EXCEEDED
     │   ├── UserExists                409 USER_ALREADY_EXISTS_IN_ACCOUNT
     │   ├── GroupExists               409 GROUP_ALREADY_EXISTS
     │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
+    │   ├── TargetTooLong             414 REQUEST_TARGET_TOO_LONG
     │   ├── InvalidContentType        415 INVALID_CONTENT_TYPE
     │   ├── TooMuchPublished          429 HOURLY_PUBLISH_LIMIT_EXCEEDED, with Retry-After
+    │   ├── HeadTooLarge              431 REQUEST_HEAD_TOO_LARGE
     │   ├── Unspecified               500 UNSPECIFIED_ERROR: a bug of ours
     │   ├── Unavailable               503 SERVICE_UNAVAILABLE, with Retry-After
+    │   ├── VersionNotSupported       505 HTTP_VERSION_NOT_SUPPORTED
     │   └── LoopDetected              508 LOOP_DETECTED
     ├── ConfigurationsChanged         internal: match again and repeat the accept
     ├── StorageUnavailable            disk full, database locked: nothing was written, try later
@@ -65,6 +70,41 @@ class InvalidBody(ApiError):
 
     status = 400
     code = "INVALID_REQUEST_BODY"
+
+
+class MalformedRequest(ApiError):
+    """What came is not HTTP/1.1 as RFC 9112 has it, or may be read in two ways."""
+
+    status = 400
+    code = "MALFORMED_REQUEST"
+
+
+class RequestTimedOut(ApiError):
+    """The request did not come whole in time."""
+
+    status = 408
+    code = "REQUEST_TIMED_OUT"
+
+
+class TargetTooLong(ApiError):
+    """A path and query above the limit of a head."""
+
+    status = 414
+    code = "REQUEST_TARGET_TOO_LONG"
+
+
+class HeadTooLarge(ApiError):
+    """A first line and headers above the limit."""
+
+    status = 431
+    code = "REQUEST_HEAD_TOO_LARGE"
+
+
+class VersionNotSupported(ApiError):
+    """Another version of HTTP than 1.1 and 1.0."""
+
+    status = 505
+    code = "HTTP_VERSION_NOT_SUPPORTED"
 
 
 class RefusedUrl(InvalidParameter):

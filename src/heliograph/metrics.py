@@ -93,6 +93,12 @@ class Metrics:
             ["operation", "status"],
             registry=registry,
         )
+        self._turned_away = Counter(
+            "heliograph_turned_away",
+            "Connections and requests that were refused before any operation saw them.",
+            ["reason"],
+            registry=registry,
+        )
         self._count_attempts(registry)
 
     def _count_attempts(self, registry: CollectorRegistry) -> None:
@@ -142,6 +148,10 @@ class Metrics:
     def watch_in_flight(self, in_flight: Callable[[], int]) -> None:
         """Where to read how much this process has in flight."""
         self._in_flight.set_function(in_flight)
+
+    def turned_away(self, reason: str) -> None:
+        """Count a client that came no further than the door."""
+        self._turned_away.labels(reason).inc()
 
     # --------------------------------------------------------------------- the observer
 

@@ -38,6 +38,10 @@ from heliograph.disabling import watch_listeners
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
+from heliograph.incoming.bounds import bounds_from
+from heliograph.incoming.certificate import ServerCertificate
+from heliograph.incoming.door import Server
+from heliograph.incoming.protocol import GuardedProtocol
 from heliograph.keyring import KeyRing
 from heliograph.listener_credentials import Authorizer
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
@@ -81,6 +85,7 @@ class Running:
     signals: Signals
     stop: Callable[[], None]
     stopped: asyncio.Event
+    certificate: ServerCertificate | None = None
 
 
 def guard_from(settings: Settings) -> Guard:
@@ -178,26 +183,29 @@ async def running(
         api: False for a node that only sends: it answers about its health and nothing else.
 
     Raises:
-        UnsafeStorage: the storage cannot keep the promises (R18), or another process has
-            it (R20).
+        UnsafeStorage: the storage cannot keep the promises (R18), another process has it
+            (R20), or others may read the certificate's key.
         StorageUnavailable: no PostgreSQL answers.
         OSError: the address is taken.
+        ValueError: a setting or the certificate cannot be used.
     """
     guard = guard_from(settings)
+    certificate = ServerCertificate.named(settings)
     # Names are resolved in these threads: one for each attempt, so that a name whose DNS
     # hangs delays nobody else's (R7).
     asyncio.get_running_loop().set_default_executor(
         ThreadPoolExecutor(settings.in_flight, thread_name_prefix="resolver")
     )
     with contextlib.closing(_listen(settings)) as listening:
-        base_uri = _base_uri(settings.host, listening.getsockname()[1])
+        base_uri = _base_uri(settings.host, listening.getsockname()[1], certificate)
         async with (
             open_store(settings, clock) as store,
             Transport(guard, Budget(total=settings.attempt_timeout)) as transport,
             watching(settings, store) as watch,
         ):
             if api:
-                await first_account(store, settings.data_dir, base_uri)
+                authority = None if certificate is None else certificate.authority
+                await first_account(store, settings.data_dir, base_uri, authority)
             signals = Signals()
             limits = Limits(
                 settings.in_flight, settings.per_configuration, ScheduleName(settings.schedule)
@@ -207,7 +215,13 @@ async def running(
             if watch.metrics is not None:
                 watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
             operations = _operations(store, signals, guard, watch, sender) if api else []
-            server = _Server(_uvicorn_config(_web(store, operations, watch), settings))
+            server = Server(
+                _uvicorn_config(_web(store, operations, watch), settings),
+                listening,
+                bounds_from(settings),
+                certificate,
+                watch.turned_away,
+            )
             stopped = asyncio.Event()
 
             def stop() -> None:
@@ -218,7 +232,7 @@ async def running(
             # From here the kernel takes connections; uvicorn answers them once it runs.
             listening.listen(_BACKLOG)
             async with asyncio.TaskGroup() as parts:
-                parts.create_task(server.serve(sockets=[listening]))
+                parts.create_task(server.serve())
                 parts.create_task(_send(settings, store, signals, dispatcher, stopped))
                 alerts = AlertHook(settings.alert_url, transport)
                 watching_over = watch_listeners(
@@ -226,7 +240,7 @@ async def running(
                 )
                 parts.create_task(watching_over)
                 try:
-                    yield Running(base_uri, settings, store, signals, stop, stopped)
+                    yield Running(base_uri, settings, store, signals, stop, stopped, certificate)
                 finally:
                     stop()
 
@@ -265,6 +279,8 @@ async def serve(
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, _stop_or_exit, server)
+            if server.certificate is not None:
+                loop.add_signal_handler(signal.SIGHUP, server.certificate.reload)
             announce(server)
             await server.stopped.wait()
     except* StorageBroken as group:
@@ -278,14 +294,6 @@ def _stop_or_exit(server: Running) -> None:
     if server.stopped.is_set():
         os._exit(EXIT_HARD_STOP)
     server.stop()
-
-
-class _Server(uvicorn.Server):
-    """Signals belong to `serve`, not to uvicorn."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
 
 
 def _operations(
@@ -331,12 +339,14 @@ def _uvicorn_config(web: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         web,
         loop="none",
-        http="httptools",
+        http=GuardedProtocol,
         ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=max(1, round(settings.grace)),
     )
 
@@ -353,5 +363,8 @@ def _listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def _base_uri(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _base_uri(host: str, port: int, certificate: ServerCertificate | None) -> str:
+    scheme = "http"
+    if certificate is not None:
+        scheme, host = "https", certificate.host(host)
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -36,6 +36,12 @@ class Settings:
 
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8080, "Port to listen on; 0 takes a free one.")
+    tls_cert: str = _setting(
+        "",
+        "File of the certificate, PEM, its chain after it: with it the server speaks HTTPS. SIGHUP "
+        "reads it again.",
+    )
+    tls_key: str = _setting("", "File of the certificate's private key, PEM, mode 0600.")
     data_dir: Path = _setting(
         Path("heliograph-data"), "Directory of the database, the master key and credentials.json."
     )
@@ -86,6 +92,27 @@ class Settings:
     in_flight: int = _setting(512, "Attempts that may run at once.")
     per_configuration: int = _setting(8, "Attempts that may run at once to one listener.")
     grace: float = _setting(10.0, "Seconds that running attempts may take after a stop.")
+    connections: int = _setting(
+        2000, "Connections of clients at once; fewer where the process may not open as many files."
+    )
+    connections_per_address: int = _setting(
+        200, "Connections at once from one IPv4 address, or one IPv6 network of 64 bits."
+    )
+    head_timeout: float = _setting(
+        10.0, "Seconds a client has for the head of a request, and for a TLS handshake."
+    )
+    body_timeout: float = _setting(
+        30.0,
+        "Seconds a client has for the body of a request, or without taking any of its answer.",
+    )
+    idle_timeout: float = _setting(
+        75.0, "Seconds that a connection is kept open between two requests."
+    )
+    trusted_proxies: str = _setting(
+        "",
+        "Comma-separated addresses and CIDRs of proxies before this server: their "
+        "X-Forwarded-For names the client, and they may open any number of connections.",
+    )
     adopt: bool = _setting(
         False,
         "Take over an SQLite file that was copied here, after a move or a restore; the original "
@@ -122,7 +149,10 @@ class Settings:
         ):
             if getattr(self, name) not in known:
                 raise _unusable(name, f"must be one of {', '.join(known)}", getattr(self, name))
-        for name in ("attempt_timeout", "in_flight", "per_configuration"):
+        for name in (
+            *("attempt_timeout", "in_flight", "per_configuration", "connections"),
+            *("connections_per_address", "head_timeout", "body_timeout", "idle_timeout"),
+        ):
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise _unusable(name, "must be a number above 0", value)

@@ -81,19 +81,36 @@ def _read(identity: TlsIdentity) -> _Material:
         raise BadIdentity("the client certificate has no private key")
     if identity.certificate is None:
         raise BadIdentity("the private key has no client certificate")
-    chain = _certificates(identity.certificate, "the client certificate")
-    key = _key(identity.key.reveal())
+    pair, _ = read_pair(identity.certificate, identity.key.reveal(), "the client certificate")
+    return _Material(pair, authorities)
+
+
+def read_pair(certificate: str, key: str, what: str) -> tuple[bytes, x509.Certificate]:
+    """A certificate, maybe with its chain, and its private key, all PEM.
+
+    Args:
+        certificate: The certificate, and what its chain needs after it.
+        key: Its private key, without a passphrase.
+        what: What a message calls the certificate.
+
+    Returns:
+        Both written anew from what was understood, for `load_pair`; and the certificate.
+
+    Raises:
+        BadIdentity: (a ValueError) one cannot be read, or they do not belong together.
+    """
+    chain = _certificates(certificate, what)
+    private = _key(key)
     try:
         certified = chain[0].public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise BadIdentity("the client certificate has a key of a kind that is not known") from None
-    if _der(certified) != _der(key.public_key()):
+        raise BadIdentity(f"{what} has a key of a kind that is not known") from None
+    if _der(certified) != _der(private.public_key()):
         raise BadIdentity(
-            "the private key does not belong to the client certificate, which must come first "
-            "in its chain"
+            f"the private key does not belong to {what}, which must come first in its chain"
         )
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return _Material(b"".join(map(_pem, chain)) + secret, authorities)
+    secret = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return b"".join(map(_pem, chain)) + secret, chain[0]
 
 
 def _der(key: PublicKeyTypes) -> bytes:
@@ -139,7 +156,16 @@ def _load(made: ssl.SSLContext, material: _Material) -> None:
         _tell(lambda: made.load_verify_locations(cadata=authorities), "the certificate authorities")
     if material.pair is not None:
         pair = material.pair
-        _tell(lambda: _load_pair(made, pair), "the client certificate")
+        load_pair(made, pair, "the client certificate")
+
+
+def load_pair(made: ssl.SSLContext, pair: bytes, what: str) -> None:
+    """Have a context show what `read_pair` gave.
+
+    Raises:
+        BadIdentity: (a ValueError) OpenSSL refuses it: a short key, a weak digest.
+    """
+    _tell(lambda: _load_pair(made, pair), what)
 
 
 def _load_pair(made: ssl.SSLContext, pair: bytes) -> None:

@@ -25,6 +25,11 @@ class Watch:
     observer: Observer
     metrics: Metrics | None
 
+    def turned_away(self, reason: str) -> None:
+        """A client was turned away before any operation saw it; reasons are a closed list."""
+        if self.metrics is not None:
+            self.metrics.turned_away(reason)
+
 
 @asynccontextmanager
 async def watching(settings: Settings, store: Store) -> AsyncIterator[Watch]:

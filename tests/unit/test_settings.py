@@ -16,6 +16,8 @@ NAMES = [one.name for one in fields(Settings)]
 OTHER_VALUES = {
     "host": ("::1", "::1"),
     "port": ("0", 0),
+    "tls_cert": ("server.pem", "server.pem"),
+    "tls_key": ("server.key", "server.key"),
     "data_dir": ("elsewhere", Path("elsewhere")),
     "database_url": ("postgresql:///heliograph", "postgresql:///heliograph"),
     "no_dispatch": ("true", True),
@@ -34,6 +36,12 @@ OTHER_VALUES = {
     "alert_url": ("https://alerts.example.com/", "https://alerts.example.com/"),
     "schedule": ("docusign", "docusign"),
     "otlp_endpoint": ("http://127.0.0.1:4318", "http://127.0.0.1:4318"),
+    "connections": ("64", 64),
+    "connections_per_address": ("16", 16),
+    "head_timeout": ("2.5", 2.5),
+    "body_timeout": ("2.5", 2.5),
+    "idle_timeout": ("2.5", 2.5),
+    "trusted_proxies": ("10.0.0.0/8", "10.0.0.0/8"),
     "adopt": ("true", True),
     "i_accept_data_loss": ("true", True),
 }

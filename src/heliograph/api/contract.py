@@ -24,6 +24,7 @@ from heliograph.errors import (
     BodyTooLarge,
     InvalidBody,
     InvalidContentType,
+    InvalidParameter,
     InvalidToken,
     LacksPermission,
     MethodNotAllowed,
@@ -192,6 +193,8 @@ class _Endpoint:
                 "This user lacks sufficient permissions to access this resource: it takes an "
                 "administrator's token."
             )
+        if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+            raise InvalidParameter("A path or a parameter has a NUL character.")
         content_type = _content_type(request)
         raw = b""
         if operation.body is not None or operation.raw_types:

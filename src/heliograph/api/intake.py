@@ -10,7 +10,7 @@ from heliograph import tracing
 from heliograph.api import saving
 from heliograph.api.contract import JSON, Call, Operation
 from heliograph.egress import Guard
-from heliograph.errors import InvalidBody, InvalidParameter, LoopDetected
+from heliograph.errors import InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
 from heliograph.observing import UNWATCHED, AcceptedEvent, Observer, Publication
 from heliograph.publisher import Publisher, Receipt
@@ -20,9 +20,6 @@ from heliograph.wire.rest import PublishedEvent, PublishResults, SkippedConfigur
 
 BODY_LIMIT: Final = 25 * 2**20
 """Bytes of one publish call."""
-
-MOST_EVENTS: Final = 10_000
-"""Events of one publish call: they are one transaction."""
 
 _TYPES: Final = (JSON, "application/x-ndjson", "application/ndjson", "application/jsonl")
 
@@ -52,10 +49,6 @@ class Intake:
     async def _publish(self, call: Call) -> PublishResults:
         began = time.monotonic()
         events = parse_events(call.raw, call.content_type, call.account_id, _hops(call))
-        if len(events) > MOST_EVENTS:
-            raise InvalidBody(
-                f"A call takes at most {MOST_EVENTS} events, not {len(events)}: split it."
-            )
         key = call.headers.get("idempotency-key")
         if key is not None and not (0 < len(key) <= LONGEST_ID and key.isprintable()):
             raise InvalidParameter(f"Idempotency-Key must be 1 to {LONGEST_ID} characters.")

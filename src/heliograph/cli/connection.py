@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -28,6 +29,7 @@ LINES: Final = "application/x-ndjson"
 BASE_URI: Final = PREFIX + "BASE_URI"
 ACCOUNT_ID: Final = PREFIX + "ACCOUNT_ID"
 ACCESS_TOKEN: Final = PREFIX + "ACCESS_TOKEN"
+CA_CERT: Final = PREFIX + "CA_CERT"
 
 _MOST_TRIES: Final = 5
 _LONGEST_PAUSE: Final = 10.0
@@ -74,9 +76,17 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_credentials(
-        data_dir: Path, base_uri: str | None, account_id: str | None, token: str | None, **rest: Any
+        data_dir: Path,
+        base_uri: str | None,
+        account_id: str | None,
+        token: str | None,
+        ca_cert: Path | None,
+        **rest: Any,
     ) -> Any:
-        return command(credentials=find(data_dir, base_uri, account_id, token), **rest)
+        found = find(data_dir, base_uri, account_id, token)
+        if ca_cert is not None:
+            found = replace(found, ca_cert=ca_cert)
+        return command(credentials=found, **rest)
 
     given = [
         click.option("--base-uri", envvar=BASE_URI, show_envvar=True, help="The server's address."),
@@ -87,6 +97,13 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_envvar=True,
             help="The access token. Other users of this machine can read a command line: the "
             "environment is the better place.",
+        ),
+        click.option(
+            "--ca-cert",
+            type=click.Path(path_type=Path, dir_okay=False),
+            envvar=CA_CERT,
+            show_envvar=True,
+            help="The authority to trust for https, instead of the system's: a PEM file.",
         ),
     ]
     wrapped: Callable[..., Any] = with_credentials
@@ -136,10 +153,14 @@ class Connection:
         self.account = f"/restapi/v2.1/accounts/{account}"
         self._connect = f"{self.account}/connect"
         self._headers = {"Authorization": f"Bearer {credentials.access_token.reveal()}"}
+        self._tls = _trust(credentials)
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=_LONGEST_CALL, sock_connect=10)
-        self._session = aiohttp.ClientSession(timeout=timeout, headers=self._headers)
+        connector = aiohttp.TCPConnector(ssl=self._tls)
+        self._session = aiohttp.ClientSession(
+            timeout=timeout, headers=self._headers, connector=connector
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -227,6 +248,12 @@ class Connection:
         return url.update_query(query) if query else url
 
     def _unreachable(self, error: Exception) -> Stop:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return Stop(
+                Exit.UNREACHABLE,
+                f"The certificate of {self._base} is not trusted: {error.certificate_error}.",
+                "Name the authority that signed it: --ca-cert ca.pem, or HELIOGRAPH_CA_CERT.",
+            )
         reason = str(error) or "no answer in time"
         if isinstance(error, aiohttp.ClientConnectorError) and error.errno is not None:
             # aiohttp's own text repeats the address twice and says nothing more.
@@ -255,6 +282,18 @@ class Connection:
         if code == "USER_LACKS_PERMISSIONS":
             steps = [f"Give an administrator's token with --token or {ACCESS_TOKEN}."]
         raise Stop(Exit.REFUSED, f"{message} ({code})", *steps)
+
+
+def _trust(credentials: Credentials) -> ssl.SSLContext | bool:
+    """What aiohttp is to check a server's certificate with."""
+    if not credentials.base_uri.startswith("https:") or credentials.ca_cert is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=credentials.ca_cert)
+    except ssl.SSLError:
+        raise wrong(f"{credentials.ca_cert} holds no certificate authority in PEM.") from None
+    except OSError as error:
+        raise wrong(f"{credentials.ca_cert} cannot be read: {error.strerror}.") from None
 
 
 def segment(text: str) -> str:

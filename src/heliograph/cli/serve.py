@@ -17,6 +17,8 @@ from heliograph import logs, service
 from heliograph.cli.exits import Stop, wrong
 from heliograph.cli.terminal import output
 from heliograph.credentials import FILE_NAME, Credentials
+from heliograph.incoming.bounds import proxies_from
+from heliograph.incoming.certificate import ServerCertificate
 from heliograph.settings import Settings, environment_name, from_environment
 from heliograph.watching import check_tracing
 
@@ -72,6 +74,8 @@ def _run(given: dict[str, Any], *, api: bool) -> None:
     try:
         settings = from_environment(**given)
         service.guard_from(settings)
+        proxies_from(settings)
+        ServerCertificate.named(settings)
         check_tracing(settings)
     except ValueError as error:
         raise wrong(str(error)) from None

@@ -30,7 +30,7 @@ _PREFIXES: Final[Any] = {"i": _INSTANCE, None: NAMESPACE}
 MOST_DEPTH: Final = 64
 MOST_NODES: Final = 50_000
 MOST_ATTRIBUTES: Final = 100
-"""Limits of an XML body (S11)."""
+"""Limits of a body: elements and attributes of XML (S11), values and members of JSON."""
 
 _NOT_IN_XML: Final = re.compile(
     r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]",
@@ -47,13 +47,41 @@ def decode_json(body: bytes, shape: type[S]) -> S:
     """Read a JSON body.
 
     Raises:
-        InvalidBody: not JSON, or not of the shape; the message names the field.
+        InvalidBody: not JSON, beyond the limits, or not of the shape; the message names the
+            field.
     """
+    # Spares building what cannot be within the limits; the exact count follows.
+    if body.count(b",") > 2 * MOST_NODES:
+        raise _too_many_values(MOST_NODES)
     try:
-        value = _texts(msgspec.json.decode(body))
+        value = msgspec.json.decode(body)
+        check_json(value, MOST_NODES)
+        value = _texts(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidBody(f"The body is not valid JSON: {error}") from None
     return _shape(value, shape)
+
+
+def check_json(value: Any, most: int) -> None:
+    """Check that decoded JSON is at most `MOST_DEPTH` deep and has at most `most` values.
+
+    Raises:
+        InvalidBody: it is deeper, or has more.
+    """
+    found, level = 1, [value]
+    for _ in range(MOST_DEPTH + 1):
+        level = [
+            item
+            for one in level
+            if isinstance(one, dict | list)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+        found += len(level)
+        if found > most:
+            raise _too_many_values(most)
+    raise InvalidBody(f"The JSON body is more than {MOST_DEPTH} levels deep.")
 
 
 def encode_json(value: msgspec.Struct) -> bytes:
@@ -105,7 +133,12 @@ def _texts(value: Any) -> Any:
         return [_texts(item) for item in value if item is not None]
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        if "\0" in value:
+            # PostgreSQL's text has none; both engines take the same.
+            raise InvalidBody("The body has a text with a NUL character.")
+        return value
+    return str(value)
 
 
 def _parse(body: bytes) -> etree._Element:
@@ -133,6 +166,10 @@ def _parse(body: bytes) -> etree._Element:
         raise InvalidBody("The XML body must be in UTF-8 or UTF-16.")
     _check_size(root)
     return root
+
+
+def _too_many_values(most: int) -> InvalidBody:
+    return InvalidBody(f"The JSON body has more than {most} values.")
 
 
 def _too_many_nodes() -> InvalidBody:

@@ -18,12 +18,20 @@ import msgspec
 from heliograph.errors import InvalidBody
 from heliograph.model import Envelope, Event, NewEvent
 from heliograph.wire import dates, notifications
+from heliograph.wire.codec import MOST_DEPTH, check_json
 from heliograph.wire.summary import AS_PUBLISHED, Switches, select
 
 API_VERSION: Final = "v2.1"
 
 LONGEST_ID: Final = 200
 """Characters: the longest id, and event name, that is taken."""
+
+MOST_EVENTS: Final = 10_000
+"""Events of one publish call: they are one transaction."""
+
+MOST_VALUES: Final = 1_000_000
+"""Commas of one publish body: its largest, of 25 MiB, has some 30 bytes to each. A body of
+nothing but small values would take 30 times its size of memory."""
 
 _LONGEST_SHOWN: Final = 500
 """Characters of a subject or name that logs show; messages carry the whole."""
@@ -92,6 +100,8 @@ def parse_events(
     Raises:
         InvalidBody: with the position (from 1) of the event, or of the line, and the field.
     """
+    if max(body.count(b","), body.count(b"\n")) > MOST_VALUES:
+        raise InvalidBody(f"The body has more than {MOST_VALUES} values or lines: split it.")
     if content_type in _lines_types:
         pieces, unit = body.split(b"\n"), "Line"
     else:
@@ -102,6 +112,10 @@ def parse_events(
     numbered = [(number, piece) for number, piece in enumerate(pieces, start=1) if piece.strip()]
     if not numbered:
         raise InvalidBody("The body holds no event: send one object, an array, or NDJSON.")
+    if len(numbered) > MOST_EVENTS:
+        raise InvalidBody(
+            f"A call takes at most {MOST_EVENTS} events, not {len(numbered)}: split it."
+        )
     only = len(numbered) == 1
     return [
         _parse_event(piece, "The event" if only else f"{unit} {number}", account_id, hops)
@@ -176,6 +190,8 @@ def _parse_event(piece: bytes, where: str, account_id: str | None, hops: int) ->
         # Decoding every value proves that the piece is JSON throughout; Raw alone would not
         # look inside strings. format() then only takes white space away.
         whole = msgspec.json.decode(piece)
+        if piece.count(b"{") + piece.count(b"[") > MOST_DEPTH:
+            check_json(whole, MOST_VALUES)
         document = msgspec.json.format(piece, indent=-1)
         fields = _raw_object.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -288,7 +304,10 @@ def _optional_date(fields: Mapping[str, Any], key: str, where: str) -> datetime 
 def _plain_text(fields: Mapping[str, Any], key: str) -> str | None:
     """A text that logs show; the summary is the publisher's, so another type is no error."""
     value = fields.get(key)
-    return value[:_LONGEST_SHOWN] if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    # PostgreSQL's text has no NUL; both engines show the same.
+    return value[:_LONGEST_SHOWN].replace("\0", "\ufffd")
 
 
 def _sender_text(summary: Mapping[str, Any], key: str) -> str | None:

@@ -1,0 +1,175 @@
+"""Takes connections: so many from one client, so many in all, and no more (S13)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import socket
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import uvicorn
+
+from heliograph.errors import Unavailable
+from heliograph.incoming.bounds import Bounds, client_of
+from heliograph.incoming.certificate import ServerCertificate
+from heliograph.incoming.protocol import GuardedProtocol, answer
+
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_PAUSE: Final = 0.5
+"""Seconds until a connection is taken again after the machine had nothing left for one."""
+
+TOO_MANY: Final = "too_many_connections"
+HANDSHAKE: Final = "handshake"
+
+_BUSY: Final = answer(Unavailable("There are too many connections."), b"Retry-After: 2")
+
+_log = structlog.get_logger()
+
+Refused = Callable[[str], None]
+"""Is told why a client was turned away: an error code, or one of the words above."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server behind a door of our own. Signals belong to `service.serve`."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listening: socket.socket,
+        bounds: Bounds,
+        certificate: ServerCertificate | None,
+        refused: Refused,
+    ) -> None:
+        """A `certificate` of None stands for plain HTTP."""
+        super().__init__(config)
+        self._listening = listening
+        self._bounds = bounds
+        self._certificate = certificate
+        self._refused = refused
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the door instead of uvicorn's."""
+        await self.lifespan.startup()
+        door = _Door(self._bounds, self._make, self._certificate, self._refused)
+        door.open(self._listening)
+        self.servers = [door]  # type: ignore[list-item]
+        self.started = True
+
+    def _make(self, gone: Callable[[], None]) -> GuardedProtocol:
+        return GuardedProtocol(self.config, self.server_state, self._bounds, gone, self._refused)
+
+
+class _Door:
+    """What uvicorn takes for an asyncio server."""
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        make: Callable[[Callable[[], None]], GuardedProtocol],
+        certificate: ServerCertificate | None,
+        refused: Refused,
+    ) -> None:
+        self._bounds = bounds
+        self._make = make
+        self._certificate = certificate
+        self._refused = refused
+        self._here: Counter[str] = Counter()
+        self._count = 0
+        self._welcoming: set[asyncio.Task[None]] = set()
+        self._accepting: asyncio.Task[None] | None = None
+
+    def open(self, listening: socket.socket) -> None:
+        """Take connections from now on; `close` closes the socket too."""
+        listening.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept(listening))
+        # Not before the loop has let go of it.
+        self._accepting.add_done_callback(lambda _: listening.close())
+
+    def close(self) -> None:
+        """Take no more; handshakes that are not over end."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+        for task in self._welcoming:
+            task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until the socket is closed."""
+        if self._accepting is not None:
+            await asyncio.wait([self._accepting, *self._welcoming])
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(listening)
+            except OSError as error:
+                # Else the client was gone before it was taken.
+                if error.errno in _EXHAUSTED:
+                    _log.warning("no_connection_taken", error=error.strerror)
+                    await asyncio.sleep(_PAUSE)
+                continue
+            self._take(connection, str(address[0]))
+
+    def _take(self, connection: socket.socket, address: str) -> None:
+        client, bounds = client_of(address), self._bounds
+        crowded = self._here[client] >= bounds.connections_per_address
+        if self._count >= bounds.connections or (crowded and not self._is_proxy(address)):
+            self._turn_away(connection)
+            return
+        self._count += 1
+        self._here[client] += 1
+        task = asyncio.create_task(self._welcome(connection, client))
+        self._welcoming.add(task)
+        task.add_done_callback(self._welcoming.discard)
+
+    async def _welcome(self, connection: socket.socket, client: str) -> None:
+        protocol = self._make(self._leaving(client))
+        tls = None if self._certificate is None else self._certificate.context
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol,
+                connection,
+                ssl=tls,
+                ssl_handshake_timeout=None if tls is None else self._bounds.head_timeout,
+            )
+        except (OSError, asyncio.CancelledError) as error:
+            connection.close()
+            protocol.left()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            self._refused(HANDSHAKE)
+            _log.debug("handshake_failed", client=client, error=str(error))
+
+    def _leaving(self, client: str) -> Callable[[], None]:
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            if not left:
+                left = True
+                self._count -= 1
+                self._here[client] -= 1
+                if not self._here[client]:
+                    del self._here[client]
+
+        return leave
+
+    def _turn_away(self, connection: socket.socket) -> None:
+        self._refused(TOO_MANY)
+        with connection, contextlib.suppress(OSError):
+            if self._certificate is None:
+                connection.send(_BUSY)
+
+    def _is_proxy(self, address: str) -> bool:
+        proxies = self._bounds.proxies
+        return bool(proxies) and any(ipaddress.ip_address(address) in one for one in proxies)

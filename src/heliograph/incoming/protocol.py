@@ -1,0 +1,346 @@
+"""HTTP/1.1 as strict as RFC 9112 allows, with a deadline for each thing a client must do (S13).
+
+uvicorn's protocol over llhttp does the parsing; here is what it lets through and a server
+must not: a request that never ends, a head without bounds, forms of a request target that
+only proxies need, trailers that become headers, a second request that nobody counted.
+
+A client that pipelines gets an answer to its first request and is then disconnected, which
+RFC 9112 (9.3.2) has it expect; so no bytes after a request are ever taken for another one
+before the first is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
+
+import httptools
+import structlog
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from heliograph.errors import (
+    ApiError,
+    HeadTooLarge,
+    MalformedRequest,
+    RequestTimedOut,
+    TargetTooLong,
+    VersionNotSupported,
+)
+from heliograph.incoming.bounds import MOST_HEAD, Bounds
+from heliograph.wire.codec import encode_json
+from heliograph.wire.rest import ErrorDetails
+
+_LINGER: Final = 2.0
+"""Seconds in which what still comes after the last answer is thrown away: a close with unread
+bytes is a reset, which would overtake the answer (RFC 9112, 9.6)."""
+
+_TARGET: Final = re.compile(rb"/[!\"$-~]*")
+"""The origin form (RFC 9112, 3.2.1) in visible ASCII, without a fragment."""
+
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?")
+
+_NO_UPGRADE: Final = (b"upgrade", b"http2-settings")
+
+_log = structlog.get_logger()
+
+
+class _Phase(Enum):
+    HEAD = auto()
+    """Between requests, or within a head."""
+    BODY = auto()
+    DONE = auto()
+    """The whole request is here; its answer is not complete, or nothing came after it."""
+    DEAF = auto()
+    """Whatever still comes is thrown away."""
+
+
+class _StopParsingError(Exception):
+    """Ends the parser's work from within one of its callbacks."""
+
+
+class _Outgoing:
+    """The connection as an answer sees it."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        bounds: Bounds,
+        gone: Callable[[], None],
+        refused: Callable[[str], None],
+    ) -> None:
+        """`gone` is called when the connection has ended, `refused` with an error's code."""
+        super().__init__(config, server_state, {}, asyncio.get_running_loop())
+        self.timeout_keep_alive = bounds.idle_timeout  # type: ignore[assignment]
+        self._bounds = bounds
+        self._gone = gone
+        self._refused = refused
+        self.url = b""  # uvicorn sets both with the first byte of a request
+        self.headers = []
+        self._phase = _Phase.HEAD
+        self._head_bytes = 0
+        self._refusal: ApiError | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    # ------------------------------------------------------------------ the connection
+
+    def left(self) -> None:
+        """The connection has ended, maybe before it was made."""
+        self._gone()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The head's deadline begins with the connection."""
+        super().connection_made(transport)
+        self._give(self._bounds.head_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is left running."""
+        self._take_back()
+        self.resume_writing()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+        self.left()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and answer what it objects to."""
+        if self._phase is _Phase.DEAF:
+            return
+        self._unset_keepalive_if_required()
+        if self._phase is _Phase.DONE and self.cycle.response_complete:
+            self._next_head()
+        if self._phase is _Phase.HEAD:
+            self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._read_without_upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError as error:
+            self._objected(error)
+            return
+        if self._phase is _Phase.HEAD:
+            if self._head_bytes > MOST_HEAD:
+                self._refuse(self._too_large())
+            elif self._head_bytes:
+                self._give(self._bounds.head_timeout)
+        elif self._phase is _Phase.BODY:
+            self._give(self._bounds.body_timeout)
+
+    def pause_writing(self) -> None:
+        """A client that takes nothing of its answer has as long as for a body."""
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(self._bounds.body_timeout, self._abort)
+
+    def resume_writing(self) -> None:
+        """It took something."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def on_response_complete(self) -> None:
+        """What is closed now has some time to take the last bytes."""
+        super().on_response_complete()
+        if self._phase is _Phase.DEAF:
+            self._unset_keepalive_if_required()
+        elif self.transport.is_closing():
+            self._give(self._bounds.body_timeout)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """The connection was idle for too long."""
+        super().timeout_keep_alive_handler()
+        self._phase = _Phase.DEAF
+        self._give(_LINGER)
+
+    # --------------------------------------------------------------- the parser's calls
+
+    def on_message_begin(self) -> None:
+        """A request begins; there must be none before it that is not answered."""
+        if self._phase is _Phase.DONE and self.cycle.response_complete:
+            self._next_head()
+        if self._phase is not _Phase.HEAD:
+            raise _StopParsingError
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; a trailer is dropped, or it would join the headers that were checked."""
+        if self._phase is _Phase.HEAD:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is here: look at it before anything else does."""
+        self._refusal = self._look()
+        if self._refusal is not None:
+            raise _StopParsingError
+        if self.parser.should_upgrade():
+            return
+        self._take_back()
+        self._phase = _Phase.BODY
+        super().on_headers_complete()
+        self.cycle.transport = _Outgoing(self.transport, self._finish)  # type: ignore[assignment]
+
+    def on_message_complete(self) -> None:
+        """The whole request is here."""
+        if self.parser.should_upgrade():
+            return
+        super().on_message_complete()
+        self._take_back()
+        self._phase = _Phase.DONE
+
+    # ------------------------------------------------------------------------ deciding
+
+    def _look(self) -> ApiError | None:
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            return VersionNotSupported(f"HTTP/{version} is not spoken here: use HTTP/1.1.")
+        if self._head_bytes > MOST_HEAD and self._size() > MOST_HEAD:
+            return self._too_large()
+        if not _TARGET.fullmatch(self.url):
+            return MalformedRequest("The request target must be a path, in ASCII.")
+        hosts: list[bytes] = []
+        lengths: list[bytes] = []
+        codings: list[bytes] = []
+        for name, value in self.headers:
+            if name == b"host":
+                hosts.append(value.strip(b" \t"))
+            elif name == b"content-length":
+                lengths.append(value.strip(b" \t"))
+            elif name == b"transfer-encoding":
+                codings.append(value.lower())
+        if len(hosts) > 1 or (not hosts and version == "1.1"):
+            return MalformedRequest("A request has one Host header.")
+        if hosts and not _HOST.fullmatch(hosts[0]):
+            return MalformedRequest("The Host header is no host.")
+        if len(lengths) > 1 or (lengths and (codings or not lengths[0].isdigit())):
+            return MalformedRequest(
+                "A body's length is given once: as Content-Length or by Transfer-Encoding."
+            )
+        if codings and (codings != [b"chunked"] or version == "1.0"):
+            return MalformedRequest("The only Transfer-Encoding is chunked, in HTTP/1.1.")
+        return None
+
+    def _size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _too_large(self) -> ApiError:
+        if len(self.url) > MOST_HEAD // 2:
+            return TargetTooLong(f"The request target and headers have over {MOST_HEAD} bytes.")
+        return HeadTooLarge(f"The request's head is larger than {MOST_HEAD} bytes.")
+
+    def _objected(self, error: Exception) -> None:
+        """The parser stopped."""
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+        elif self._phase is _Phase.DONE:
+            # More came before the answer: it stays unread, and the client repeats it.
+            self.cycle.keep_alive = False
+            self._phase = _Phase.DEAF
+        elif self._head_bytes >= len(_PREFACE) and not self.headers and self.url == b"*":
+            self._refuse(VersionNotSupported("HTTP/2 is not spoken here: use HTTP/1.1."))
+        else:
+            self._refuse(MalformedRequest(f"The request is not HTTP/1.1: {error}."))
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Read a request whose client would like another protocol as if it would not.
+
+        RFC 9110 (7.8) lets a server ignore Upgrade, and clients such as Java's ask for h2c
+        with every first request. llhttp stops there, body or not: it reads the head again.
+        """
+        kept = [pair for pair in self.headers if pair[0] not in _NO_UPGRADE]
+        version = self.parser.get_http_version().encode("ascii")
+        head = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
+        head += b"".join(b"%s: %s\r\n" % pair for pair in kept)
+        self.parser = httptools.HttpRequestParser(self)
+        self._next_head()
+        self.data_received(head + b"\r\n" + rest)
+
+    def _next_head(self) -> None:
+        self._phase = _Phase.HEAD
+        self._head_bytes = 0
+
+    # ---------------------------------------------------------------- deadlines, the end
+
+    def _give(self, seconds: float) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(seconds, self._expired)
+
+    def _take_back(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expired(self) -> None:
+        self._deadline = None
+        if self._phase is _Phase.HEAD and self._head_bytes:
+            self._refuse(RequestTimedOut("The request's head did not come in time."))
+        elif self._phase is _Phase.BODY and not self.cycle.response_started:
+            self._refuse(RequestTimedOut("The request's body did not come in time."))
+        else:
+            self._abort()
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer, throw away what still comes, and close."""
+        self._refused(error.code)
+        _log.debug("request_refused", client=self.client, code=error.code, why=error.message)
+        self._phase = _Phase.DEAF
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started:
+                self._abort()
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.write(answer(error))
+        self._linger()
+
+    def _finish(self) -> None:
+        """Close after an answer, when a client that still sends has had time to read it."""
+        if self._phase in (_Phase.BODY, _Phase.DEAF):
+            self._phase = _Phase.DEAF
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._take_back()
+        self._give(_LINGER)
+
+    def _abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
+
+
+def answer(error: ApiError, *headers: bytes) -> bytes:
+    """An error as a whole answer, for a request that no operation saw."""
+    body = encode_json(ErrorDetails(error_code=error.code, message=error.message))
+    return b"%s%sContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s" % (
+        STATUS_LINE[error.status],
+        b"".join(header + b"\r\n" for header in headers),
+        len(body),
+        b"Connection: close\r\n",
+        body,
+    )

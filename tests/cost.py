@@ -1,0 +1,51 @@
+"""What a call costs another process: CPU and memory, from /proc (proc(5))."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.server import Reply
+
+TRIES = 3
+"""Measurements of which the least counts: what else runs on the machine only adds."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU in seconds, memory in bytes beyond what the process had before."""
+
+    seconds: float
+    memory: int
+
+    def within(self, size: int) -> bool:
+        """At most 50 ms and 50 MB; a body above 1 MiB has also to be received and held."""
+        beyond = max(0, size - 2**20)
+        return self.seconds <= 0.05 + beyond * 2e-8 and self.memory <= 50_000_000 + beyond * 4
+
+
+def measured(process: int, call: Callable[[], Reply]) -> tuple[Reply, Cost]:
+    """A call, repeated, and the least that it cost the process."""
+    costs = []
+    for _ in range(TRIES):
+        folder = Path(f"/proc/{process}")
+        (folder / "clear_refs").write_text("5")  # the peak begins anew
+        before, used = _memory(folder, "VmRSS"), _cpu(folder)
+        reply = call()
+        costs.append(Cost(_cpu(folder) - used, _memory(folder, "VmHWM") - before))
+    least = Cost(min(one.seconds for one in costs), min(one.memory for one in costs))
+    return reply, least
+
+
+def _cpu(folder: Path) -> float:
+    """Seconds on a CPU, of all threads."""
+    tasks = (folder / "task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def _memory(folder: Path, name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB$", (folder / "status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024
