@@ -1,4 +1,4 @@
-"""A TCP proxy between a node and its database, which cuts, swallows, delays and drips."""
+"""A TCP proxy before a database or a listener, which cuts, swallows, delays and drips."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -15,9 +16,10 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Proxy:
     """What passes is set while it runs; connections that are open feel it too.
 
-    `to` and `back` say whether bytes pass towards the database and from it; what does not
+    `to` and `back` say whether bytes pass towards the far side and from it; what does not
     pass is kept, and goes on its way later, as TCP would repeat it. `delay` is seconds for
-    each piece from the database.
+    each piece from the far side, `drip` for each of its bytes. After `cut` bytes of an answer
+    the connection is reset.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Streams]]) -> None:
@@ -27,13 +29,22 @@ class Proxy:
         self.port = 0
         self.to = self.back = True
         self.refusing = False
-        self.delay = 0.0
+        self.delay = self.drip = 0.0
+        self.cut: int | None = None
 
     async def set(
-        self, *, to: bool = True, back: bool = True, refusing: bool = False, delay: float = 0.0
+        self,
+        *,
+        to: bool = True,
+        back: bool = True,
+        refusing: bool = False,
+        delay: float = 0.0,
+        drip: float = 0.0,
+        cut: int | None = None,
     ) -> None:
         """Change what passes; `refusing` also resets what is open."""
-        self.to, self.back, self.refusing, self.delay = to, back, refusing, delay
+        self.to, self.back, self.refusing = to, back, refusing
+        self.delay, self.drip, self.cut = delay, drip, cut
         if refusing:
             for writer in list(self._open):
                 _reset(writer)
@@ -75,8 +86,16 @@ class Proxy:
                     await self._changed.wait_for(lambda: self.back if back else self.to)
                 if back and self.delay:
                     await asyncio.sleep(self.delay)
-                writer.write(piece)
-                await writer.drain()
+                if back and self.cut is not None:
+                    writer.write(piece[: self.cut])
+                    await writer.drain()
+                    _reset(writer)
+                    return
+                steps = [piece[at : at + 1] for at in range(len(piece))]
+                for part in steps if back and self.drip else [piece]:
+                    writer.write(part)
+                    await writer.drain()
+                    await asyncio.sleep(self.drip if back else 0)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
@@ -91,7 +110,20 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 @asynccontextmanager
 async def proxy(unix_socket: str) -> AsyncIterator[Proxy]:
     """A proxy on a free port of loopback, in front of a Unix socket."""
-    made = Proxy(lambda: asyncio.open_unix_connection(unix_socket))
+    async with _serving(Proxy(lambda: asyncio.open_unix_connection(unix_socket))) as made:
+        yield made
+
+
+@asynccontextmanager
+async def towards(base: str) -> AsyncIterator[Proxy]:
+    """A proxy on a free port of loopback, in front of `http://host:port`."""
+    place = urlsplit(base)
+    async with _serving(Proxy(lambda: asyncio.open_connection(place.hostname, place.port))) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _serving(made: Proxy) -> AsyncIterator[Proxy]:
     server = await asyncio.start_server(made.handle, "127.0.0.1", 0)
     made.port = server.sockets[0].getsockname()[1]
     try:

@@ -10,6 +10,7 @@ import json
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,10 @@ PATHS = ("/a", "/b")
 
 
 class Sink:
-    """What it answers: `broken` of all answers are 500, each comes `delay` seconds late."""
+    """What it answers: `broken` of all answers are 500, each comes `delay` seconds late.
+
+    `most` counts the requests that a path had at once.
+    """
 
     def __init__(self, path: Path, seed: int, broken: float = 0.02) -> None:
         self._ledger = Ledger(path)
@@ -37,13 +41,27 @@ class Sink:
         self.now = 0
         self.last_took = 0.0
         self.dead: set[str] = set()
+        self.most: Counter[str] = Counter()
+        self._at_once: Counter[str] = Counter()
+        self._asked: Counter[str] = Counter()
+
+    async def until_asked(self, path: str) -> None:
+        """Wait until a path was posted to at least once."""
+        async with asyncio.timeout(60):
+            while not self._asked[path]:
+                await asyncio.sleep(0.02)
 
     async def receive(self, request: web.BaseRequest) -> web.Response:
         """One message: noted and flushed, then answered."""
         body = await request.read()
+        if request.path == "/xml":  # taken, and nothing that the checker reads
+            return web.Response()
         message = json.loads(body)
         self.requests += 1
         self.now += 1
+        self._asked[request.path] += 1
+        self._at_once[request.path] += 1
+        self.most[request.path] = max(self.most[request.path], self._at_once[request.path])
         try:
             if self.delay:
                 await asyncio.sleep(self.delay)
@@ -67,6 +85,7 @@ class Sink:
             return web.Response(status=status)
         finally:
             self.now -= 1
+            self._at_once[request.path] -= 1
 
     def _signed(self, body: bytes, given: str) -> bool:
         macs = (hmac.digest(key.encode(), body, "sha256") for key in self.keys)

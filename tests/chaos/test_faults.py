@@ -131,6 +131,34 @@ async def test_f27_r4_configurations_change_under_load(kind: str, tmp_path: Path
     await holds("F27", kind, tmp_path)
 
 
+@on_each_kind("F9")
+@pytest.mark.timeout(200)
+async def test_f9_r3_r5_r7_a_network_that_loses_answers_loses_no_event(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F9", kind, tmp_path)
+
+
+@on_each_kind("F19")
+@pytest.mark.timeout(200)
+async def test_f19_r4_r7_every_behaviour_of_a_listener_under_load(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F19", kind, tmp_path)
+
+
+@on_each_kind("F25")
+@pytest.mark.timeout(200)
+async def test_f25_r7_r10_many_listeners_come_back_at_once(kind: str, tmp_path: Path) -> None:
+    await holds("F25", kind, tmp_path)
+
+
+@on_each_kind("F26")
+@pytest.mark.timeout(200)
+async def test_f26_r4_r17_events_that_are_hard_to_take(kind: str, tmp_path: Path) -> None:
+    await holds("F26", kind, tmp_path)
+
+
 def controls() -> list[tuple[str, str]]:
     """Each planted defect with the installation that it is seen on."""
     return [(one.id, kind) for one in catalogue() if one.control for kind in one.quick]

@@ -105,6 +105,7 @@ class Queue:
         self._versions: dict[str, int] = {}
         self._configurations: dict[str, dict[int, ConnectConfiguration]] = {}
         self._accounts: dict[int, str] = {}
+        self._account_ids: set[str] = set()
         self._keys: dict[str, tuple[HmacKey, ...]] = {}
         self._clients: dict[str, tuple[str, Secret] | None] = {}
 
@@ -142,7 +143,9 @@ class Queue:
         self._lanes.found((connect_id for (connect_id,) in due), since, now)
         in_flight = Counter(self._claimed.values())
         accounts = await self._accounts_of(db, {*self._lanes.marks, *in_flight})
-        turns = Turns(accounts, in_flight, per_account)
+        # Who is alone has nobody to leave room for.
+        several = len(self._account_ids) > 1
+        turns = Turns(accounts, in_flight, per_account if several else None)
         free = {c: caps.get(c, per_configuration) - in_flight[c] for c in self._lanes.turn()}
         most = self._shares(free, room, turns)
         taken = await self._take(db, most, now) if most else []
@@ -166,8 +169,9 @@ class Queue:
             self._accounts.clear()
         unknown = connect_ids - self._accounts.keys()
         if unknown:
-            found = await rows(db, _Q["configuration_accounts"], (sorted(unknown),))
-            self._accounts.update(found)
+            found = dict(await rows(db, _Q["configuration_accounts"], (sorted(unknown),)))
+            self._accounts |= found
+            self._account_ids |= set(found.values())
         return self._accounts
 
     def _shares(self, free: Mapping[int, int], room: int, turns: Turns) -> dict[int, int]:

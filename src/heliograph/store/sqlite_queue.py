@@ -60,6 +60,7 @@ class Queue:
         self._versions: dict[str, int] = {}
         self._configurations: dict[int, ConnectConfiguration] = {}
         self._accounts: dict[int, str] = {}
+        self._account_ids: set[str] = set()
         self._keys: dict[str, tuple[HmacKey, ...]] = {}
         self._clients: dict[str, tuple[str, Secret] | None] = {}
 
@@ -212,7 +213,9 @@ class Queue:
         turn += [lane for lane in due_lanes if lane <= self._last_lane]
         in_flight: dict[int, int] = dict(fetch(db, _Q["in_flight"])) if turn else {}
         accounts = self._accounts_of(db, {*turn, *in_flight})
-        turns = Turns(accounts, in_flight, per_account)
+        # Who is alone has nobody to leave room for.
+        several = len(self._account_ids) > 1
+        turns = Turns(accounts, in_flight, per_account if several else None)
         free = {c: caps.get(c, per_configuration) - in_flight.get(c, 0) for c in turn}
         claims: list[Claim] = []
         if turn:
@@ -250,7 +253,9 @@ class Queue:
         unknown = connect_ids - self._accounts.keys()
         if unknown:
             values = {"connect_ids": json.dumps(sorted(unknown))}
-            self._accounts.update(fetch(db, _Q["configuration_accounts"], values))
+            found = dict(fetch(db, _Q["configuration_accounts"], values))
+            self._accounts |= found
+            self._account_ids |= set(found.values())
         return self._accounts
 
     def _claim_lane(

@@ -17,12 +17,9 @@ class Turns:
     def __init__(
         self, accounts: Mapping[int, str], in_flight: Mapping[int, int], share: int | None
     ) -> None:
-        """`accounts` says whose each configuration is; `share` bounds one account, None nobody.
-
-        Who is alone has nobody to leave room for.
-        """
+        """`accounts` says whose each configuration is; `share` bounds one account, None nobody."""
         self._accounts = accounts
-        self._share = None if len(set(accounts.values())) < 2 else share
+        self._share = share
         self._taken: Counter[str] = Counter()
         for connect_id, count in in_flight.items():
             self.took(connect_id, count)
