@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,8 @@ from tests.server import Client, serving
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock
 
 # A time limit on one example says more about the machine than about the code.
-hypothesis_settings.register_profile("heliograph", deadline=None)
+EXAMPLES = int(os.environ.get("HELIOGRAPH_EXAMPLES", "100"))
+hypothesis_settings.register_profile("heliograph", deadline=None, max_examples=EXAMPLES)
 hypothesis_settings.load_profile("heliograph")
 
 YEARS = 1e8

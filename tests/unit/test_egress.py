@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from urllib.parse import urlsplit
 
 import pytest
@@ -215,6 +215,14 @@ def test_s1_a_refused_ipv4_address_is_refused_in_every_embedding(cidr: str, seed
         assert verdict(PUBLIC, f"http://[{address}]/") == "addr"
         if outer != 1:  # ::1 is loopback, which an operator may name
             assert not admits(everything, str(address))
+
+
+@given(st.sampled_from(["::/8", "2002::/16", "64:ff9b::/32"]), st.integers(0, 2**128 - 1))
+def test_s1_ranges_that_carry_ipv4_are_refused_whatever_they_carry(cidr: str, seed: int) -> None:
+    network = IPv6Network(cidr)
+    address = IPv6Address(int(network.network_address) + seed % network.num_addresses)
+    assert not admits(PUBLIC, str(address))
+    assert verdict(PUBLIC, f"https://[{address}]:8443/") == "addr"
 
 
 @pytest.mark.parametrize("address", ["10.20.0.1", "100.64.0.1", "fd12::1", "1.1.1.1", "2a00::1"])
