@@ -83,6 +83,7 @@ async def attempt(
             number=claim.number,
             attempt_id=claim.attempt_id,
             at=started_at,
+            certificate=None if claim.client is None else claim.client[0],
         )
     except Exception as error:
         # Trying again would fail again: a person must look at the event (R17).
@@ -119,9 +120,13 @@ def compose(
     number: int,
     attempt_id: int,
     at: datetime,
+    certificate: str | None = None,
 ) -> Post:
-    """Render and sign the message of an event for one attempt, from number 1, begun `at`."""
-    made = message.render(event, configuration, retry_count=number - 1)
+    """Render and sign the message of an event for one attempt, from number 1, begun `at`.
+
+    `certificate` is the account's client certificate (PEM), where the configuration shows it.
+    """
+    made = message.render(event, configuration, number - 1, certificate)
     place = tracing.of_attempt(event.account_id, event.event_id, attempt_id)
     name = message_id(event, configuration.connect_id)
     headers = (

@@ -130,6 +130,7 @@ class _Wanted:
     user_name: str
     oauth: _OAuth | None
     mutual_tls: bool
+    offers: bool
     authorities: str | None
 
 
@@ -152,6 +153,7 @@ def _read(document: bytes) -> _Wanted:
         fields.get("userName") or "",
         oauth,
         _is_true(fields, "requireMutualTls"),
+        _is_true(fields, "signMessageWithX509Certificate"),
         fields.get("certificateAuthorities") or None,
     )
 
@@ -167,9 +169,12 @@ def _is_true(fields: Mapping[str, Any], name: str) -> bool:
 def _identity(
     wanted: _Wanted, configuration: ConnectConfiguration, client: tuple[str, Secret] | None
 ) -> TlsIdentity | Fault | None:
+    https = configuration.url.lower().startswith("https:")
     if not wanted.mutual_tls:
+        if wanted.offers and https and client is not None:
+            return TlsIdentity(*client, wanted.authorities)
         return TlsIdentity(None, None, wanted.authorities) if wanted.authorities else None
-    if not configuration.url.lower().startswith("https:"):
+    if not https:
         return Fault(Phase.TLS, "requireMutualTls is true, and the listener's URL is not https")
     if client is None:
         return Fault(Phase.TLS, "requireMutualTls is true, and there is no client certificate")

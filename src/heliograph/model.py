@@ -119,6 +119,7 @@ class ConnectConfiguration:
     `acknowledged` is False where one try is all that is wanted. `schedule` is a name, or the
     seconds before each retry, or None for the server's default. `disabled_by` says who took
     the listener out of service when that was not a caller. `rate` bounds the messages a second.
+    `shows_certificate` tells that a post needs the account's client certificate.
     """
 
     account_id: str
@@ -141,7 +142,7 @@ class ConnectConfiguration:
     ordering: Ordering = Ordering.ENVELOPE
     disabled_by: str | None = None
     rate: float | None = None
-    mutual_tls: bool = False
+    shows_certificate: bool = False
     group_ids: frozenset[str] = frozenset()
 
 

@@ -68,8 +68,15 @@ async def test_a_test_send_that_fails_says_why(api: Client, listener: LoopbackLi
     assert (await api.call("GET", "failures")).json["totalRecords"] == "0"
 
 
+@pytest.mark.parametrize(
+    ("switch", "without"),
+    [
+        ("requireMutualTls", "there is no client certificate"),
+        ("signMessageWithX509Certificate", "tls: "),  # the listener refuses who shows none
+    ],
+)
 async def test_s5_an_accounts_client_certificate_is_shown_to_a_listener_that_asks(
-    api: Client, tmp_path: Path
+    api: Client, tmp_path: Path, switch: str, without: str
 ) -> None:
     pair = CLIENTS.pair("heliograph.example")
     put = await api.call(
@@ -80,7 +87,7 @@ async def test_s5_an_accounts_client_certificate_is_shown_to_a_listener_that_ask
 
     wants = pki.serving(SERVERS.pair("localhost"), tmp_path, clients=CLIENTS)
     with pki.secured(wants, CLOSING) as seen:
-        fields = {"requireMutualTls": "true", "certificateAuthorities": SERVERS.certificate}
+        fields = {switch: "true", "certificateAuthorities": SERVERS.certificate}
         connect_id = await api.configure(seen.url, **fields)
         result = (await api.call("POST", f"{connect_id}/test")).json
         assert result["success"] == "true", result
@@ -94,7 +101,7 @@ async def test_s5_an_accounts_client_certificate_is_shown_to_a_listener_that_ask
         assert (await api.call("DELETE", "client_certificate")).status == 404
         assert (await api.call("GET", "client_certificate")).status == 404
         result = (await api.call("POST", f"{connect_id}/test")).json
-        assert "there is no client certificate" in result["error"]
+        assert without in result["error"]
 
 
 @pytest.mark.parametrize(
@@ -144,9 +151,9 @@ async def test_s7_s8_a_client_certificate_is_its_accounts_and_sealed(
     assert clients == {"crm": ("certificate", Secret("canary-key")), "plain": None}
     await store.set_client_certificate(ACCOUNT, "newer", Secret("newer-key"))
     await accept(store, new_event(envelope_id="env-2"))
-    assert [one.client for one in await claim_all(store) if one.configuration.mutual_tls] == [
-        ("newer", Secret("newer-key"))
-    ]
+    assert [
+        one.client for one in await claim_all(store) if one.configuration.shows_certificate
+    ] == [("newer", Secret("newer-key"))]
     for file in tmp_path.glob("heliograph.db*"):
         assert b"canary-key" not in file.read_bytes()
     assert await store.delete_client_certificate(ACCOUNT)

@@ -379,6 +379,24 @@ def test_a_configurations_switches_reach_the_xml() -> None:
     on = dict.fromkeys(names, "true")
     wanted = wanted_configuration(connect_id=7, eventData={"format": "xml"}, **on)
     assert message.render(stored(), wanted, 0).body == render(stored(), EVERYTHING)
-    soap = {"useSoapInterface": "true", "soapNamespace": "urn:listener"}
+    soap: dict[str, Any] = {"useSoapInterface": "true", "soapNamespace": "urn:listener"}
     body = message.render(stored(), wanted_configuration(connect_id=7, **soap), 3).body
     assert body == render(stored(), LegacyOptions(soap_namespace="urn:listener"))
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\nAQ==\n-----END CERTIFICATE-----\n"
+
+
+def test_the_certificate_stands_in_the_soap_header_when_it_is_asked_for() -> None:
+    soap: dict[str, Any] = {"useSoapInterface": "true", "soapNamespace": "urn:listener"}
+    asked = wanted_configuration(**soap, includeCertSoapHeader="true")
+    root = etree.fromstring(message.render(stored(), asked, 0, PEM * 2).body)
+    assert [etree.QName(part).localname for part in root] == ["Header", "Body"]
+    (token,) = root[0].iter("{*}BinarySecurityToken")
+    assert token.text == "MIIBAQ=="
+    assert str(token.get("ValueType")).endswith("#X509v3")
+    for body in (
+        message.render(stored(), asked, 0).body,
+        message.render(stored(), wanted_configuration(**soap), 0, PEM).body,
+    ):
+        assert b"BinarySecurityToken" not in body

@@ -60,11 +60,18 @@ class Listeners:
         clock, account_id = self._store.clock, configuration.account_id
         keys = await self._store.hmac_keys(account_id) if configuration.include_hmac else ()
         client = None
-        if configuration.mutual_tls:
+        if configuration.shows_certificate:
             client = await self._store.client_certificate(account_id)
         began, at = clock.monotonic(), clock.now()
         event = sample(configuration, str(uuid.uuid4()), dates.render(at))
-        post = compose(event, configuration, keys, number=1, attempt_id=0, at=at)
+        certificate = None if client is None else client[0]
+        post = compose(
+            *(event, configuration, keys),
+            number=1,
+            attempt_id=0,
+            at=at,
+            certificate=certificate,
+        )
         came_back = await self._sender.post(configuration, post.headers, post.body, client)
         answer = came_back if isinstance(came_back, Answer) else came_back.answer
         taken = isinstance(came_back, Answer) and 200 <= came_back.status <= 299

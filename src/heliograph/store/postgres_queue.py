@@ -298,7 +298,7 @@ class Queue:
             event=event,
             configuration=configuration,
             keys=self._keys[account_id] if configuration.include_hmac else (),
-            client=self._clients[account_id] if configuration.mutual_tls else None,
+            client=self._clients[account_id] if configuration.shows_certificate else None,
             gathered=gathered,
         )
 

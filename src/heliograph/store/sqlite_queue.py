@@ -285,7 +285,7 @@ class Queue:
         if configuration is None:  # deleting one fails what it had waiting
             raise AssertionError("its configuration is gone")
         keys = self.active_keys(db, account_id) if configuration.include_hmac else ()
-        client = self._client(db, account_id) if configuration.mutual_tls else None
+        client = self._client(db, account_id) if configuration.shows_certificate else None
         event = Event(
             account_id, event_id, name, envelope_id, from_microseconds(generated), document
         )

@@ -123,7 +123,9 @@ def read(
         ordering=_ordering(fields),
         disabled_by=fields.get("disabledBy"),
         rate=_rate(fields),
-        mutual_tls=str(fields.get("requireMutualTls") or "").strip().lower() == "true",
+        shows_certificate=any(
+            str(fields.get(name) or "").strip().lower() == "true" for name in _SHOW_CERTIFICATE
+        ),
         group_ids=frozenset(group_id.strip() for group_id in fields.get("groupIds", ())),
     )
 
@@ -245,6 +247,14 @@ def _take_secret(
 
 # RFC 6749, appendix A, less what cannot be the name of an XML element.
 _PARAMETER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+# DocuSign: the second offers the certificate to listeners that ask ("2-way SSL"), the third puts
+# it in the head of a SOAP message.
+_SHOW_CERTIFICATE: Final = (
+    "requireMutualTls",
+    "signMessageWithX509Certificate",
+    "includeCertSoapHeader",
+)
 
 # Objects inside a configuration: an update of one keeps the fields that it does not name.
 _PARTS: Final = ("eventData", "oAuthConfiguration")

@@ -28,6 +28,12 @@ NAMESPACE: Final = "http://www.docusign.net/API/3.0"
 
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 
+_WSS: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
+
+_CERTIFICATE: Final = re.compile(
+    "-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\\s]+)-----END CERTIFICATE-----"
+)
+
 # lxml writes this with single quotes; recorded messages, and who reads them as text, have double.
 _DECLARATION: Final = b'<?xml version="1.0" encoding="utf-8"?>\n'
 
@@ -89,7 +95,7 @@ class LegacyOptions:
     """A configuration's switches (connectCustomConfiguration's `include*` fields).
 
     `soap_namespace` is what `DocuSignConnectUpdate` stands in, any text, as it was configured;
-    None where no SOAP is asked for.
+    None where no SOAP is asked for. `certificate` (PEM, the first counts) stands in its header.
     """
 
     include_documents: bool = False
@@ -99,6 +105,7 @@ class LegacyOptions:
     include_sender_account: bool = False
     include_time_zone: bool = False
     soap_namespace: str | None = None
+    certificate: str | None = None
 
 
 def render(event: Event, options: LegacyOptions) -> bytes:
@@ -137,7 +144,7 @@ def render(event: Event, options: LegacyOptions) -> bytes:
         _texts(root, ("TimeZone", "UTC"), ("TimeZoneOffset", "0"))
     message: bytes = etree.tostring(root, xml_declaration=False, encoding="utf-8")
     if options.soap_namespace is not None:
-        message = _in_soap(message, options.soap_namespace)
+        message = _in_soap(message, options.soap_namespace, options.certificate)
     return _DECLARATION + message
 
 
@@ -340,17 +347,31 @@ def _pdf(document: Fields, options: LegacyOptions) -> str | None:
     return base64.b64encode(content).decode()
 
 
-def _in_soap(message: bytes, namespace: str) -> bytes:
+def _in_soap(message: bytes, namespace: str, certificate: str | None) -> bytes:
     """The message in the body of a SOAP 1.1 envelope.
 
     Written as text because lxml takes only URIs, while a namespace is compared as the text that
     it is: whatever was configured must arrive.
     """
     start = (
-        f'<soap:Envelope xmlns:soap="{_SOAP}"><soap:Body>'
+        f'<soap:Envelope xmlns:soap="{_SOAP}">{_header(certificate)}<soap:Body>'
         f'<DocuSignConnectUpdate xmlns="{html.escape(_writable(namespace))}">'
     )
     return start.encode() + message + b"</DocuSignConnectUpdate></soap:Body></soap:Envelope>"
+
+
+def _header(certificate: str | None) -> str:
+    """The certificate as WS-Security 1.0 has one (X.509 token profile), or nothing."""
+    found = _CERTIFICATE.search(certificate or "")
+    if found is None:
+        return ""
+    token = "".join(found[1].split())
+    return (
+        f'<soap:Header><wsse:Security xmlns:wsse="{_WSS}wssecurity-secext-1.0.xsd">'
+        f'<wsse:BinarySecurityToken ValueType="{_WSS}x509-token-profile-1.0#X509v3" '
+        f'EncodingType="{_WSS}soap-message-security-1.0#Base64Binary">{token}'
+        "</wsse:BinarySecurityToken></wsse:Security></soap:Header>"
+    )
 
 
 def _default(namespace: str) -> dict[Any, str]:

@@ -51,12 +51,19 @@ class Choice:
     switches: Switches
     time_zone: bool = False
     soap_namespace: str | None = None
+    certificate_header: bool = False
 
 
-def render(event: Event, configuration: ConnectConfiguration, retry_count: int) -> Message:
+def render(
+    event: Event,
+    configuration: ConnectConfiguration,
+    retry_count: int,
+    certificate: str | None = None,
+) -> Message:
     """The message of an event for a configuration.
 
-    Between the attempts of a delivery at most the retry count differs (R3).
+    Between the attempts of a delivery at most the retry count differs (R3). `certificate` is
+    the account's client certificate (PEM), for SOAP messages that shall have it.
     """
     chosen = choice(configuration.document)
     switches = chosen.switches
@@ -73,6 +80,7 @@ def render(event: Event, configuration: ConnectConfiguration, retry_count: int) 
         include_sender_account=switches.sender_account,
         include_time_zone=chosen.time_zone,
         soap_namespace=chosen.soap_namespace,
+        certificate=certificate if chosen.certificate_header else None,
     )
     body = legacy_xml.render(event, options)
     return Message(_XML if chosen.soap_namespace is None else _SOAP, body)
@@ -102,6 +110,7 @@ def choice(document: bytes) -> Choice:
         switches=switches,
         time_zone=_flag(fields, "includeTimeZoneInformation") is True,
         soap_namespace=(fields.get("soapNamespace") or DEFAULT_SOAP_NAMESPACE) if soap else None,
+        certificate_header=_flag(fields, "includeCertSoapHeader") is True,
     )
 
 
