@@ -50,8 +50,8 @@ async def holds(id_: str, kind: str, folder: Path) -> None:
 async def test_f1_r1_r3_r4_r5_kill_9_under_load_loses_nothing(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if kind == "sqlite-1":  # the promise itself: 3 s
-        monkeypatch.setattr(bench, "PATIENCE", 1.0)
+    if kind == "sqlite-1":  # nearer to the promise of 3 s, which the command holds it to
+        monkeypatch.setattr(bench, "PATIENCE", 3.0)
     await holds("F1", kind, tmp_path)
 
 

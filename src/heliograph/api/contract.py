@@ -38,7 +38,7 @@ from heliograph.errors import (
 )
 from heliograph.model import Principal, Role
 from heliograph.observing import UNWATCHED, Observer
-from heliograph.wire.codec import decode_json, decode_xml, encode_json, encode_xml
+from heliograph.wire.codec import MOST_NODES, decode_json, decode_xml, encode_json, encode_xml
 from heliograph.wire.rest import ErrorDetails
 
 JSON: Final = "application/json"
@@ -297,7 +297,9 @@ def _decode(operation: Operation, content_type: str, raw: bytes) -> Any:
     if content_type == JSON:
         if not raw.strip():
             raise InvalidBody("The call needs a body.")
-        return decode_json(raw, operation.body)
+        # Who may send more bytes may send as many more values.
+        most = MOST_NODES * max(1, operation.body_limit // SMALL_BODY)
+        return decode_json(raw, operation.body, most)
     if content_type in _XML_TYPES:
         return decode_xml(raw, operation.body)
     raise InvalidContentType(f"Content-Type must be {JSON} or {XML}.")

@@ -43,19 +43,19 @@ class Wire(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     """A message of the API; fields that are None are not on the wire."""
 
 
-def decode_json(body: bytes, shape: type[S]) -> S:
-    """Read a JSON body.
+def decode_json(body: bytes, shape: type[S], most: int = MOST_NODES) -> S:
+    """Read a JSON body of at most so many values.
 
     Raises:
         InvalidBody: not JSON, beyond the limits, or not of the shape; the message names the
             field.
     """
     # Spares building what cannot be within the limits; the exact count follows.
-    if body.count(b",") > 2 * MOST_NODES:
-        raise _too_many_values(MOST_NODES)
+    if body.count(b",") > 2 * most:
+        raise _too_many_values(most)
     try:
         value = msgspec.json.decode(body)
-        check_json(value, MOST_NODES)
+        check_json(value, most)
         value = _texts(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidBody(f"The body is not valid JSON: {error}") from None
