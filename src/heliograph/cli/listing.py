@@ -194,6 +194,8 @@ def next_try(record: Mapping[str, str]) -> str:
     state = record.get("deliveryState", "")
     if state == "waiting":
         return until(record.get("nextTry"))
+    if state == "held":
+        return record.get("heldReason", state)
     return {"failed": "ended", "in_flight": "now"}.get(state, state)
 
 
