@@ -209,7 +209,9 @@ class Dispatcher:
 
     def _finish(self, settlement: Settlement) -> None:
         self._pacing.ended(
-            settlement.claim.configuration.connect_id, succeeded=_succeeded(settlement)
+            settlement.claim.configuration.connect_id,
+            succeeded=_succeeded(settlement),
+            seconds=settlement.seconds,
         )
         self._mark_down(settlement)
         self._finished.append(settlement)

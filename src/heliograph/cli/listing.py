@@ -148,7 +148,10 @@ def _print_failures(records: Sequence[Mapping[str, str]]) -> None:
                     tries(one),
                     local_time(one.get("lastTry")),
                 ],
-                f"{one.get('error', '')} (next try: {next_try(one)})",
+                # The error of a failure that is held says that its next try is skipped.
+                one.get("error", "")
+                if "heldReason" in one
+                else f"{one.get('error', '')} (next try: {next_try(one)})",
             )
             for one in records
         ],
