@@ -92,6 +92,18 @@ async def test_s1_the_public_profile_refuses_loopback_at_the_url_and_at_connect(
     assert listener.connections == 0
 
 
+async def test_s1_a_proxy_of_the_environment_gets_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with listening(says(OK)) as proxy, listening(says(OK)) as listener:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+            monkeypatch.setenv(name.lower(), proxy.url)
+        came_back = await post(listener.url)
+    assert isinstance(came_back, Answer)
+    assert (len(proxy.requests), len(listener.requests)) == (0, 1)
+
+
 @pytest.mark.parametrize(
     "answers", [["127.0.0.1"], ["93.184.216.34", "10.0.0.7"], ["::ffff:1.1.1.1"], ["fe80::1%lo"]]
 )

@@ -9,8 +9,10 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from heliograph.model import Event
-from heliograph.wire import message
+from heliograph.errors import InvalidBody
+from heliograph.matching import match
+from heliograph.model import Event, NewEvent, Skip, Wanted
+from heliograph.wire import json_sim, message
 from heliograph.wire.rest import ConnectCustomConfiguration
 from heliograph.wire.summary import INCLUDE_DATA
 from tests.support import ACCOUNT, START, wanted_configuration
@@ -133,3 +135,84 @@ def test_the_sender_account_stands_once_in_xml_of_picked_parts() -> None:
     picked: dict[str, Any] = {"eventData": {"includeData": ["custom_fields"]}}
     found = body("XML", **picked, includeSenderAccountasCustomField="true")
     assert found.count(b"<Name>AccountId</Name>") == 1
+
+
+EVENTS: Final = (
+    *(
+        f"envelope-{one}"
+        for one in (
+            *("created", "sent", "resent", "delivered", "completed", "declined", "voided"),
+            *("corrected", "purge", "deleted", "discard", "reminder-sent"),
+        )
+    ),
+    *(
+        f"recipient-{one}"
+        for one in (
+            *("sent", "resent", "autoresponded", "delivered", "completed", "declined"),
+            *("authenticationfailed", "finish-later", "reassign", "delegate"),
+        )
+    ),
+    *(f"template-{one}" for one in ("created", "modified", "deleted")),
+)
+"""DocuSign's event triggers for envelopes, recipients and templates."""
+
+
+def publish(name: str) -> NewEvent:
+    key = "templateId" if name.startswith("template-") else "envelopeId"
+    summary = {"status": "sent", "emailSubject": "Lease"}
+    given = {"event": name, "data": {key: "e-1", "envelopeSummary": summary}}
+    (made,) = json_sim.parse_events(json.dumps(given).encode(), "application/json", ACCOUNT)
+    return made
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_each_event_of_docusign_is_accepted_matched_and_rendered(name: str) -> None:
+    event = publish(name)
+    asked = wanted_configuration(connect_id=7, events=[name.upper()])
+    assert isinstance(match(asked, event), Wanted)
+    for other in EVENTS:
+        if other != name:
+            assert isinstance(match(wanted_configuration(events=[other]), event), Skip)
+    stored = Event(ACCOUNT, "event-1", name, "e-1", START, event.document)
+    sim = json.loads(message.render(stored, asked, 0).body)
+    assert (sim["event"], sim["data"]["envelopeSummary"]["emailSubject"]) == (name, "Lease")
+    for fields in FORMATS.values():
+        assert b"Lease" in message.render(stored, wanted_configuration(**fields), 0).body
+
+
+@pytest.mark.parametrize(
+    ("field", "legacy", "name"),
+    [
+        *(
+            ("envelopeEvents", word, f"envelope-{word.lower()}")
+            for word in ("Sent", "Delivered", "Completed", "Declined", "Voided", "Created")
+        ),
+        ("envelopeEvents", "Draft", "envelope-created"),
+        ("envelopeEvents", "Deleted", "envelope-deleted"),
+        *(
+            ("recipientEvents", word, f"recipient-{word.lower()}")
+            for word in ("Sent", "Delivered", "Completed", "Declined", "AutoResponded")
+        ),
+        ("recipientEvents", "AuthenticationFailed", "recipient-authenticationfailed"),
+    ],
+)
+def test_each_legacy_name_means_its_event(field: str, legacy: str, name: str) -> None:
+    assert name in EVENTS
+    fields: dict[str, Any] = {"events": [], field: [legacy]}
+    asked = wanted_configuration(**fields)
+    assert isinstance(match(asked, publish(name)), Wanted)
+
+
+@pytest.mark.parametrize("named", ["pdf", "json2", "xml;", "{}"])
+def test_a_format_that_does_not_exist_is_refused(named: str) -> None:
+    with pytest.raises(InvalidBody, match=r"eventData\.format"):
+        wanted_configuration(eventData={"format": named})
+
+
+@pytest.mark.parametrize("named", [None, "", "json", "JSON", " Json "])
+@pytest.mark.parametrize("version", [None, "", "restv2.1", "restv2", "7"])
+def test_json_is_json_whatever_its_version_is_called(
+    named: str | None, version: str | None
+) -> None:
+    event_data = {"format": named, "version": version}
+    assert body("JSON SIM", eventData=event_data) == body("JSON SIM")

@@ -121,7 +121,7 @@ def choice(document: bytes) -> Choice:
         sender_account=_flag(fields, "includeSenderAccountasCustomField") is True,
     )
     return Choice(
-        format=_format(fields, str(event_data.get("format") or "").lower(), soap=soap),
+        format=_format(fields, str(event_data.get("format") or "").strip().lower(), soap=soap),
         switches=switches,
         time_zone=_flag(fields, "includeTimeZoneInformation") is True,
         soap_namespace=(fields.get("soapNamespace") or DEFAULT_SOAP_NAMESPACE) if soap else None,
