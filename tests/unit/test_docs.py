@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from heliograph import errors
-from heliograph.api.connect import Connect
-from heliograph.api.intake import Intake
-from heliograph.api.people import People
 from heliograph.api.selection import NAMES
-from heliograph.api.tokens import Tokens
 from heliograph.model import Phase
 from heliograph.settings import Settings, environment_name
 from heliograph.wire.rest import ConnectCustomConfiguration, ConnectEventData
+from tests.operations import all_operations
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -49,17 +45,10 @@ def test_each_error_code_is_documented_as_the_tree_has_it_and_no_other() -> None
     }
 
 
-def _operations() -> list[Any]:
-    nothing: Any = None
-    connect = Connect(nothing, nothing, nothing, nothing)
-    intake, people, tokens = Intake(nothing, nothing), People(nothing), Tokens(nothing)
-    return [one for part in (intake, connect, people, tokens) for one in part.operations()]
-
-
 def test_each_operation_is_documented() -> None:
     pages = ("publish.md", "configurations.md", "logs-and-failures.md", "people.md")
     text = "".join(map(read, pages))
-    for operation in _operations():
+    for operation in all_operations():
         assert f"`{operation.operation_id}`" in text, operation.operation_id
 
 
