@@ -16,6 +16,7 @@
     │   ├── RequestTimedOut           408 REQUEST_TIMED_OUT
     │   ├── EventConflict             409 EVENT_ID_CONFLICT
     │   ├── TooManyKeys               409 HMAC_KEY_LIMIT_EXCEEDED
+    │   ├── OAuthClientExists         409 CONNECT_OAUTH_ALREADY_EXISTS
     │   ├── UserExists                409 USER_ALREADY_EXISTS_IN_ACCOUNT
     │   ├── GroupExists               409 GROUP_ALREADY_EXISTS
     │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
@@ -182,6 +183,13 @@ class TooManyKeys(ApiError):
 
     status = 409
     code = "HMAC_KEY_LIMIT_EXCEEDED"
+
+
+class OAuthClientExists(ApiError):
+    """The account has an OAuth client already."""
+
+    status = 409
+    code = "CONNECT_OAUTH_ALREADY_EXISTS"
 
 
 class UserExists(ApiError):

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from heliograph import doctor
 from heliograph.alerts import AlertHook
 from heliograph.api.connect import Connect
+from heliograph.api.connect_oauth import ConnectOAuth
 from heliograph.api.contract import Operation, application
 from heliograph.api.historical import Historical
 from heliograph.api.intake import Intake
@@ -304,6 +305,7 @@ def _operations(
     return [
         *Intake(publisher, guard, watch.observer).operations(),
         *connect.operations(),
+        *ConnectOAuth(store, guard).operations(),
         *Listeners(store, sender).operations(),
         *Historical(store, guard, signals).operations(),
         *People(store).operations(),

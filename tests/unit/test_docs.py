@@ -11,7 +11,10 @@ import pytest
 
 from heliograph import errors
 from heliograph.api.connect import Connect
+from heliograph.api.connect_oauth import ConnectOAuth
+from heliograph.api.historical import Historical
 from heliograph.api.intake import Intake
+from heliograph.api.listeners import Listeners
 from heliograph.api.people import People
 from heliograph.api.selection import NAMES
 from heliograph.api.tokens import Tokens
@@ -50,13 +53,16 @@ def test_each_error_code_is_documented_with_its_status() -> None:
 def _operations() -> list[Any]:
     nothing: Any = None
     connect = Connect(nothing, nothing, nothing, nothing)
-    intake, people, tokens = Intake(nothing, nothing), People(nothing), Tokens(nothing)
-    return [one for part in (intake, connect, people, tokens) for one in part.operations()]
+    listeners, historical = Listeners(nothing, nothing), Historical(nothing, nothing, nothing)
+    parts = (
+        *(Intake(nothing, nothing), connect, ConnectOAuth(nothing, nothing), listeners),
+        *(historical, People(nothing), Tokens(nothing)),
+    )
+    return [one for part in parts for one in part.operations()]
 
 
 def test_each_operation_is_documented() -> None:
-    pages = ("publish.md", "configurations.md", "logs-and-failures.md", "people.md")
-    text = "".join(map(read, pages))
+    text = "".join(page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md"))
     for operation in _operations():
         assert f"`{operation.operation_id}`" in text, operation.operation_id
 

@@ -71,7 +71,7 @@ def merge(
         _take_secret(fields, name, name, secrets)
     oauth = fields.get("oAuthConfiguration")
     if oauth is not None:
-        _check_parameters(oauth)
+        check_parameters(oauth)
         _take_secret(oauth, OAUTH_SECRET, OAUTH_SECRET, secrets)
     event_data = fields.get("eventData")
     if event_data and isinstance(event_data.get("includeData"), str):
@@ -123,10 +123,9 @@ def read(
         ordering=_ordering(fields),
         disabled_by=fields.get("disabledBy"),
         rate=_rate(fields),
-        shows_certificate=any(
-            str(fields.get(name) or "").strip().lower() == "true" for name in _SHOW_CERTIFICATE
-        ),
+        shows_certificate=any(_says(fields, name, "true") for name in _SHOW_CERTIFICATE),
         group_ids=frozenset(group_id.strip() for group_id in fields.get("groupIds", ())),
+        borrows_oauth=_says(fields, "includeOAuth", "true") and not _has_oauth(fields, secrets),
     )
 
 
@@ -178,6 +177,20 @@ def _flag(fields: Mapping[str, str], name: str) -> bool:
     return value == "true"
 
 
+def _says(fields: Mapping[str, Any], name: str, word: str) -> bool:
+    return str(fields.get(name) or "").strip().lower() == word
+
+
+def _has_oauth(fields: Mapping[str, Any], secrets: Mapping[str, Secret]) -> bool:
+    """Whether a configuration has a whole OAuth client of its own, and is to use it."""
+    if _says(fields, "enableOAuthPerConfiguration", "false"):
+        return False
+    own = fields.get("oAuthConfiguration") or {}
+    return bool(
+        own.get("authorizationServerUrl") and own.get("clientId") and secrets.get(OAUTH_SECRET)
+    )
+
+
 def _aggregate(fields: Mapping[str, Any]) -> bool:
     mode = str(fields.get("deliveryMode", "sim")).strip().lower()
     if mode not in ("sim", "aggregate"):
@@ -226,11 +239,16 @@ def _schedule(fields: Mapping[str, Any]) -> ScheduleName | tuple[float, ...] | N
     return seconds
 
 
-def _check_parameters(oauth: Mapping[str, Mapping[str, str]]) -> None:
-    for name in oauth.get("customParameters", ()):
+def check_parameters(oauth: Mapping[str, Any], field: str = "oAuthConfiguration.") -> None:
+    """See that custom parameters of an OAuth client have names that they can have.
+
+    Raises:
+        InvalidBody: one has not; the text begins with `field`.
+    """
+    for name in oauth.get("customParameters") or ():
         if _PARAMETER.fullmatch(name) is None:
             raise InvalidBody(
-                f"oAuthConfiguration.customParameters: {name[:40]!r} cannot be a parameter's "
+                f"{field}customParameters: {name[:40]!r} cannot be a parameter's "
                 "name; those have letters, digits, `_`, `-` and `.`, and begin with a letter."
             )
 
