@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from heliograph.api.parameters import Parameter
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,
@@ -63,7 +64,8 @@ class Call:
     """One call, after its token, account, path and body were checked.
 
     `body` is of the operation's body type; `raw` is the body where the operation reads it
-    itself.
+    itself. `query` and `headers` hold the parameters that the operation lists, under the
+    names that it gives them, and no others.
     """
 
     principal: Principal
@@ -99,6 +101,11 @@ class Operation:
     `body` is the struct that its body is read into, None for no body; `raw_types` are the
     content types of a body that the handler reads itself. `lines` tells that the answer may
     be asked for as NDJSON. A token of `role`, or of an administrator, may call it.
+
+    What follows is also what the OpenAPI document says: `summary` is one plain sentence,
+    `answer` the struct of a success (None: an empty body), `query` and `headers` the
+    parameters that it reads, and no others reach it. `extension` tells that DocuSign has no
+    such call, `v2` that DocuSign had it in version 2 too, where it is then found as well.
     """
 
     operation_id: str
@@ -111,6 +118,12 @@ class Operation:
     body_limit: int = SMALL_BODY
     lines: bool = False
     role: Role = Role.ADMINISTRATOR
+    summary: str = ""
+    answer: type[msgspec.Struct] | None = None
+    query: Sequence[Parameter[Any]] = ()
+    headers: Sequence[Parameter[Any]] = ()
+    extension: bool = False
+    v2: bool = False
 
 
 def application(
@@ -202,9 +215,9 @@ class _Endpoint:
         call = Call(
             principal=principal,
             path=path,
-            query=dict(request.query_params),
+            query=_listed(operation.query, request.query_params),
             accept=accept,
-            headers=request.headers,
+            headers=_listed(operation.headers, request.headers),
             body=_decode(operation, content_type, raw),
             raw=raw,
             content_type=content_type,
@@ -223,6 +236,10 @@ class _Endpoint:
         if principal is None:
             raise InvalidToken("The access token is unknown, revoked or malformed.")
         return principal
+
+
+def _listed(listed: Sequence[Parameter[Any]], given: Mapping[str, str]) -> dict[str, str]:
+    return {one.name: given[one.name] for one in listed if one.name in given}
 
 
 def _method(request: Request) -> str:
