@@ -197,3 +197,13 @@ async def test_s7_the_command_takes_the_secret_from_a_file_or_a_prompt(
     assert "audience=a=b" in listed
     assert "Deleted" in await run("delete", "--yes")
     assert "RESOURCE_NOT_FOUND" in await run("show", status=4)
+
+
+async def test_a_notification_with_oauth_is_posted_with_the_accounts_token(api: Client) -> None:
+    async with listening(keep_answering) as hook, listening(gives()) as server:
+        await api.call("POST", "oauth", client(server.url))
+        wanted = {"url": hook.url, "events": ["envelope-sent"], "includeOAuth": "true"}
+        await api.call("POST", "events", published(eventNotification=wanted))
+        async with asyncio.timeout(20):
+            await hook.asked.wait()
+        assert authorization(hook) == f"Bearer {TOKEN}-1"

@@ -5,21 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from heliograph import errors
-from heliograph.api.connect import Connect
-from heliograph.api.connect_oauth import ConnectOAuth
-from heliograph.api.historical import Historical
-from heliograph.api.intake import Intake
-from heliograph.api.listeners import Listeners
-from heliograph.api.people import People
 from heliograph.api.selection import NAMES
-from heliograph.api.tokens import Tokens
 from heliograph.model import Phase
 from heliograph.settings import Settings, environment_name
+from tests.operations import every_operation
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -50,20 +43,9 @@ def test_each_error_code_is_documented_with_its_status() -> None:
     assert documented == {(one.code, str(one.status)) for one in _api_errors()}
 
 
-def _operations() -> list[Any]:
-    nothing: Any = None
-    connect = Connect(nothing, nothing, nothing, nothing)
-    listeners, historical = Listeners(nothing, nothing), Historical(nothing, nothing, nothing)
-    parts = (
-        *(Intake(nothing, nothing), connect, ConnectOAuth(nothing, nothing), listeners),
-        *(historical, People(nothing), Tokens(nothing)),
-    )
-    return [one for part in parts for one in part.operations()]
-
-
 def test_each_operation_is_documented() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md"))
-    for operation in _operations():
+    for operation in every_operation():
         assert f"`{operation.operation_id}`" in text, operation.operation_id
 
 

@@ -25,14 +25,30 @@ class ConnectOAuth:
 
     def operations(self) -> Sequence[Operation]:
         """The operations of this module."""
-        body = rest.ConnectOAuthConfig
+        shape = rest.ConnectOAuthConfig
         return [
-            Operation("get_connect_o_auth_config", "GET", _PATH, self._get),
             Operation(
-                "create_connect_o_auth_config", "POST", _PATH, self._create, status=201, body=body
+                *("get_connect_o_auth_config", "GET", _PATH, self._get),
+                summary="Shows the account's OAuth client.",
+                answer=shape,
             ),
-            Operation("update_connect_o_auth_config", "PUT", _PATH, self._update, body=body),
-            Operation("delete_connect_o_auth_config", "DELETE", _PATH, self._delete),
+            Operation(
+                *("create_connect_o_auth_config", "POST", _PATH, self._create),
+                status=201,
+                body=shape,
+                summary="Gives the account an OAuth client, for configurations without one.",
+                answer=shape,
+            ),
+            Operation(
+                *("update_connect_o_auth_config", "PUT", _PATH, self._update),
+                body=shape,
+                summary="Changes the account's OAuth client; what is not given stays.",
+                answer=shape,
+            ),
+            Operation(
+                *("delete_connect_o_auth_config", "DELETE", _PATH, self._delete),
+                summary="Deletes the account's OAuth client.",
+            ),
         ]
 
     async def _get(self, call: Call) -> rest.ConnectOAuthConfig:

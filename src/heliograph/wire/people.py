@@ -18,7 +18,7 @@ from heliograph.model import Account, Role, Secret
 from heliograph.people import UserStatus
 from heliograph.wire import dates
 from heliograph.wire.codec import Wire
-from heliograph.wire.rest import ErrorDetails
+from heliograph.wire.rest import UserInfo
 
 LONGEST_NAME: Final = 100
 LONGEST_EMAIL: Final = 254
@@ -42,25 +42,6 @@ class Paged(Wire):
     result_set_size: str | None = None
     start_position: str | None = None
     total_set_size: str | None = None
-
-
-class UserInfo(Wire):
-    """`userInfo`: a user in short, and how callers name one (`userId`)."""
-
-    account_id: str | None = None
-    account_name: str | None = None
-    activation_access_code: str | None = None
-    email: str | None = None
-    error_details: ErrorDetails | None = None
-    ip_address: str | None = None
-    login_status: str | None = None
-    membership_id: str | None = None
-    send_activation_email: str | None = None
-    uri: str | None = None
-    user_id: str | None = None
-    user_name: str | None = None
-    user_status: str | None = None
-    user_type: str | None = None
 
 
 class UserInfoList(Wire):

@@ -29,19 +29,30 @@ Texts = list[str] | str | None
 """A list in v2.1, comma-separated text in v2: both are read, the list is written."""
 
 
-class UserInfo(Wire):
-    """Who did something."""
-
-    user_name: str | None = None
-    user_id: str | None = None
-    email: str | None = None
-
-
 class ErrorDetails(Wire):
     """Why a call failed."""
 
     error_code: str
     message: str
+
+
+class UserInfo(Wire):
+    """`userInfo`: a user in short, and how callers name one (`userId`)."""
+
+    account_id: str | None = None
+    account_name: str | None = None
+    activation_access_code: str | None = None
+    email: str | None = None
+    error_details: ErrorDetails | None = None
+    ip_address: str | None = None
+    login_status: str | None = None
+    membership_id: str | None = None
+    send_activation_email: str | None = None
+    uri: str | None = None
+    user_id: str | None = None
+    user_name: str | None = None
+    user_status: str | None = None
+    user_type: str | None = None
 
 
 class ConnectEventData(Wire):
@@ -53,7 +64,7 @@ class ConnectEventData(Wire):
 
 
 class ConnectOAuthConfig(Wire):
-    """`oAuthConfiguration` of a configuration."""
+    """`oAuthConfiguration` of a configuration, and the OAuth client of an account."""
 
     authorization_server_url: str | None = None
     client_id: str | None = None
