@@ -234,13 +234,21 @@ def _without(came_back: Answer | Fault, header: tuple[str, str], secret: Secret)
 def _clean_answer(answer: Answer, hidden: Sequence[str]) -> Answer:
     body = answer.body
     for text in hidden:
-        body = body.replace(text.encode(), b"***")
+        body = _without_part(body.replace(text.encode(), b"***"), text.encode())
     return Answer(
         answer.status,
         _clean(answer.reason, hidden),
         tuple((_clean(name, hidden), _clean(value, hidden)) for name, value in answer.headers),
         body,
     )
+
+
+def _without_part(body: bytes, secret: bytes) -> bytes:
+    """A body without what of a secret is at its end: only so much of a long one is kept."""
+    for length in range(len(secret) - 1, _SHORT // 2 - 1, -1):
+        if body.endswith(secret[:length]):
+            return body[:-length] + b"***"
+    return body
 
 
 def _clean(text: str, hidden: Sequence[str]) -> str:
