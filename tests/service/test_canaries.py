@@ -172,7 +172,7 @@ class Life:
         assert (await self.call("PUT", "client_certificate", mutual)).status == 200
         assert (await self.call("POST", "oauth", client)).status == 201
         ends = {"retrySchedule": ["1", "3600"]}
-        for path, fields in {
+        wanted: dict[str, dict[str, Any]] = {
             "/ok": password,
             "/bad": password | ends,
             "/gone": password,
@@ -183,7 +183,8 @@ class Life:
             "/bad/account-oauth": oauth,
             **{f"/cut/{before}": password | ends for before in (13, 20, 27)},
             **{f"/cut/oauth/{before}": oauth for before in (14, 25)},
-        }.items():
+        }
+        for path, fields in wanted.items():
             await self._configure(base + path, fields)
         await self._configure(self.tls_url, {"requireMutualTls": "true"})
         for name, path, body in (
