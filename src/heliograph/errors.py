@@ -33,7 +33,8 @@
     ├── StorageBroken                 an I/O error: the process must end (R11, F12)
     └── UnsafeStorage                 start refused; says how to mend it (R18, R20)
 
-The code names are DocuSign's where docs/reference/errors.md says so, else ours.
+Each says what its caller can do next, and whether its code is DocuSign's or ours;
+docs/reference/errors.md and the OpenAPI document are made of that (`answers`).
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ class ApiError(HeliographError):
 
     status: ClassVar[int]
     code: ClassVar[str]
+    advice: ClassVar[str] = ""
+    """What the caller can do about it."""
+    docusign: ClassVar[bool] = False
+    """Whether the code is one of DocuSign's; else it is ours."""
     retry_after: ClassVar[int | None] = None
     """Seconds for a Retry-After header, where waiting helps."""
 
@@ -64,6 +69,8 @@ class InvalidParameter(ApiError):
 
     status = 400
     code = "INVALID_REQUEST_PARAMETER"
+    advice = "Mend the value that the message names."
+    docusign = True
 
 
 class InvalidBody(ApiError):
@@ -71,6 +78,8 @@ class InvalidBody(ApiError):
 
     status = 400
     code = "INVALID_REQUEST_BODY"
+    advice = "Mend the body: the message names the field, or the event's line."
+    docusign = True
 
 
 class MalformedRequest(ApiError):
@@ -78,6 +87,7 @@ class MalformedRequest(ApiError):
 
     status = 400
     code = "MALFORMED_REQUEST"
+    advice = "Send HTTP/1.1 as RFC 9112 has it."
 
 
 class RequestTimedOut(ApiError):
@@ -85,6 +95,7 @@ class RequestTimedOut(ApiError):
 
     status = 408
     code = "REQUEST_TIMED_OUT"
+    advice = "Send the whole request faster, or less of it."
 
 
 class TargetTooLong(ApiError):
@@ -92,6 +103,7 @@ class TargetTooLong(ApiError):
 
     status = 414
     code = "REQUEST_TARGET_TOO_LONG"
+    advice = "Shorten path and query."
 
 
 class HeadTooLarge(ApiError):
@@ -99,6 +111,7 @@ class HeadTooLarge(ApiError):
 
     status = 431
     code = "REQUEST_HEAD_TOO_LARGE"
+    advice = "Send fewer or shorter headers."
 
 
 class VersionNotSupported(ApiError):
@@ -106,6 +119,7 @@ class VersionNotSupported(ApiError):
 
     status = 505
     code = "HTTP_VERSION_NOT_SUPPORTED"
+    advice = "Speak HTTP/1.1."
 
 
 class RefusedUrl(InvalidParameter):
@@ -117,6 +131,8 @@ class NotSignedIn(ApiError):
 
     status = 401
     code = "PARTNER_AUTHENTICATION_FAILED"
+    advice = "Send a token: Authorization: Bearer TOKEN."
+    docusign = True
 
 
 class InvalidToken(ApiError):
@@ -124,6 +140,8 @@ class InvalidToken(ApiError):
 
     status = 401
     code = "AUTHORIZATION_INVALID_TOKEN"
+    advice = "Get a new token."
+    docusign = True
 
 
 class LacksPermission(ApiError):
@@ -131,6 +149,8 @@ class LacksPermission(ApiError):
 
     status = 401
     code = "USER_LACKS_PERMISSIONS"
+    advice = "Use the token of somebody who may."
+    docusign = True
 
 
 class NotFound(ApiError):
@@ -138,12 +158,15 @@ class NotFound(ApiError):
 
     status = 404
     code = "RESOURCE_NOT_FOUND"
+    advice = "Look whether the id, the account and the token belong together."
+    docusign = True
 
 
 class EnvelopeNotFound(NotFound):
     """No event of this envelope was ever published to this account."""
 
     code = "ENVELOPE_DOES_NOT_EXIST"
+    advice = "Publish an event of the envelope first."
 
 
 class MethodNotAllowed(ApiError):
@@ -151,6 +174,7 @@ class MethodNotAllowed(ApiError):
 
     status = 405
     code = "METHOD_NOT_ALLOWED"
+    advice = "Use a method that the Allow header names."
 
     def __init__(self, allowed: Sequence[str]) -> None:
         super().__init__(f"This resource takes {', '.join(allowed)}.")
@@ -162,6 +186,7 @@ class NotAcceptable(ApiError):
 
     status = 406
     code = "NOT_ACCEPTABLE"
+    advice = "Accept JSON or XML."
 
 
 class EventConflict(ApiError):
@@ -169,6 +194,7 @@ class EventConflict(ApiError):
 
     status = 409
     code = "EVENT_ID_CONFLICT"
+    advice = "Give the other event an id of its own."
 
 
 class LoopDetected(ApiError):
@@ -176,6 +202,7 @@ class LoopDetected(ApiError):
 
     status = 508
     code = "LOOP_DETECTED"
+    advice = "Let the listener publish elsewhere, or its configuration name other events."
 
 
 class TooManyKeys(ApiError):
@@ -183,6 +210,7 @@ class TooManyKeys(ApiError):
 
     status = 409
     code = "HMAC_KEY_LIMIT_EXCEEDED"
+    advice = "Retire a key first."
 
 
 class OAuthClientExists(ApiError):
@@ -190,6 +218,7 @@ class OAuthClientExists(ApiError):
 
     status = 409
     code = "CONNECT_OAUTH_ALREADY_EXISTS"
+    advice = "Update it, or delete it first."
 
 
 class UserExists(ApiError):
@@ -197,6 +226,8 @@ class UserExists(ApiError):
 
     status = 409
     code = "USER_ALREADY_EXISTS_IN_ACCOUNT"
+    advice = "Take another id or e-mail, or close the user who has it."
+    docusign = True
 
 
 class GroupExists(ApiError):
@@ -204,6 +235,7 @@ class GroupExists(ApiError):
 
     status = 409
     code = "GROUP_ALREADY_EXISTS"
+    advice = "Take another name."
 
 
 class BodyTooLarge(ApiError):
@@ -211,6 +243,7 @@ class BodyTooLarge(ApiError):
 
     status = 413
     code = "REQUEST_ENTITY_TOO_LARGE"
+    advice = "Send less in one call."
 
 
 class InvalidContentType(ApiError):
@@ -218,6 +251,8 @@ class InvalidContentType(ApiError):
 
     status = 415
     code = "INVALID_CONTENT_TYPE"
+    advice = "Send the body in a form that the message names."
+    docusign = True
 
 
 class TooMuchPublished(ApiError):
@@ -225,6 +260,7 @@ class TooMuchPublished(ApiError):
 
     status = 429
     code = "HOURLY_PUBLISH_LIMIT_EXCEEDED"
+    advice = "Wait for as long as Retry-After says."
     retry_after = 600
 
 
@@ -233,6 +269,8 @@ class Unspecified(ApiError):
 
     status = 500
     code = "UNSPECIFIED_ERROR"
+    advice = "Repeat the call once; if it fails again, report what the log says."
+    docusign = True
 
 
 class Unavailable(ApiError):
@@ -240,6 +278,7 @@ class Unavailable(ApiError):
 
     status = 503
     code = "SERVICE_UNAVAILABLE"
+    advice = "Repeat the call after as long as Retry-After says: nothing was done."
     retry_after = 2
 
 
@@ -257,3 +296,11 @@ class StorageBroken(HeliographError):
 
 class UnsafeStorage(HeliographError):
     """The storage cannot keep the promises; the message says how to mend it."""
+
+
+def answers(root: type[ApiError] = ApiError) -> Sequence[type[ApiError]]:
+    """Every error that a caller can be answered with: the table of codes."""
+    found: list[type[ApiError]] = []
+    for one in root.__subclasses__():
+        found += [one, *answers(one)]
+    return found

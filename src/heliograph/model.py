@@ -121,6 +121,9 @@ class ConnectConfiguration:
     the listener out of service when that was not a caller. `rate` bounds the messages a second.
     `shows_certificate` tells that a post needs the account's client certificate, and
     `borrows_oauth` that it takes the account's OAuth client, for want of a whole one of its own.
+    `received` is True where events of envelopes that users receive are wanted, not of those that
+    they send. `preset` is the service that the configuration is a preset of; nothing is sent to
+    those.
     """
 
     account_id: str
@@ -146,6 +149,8 @@ class ConnectConfiguration:
     shows_certificate: bool = False
     group_ids: frozenset[str] = frozenset()
     borrows_oauth: bool = False
+    received: bool = False
+    preset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,8 @@ class NewEvent:
     `document` is the published object as compact JSON; `digest` is SHA-256 over what a
     repeat must not change; `generated_at` is None when the publisher gave no time.
     `notifications` are documents of the configurations that its envelope's events shall go to
-    beside the account's; `notified` are the ids of those once they are stored.
+    beside the account's; `notified` are the ids of those once they are stored. `recipients`
+    are the users that receive the envelope, their ids in small letters.
     """
 
     event_id: str
@@ -207,6 +213,7 @@ class NewEvent:
     digest: bytes
     notifications: tuple[bytes, ...] = ()
     notified: tuple[int, ...] = ()
+    recipients: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from heliograph.credentials import first_account
 from heliograph.disabling import watch_listeners
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
-from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
+from heliograph.errors import StorageBroken, UnsafeStorage
 from heliograph.incoming.bounds import bounds_from
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
@@ -318,10 +318,7 @@ def _web(store: Store, operations: Sequence[Operation], watch: Watch) -> Starlet
         return JSONResponse({"status": "alive"})
 
     async def ready(_: Request) -> Response:
-        try:
-            await store.ready()
-        except (StorageUnavailable, StorageBroken) as problem:
-            return JSONResponse({"status": "not ready", "reason": str(problem)}, 503)
+        await store.ready()
         return JSONResponse({"status": "ready"})
 
     routes = [Route("/healthz", alive), Route("/readyz", ready)]

@@ -19,6 +19,7 @@ from heliograph.errors import (
     EnvelopeNotFound,
     InvalidBody,
     NotFound,
+    TooManyKeys,
     Unavailable,
 )
 from heliograph.model import (
@@ -33,6 +34,7 @@ from heliograph.signals import Signals
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
 from heliograph.wire import configurations, json_sim, message, rest
 from heliograph.wire.codec import encode_json
+from heliograph.wire.version2 import as_v2
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
 _LINES_PAGE: Final = 500
@@ -117,6 +119,7 @@ class Connect:
             Operation(
                 *("retry_event_for_envelope", "PUT", one, self._retry_envelope),
                 summary="Republishes the open failures of one envelope.",
+                errors=(EnvelopeNotFound,),
                 answer=rest.ConnectFailureResults,
                 v2=True,
             ),
@@ -158,6 +161,7 @@ class Connect:
                 answer=rest.ConnectLog,
                 query=(_ADDITIONAL_INFO,),
                 extension=True,
+                v2=True,
             ),
             Operation(
                 *("delete_event_failure_log", "DELETE", one, self._delete_failure),
@@ -208,6 +212,7 @@ class Connect:
                 status=201,
                 summary="Makes an HMAC key; the answer shows its secret, this once.",
                 answer=rest.ConnectSecret,
+                errors=(TooManyKeys,),
                 v2=True,
             ),
             Operation(
@@ -383,7 +388,7 @@ class Connect:
         listing = self._store.failures if failures else self._store.logs
         if call.accept == LINES:
             pages = every_page(listing, call.account_id, chosen.query, _LINES_PAGE, chosen.cursor)
-            return StreamingResponse(_lines(pages, chosen.count), media_type=LINES)
+            return StreamingResponse(_lines(pages, chosen.count, v2=call.v2), media_type=LINES)
         page = await listing(
             call.account_id, chosen.query, chosen.count or MOST_RECORDS, chosen.cursor
         )
@@ -436,11 +441,14 @@ def _bulk(page: RequeuePage) -> rest.BulkResults:
     )
 
 
-async def _lines(pages: AsyncIterator[Page], count: int | None) -> AsyncIterator[bytes]:
+async def _lines(
+    pages: AsyncIterator[Page], count: int | None, *, v2: bool
+) -> AsyncIterator[bytes]:
     left = count
     async for page in pages:
         entries: Sequence[LogEntry] = page.entries if left is None else page.entries[:left]
-        yield b"".join(encode_json(rest.log_to_wire(entry)) + b"\n" for entry in entries)
+        logs = [rest.log_to_wire(entry) for entry in entries]
+        yield b"".join(encode_json(as_v2(log) if v2 else log) + b"\n" for log in logs)
         if left is not None:
             left -= len(entries)
             if left <= 0:

@@ -9,7 +9,7 @@ from typing import Final
 from heliograph.api import saving
 from heliograph.api.contract import Call, Operation
 from heliograph.egress import Guard
-from heliograph.errors import InvalidBody, NotFound
+from heliograph.errors import InvalidBody, NotFound, TooMuchPublished
 from heliograph.signals import Signals
 from heliograph.store import Store
 from heliograph.store.historical import MOST_AN_HOUR, PublishTransaction, Wish
@@ -41,6 +41,7 @@ class Historical:
                 body=historical.ConnectHistoricalEnvelopeRepublish,
                 summary="Publishes envelopes of the past to a configuration made for the purpose.",
                 answer=historical.EnvelopePublishTransaction,
+                errors=(TooMuchPublished,),
             ),
             Operation(
                 *("list_historical_envelope_publish_transactions", "GET", _PATH, self._list),

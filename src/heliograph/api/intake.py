@@ -8,14 +8,15 @@ from typing import Final
 
 from heliograph import tracing
 from heliograph.api import saving
-from heliograph.api.contract import JSON, Call, Operation
+from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import Parameter
 from heliograph.egress import Guard
-from heliograph.errors import InvalidParameter, LoopDetected
+from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
 from heliograph.observing import UNWATCHED, AcceptedEvent, Observer, Publication
 from heliograph.publisher import Publisher, Receipt
 from heliograph.wire import notifications
+from heliograph.wire.forms import JSON
 from heliograph.wire.json_sim import HOPS_HEADER, LONGEST_ID, MOST_HOPS, parse_events
 from heliograph.wire.rest import PublishedEvent, PublishResults, SkippedConfiguration
 
@@ -88,6 +89,7 @@ class Intake:
                 body_limit=BODY_LIMIT,
                 summary="Publishes events; they are on disk when this is answered.",
                 answer=PublishResults,
+                errors=(EventConflict, LoopDetected),
                 headers=(IDEMPOTENCY_KEY, HOPS, TRACEPARENT, TRACESTATE),
                 extension=True,
             )

@@ -13,7 +13,7 @@ from typing import Final
 from heliograph.api import paging, parameters
 from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import row_id
-from heliograph.errors import InvalidBody, InvalidParameter, NotFound
+from heliograph.errors import GroupExists, InvalidBody, InvalidParameter, NotFound, UserExists
 from heliograph.matching import includes
 from heliograph.model import ConnectConfiguration, Role
 from heliograph.people import Named, User, UserPage, UserQuery
@@ -71,6 +71,7 @@ class People:
                 body_limit=BODY_LIMIT,
                 summary="Adds users.",
                 answer=wire.NewUsersSummary,
+                errors=(UserExists,),
                 v2=True,
             ),
             Operation(
@@ -78,6 +79,7 @@ class People:
                 body=wire.UserInformationList,
                 summary="Changes the users that userId names; what is not given stays.",
                 answer=wire.UserInformationList,
+                errors=(UserExists,),
                 v2=True,
             ),
             Operation(
@@ -116,6 +118,7 @@ class People:
                 body=body,
                 summary="Adds groups.",
                 answer=body,
+                errors=(GroupExists,),
                 v2=True,
             ),
             Operation(
@@ -123,6 +126,7 @@ class People:
                 body=body,
                 summary="Renames the groups that groupId names.",
                 answer=body,
+                errors=(GroupExists,),
                 v2=True,
             ),
             Operation(

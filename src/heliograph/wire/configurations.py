@@ -31,6 +31,9 @@ MOST_RETRIES: Final = 100
 SECRET_FIELDS: Final = ("password", "salesforceAuthcode")
 OAUTH_SECRET: Final = "clientSecret"  # noqa: S105 (a field's name)
 
+_SENT, _RECEIVED = "custom", "customrecipient"
+"""The types whose events go to a URL; DocuSign's others are presets for one service each."""
+
 _FLAGS: Final = {
     "allow_envelope_publish": False,  # DocuSign: "The default property is false"
     "all_users": False,
@@ -126,6 +129,8 @@ def read(
         shows_certificate=any(_says(fields, name, "true") for name in _SHOW_CERTIFICATE),
         group_ids=frozenset(group_id.strip() for group_id in fields.get("groupIds", ())),
         borrows_oauth=_says(fields, "includeOAuth", "true") and not _has_oauth(fields, secrets),
+        received=_type(fields) == _RECEIVED,
+        preset=None if _type(fields) in (_SENT, _RECEIVED) else fields["configurationType"].strip(),
     )
 
 
@@ -189,6 +194,10 @@ def _has_oauth(fields: Mapping[str, Any], secrets: Mapping[str, Secret]) -> bool
     return bool(
         own.get("authorizationServerUrl") and own.get("clientId") and secrets.get(OAUTH_SECRET)
     )
+
+
+def _type(fields: Mapping[str, Any]) -> str:
+    return str(fields.get("configurationType") or "").strip().lower() or _SENT
 
 
 def _aggregate(fields: Mapping[str, Any]) -> bool:
