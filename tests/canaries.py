@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from heliograph import wire
+from tests.tenants import inside
 
 _SECRET_NAME = re.compile(
     r"(secret|password|passphrase|pass|authcode|token|privatekey|accesscode|assertion|apikey)s?$",
@@ -32,7 +33,7 @@ def secret_fields() -> set[str]:
                 found |= {
                     f"{shape.__name__}.{one.encode_name}"
                     for one in msgspec.structs.fields(shape)
-                    if _SECRET_NAME.search(one.encode_name) and one.type in (str, str | None)
+                    if _SECRET_NAME.search(one.encode_name) and str in inside(one.type)
                 }
     return found
 

@@ -1,15 +1,17 @@
-"""The one list of operations, as the server makes it."""
+"""Every operation of the API, as the server makes the list, without a server behind it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from heliograph import service
 from heliograph.api.contract import Operation
+from heliograph.observing import UNWATCHED
+from heliograph.service import operations_of
 
 
-def every_operation() -> list[Operation]:
-    """All of them; their handlers cannot be called."""
-    nothing: Any = SimpleNamespace(clock=None, observer=None)
-    return list(service._operations(nothing, nothing, nothing, nothing, nothing))
+def all_operations() -> Sequence[Operation]:
+    """The list; nothing of it can be called."""
+    nothing: Any = SimpleNamespace(clock=None, observer=UNWATCHED)
+    return operations_of(nothing, nothing, nothing, nothing, nothing)

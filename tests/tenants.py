@@ -253,7 +253,7 @@ def id_places(
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """Where in a body an id may stand, and of what; `*` is an item of a list."""
     for one in msgspec.structs.fields(shape):
-        place, kinds = (*above, one.encode_name), _inside(one.type)
+        place, kinds = (*above, one.encode_name), inside(one.type)
         if any(isinstance(kind, type) and issubclass(kind, msgspec.Struct) for kind in kinds):
             for kind in kinds:
                 if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -266,11 +266,11 @@ def id_places(
             assert known, f"{'.'.join(place)} may name something: say what in BODY"
 
 
-def _inside(annotation: Any) -> list[Any]:
+def inside(annotation: Any) -> list[Any]:
     """The types that an annotation is made of, `list` among them where there is one."""
     parts = typing.get_args(annotation)
     origin = [list] if typing.get_origin(annotation) is list else []
-    return [*origin, *(one for part in parts for one in _inside(part))] if parts else [annotation]
+    return [*origin, *(one for part in parts for one in inside(part))] if parts else [annotation]
 
 
 def _put(fields: Mapping[str, Any], place: Sequence[str], value: str) -> dict[str, Any]:

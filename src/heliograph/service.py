@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from heliograph import doctor
 from heliograph.alerts import AlertHook
+from heliograph.api import reference
 from heliograph.api.connect import Connect
 from heliograph.api.connect_oauth import ConnectOAuth
 from heliograph.api.contract import Operation, application
@@ -215,7 +216,7 @@ async def running(
             dispatcher = Dispatcher(store, sender, store.clock, signals, limits, watch.observer)
             if watch.metrics is not None:
                 watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
-            operations = _operations(store, signals, guard, watch, sender) if api else []
+            operations = operations_of(store, signals, guard, watch, sender) if api else []
             server = Server(
                 _uvicorn_config(_web(store, operations, watch), settings),
                 listening,
@@ -297,9 +298,10 @@ def _stop_or_exit(server: Running) -> None:
     server.stop()
 
 
-def _operations(
+def operations_of(
     store: Store, signals: Signals, guard: Guard, watch: Watch, sender: Sender
 ) -> Sequence[Operation]:
+    """Every operation of the API: routes, OpenAPI document and page are made from this list."""
     publisher = Publisher(store, signals)
     connect = Connect(store, Republisher(store, store.clock, signals), guard, signals)
     return [
@@ -322,6 +324,8 @@ def _web(store: Store, operations: Sequence[Operation], watch: Watch) -> Starlet
         return JSONResponse({"status": "ready"})
 
     routes = [Route("/healthz", alive), Route("/readyz", ready)]
+    if operations:
+        routes += reference.routes(operations)
     if watch.metrics is not None:
         routes.append(Route("/metrics", _shown(watch.metrics)))
     return application(operations, store.principal, routes, watch.observer)

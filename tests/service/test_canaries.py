@@ -27,7 +27,7 @@ from click.testing import CliRunner
 from heliograph.cli import main
 from tests.canaries import Canaries, forms, secret_fields
 from tests.conftest import new_database
-from tests.operations import every_operation
+from tests.operations import all_operations
 from tests.postgres_server import PostgresServer
 from tests.process import Server, everything, started
 from tests.server import Reply
@@ -302,7 +302,7 @@ class Life:
     async def read_everything(self) -> int:
         """Every GET operation, in JSON and XML, about things that are there; how many."""
         ids = await self._ids()
-        operations = [one for one in every_operation() if one.method == "GET"]
+        operations = [one for one in all_operations() if one.method == "GET"]
         for operation in operations:
             path = re.sub(
                 r"\{(\w+)(?::path)?\}", lambda found: ids[found[1]], f"/v2.1{operation.path}"

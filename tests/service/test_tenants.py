@@ -24,7 +24,7 @@ from heliograph.api.selection import write_cursor
 from heliograph.credentials import Credentials
 from heliograph.model import Cursor, Secret
 from tests.listener import LoopbackListener
-from tests.operations import every_operation
+from tests.operations import all_operations
 from tests.server import Client, Reply, serving
 from tests.service import pki
 from tests.support import published
@@ -156,7 +156,7 @@ async def test_s8_the_tenancy_matrix_holds(
 ) -> None:
     listener.status = 500
     # What publishes comes last: the envelopes that it names are the caller's from then on.
-    operations = sorted(every_operation(), key=lambda one: bool(one.raw_types))
+    operations = sorted(all_operations(), key=lambda one: bool(one.raw_types))
     async with tenant(operator, "mine") as mine, tenant(operator, MARK) as other:
         own = await furnish(mine, listener, "mine")
         foreign = await furnish(other, listener, MARK)
@@ -322,7 +322,7 @@ def plain(row: Sequence[object]) -> tuple[object, ...]:
 def test_every_place_of_an_id_in_a_body_is_known() -> None:
     places = {
         operation.operation_id: [".".join(place) for place, _ in id_places(operation.body)]
-        for operation in every_operation()
+        for operation in all_operations()
         if operation.body is not None
     }
     assert places["update_configuration"] == ["connectId", "groupIds.*", "userIds.*"]

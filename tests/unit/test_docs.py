@@ -12,7 +12,7 @@ from heliograph import errors
 from heliograph.api.selection import NAMES
 from heliograph.model import Phase
 from heliograph.settings import Settings, environment_name
-from tests.operations import every_operation
+from tests.operations import all_operations
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -45,7 +45,7 @@ def test_each_error_code_is_documented_as_the_tree_has_it_and_no_other() -> None
 
 def test_each_operation_is_documented() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md"))
-    for operation in every_operation():
+    for operation in all_operations():
         assert f"`{operation.operation_id}`" in text, operation.operation_id
 
 

@@ -36,6 +36,7 @@ class ConnectOAuth:
                 *("create_connect_o_auth_config", "POST", _PATH, self._create),
                 status=201,
                 body=shape,
+                errors=(OAuthClientExists,),
                 summary="Gives the account an OAuth client, for configurations without one.",
                 answer=shape,
             ),

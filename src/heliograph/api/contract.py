@@ -102,7 +102,8 @@ class Operation:
     """One operation.
 
     `body` is the struct that its body is read into, None for no body; `raw_types` are the
-    content types of a body that the handler reads itself. `lines` tells that the answer may
+    content types of a body that the handler reads itself, `raw_schema` the schema of its JSON.
+    `lines` tells that the answer may
     be asked for as NDJSON. A token of `role`, or of an administrator, may call it.
 
     What follows is also what the OpenAPI document says: `summary` is one plain sentence,
@@ -128,6 +129,7 @@ class Operation:
     query: Sequence[Parameter[Any]] = ()
     headers: Sequence[Parameter[Any]] = ()
     errors: Sequence[type[ApiError]] = ()
+    raw_schema: Mapping[str, Any] = field(default_factory=dict)
     extension: bool = False
     v2: bool = False
 

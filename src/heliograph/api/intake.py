@@ -65,6 +65,41 @@ TRACESTATE: Final = Parameter(
     extension=True,
 )
 
+_ID: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
+_NOTIFICATION: Final = {
+    "type": "object",
+    "description": "A listener of this envelope alone, with the fields of eventNotification.",
+    "properties": {
+        "url": {"type": "string", "format": "uri", "examples": ["https://hooks.example.com/in"]},
+        "events": {"type": "array", "items": _ID},
+    },
+    "required": ["url"],
+}
+_EVENT: Final = {
+    "type": "object",
+    "description": "An event; what is not listed here is kept and goes to listeners as it is.",
+    "properties": {
+        "event": {**_ID, "examples": ["envelope-completed"]},
+        "eventId": {**_ID, "description": "Published again with this id, it adds nothing."},
+        "generatedDateTime": {"type": "string", "format": "date-time"},
+        "data": {
+            "type": "object",
+            "properties": {
+                "envelopeId": _ID,
+                "templateId": _ID,
+                "userId": {"type": "string"},
+                "recipientId": {"type": "string"},
+                "envelopeSummary": {"type": "object"},
+            },
+            "required": ["envelopeId"],
+        },
+        "eventNotification": _NOTIFICATION,
+        "eventNotifications": {"type": "array", "items": _NOTIFICATION},
+    },
+    "required": ["event", "data"],
+}
+_BODY: Final = {"anyOf": [_EVENT, {"type": "array", "items": _EVENT, "minItems": 1}]}
+
 _TYPES: Final = (JSON, "application/x-ndjson", "application/ndjson", "application/jsonl")
 
 
@@ -86,6 +121,7 @@ class Intake:
                 self._publish,
                 status=202,
                 raw_types=_TYPES,
+                raw_schema=_BODY,
                 body_limit=BODY_LIMIT,
                 summary="Publishes events; they are on disk when this is answered.",
                 answer=PublishResults,

@@ -85,7 +85,7 @@ CURSOR: Final[Parameter[Cursor | None]] = Parameter(
 )
 ORDER: Final = parameters.one_of(
     *("order", "Newest first (desc) or oldest first (asc)."),
-    Order,
+    [one.value for one in Order],
     _order,
     Order.NEWEST_FIRST,
     extension=True,
