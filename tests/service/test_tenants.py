@@ -165,7 +165,7 @@ async def test_s8_the_tenancy_matrix_holds(
         foreign["account number"] = numbers[foreign["account"]]
         nobodys = missing(foreign)
         own |= {"event": "mine-event"}
-        with closing_dump(operator, foreign) as dump:
+        with AccountRows(operator, foreign) as dump:
             before = dump()
             assert sum(len(rows) for rows in before.values()) > 15, "the other account has things"
             count, owns, leaks = 0, 0, []
@@ -242,7 +242,7 @@ _OF_NOBODY = {
 }
 
 
-class closing_dump:  # noqa: N801 (used as a block)
+class AccountRows:
     """Every row of an account, read past the server, on either engine."""
 
     def __init__(self, operator: Client, ids: Ids) -> None:
