@@ -224,7 +224,9 @@ class ConnectLog(Wire):
     error: str | None = None
     failure_id: str | None = None
     failure_uri: str | None = None
-    held_reason: str | None = None
+    held_reason: Annotated[
+        str | None, own("Why an open failure is held: `paused`, `disabled` or `order`.")
+    ] = None
     last_try: str | None = None
     log_id: str | None = None
     log_uri: str | None = None
