@@ -36,8 +36,10 @@ from heliograph.errors import (
     Unavailable,
     Unspecified,
 )
+from heliograph.limits import UNLIMITED, CallLimits
 from heliograph.model import Principal, Role
 from heliograph.observing import UNWATCHED, Observer
+from heliograph.wire import rate_limits
 from heliograph.wire.codec import MOST_NODES, decode_json, decode_xml, encode_json, encode_xml
 from heliograph.wire.rest import ErrorDetails
 
@@ -98,7 +100,8 @@ class Operation:
 
     `body` is the struct that its body is read into, None for no body; `raw_types` are the
     content types of a body that the handler reads itself. `lines` tells that the answer may
-    be asked for as NDJSON. A token of `role`, or of an administrator, may call it.
+    be asked for as NDJSON. A token of `role`, or of an administrator, may call it. Only what
+    is `metered` counts towards the limits of calls.
     """
 
     operation_id: str
@@ -111,6 +114,7 @@ class Operation:
     body_limit: int = SMALL_BODY
     lines: bool = False
     role: Role = Role.ADMINISTRATOR
+    metered: bool = True
 
 
 def application(
@@ -118,6 +122,7 @@ def application(
     authenticate: Authenticate,
     routes: Sequence[Route],
     observer: Observer = UNWATCHED,
+    limits: CallLimits = UNLIMITED,
 ) -> Starlette:
     """The ASGI application of a list of operations and a few plain routes beside them."""
     by_path: dict[str, dict[str, Operation]] = {}
@@ -127,7 +132,7 @@ def application(
     # connect/failures is never taken for connect/{connectId}.
     ordered = sorted(by_path, key=lambda path: [part[:1] == "{" for part in path.split("/")])
     made = [
-        Route(prefix + path, _Endpoint(by_path[path], authenticate, observer))
+        Route(prefix + path, _Endpoint(by_path[path], authenticate, observer, limits))
         for path in ordered
         for prefix in PREFIXES
     ]
@@ -152,21 +157,26 @@ class _Endpoint:
         operations: Mapping[str, Operation],
         authenticate: Authenticate,
         observer: Observer,
+        limits: CallLimits,
     ) -> None:
         self._operations = operations
         self._authenticate = authenticate
         self._observer = observer
+        self._limits = limits
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive, send)
         began, refusal = time.monotonic(), None
+        standing: dict[str, str] = {}  # headers of every answer, refusals too
         try:
-            response = await self._answer(request)
+            response = await self._answer(request, standing)
         except ClientDisconnect:
             return
         except Exception as problem:
             error = _told(request, problem)
             response, refusal = _refuse(request, error), error.code
+        response.headers.update(standing)
+        response.headers.setdefault("Cache-Control", "no-store")
         await response(scope, receive, send)
         operation = self._operations.get(_method(request))
         self._observer.answered(
@@ -176,13 +186,18 @@ class _Endpoint:
             time.monotonic() - began,
         )
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, standing: dict[str, str]) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         operation = self._operations.get(method)
         if operation is None:
             raise MethodNotAllowed(sorted(self._operations))
         accept = _negotiate(request, operation)
         principal = await self._principal(request)
+        if operation.metered:
+            verdict = self._limits.call(principal.account.account_id, principal.token_id)
+            standing.update(rate_limits.headers(verdict.hour, verdict.burst))
+            if verdict.refusal is not None:
+                raise verdict.refusal
         path = dict(request.path_params)
         named = path.pop("accountId", None)  # not in the paths of accounts themselves
         account = principal.account
@@ -217,11 +232,17 @@ class _Endpoint:
         if not given:
             raise NotSignedIn("Send a token: Authorization: Bearer TOKEN.")
         scheme, _, token = given[0].partition(" ")
-        if len(given) > 1 or scheme.lower() != "bearer" or not token.strip():
+        token = token.strip()
+        if len(given) > 1 or scheme.lower() != "bearer" or not token:
             raise InvalidToken("Send one token: Authorization: Bearer TOKEN.")
-        principal = await self._authenticate(token.strip())
+        address = "" if request.client is None else request.client.host
+        if refusal := self._limits.guess(address, token):
+            raise refusal
+        principal = await self._authenticate(token)
         if principal is None:
+            self._limits.refused(address, token)
             raise InvalidToken("The access token is unknown, revoked or malformed.")
+        self._limits.let_in(token)
         return principal
 
 

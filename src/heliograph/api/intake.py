@@ -43,6 +43,7 @@ class Intake:
                 status=202,
                 raw_types=_TYPES,
                 body_limit=BODY_LIMIT,
+                metered=False,  # to publish is what Heliograph is for
             )
         ]
 
