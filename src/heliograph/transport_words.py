@@ -101,11 +101,11 @@ def is_ours(phase: Phase, cause: BaseException) -> bool:
     """Whether our own DNS, network or descriptors failed, and not the listener (R9).
 
     A resolver says the same of its own trouble and of a name server that is down for a
-    while; that too is no reason to use up a listener's schedule.
+    while, or says nothing in time; that too is no reason to use up a listener's schedule.
     """
     code = getattr(cause, "errno", None)
     if phase is Phase.DNS:
-        return code in _DNS_OURS
+        return code in _DNS_OURS or isinstance(cause, TimeoutError)
     return phase is Phase.CONNECT and code in _OURS
 
 

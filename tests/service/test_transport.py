@@ -317,7 +317,7 @@ async def test_r9_f17_a_name_that_does_not_resolve_is_a_dns_fault(
     assert said.endswith(what)
 
 
-async def test_a_name_that_resolves_too_slowly_is_a_dns_fault() -> None:
+async def test_r9_f17_a_name_that_resolves_too_slowly_is_a_dns_fault_of_ours() -> None:
     class Silent(Names):
         async def resolve(self, *_: object) -> list[ResolveResult]:
             await asyncio.Event().wait()
@@ -326,6 +326,8 @@ async def test_a_name_that_resolves_too_slowly_is_a_dns_fault() -> None:
     url, budget = "https://hooks.example.org/", Budget(connect=0.1)
     came_back = await post(url, guard=PUBLIC, budget=budget, resolver=Silent({}))
     assert fault(came_back) == (Phase.DNS, "the host name was not resolved within 0.1 s")
+    assert isinstance(came_back, Fault)
+    assert came_back.ours
 
 
 async def deaf(listener: Listener, peer: Peer) -> None:
