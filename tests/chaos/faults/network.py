@@ -112,7 +112,7 @@ async def names(context: Context) -> Result:
             wanted = bench.wanted(path, urlToPublishTo=url) | {"retrySchedule": schedule}
             made = await bench.client.done("POST", "", wanted)
             bench.configurations.append(made["connectId"])
-        async with bench.load(pace=0.05) as load:
+        async with bench.load(pace=0.3) as load:
             for cycle in range(context.cycles):
                 trouble = DNS_TROUBLES[cycle % len(DNS_TROUBLES)]
                 await load.accepts()
