@@ -80,7 +80,6 @@ REFUSED: dict[str, bytes] = {
     "an attribute twice by two prefixes": wrapped(
         '<name xmlns:a="u" xmlns:b="u" a:x="1" b:x="2">x</name>'
     ),
-    "XML 1.1 with its own line ends": wrapped("<name>a\u0085b</name>", '<?xml version="1.1"?>'),
     "a huge attribute": wrapped(b'<a a="' + b"x" * (10 << 20) + b'"/>'),
     "a huge name": wrapped(b"<" + b"a" * (1 << 20) + b"/>"),
     "a NUL": wrapped(b"<name>a\0b</name>"),
@@ -113,6 +112,10 @@ HARMLESS: dict[str, tuple[bytes, ConnectCustomConfiguration]] = {
     "CDATA that looks like an element": (
         wrapped("<name><![CDATA[<b>&lt;</b>]]></name>"),
         ConnectCustomConfiguration(name="<b>&lt;</b>"),
+    ),
+    "XML 1.1 with one of its line ends": (
+        wrapped("<name>a\u0085b</name>", '<?xml version="1.1"?>'),
+        ConnectCustomConfiguration(name="a\u0085b"),
     ),
     "an XSLT stylesheet": (
         wrapped(

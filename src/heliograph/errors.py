@@ -35,7 +35,8 @@
     ├── StorageBroken                 an I/O error: the process must end (R11, F12)
     └── UnsafeStorage                 start refused; says how to mend it (R18, R20)
 
-The code names are DocuSign's where docs/reference/errors.md says so, else ours.
+Each says what its caller can do next, and whether its code is DocuSign's or ours;
+docs/reference/errors.md and the OpenAPI document are made of that (`answers`).
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ class ApiError(HeliographError):
 
     status: ClassVar[int]
     code: ClassVar[str]
+    advice: ClassVar[str] = ""
+    """What the caller can do about it."""
+    docusign: ClassVar[bool] = False
+    """Whether the code is one of DocuSign's; else it is ours."""
     retry_after: int | None = None
     """Seconds for a Retry-After header, where waiting helps."""
 
@@ -69,6 +74,8 @@ class InvalidParameter(ApiError):
 
     status = 400
     code = "INVALID_REQUEST_PARAMETER"
+    advice = "Mend the value that the message names."
+    docusign = True
 
 
 class InvalidBody(ApiError):
@@ -76,6 +83,8 @@ class InvalidBody(ApiError):
 
     status = 400
     code = "INVALID_REQUEST_BODY"
+    advice = "Mend the body: the message names the field, or the event's line."
+    docusign = True
 
 
 class MalformedRequest(ApiError):
@@ -83,6 +92,7 @@ class MalformedRequest(ApiError):
 
     status = 400
     code = "MALFORMED_REQUEST"
+    advice = "Send HTTP/1.1 as RFC 9112 has it."
 
 
 class RequestTimedOut(ApiError):
@@ -90,6 +100,7 @@ class RequestTimedOut(ApiError):
 
     status = 408
     code = "REQUEST_TIMED_OUT"
+    advice = "Send the whole request faster, or less of it."
 
 
 class TargetTooLong(ApiError):
@@ -97,6 +108,7 @@ class TargetTooLong(ApiError):
 
     status = 414
     code = "REQUEST_TARGET_TOO_LONG"
+    advice = "Shorten path and query."
 
 
 class HeadTooLarge(ApiError):
@@ -104,6 +116,7 @@ class HeadTooLarge(ApiError):
 
     status = 431
     code = "REQUEST_HEAD_TOO_LARGE"
+    advice = "Send fewer or shorter headers."
 
 
 class VersionNotSupported(ApiError):
@@ -111,6 +124,7 @@ class VersionNotSupported(ApiError):
 
     status = 505
     code = "HTTP_VERSION_NOT_SUPPORTED"
+    advice = "Speak HTTP/1.1."
 
 
 class RefusedUrl(InvalidParameter):
@@ -122,6 +136,8 @@ class NotSignedIn(ApiError):
 
     status = 401
     code = "PARTNER_AUTHENTICATION_FAILED"
+    advice = "Send a token: Authorization: Bearer TOKEN."
+    docusign = True
 
 
 class InvalidToken(ApiError):
@@ -129,6 +145,8 @@ class InvalidToken(ApiError):
 
     status = 401
     code = "AUTHORIZATION_INVALID_TOKEN"
+    advice = "Get a new token."
+    docusign = True
 
 
 class LacksPermission(ApiError):
@@ -136,6 +154,8 @@ class LacksPermission(ApiError):
 
     status = 401
     code = "USER_LACKS_PERMISSIONS"
+    advice = "Use the token of somebody who may."
+    docusign = True
 
 
 class NotFound(ApiError):
@@ -143,12 +163,15 @@ class NotFound(ApiError):
 
     status = 404
     code = "RESOURCE_NOT_FOUND"
+    advice = "Look whether the id, the account and the token belong together."
+    docusign = True
 
 
 class EnvelopeNotFound(NotFound):
     """No event of this envelope was ever published to this account."""
 
     code = "ENVELOPE_DOES_NOT_EXIST"
+    advice = "Publish an event of the envelope first."
 
 
 class MethodNotAllowed(ApiError):
@@ -156,6 +179,7 @@ class MethodNotAllowed(ApiError):
 
     status = 405
     code = "METHOD_NOT_ALLOWED"
+    advice = "Use a method that the Allow header names."
 
     def __init__(self, allowed: Sequence[str]) -> None:
         super().__init__(f"This resource takes {', '.join(allowed)}.")
@@ -167,6 +191,7 @@ class NotAcceptable(ApiError):
 
     status = 406
     code = "NOT_ACCEPTABLE"
+    advice = "Accept JSON or XML."
 
 
 class EventConflict(ApiError):
@@ -174,6 +199,7 @@ class EventConflict(ApiError):
 
     status = 409
     code = "EVENT_ID_CONFLICT"
+    advice = "Give the other event an id of its own."
 
 
 class LoopDetected(ApiError):
@@ -181,6 +207,7 @@ class LoopDetected(ApiError):
 
     status = 508
     code = "LOOP_DETECTED"
+    advice = "Let the listener publish elsewhere, or its configuration name other events."
 
 
 class TooManyKeys(ApiError):
@@ -188,6 +215,7 @@ class TooManyKeys(ApiError):
 
     status = 409
     code = "HMAC_KEY_LIMIT_EXCEEDED"
+    advice = "Retire a key first."
 
 
 class UserExists(ApiError):
@@ -195,6 +223,8 @@ class UserExists(ApiError):
 
     status = 409
     code = "USER_ALREADY_EXISTS_IN_ACCOUNT"
+    advice = "Take another id or e-mail, or close the user who has it."
+    docusign = True
 
 
 class GroupExists(ApiError):
@@ -202,6 +232,7 @@ class GroupExists(ApiError):
 
     status = 409
     code = "GROUP_ALREADY_EXISTS"
+    advice = "Take another name."
 
 
 class BodyTooLarge(ApiError):
@@ -209,6 +240,7 @@ class BodyTooLarge(ApiError):
 
     status = 413
     code = "REQUEST_ENTITY_TOO_LARGE"
+    advice = "Send less in one call."
 
 
 class InvalidContentType(ApiError):
@@ -216,6 +248,8 @@ class InvalidContentType(ApiError):
 
     status = 415
     code = "INVALID_CONTENT_TYPE"
+    advice = "Send the body in a form that the message names."
+    docusign = True
 
 
 class TooMuchPublished(ApiError):
@@ -223,6 +257,7 @@ class TooMuchPublished(ApiError):
 
     status = 429
     code = "HOURLY_PUBLISH_LIMIT_EXCEEDED"
+    advice = "Wait for as long as Retry-After says."
     retry_after = 600
 
 
@@ -231,6 +266,8 @@ class HourlyLimitExceeded(ApiError):
 
     status = 429
     code = "HOURLY_APIINVOCATION_LIMIT_EXCEEDED"
+    advice = "Wait for as long as Retry-After says, and call less often."
+    docusign = True
     retry_after = 3600
 
 
@@ -239,6 +276,8 @@ class BurstLimitExceeded(ApiError):
 
     status = 429
     code = "BURST_APIINVOCATION_LIMIT_EXCEEDED"
+    advice = "Wait for as long as Retry-After says, and call at a steadier pace."
+    docusign = True
     retry_after = 30
 
 
@@ -247,6 +286,7 @@ class TooManyRefused(ApiError):
 
     status = 429
     code = "REFUSED_TOKEN_LIMIT_EXCEEDED"
+    advice = "Stop whatever calls with a wrong token, and wait for as long as Retry-After says."
     retry_after = 300
 
 
@@ -255,6 +295,8 @@ class Unspecified(ApiError):
 
     status = 500
     code = "UNSPECIFIED_ERROR"
+    advice = "Repeat the call once; if it fails again, report what the log says."
+    docusign = True
 
 
 class Unavailable(ApiError):
@@ -262,6 +304,7 @@ class Unavailable(ApiError):
 
     status = 503
     code = "SERVICE_UNAVAILABLE"
+    advice = "Repeat the call after as long as Retry-After says: nothing was done."
     retry_after = 2
 
 
@@ -279,3 +322,11 @@ class StorageBroken(HeliographError):
 
 class UnsafeStorage(HeliographError):
     """The storage cannot keep the promises; the message says how to mend it."""
+
+
+def answers(root: type[ApiError] = ApiError) -> Sequence[type[ApiError]]:
+    """Every error that a caller can be answered with: the table of codes."""
+    found: list[type[ApiError]] = []
+    for one in root.__subclasses__():
+        found += [one, *answers(one)]
+    return found

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from heliograph import doctor
 from heliograph.alerts import AlertHook
+from heliograph.api import reference
 from heliograph.api.connect import Connect
 from heliograph.api.contract import Operation, application
 from heliograph.api.historical import Historical
@@ -37,7 +38,7 @@ from heliograph.credentials import first_account
 from heliograph.disabling import watch_listeners
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
-from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
+from heliograph.errors import StorageBroken, UnsafeStorage
 from heliograph.exposure import refuse_exposure
 from heliograph.incoming.bounds import bounds_from
 from heliograph.incoming.certificate import ServerCertificate
@@ -222,7 +223,7 @@ async def running(
             dispatcher = Dispatcher(store, sender, store.clock, signals, limits, watch.observer)
             if watch.metrics is not None:
                 watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
-            operations = _operations(store, signals, guard, watch, sender) if api else []
+            operations = operations_of(store, signals, guard, watch, sender) if api else []
             server = Server(
                 _uvicorn_config(_web(settings, store, operations, watch), settings, certificate),
                 listening,
@@ -304,9 +305,10 @@ def _stop_or_exit(server: Running) -> None:
     server.stop()
 
 
-def _operations(
+def operations_of(
     store: Store, signals: Signals, guard: Guard, watch: Watch, sender: Sender
 ) -> Sequence[Operation]:
+    """Every operation of the API: routes, OpenAPI document and page are made from this list."""
     publisher = Publisher(store, signals)
     connect = Connect(store, Republisher(store, store.clock, signals), guard, signals)
     return [
@@ -326,13 +328,12 @@ def _web(
         return JSONResponse({"status": "alive"})
 
     async def ready(_: Request) -> Response:
-        try:
-            await store.ready()
-        except (StorageUnavailable, StorageBroken) as problem:
-            return JSONResponse({"status": "not ready", "reason": str(problem)}, 503)
+        await store.ready()
         return JSONResponse({"status": "ready"})
 
     routes = [Route("/healthz", alive), Route("/readyz", ready)]
+    if operations:
+        routes += reference.routes(operations)
     if watch.metrics is not None:
         routes.append(Route("/metrics", _shown(watch.metrics)))
     rules = Rules(

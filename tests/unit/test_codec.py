@@ -52,6 +52,8 @@ parameter_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,5}", fullmatch=True)
 def values(kind: Any) -> st.SearchStrategy[Any]:
     """Values of a field's type; a list in its v2.1 form, which is the one that is written."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return values(inner[0])
     if origin in (typing.Union, types.UnionType):
         lists = [one for one in inner if typing.get_origin(one) is list]
         chosen = lists or [one for one in inner if one is not type(None)]

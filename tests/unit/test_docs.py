@@ -5,18 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from heliograph import errors
-from heliograph.api.connect import Connect
-from heliograph.api.intake import Intake
-from heliograph.api.people import People
 from heliograph.api.selection import NAMES
-from heliograph.api.tokens import Tokens
 from heliograph.model import Phase
 from heliograph.settings import Settings, environment_name
+from tests.operations import all_operations
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -37,27 +33,20 @@ def test_each_setting_is_documented_with_its_default() -> None:
         assert setting.metadata["about"] in row
 
 
-def _api_errors(root: type[errors.ApiError] = errors.ApiError) -> list[type[errors.ApiError]]:
-    below = root.__subclasses__()
-    return below + [deeper for one in below for deeper in _api_errors(one)]
-
-
-def test_each_error_code_is_documented_with_its_status() -> None:
-    documented = set(re.findall(r"^\| `(\w+)` \| (\d+) \|", read("errors.md"), re.MULTILINE))
-    assert documented == {(one.code, str(one.status)) for one in _api_errors()}
-
-
-def _operations() -> list[Any]:
-    nothing: Any = None
-    connect = Connect(nothing, nothing, nothing, nothing)
-    intake, people, tokens = Intake(nothing, nothing), People(nothing), Tokens(nothing)
-    return [one for part in (intake, connect, people, tokens) for one in part.operations()]
+def test_each_error_code_is_documented_as_the_tree_has_it_and_no_other() -> None:
+    row = r"^\| `(\w+)` \| (\d+) \| (\w+) \| .+ \| (.+) \|$"
+    documented = re.findall(row, read("errors.md"), re.MULTILINE)
+    assert len(documented) == len(re.findall(r"^\| `", read("errors.md"), re.MULTILINE))
+    assert set(documented) == {
+        (one.code, str(one.status), "DocuSign" if one.docusign else "Heliograph", one.advice)
+        for one in errors.answers()
+    }
 
 
 def test_each_operation_is_documented() -> None:
     pages = ("publish.md", "configurations.md", "logs-and-failures.md", "people.md")
     text = "".join(map(read, pages))
-    for operation in _operations():
+    for operation in all_operations():
         assert f"`{operation.operation_id}`" in text, operation.operation_id
 
 

@@ -50,6 +50,15 @@ def test_every_error_of_ours_has_one_root_and_says_what_it_means() -> None:
         assert (found.__doc__ or "").endswith(".")
 
 
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.__name__)
+def test_each_answer_says_what_its_caller_can_do(answer: type[ApiError]) -> None:
+    assert answer.advice.endswith(".")
+
+
+def test_the_table_of_codes_has_every_answer_of_the_tree() -> None:
+    assert set(errors.answers()) == set(ANSWERS)
+
+
 def test_an_answer_carries_its_message() -> None:
     for answer in set(ANSWERS) - {MethodNotAllowed}:
         assert answer("What is wrong.").message == "What is wrong."

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.api.selection import MOST_RECORDS, NAMES, next_link, read, row_id, write_cursor
+from heliograph.api.parameters import row_id
+from heliograph.api.selection import MOST_RECORDS, NAMES, next_link, read, write_cursor
 from heliograph.errors import InvalidParameter
 from heliograph.model import Cursor, LogQuery, Order
 from heliograph.wire.json_sim import LONGEST_ID, STATUS_WORDS

@@ -9,8 +9,9 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from heliograph import signing
-from heliograph.api import saving, selection
+from heliograph.api import parameters, saving, selection
 from heliograph.api.contract import LINES, Call, Operation, Reply
+from heliograph.api.parameters import row_id
 from heliograph.api.selection import MOST_RECORDS
 from heliograph.egress import Guard
 from heliograph.errors import (
@@ -18,6 +19,7 @@ from heliograph.errors import (
     EnvelopeNotFound,
     InvalidBody,
     NotFound,
+    TooManyKeys,
     Unavailable,
 )
 from heliograph.model import (
@@ -32,10 +34,15 @@ from heliograph.signals import Signals
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
 from heliograph.wire import configurations, json_sim, message, rest
 from heliograph.wire.codec import encode_json
+from heliograph.wire.version2 import as_v2
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
 _LINES_PAGE: Final = 500
 _MOST_TRIES: Final = 100
+
+_ADDITIONAL_INFO: Final = parameters.flag(
+    "additional_info", "Also show what was sent and what came back."
+)
 
 
 class Connect:
@@ -50,120 +57,174 @@ class Connect:
         self._signals = signals
 
     def operations(self) -> Sequence[Operation]:
-        """The operations of this module; those marked so are Heliograph's extensions."""
-        configuration = rest.ConnectCustomConfiguration
+        """The operations of this module."""
+        return [
+            *self._of_configurations(),
+            *self._of_republish(),
+            *self._of_failures(),
+            *self._of_logs(),
+            *self._of_secrets(),
+        ]
+
+    def _of_configurations(self) -> Sequence[Operation]:
+        one, configuration = f"{_ACCOUNT}/{{connectId}}", rest.ConnectCustomConfiguration
         return [
             Operation(
-                "list_configurations", "GET", _ACCOUNT, self._list_configurations, role=Role.VIEWER
+                *("list_configurations", "GET", _ACCOUNT, self._list_configurations),
+                role=Role.VIEWER,
+                summary="Lists the account's configurations.",
+                answer=rest.ConnectConfigResults,
+                v2=True,
             ),
             Operation(
-                "create_configuration",
-                "POST",
-                _ACCOUNT,
-                self._create_configuration,
+                *("create_configuration", "POST", _ACCOUNT, self._create_configuration),
                 status=201,
                 body=configuration,
+                summary="Creates a configuration.",
+                answer=configuration,
+                v2=True,
             ),
             Operation(
-                "update_configuration",
-                "PUT",
-                _ACCOUNT,
-                self._update_configuration,
+                *("update_configuration", "PUT", _ACCOUNT, self._update_configuration),
                 body=configuration,
+                summary="Changes the configuration that connectId names; what is not given stays.",
+                answer=configuration,
+                v2=True,
             ),
             Operation(
-                "get_configuration",
-                "GET",
-                f"{_ACCOUNT}/{{connectId}}",
-                self._get_configuration,
+                *("get_configuration", "GET", one, self._get_configuration),
                 role=Role.VIEWER,
+                summary="Shows one configuration, as a list of one.",
+                answer=rest.ConnectConfigResults,
+                v2=True,
             ),
             Operation(
-                "delete_configuration",
-                "DELETE",
-                f"{_ACCOUNT}/{{connectId}}",
-                self._delete_configuration,
+                *("delete_configuration", "DELETE", one, self._delete_configuration),
+                summary="Deletes a configuration.",
+                v2=True,
             ),
+        ]
+
+    def _of_republish(self) -> Sequence[Operation]:
+        queue, path = "retry_queue", f"{_ACCOUNT}/envelopes"
+        one = f"{path}/{{envelopeId:path}}/{queue}"
+        return [
             Operation(
-                "retry_event_for_envelopes",
-                "PUT",
-                f"{_ACCOUNT}/envelopes/retry_queue",
-                self._retry_envelopes,
+                *("retry_event_for_envelopes", "PUT", f"{path}/{queue}", self._retry_envelopes),
                 body=rest.ConnectFailureFilter,
+                summary="Republishes the open failures of these envelopes.",
+                answer=rest.ConnectFailureResults,
+                v2=True,
             ),
             Operation(
-                "retry_event_for_envelope",
-                "PUT",
-                f"{_ACCOUNT}/envelopes/{{envelopeId:path}}/retry_queue",
-                self._retry_envelope,
+                *("retry_event_for_envelope", "PUT", one, self._retry_envelope),
+                summary="Republishes the open failures of one envelope.",
+                errors=(EnvelopeNotFound,),
+                answer=rest.ConnectFailureResults,
+                v2=True,
             ),
-            Operation(
-                "list_event_failure_logs",
-                "GET",
-                f"{_ACCOUNT}/failures",
-                self._list_failures,
-                lines=True,
-                role=Role.VIEWER,
-            ),
-            # Extension: delete all failures that the listing's parameters select.
-            Operation(
-                "delete_event_failure_logs",
-                "DELETE",
-                f"{_ACCOUNT}/failures",
-                self._delete_failures,
-            ),
-            # Extension: republish all failures that the listing's parameters select.
             Operation(
                 "retry_event_failure_logs",
                 "PUT",
-                f"{_ACCOUNT}/failures/retry_queue",
+                f"{_ACCOUNT}/failures/{queue}",
                 self._retry_failures,
+                summary="Republishes all failures that the parameters select, some at a time.",
+                answer=rest.BulkResults,
+                query=(*selection.FILTERS, selection.CURSOR),
+                extension=True,
             ),
-            # Extension: what failureUri leads to.
+        ]
+
+    def _of_failures(self) -> Sequence[Operation]:
+        failures, one = f"{_ACCOUNT}/failures", f"{_ACCOUNT}/failures/{{failureId}}"
+        return [
             Operation(
-                "get_event_failure_log",
-                "GET",
-                f"{_ACCOUNT}/failures/{{failureId}}",
-                self._get_failure,
-                role=Role.VIEWER,
-            ),
-            Operation(
-                "delete_event_failure_log",
-                "DELETE",
-                f"{_ACCOUNT}/failures/{{failureId}}",
-                self._delete_failure,
-            ),
-            Operation(
-                "list_event_logs",
-                "GET",
-                f"{_ACCOUNT}/logs",
-                self._list_logs,
+                *("list_event_failure_logs", "GET", failures, self._list_failures),
                 lines=True,
                 role=Role.VIEWER,
+                summary="Lists the failures: events that a listener should have and has not taken.",
+                answer=rest.ConnectLogs,
+                query=selection.LISTING,
+                v2=True,
             ),
-            Operation("delete_event_logs", "DELETE", f"{_ACCOUNT}/logs", self._delete_logs),
             Operation(
-                "get_event_log",
-                "GET",
-                f"{_ACCOUNT}/logs/{{logId}}",
-                self._get_log,
+                *("delete_event_failure_logs", "DELETE", failures, self._delete_failures),
+                summary="Deletes all failures that the parameters select, some at a time.",
+                answer=rest.BulkResults,
+                query=selection.FILTERS,
+                extension=True,
+            ),
+            Operation(
+                *("get_event_failure_log", "GET", one, self._get_failure),
                 role=Role.VIEWER,
+                summary="Shows one failure, which is what its failureUri leads to.",
+                answer=rest.ConnectLog,
+                query=(_ADDITIONAL_INFO,),
+                extension=True,
+                v2=True,
             ),
-            Operation("delete_event_log", "DELETE", f"{_ACCOUNT}/logs/{{logId}}", self._delete_log),
-            # v2 had both of these; contract.json does not.
             Operation(
-                "create_connect_secret",
-                "POST",
-                f"{_ACCOUNT}/secret",
-                self._create_secret,
+                *("delete_event_failure_log", "DELETE", one, self._delete_failure),
+                summary="Deletes a failure: its event is not tried again.",
+                answer=rest.ConnectDeleteFailureResult,
+                v2=True,
+            ),
+        ]
+
+    def _of_logs(self) -> Sequence[Operation]:
+        logs, one = f"{_ACCOUNT}/logs", f"{_ACCOUNT}/logs/{{logId}}"
+        return [
+            Operation(
+                *("list_event_logs", "GET", logs, self._list_logs),
+                lines=True,
+                role=Role.VIEWER,
+                summary="Lists the log: every post of configurations that keep one.",
+                answer=rest.ConnectLogs,
+                query=selection.LISTING,
+                v2=True,
+            ),
+            Operation(
+                *("delete_event_logs", "DELETE", logs, self._delete_logs),
+                summary="Empties the log; failures stay.",
+                v2=True,
+            ),
+            Operation(
+                *("get_event_log", "GET", one, self._get_log),
+                role=Role.VIEWER,
+                summary="Shows one entry of the log.",
+                answer=rest.ConnectLog,
+                query=(_ADDITIONAL_INFO,),
+                v2=True,
+            ),
+            Operation(
+                *("delete_event_log", "DELETE", one, self._delete_log),
+                summary="Deletes one entry of the log.",
+                v2=True,
+            ),
+        ]
+
+    def _of_secrets(self) -> Sequence[Operation]:
+        """DocuSign's v2 document has the first and the last; the SDK has none of them."""
+        secrets = f"{_ACCOUNT}/secret"
+        return [
+            Operation(
+                *("create_connect_secret", "POST", secrets, self._create_secret),
                 status=201,
+                summary="Makes an HMAC key; the answer shows its secret, this once.",
+                answer=rest.ConnectSecret,
+                errors=(TooManyKeys,),
+                v2=True,
             ),
-            Operation("list_connect_secrets", "GET", f"{_ACCOUNT}/secret", self._list_secrets),
             Operation(
-                "delete_connect_secret",
-                "DELETE",
-                f"{_ACCOUNT}/secret/{{keyId}}",
-                self._delete_secret,
+                *("list_connect_secrets", "GET", secrets, self._list_secrets),
+                summary="Lists the active HMAC keys, in the order of the signature headers.",
+                answer=rest.ConnectSecrets,
+                extension=True,
+            ),
+            Operation(
+                *("delete_connect_secret", "DELETE", f"{secrets}/{{keyId}}", self._delete_secret),
+                summary="Retires an HMAC key.",
+                v2=True,
             ),
         ]
 
@@ -173,7 +234,7 @@ class Connect:
         return _results((await self._store.configurations(call.account_id)).all)
 
     async def _get_configuration(self, call: Call) -> rest.ConnectConfigResults:
-        connect_id = selection.row_id(call.path["connectId"], "connectId")
+        connect_id = row_id(call.path["connectId"], "connectId")
         known = await self._store.configurations(call.account_id, also=connect_id)
         return _results([_find(known.all, connect_id)])
 
@@ -187,7 +248,7 @@ class Connect:
         given: rest.ConnectCustomConfiguration = call.body
         if not given.connect_id:
             raise InvalidBody("connectId must say which configuration to update.")
-        connect_id = selection.row_id(given.connect_id, "connectId")
+        connect_id = row_id(given.connect_id, "connectId")
         for _ in range(_MOST_TRIES):
             known = await self._store.configurations(call.account_id, also=connect_id)
             before = _find(known.all, connect_id)
@@ -203,7 +264,7 @@ class Connect:
         raise Unavailable("The account's configurations keep changing: update again.")
 
     async def _delete_configuration(self, call: Call) -> None:
-        connect_id = selection.row_id(call.path["connectId"], "connectId")
+        connect_id = row_id(call.path["connectId"], "connectId")
         if not await self._store.delete_configuration(call.account_id, connect_id):
             raise _no_configuration(connect_id)
 
@@ -254,18 +315,18 @@ class Connect:
         return await self._listing(call, failures=True)
 
     async def _get_failure(self, call: Call) -> rest.ConnectLog:
-        failure_id = selection.row_id(call.path["failureId"], "failureId")
+        failure_id = row_id(call.path["failureId"], "failureId")
         entry = await self._store.failure(call.account_id, failure_id)
         if entry is None:
             raise _no_failure(failure_id)
-        if not _asks(call, "additional_info"):
+        if not _ADDITIONAL_INFO.read(call.query):
             return rest.log_to_wire(entry)
         attempts = await self._store.attempts(call.account_id, failure_id)
         messages = await self._messages(call.account_id, attempts)
         return rest.failure_to_wire(entry, list(zip(attempts, messages, strict=True)))
 
     async def _delete_failure(self, call: Call) -> rest.ConnectDeleteFailureResult:
-        failure_id = selection.row_id(call.path["failureId"], "failureId")
+        failure_id = row_id(call.path["failureId"], "failureId")
         who = call.principal.name
         if not await self._store.delete_failure(call.account_id, failure_id, who):
             raise _no_failure(failure_id)
@@ -285,11 +346,11 @@ class Connect:
         return await self._listing(call, failures=False)
 
     async def _get_log(self, call: Call) -> rest.ConnectLog:
-        log_id = selection.row_id(call.path["logId"], "logId")
+        log_id = row_id(call.path["logId"], "logId")
         detail = await self._store.log(call.account_id, log_id)
         if detail is None:
             raise _no_log(log_id)
-        if not _asks(call, "additional_info"):
+        if not _ADDITIONAL_INFO.read(call.query):
             return rest.log_to_wire(detail.entry)
         (sent,) = await self._messages(call.account_id, [detail])
         return rest.detail_to_wire(detail, sent)
@@ -314,7 +375,7 @@ class Connect:
         return found
 
     async def _delete_log(self, call: Call) -> None:
-        log_id = selection.row_id(call.path["logId"], "logId")
+        log_id = row_id(call.path["logId"], "logId")
         if not await self._store.delete_log(call.account_id, log_id):
             raise _no_log(log_id)
 
@@ -327,7 +388,7 @@ class Connect:
         listing = self._store.failures if failures else self._store.logs
         if call.accept == LINES:
             pages = every_page(listing, call.account_id, chosen.query, _LINES_PAGE, chosen.cursor)
-            return StreamingResponse(_lines(pages, chosen.count), media_type=LINES)
+            return StreamingResponse(_lines(pages, chosen.count, v2=call.v2), media_type=LINES)
         page = await listing(
             call.account_id, chosen.query, chosen.count or MOST_RECORDS, chosen.cursor
         )
@@ -380,19 +441,18 @@ def _bulk(page: RequeuePage) -> rest.BulkResults:
     )
 
 
-async def _lines(pages: AsyncIterator[Page], count: int | None) -> AsyncIterator[bytes]:
+async def _lines(
+    pages: AsyncIterator[Page], count: int | None, *, v2: bool
+) -> AsyncIterator[bytes]:
     left = count
     async for page in pages:
         entries: Sequence[LogEntry] = page.entries if left is None else page.entries[:left]
-        yield b"".join(encode_json(rest.log_to_wire(entry)) + b"\n" for entry in entries)
+        logs = [rest.log_to_wire(entry) for entry in entries]
+        yield b"".join(encode_json(as_v2(log) if v2 else log) + b"\n" for log in logs)
         if left is not None:
             left -= len(entries)
             if left <= 0:
                 return
-
-
-def _asks(call: Call, name: str) -> bool:
-    return call.query.get(name, "").strip().lower() == "true"
 
 
 def _no_configuration(connect_id: int) -> NotFound:

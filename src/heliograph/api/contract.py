@@ -11,17 +11,19 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import mimeparse
 import msgspec
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from heliograph.api.parameters import Parameter
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,
+    HeliographError,
     InvalidBody,
     InvalidContentType,
     InvalidParameter,
@@ -41,16 +43,17 @@ from heliograph.model import Principal, Role
 from heliograph.observing import UNWATCHED, Observer
 from heliograph.wire import rate_limits
 from heliograph.wire.codec import MOST_NODES, decode_json, decode_xml, encode_json, encode_xml
-from heliograph.wire.rest import ErrorDetails
+from heliograph.wire.forms import FORMS, JSON, XML, XML_TYPES, choose, error_body
+from heliograph.wire.version2 import as_v2
 
-JSON: Final = "application/json"
-XML: Final = "application/xml"
 LINES: Final = "application/x-ndjson"
-_XML_TYPES: Final = (XML, "text/xml")
 
 PREFIXES: Final = ("/restapi/v2.1", "/v2.1")
 """Where every operation is found: the SDK's base path ends in /restapi, and the page's
 paths, as also our URIs, go without."""
+
+V2_PREFIXES: Final = ("/restapi/v2", "/v2")
+"""Where the operations that DocuSign's version 2 had are found as well."""
 
 SMALL_BODY: Final = 2**20
 """Bytes: the largest body of an operation that says nothing else (S13)."""
@@ -65,7 +68,8 @@ class Call:
     """One call, after its token, account, path and body were checked.
 
     `body` is of the operation's body type; `raw` is the body where the operation reads it
-    itself.
+    itself. `query` and `headers` hold the parameters that the operation lists, under the
+    names that it gives them, and no others.
     """
 
     principal: Principal
@@ -77,6 +81,7 @@ class Call:
     raw: bytes
     content_type: str
     url_path: str
+    v2: bool
 
     @property
     def account_id(self) -> str:
@@ -99,9 +104,17 @@ class Operation:
     """One operation.
 
     `body` is the struct that its body is read into, None for no body; `raw_types` are the
-    content types of a body that the handler reads itself. `lines` tells that the answer may
+    content types of a body that the handler reads itself, `raw_schema` the schema of its JSON.
+    `lines` tells that the answer may
     be asked for as NDJSON. A token of `role`, or of an administrator, may call it. Only what
     is `metered` counts towards the limits of calls.
+
+    What follows is also what the OpenAPI document says: `summary` is one plain sentence,
+    `answer` the struct of a success (None: an empty body), `query` and `headers` the
+    parameters that it reads, and no others reach it; `errors` the errors that are its own,
+    beside those of every call of its kind. `extension` tells that DocuSign has no such call,
+    `v2` that it is found in version 2 too: DocuSign had it there, or what is found there leads
+    to it.
     """
 
     operation_id: str
@@ -115,6 +128,14 @@ class Operation:
     lines: bool = False
     role: Role = Role.ADMINISTRATOR
     metered: bool = True
+    summary: str = ""
+    answer: type[msgspec.Struct] | None = None
+    query: Sequence[Parameter[Any]] = ()
+    headers: Sequence[Parameter[Any]] = ()
+    errors: Sequence[type[ApiError]] = ()
+    raw_schema: Mapping[str, Any] = field(default_factory=dict)
+    extension: bool = False
+    v2: bool = False
 
 
 def application(
@@ -131,22 +152,39 @@ def application(
     # A fixed path comes before one with a parameter in its place, so that
     # connect/failures is never taken for connect/{connectId}.
     ordered = sorted(by_path, key=lambda path: [part[:1] == "{" for part in path.split("/")])
-    made = [
-        Route(prefix + path, _Endpoint(by_path[path], authenticate, observer, limits))
-        for path in ordered
-        for prefix in PREFIXES
-    ]
-
-    async def nowhere(request: Request, _error: Exception) -> Response:
-        return _refuse(request, NotFound("There is no such resource."))
-
-    async def no_method(request: Request, _error: Exception) -> Response:
-        return _refuse(request, MethodNotAllowed(["GET"]))
-
-    web = Starlette(routes=[*made, *routes], exception_handlers={404: nowhere, 405: no_method})
+    made = []
+    for path in ordered:
+        here = by_path[path]
+        newest = _Endpoint(here, authenticate, observer, limits)
+        made += [Route(prefix + path, newest) for prefix in PREFIXES]
+        # A path that version 2 does not have is taken there too, and not found: else it would
+        # be read as another one with a parameter in its place.
+        older = _Endpoint(
+            {method: one for method, one in here.items() if one.v2},
+            *(authenticate, observer, limits),
+            v2=True,
+        )
+        made += [Route(prefix + path, older) for prefix in V2_PREFIXES]
+    web = Starlette(
+        routes=[*made, *routes],
+        exception_handlers={404: _nowhere, 405: _no_method, HeliographError: _broke, 500: _broke},
+    )
     # A path with a slash too many is not found; a redirect would answer without a token.
     web.router.redirect_slashes = False
     return web
+
+
+async def _nowhere(request: Request, _error: Exception) -> Response:
+    return _refuse(request, NotFound("There is no such resource."))
+
+
+async def _no_method(request: Request, error: Exception) -> Response:
+    allowed = (error.headers or {}).get("Allow", "GET") if isinstance(error, HTTPException) else ""
+    return _refuse(request, MethodNotAllowed(sorted(allowed.split(", "))))
+
+
+async def _broke(request: Request, error: Exception) -> Response:
+    return _refuse(request, _told(request, error))
 
 
 class _Endpoint:
@@ -158,11 +196,14 @@ class _Endpoint:
         authenticate: Authenticate,
         observer: Observer,
         limits: CallLimits,
+        *,
+        v2: bool = False,
     ) -> None:
         self._operations = operations
         self._authenticate = authenticate
         self._observer = observer
         self._limits = limits
+        self._v2 = v2
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive, send)
@@ -187,10 +228,12 @@ class _Endpoint:
         )
 
     async def _answer(self, request: Request, standing: dict[str, str]) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        operation = self._operations.get(method)
+        if not self._operations:
+            raise NotFound("Version 2 has no such call: it is found under /v2.1.")
+        operation = self._operations.get(_method(request))
         if operation is None:
-            raise MethodNotAllowed(sorted(self._operations))
+            also = ["HEAD"] if "GET" in self._operations else []
+            raise MethodNotAllowed(sorted([*self._operations, *also]))
         accept = _negotiate(request, operation)
         principal = await self._principal(request)
         if operation.metered:
@@ -217,15 +260,16 @@ class _Endpoint:
         call = Call(
             principal=principal,
             path=path,
-            query=dict(request.query_params),
+            query=_listed(operation.query, request.query_params),
             accept=accept,
-            headers=request.headers,
+            headers=_listed(operation.headers, request.headers),
             body=_decode(operation, content_type, raw),
             raw=raw,
             content_type=content_type,
             url_path=request.url.path,
+            v2=self._v2,
         )
-        return _respond(await operation.handler(call), operation.status, accept)
+        return _respond(await operation.handler(call), operation.status, call)
 
     async def _principal(self, request: Request) -> Principal:
         given = request.headers.getlist("authorization")
@@ -246,6 +290,10 @@ class _Endpoint:
         return principal
 
 
+def _listed(listed: Sequence[Parameter[Any]], given: Mapping[str, str]) -> dict[str, str]:
+    return {one.name: given[one.name] for one in listed if one.name in given}
+
+
 def _method(request: Request) -> str:
     return "GET" if request.method == "HEAD" else request.method
 
@@ -262,18 +310,14 @@ def _told(request: Request, problem: Exception) -> ApiError:
     return Unspecified("Heliograph made an error; its log has the details.")
 
 
-def _negotiate(request: Request, operation: Operation | None) -> str:
-    accept = request.headers.get("accept", "").strip()
-    if not accept:
-        return JSON
-    # The last of several equally good ones wins: JSON, as for `*/*`.
-    offered = [LINES] if operation is not None and operation.lines else []
-    offered += ["text/xml", XML, JSON]
-    try:
-        best: str = mimeparse.best_match(offered, accept)
-    except mimeparse.MimeTypeParseException:
-        return JSON
-    if not best:
+def _accept(request: Request) -> str:
+    return ", ".join(request.headers.getlist("accept"))
+
+
+def _negotiate(request: Request, operation: Operation) -> str:
+    offered = [LINES, *FORMS] if operation.lines else FORMS
+    best = choose(_accept(request), offered)
+    if best is None:
         raise NotAcceptable(f"This answer comes as {', '.join(reversed(offered))}.")
     return best
 
@@ -321,35 +365,31 @@ def _decode(operation: Operation, content_type: str, raw: bytes) -> Any:
         # Who may send more bytes may send as many more values.
         most = MOST_NODES * max(1, operation.body_limit // SMALL_BODY)
         return decode_json(raw, operation.body, most)
-    if content_type in _XML_TYPES:
+    if content_type in XML_TYPES:
         return decode_xml(raw, operation.body)
     raise InvalidContentType(f"Content-Type must be {JSON} or {XML}.")
 
 
-def _respond(
-    result: msgspec.Struct | Reply | Response | None, status: int, accept: str
-) -> Response:
+def _respond(result: msgspec.Struct | Reply | Response | None, status: int, call: Call) -> Response:
     if isinstance(result, Response):
         return result
     if result is None:
         return Response(b"", status)
     reply = result if isinstance(result, Reply) else Reply(result)
+    value = as_v2(reply.value) if call.v2 else reply.value
+    xml = call.accept in XML_TYPES
     return Response(
-        encode_xml(reply.value) if accept in _XML_TYPES else encode_json(reply.value),
+        encode_xml(value) if xml else encode_json(value),
         status,
         headers=dict(reply.headers),
-        media_type=accept if accept in _XML_TYPES else JSON,
+        media_type=call.accept if xml else JSON,
     )
 
 
 def _refuse(request: Request, error: ApiError) -> Response:
     """The error as errorDetails, in XML where the caller accepts that before JSON."""
-    try:
-        accept = _negotiate(request, None)
-    except NotAcceptable:
-        accept = JSON
-    details = ErrorDetails(error_code=error.code, message=error.message)
-    response = _respond(details, error.status, accept)
+    form, body = error_body(error, _accept(request))
+    response = Response(body, error.status, media_type=form)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, NotSignedIn | InvalidToken | LacksPermission):

@@ -9,7 +9,7 @@ from typing import Final
 from heliograph.api import saving
 from heliograph.api.contract import Call, Operation
 from heliograph.egress import Guard
-from heliograph.errors import InvalidBody, NotFound
+from heliograph.errors import InvalidBody, NotFound, TooMuchPublished
 from heliograph.signals import Signals
 from heliograph.store import Store
 from heliograph.store.historical import MOST_AN_HOUR, PublishTransaction, Wish
@@ -39,11 +39,27 @@ class Historical:
                 self._publish,
                 status=201,
                 body=historical.ConnectHistoricalEnvelopeRepublish,
+                summary="Publishes envelopes of the past to a configuration made for the purpose.",
+                answer=historical.EnvelopePublishTransaction,
+                errors=(TooMuchPublished,),
             ),
-            Operation("list_historical_envelope_publish_transactions", "GET", _PATH, self._list),
-            Operation("get_historical_envelope_publish_transaction", "GET", _ONE, self._get),
             Operation(
-                "cancel_historical_envelope_publish_transaction", "DELETE", _ONE, self._cancel
+                *("list_historical_envelope_publish_transactions", "GET", _PATH, self._list),
+                summary="Lists the account's historical publishes, newest first.",
+                answer=historical.EnvelopePublishTransactions,
+                extension=True,
+            ),
+            Operation(
+                *("get_historical_envelope_publish_transaction", "GET", _ONE, self._get),
+                summary="Tells how far a historical publish is.",
+                answer=historical.EnvelopePublishTransaction,
+                extension=True,
+            ),
+            Operation(
+                *("cancel_historical_envelope_publish_transaction", "DELETE", _ONE, self._cancel),
+                summary="Cancels what a historical publish has not delivered yet.",
+                answer=historical.EnvelopePublishTransaction,
+                extension=True,
             ),
         ]
 

@@ -8,18 +8,97 @@ from typing import Final
 
 from heliograph import tracing
 from heliograph.api import saving
-from heliograph.api.contract import JSON, Call, Operation
+from heliograph.api.contract import Call, Operation
+from heliograph.api.parameters import Parameter
 from heliograph.egress import Guard
-from heliograph.errors import InvalidParameter, LoopDetected
+from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
 from heliograph.observing import UNWATCHED, AcceptedEvent, Observer, Publication
 from heliograph.publisher import Publisher, Receipt
 from heliograph.wire import notifications
+from heliograph.wire.forms import JSON
 from heliograph.wire.json_sim import HOPS_HEADER, LONGEST_ID, MOST_HOPS, parse_events
 from heliograph.wire.rest import PublishedEvent, PublishResults, SkippedConfiguration
 
 BODY_LIMIT: Final = 25 * 2**20
 """Bytes of one publish call."""
+
+
+def _key(text: str) -> str:
+    if not (0 < len(text) <= LONGEST_ID and text.isprintable()):
+        raise InvalidParameter(f"Idempotency-Key must be 1 to {LONGEST_ID} characters.")
+    return text
+
+
+def _hops(text: str) -> int:
+    # Whoever writes something else did not copy it from us.
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+IDEMPOTENCY_KEY: Final[Parameter[str | None]] = Parameter(
+    *("Idempotency-Key", "Names the call: repeated with this key, it publishes nothing again."),
+    schema={"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
+    parse=_key,
+    absent=None,
+    extension=True,
+)
+HOPS: Final = Parameter(
+    *(HOPS_HEADER, f"How often this has been a message of Heliograph; {MOST_HOPS} are too many."),
+    schema={"type": "integer", "minimum": 0},
+    parse=_hops,
+    absent=0,
+    extension=True,
+)
+TRACEPARENT: Final = Parameter(
+    *("traceparent", "The trace that the call belongs to (W3C Trace Context)."),
+    schema={"type": "string"},
+    parse=tracing.read,
+    absent=None,
+    extension=True,
+    example="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+)
+TRACESTATE: Final = Parameter(
+    *("tracestate", "What the caller's tracing keeps with its trace (W3C Trace Context)."),
+    schema={"type": "string"},
+    parse=str,
+    absent="",
+    extension=True,
+)
+
+_ID: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
+_NOTIFICATION: Final = {
+    "type": "object",
+    "description": "A listener of this envelope alone, with the fields of eventNotification.",
+    "properties": {
+        "url": {"type": "string", "format": "uri", "examples": ["https://hooks.example.com/in"]},
+        "events": {"type": "array", "items": _ID},
+    },
+    "required": ["url"],
+}
+_EVENT: Final = {
+    "type": "object",
+    "description": "An event; what is not listed here is kept and goes to listeners as it is.",
+    "properties": {
+        "event": {**_ID, "examples": ["envelope-completed"]},
+        "eventId": {**_ID, "description": "Published again with this id, it adds nothing."},
+        "generatedDateTime": {"type": "string", "format": "date-time"},
+        "data": {
+            "type": "object",
+            "properties": {
+                "envelopeId": _ID,
+                "templateId": _ID,
+                "userId": {"type": "string"},
+                "recipientId": {"type": "string"},
+                "envelopeSummary": {"type": "object"},
+            },
+            "required": ["envelopeId"],
+        },
+        "eventNotification": _NOTIFICATION,
+        "eventNotifications": {"type": "array", "items": _NOTIFICATION},
+    },
+    "required": ["event", "data"],
+}
+_BODY: Final = {"anyOf": [_EVENT, {"type": "array", "items": _EVENT, "minItems": 1}]}
 
 _TYPES: Final = (JSON, "application/x-ndjson", "application/ndjson", "application/jsonl")
 
@@ -42,17 +121,23 @@ class Intake:
                 self._publish,
                 status=202,
                 raw_types=_TYPES,
+                raw_schema=_BODY,
                 body_limit=BODY_LIMIT,
                 metered=False,  # to publish is what Heliograph is for
+                summary="Publishes events; they are on disk when this is answered.",
+                answer=PublishResults,
+                errors=(EventConflict, LoopDetected),
+                headers=(IDEMPOTENCY_KEY, HOPS, TRACEPARENT, TRACESTATE),
+                extension=True,
             )
         ]
 
     async def _publish(self, call: Call) -> PublishResults:
         began = time.monotonic()
-        events = parse_events(call.raw, call.content_type, call.account_id, _hops(call))
-        key = call.headers.get("idempotency-key")
-        if key is not None and not (0 < len(key) <= LONGEST_ID and key.isprintable()):
-            raise InvalidParameter(f"Idempotency-Key must be 1 to {LONGEST_ID} characters.")
+        events = parse_events(call.raw, call.content_type, call.account_id, _checked_hops(call))
+        key = call.headers.get(IDEMPOTENCY_KEY.name)
+        if key is not None:
+            IDEMPOTENCY_KEY.parse(key)
         for document in dict.fromkeys(one for event in events for one in event.notifications):
             wanted = notifications.wanted(call.account_id, document)
             saving.check(self._guard, wanted, "The url of a notification")
@@ -66,11 +151,9 @@ class Intake:
         )
 
 
-def _hops(call: Call) -> int:
+def _checked_hops(call: Call) -> int:
     """How often the events of a call have been messages of ours (S15)."""
-    given = call.headers.get(HOPS_HEADER.lower(), "").strip()
-    # Whoever writes something else did not copy it from us.
-    hops = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
+    hops = HOPS.read(call.headers)
     if hops >= MOST_HOPS:
         raise LoopDetected(
             f"This has been a message of Heliograph {hops} times: a listener publishes what it "
@@ -84,8 +167,8 @@ def _publication(call: Call, receipts: Sequence[Receipt], seconds: float) -> Pub
         account_id=call.account_id,
         events=[AcceptedEvent(one.event, one.accepted, len(one.skips)) for one in receipts],
         seconds=seconds,
-        caller=tracing.read(call.headers.get("traceparent")),
-        caller_state=call.headers.get("tracestate", ""),
+        caller=TRACEPARENT.read(call.headers),
+        caller_state=TRACESTATE.read(call.headers),
     )
 
 

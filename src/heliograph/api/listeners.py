@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from heliograph import tls
-from heliograph.api import selection
 from heliograph.api.contract import Call, Operation
+from heliograph.api.parameters import row_id
 from heliograph.attempt import Sender, compose
 from heliograph.errors import InvalidBody, NotFound
 from heliograph.model import Answer, ConnectConfiguration, Event, Secret, TlsIdentity
@@ -35,20 +35,34 @@ class Listeners:
         """The operations of this module."""
         certificate = f"{_ACCOUNT}/client_certificate"
         return [
-            Operation("test_configuration", "POST", f"{_ACCOUNT}/{{connectId}}/test", self._test),
-            Operation("get_client_certificate", "GET", certificate, self._get_certificate),
             Operation(
-                "update_client_certificate",
-                "PUT",
-                certificate,
-                self._put_certificate,
-                body=rest.ClientCertificate,
+                *("test_configuration", "POST", f"{_ACCOUNT}/{{connectId}}/test", self._test),
+                summary="Sends a test message to the listener and shows the whole exchange.",
+                answer=rest.TestSend,
+                extension=True,
             ),
-            Operation("delete_client_certificate", "DELETE", certificate, self._delete_certificate),
+            Operation(
+                *("get_client_certificate", "GET", certificate, self._get_certificate),
+                summary="Shows the certificate that listeners with mutual TLS are shown.",
+                answer=rest.ClientCertificate,
+                extension=True,
+            ),
+            Operation(
+                *("update_client_certificate", "PUT", certificate, self._put_certificate),
+                body=rest.ClientCertificate,
+                summary="Sets the account's client certificate and its private key.",
+                answer=rest.ClientCertificate,
+                extension=True,
+            ),
+            Operation(
+                *("delete_client_certificate", "DELETE", certificate, self._delete_certificate),
+                summary="Deletes the account's client certificate.",
+                extension=True,
+            ),
         ]
 
     async def _test(self, call: Call) -> rest.TestSend:
-        connect_id = selection.row_id(call.path["connectId"], "connectId")
+        connect_id = row_id(call.path["connectId"], "connectId")
         known = await self._store.configurations(call.account_id, also=connect_id)
         for configuration in known.all:
             if configuration.connect_id == connect_id:

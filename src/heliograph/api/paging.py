@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
+from heliograph.api import parameters
 from heliograph.api.contract import Call
-from heliograph.api.selection import row_id
+from heliograph.api.parameters import Parameter
 from heliograph.errors import InvalidParameter
 from heliograph.people import UserQuery, UserStatus
 from heliograph.wire.people import LONGEST_EMAIL, STATUSES, Paged
@@ -24,6 +25,42 @@ _FURTHEST: Final = 10**9
 P = TypeVar("P", bound=Paged)
 
 
+def _statuses(text: str) -> frozenset[UserStatus] | None:
+    given = {word.strip().lower() for word in text.split(",")} - {""}
+    if not given or given == {"any"}:
+        return None
+    if unknown := given - {word.lower() for word in STATUSES}:
+        raise InvalidParameter(
+            f"status must be some of {', '.join(STATUSES)}, not {min(unknown)[:40]!r}."
+        )
+    return frozenset(one for one in UserStatus if one.value in given)
+
+
+START: Final = parameters.number(
+    "start_position", "The place of the first one, from 0.", 0, _FURTHEST, 0
+)
+COUNT: Final = parameters.number("count", "How many in one answer.", 1, MOST, DEFAULT)
+NAME_PART: Final = parameters.text(
+    "user_name_substring", "Whose name holds this.", LONGEST_EMAIL, printable=True
+)
+EMAIL_PART: Final = parameters.text(
+    "email_substring", "Whose e-mail holds this.", LONGEST_EMAIL, printable=True
+)
+EMAIL: Final = parameters.text("email", "With this e-mail.", LONGEST_EMAIL, printable=True)
+STATUS: Final[Parameter[frozenset[UserStatus] | None]] = Parameter(
+    *("status", f"Of these, with commas between: {', '.join(STATUSES)}."),
+    schema={"type": "string"},
+    parse=_statuses,
+    absent=None,
+    example="Active",
+)
+GROUP_ID: Final = parameters.row("group_id", "In this group.")
+
+PLACE: Final = (START, COUNT)
+USERS: Final = (NAME_PART, EMAIL_PART, STATUS, *PLACE)
+"""What every listing of users takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Which part of a listing is meant: from the place `start` on, at most `count`."""
@@ -34,10 +71,7 @@ class Place:
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Place:
         """Read `start_position` and `count`. Raises InvalidParameter."""
-        return cls(
-            _number(query, "start_position", 0, 0, _FURTHEST),
-            _number(query, "count", DEFAULT, 1, MOST),
-        )
+        return cls(START.read(query), COUNT.read(query))
 
 
 def users(query: Mapping[str, str]) -> UserQuery:
@@ -46,22 +80,13 @@ def users(query: Mapping[str, str]) -> UserQuery:
     Raises:
         InvalidParameter: naming the parameter and what it takes.
     """
-    group = text(query, "group_id")
     return UserQuery(
-        name=text(query, "user_name_substring"),
-        email_part=text(query, "email_substring"),
-        email=text(query, "email"),
-        statuses=_statuses(query),
-        group_id=None if group is None else row_id(group, "group_id"),
+        name=NAME_PART.read(query),
+        email_part=EMAIL_PART.read(query),
+        email=EMAIL.read(query),
+        statuses=STATUS.read(query),
+        group_id=GROUP_ID.read(query),
     )
-
-
-def flag(query: Mapping[str, str], name: str, *, default: bool) -> bool:
-    """A parameter that is true or false. Raises InvalidParameter."""
-    word = query.get(name, "").strip().lower()
-    if word not in ("", "true", "false"):
-        raise InvalidParameter(f"{name} must be true or false.")
-    return default if word == "" else word == "true"
 
 
 def paged(answer: P, call: Call, place: Place, found: int, total: int) -> P:
@@ -81,32 +106,3 @@ def _uri(call: Call, start: int, count: int) -> str:
     """Works on this host as it stands, and behind the SDK's base path."""
     path = call.url_path.removeprefix("/restapi")
     return f"{path}?{urlencode({**call.query, 'start_position': start, 'count': count})}"
-
-
-def text(query: Mapping[str, str], name: str) -> str | None:
-    """A text to look for, or None. Raises InvalidParameter."""
-    given = query.get(name, "").strip()
-    if len(given) > LONGEST_EMAIL or not given.isprintable():
-        raise InvalidParameter(f"{name} must have at most {LONGEST_EMAIL} printable characters.")
-    return given or None
-
-
-def _statuses(query: Mapping[str, str]) -> frozenset[UserStatus] | None:
-    given = {word.strip().lower() for word in query.get("status", "").split(",")} - {""}
-    if not given or given == {"any"}:
-        return None
-    if unknown := given - {word.lower() for word in STATUSES}:
-        raise InvalidParameter(
-            f"status must be some of {', '.join(STATUSES)}, not {min(unknown)[:40]!r}."
-        )
-    return frozenset(one for one in UserStatus if one.value in given)
-
-
-def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    given = query.get(name, "").strip()
-    if not given:
-        return default
-    digits = given.isascii() and given.isdigit() and len(given) <= len(str(most))
-    if not digits or not least <= int(given) <= most:
-        raise InvalidParameter(f"{name} must be a number from {least} to {most}.")
-    return int(given)

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from heliograph.api import paging, selection
+from heliograph.api import paging, parameters
 from heliograph.api.contract import Call, Operation
-from heliograph.errors import InvalidBody, InvalidParameter, NotFound
+from heliograph.api.parameters import row_id
+from heliograph.errors import GroupExists, InvalidBody, InvalidParameter, NotFound, UserExists
 from heliograph.matching import includes
 from heliograph.model import ConnectConfiguration, Role
 from heliograph.people import Named, User, UserPage, UserQuery
 from heliograph.store import Store
 from heliograph.wire import people as wire
+from heliograph.wire.people import LONGEST_EMAIL
 
 _ACCOUNT: Final = "/accounts/{accountId}"
 
@@ -26,6 +28,17 @@ MOST_USERS: Final = 10_000
 
 BODY_LIMIT: Final = 5 * 2**20
 """Bytes of such a call."""
+
+_ADDITIONAL_INFO: Final = parameters.flag("additional_info", "Also list each user's groups.")
+_SEARCH_TEXT: Final = parameters.text(
+    "search_text", "Whose name holds this.", LONGEST_EMAIL, printable=True
+)
+_LIST_INCLUDED: Final = parameters.flag(
+    "list_included_users", "false: those whose events it does not get.", default=True
+)
+_DOMAIN_ONLY: Final = parameters.flag(
+    "domain_users_only", "Those whose e-mail has the domain of the caller's own."
+)
 
 _NOBODY: Final = Named(frozenset(), frozenset(), inside=True)
 
@@ -43,40 +56,112 @@ class People:
     def _of_users(self) -> Sequence[Operation]:
         users = f"{_ACCOUNT}/users"
         return [
-            Operation("list_account_users", "GET", users, self._list_users, role=Role.VIEWER),
+            Operation(
+                *("list_account_users", "GET", users, self._list_users),
+                role=Role.VIEWER,
+                summary="Lists the account's users.",
+                answer=wire.UserInformationList,
+                query=(*paging.USERS, paging.EMAIL, paging.GROUP_ID, _ADDITIONAL_INFO),
+                v2=True,
+            ),
             Operation(
                 *("create_users", "POST", users, self._add_users),
                 status=201,
                 body=wire.NewUsersDefinition,
                 body_limit=BODY_LIMIT,
+                summary="Adds users.",
+                answer=wire.NewUsersSummary,
+                errors=(UserExists,),
+                v2=True,
             ),
             Operation(
-                *("update_users", "PUT", users, self._change_users), body=wire.UserInformationList
+                *("update_users", "PUT", users, self._change_users),
+                body=wire.UserInformationList,
+                summary="Changes the users that userId names; what is not given stays.",
+                answer=wire.UserInformationList,
+                errors=(UserExists,),
+                v2=True,
             ),
             Operation(
-                *("delete_users", "DELETE", users, self._close_users), body=wire.UserInfoList
+                *("delete_users", "DELETE", users, self._close_users),
+                body=wire.UserInfoList,
+                summary="Closes users: their tokens end, and their e-mails are free again.",
+                answer=wire.UsersResponse,
+                v2=True,
             ),
             Operation(
-                *("get_user", "GET", f"{users}/{{userId}}", self._get_user), role=Role.VIEWER
+                *("get_user", "GET", f"{users}/{{userId}}", self._get_user),
+                role=Role.VIEWER,
+                summary="Shows one user and its groups.",
+                answer=wire.UserInformation,
+                v2=True,
             ),
         ]
 
     def _of_groups(self) -> Sequence[Operation]:
-        groups = f"{_ACCOUNT}/groups"
-        members = f"{groups}/{{groupId}}/users"
-        body = wire.GroupInformation
+        return [*self._of_whole_groups(), *self._of_members()]
+
+    def _of_whole_groups(self) -> Sequence[Operation]:
+        groups, body = f"{_ACCOUNT}/groups", wire.GroupInformation
         return [
-            Operation("list_groups", "GET", groups, self._list_groups, role=Role.VIEWER),
-            Operation("create_groups", "POST", groups, self._add_groups, status=201, body=body),
-            Operation("update_groups", "PUT", groups, self._rename_groups, body=body),
-            Operation("delete_groups", "DELETE", groups, self._delete_groups, body=body),
-            Operation("list_group_users", "GET", members, self._list_members, role=Role.VIEWER),
             Operation(
-                *("update_group_users", "PUT", members, self._add_members), body=wire.UserInfoList
+                *("list_groups", "GET", groups, self._list_groups),
+                role=Role.VIEWER,
+                summary="Lists the account's groups.",
+                answer=body,
+                query=(_SEARCH_TEXT, *paging.PLACE),
+                v2=True,
+            ),
+            Operation(
+                *("create_groups", "POST", groups, self._add_groups),
+                status=201,
+                body=body,
+                summary="Adds groups.",
+                answer=body,
+                errors=(GroupExists,),
+                v2=True,
+            ),
+            Operation(
+                *("update_groups", "PUT", groups, self._rename_groups),
+                body=body,
+                summary="Renames the groups that groupId names.",
+                answer=body,
+                errors=(GroupExists,),
+                v2=True,
+            ),
+            Operation(
+                *("delete_groups", "DELETE", groups, self._delete_groups),
+                body=body,
+                summary="Deletes groups; their users stay.",
+                answer=body,
+                v2=True,
+            ),
+        ]
+
+    def _of_members(self) -> Sequence[Operation]:
+        members = f"{_ACCOUNT}/groups/{{groupId}}/users"
+        return [
+            Operation(
+                *("list_group_users", "GET", members, self._list_members),
+                role=Role.VIEWER,
+                summary="Lists the users of a group.",
+                answer=wire.UsersResponse,
+                query=paging.PLACE,
+                v2=True,
+            ),
+            Operation(
+                *("update_group_users", "PUT", members, self._add_members),
+                body=wire.UserInfoList,
+                summary="Takes users into a group.",
+                answer=wire.UsersResponse,
+                v2=True,
             ),
             Operation(
                 *("delete_group_users", "DELETE", members, self._remove_members),
                 body=wire.UserInfoList,
+                summary="Takes users out of a group.",
+                answer=wire.UsersResponse,
+                v2=True,
             ),
         ]
 
@@ -86,10 +171,17 @@ class People:
             Operation(
                 *("list_users", "GET", f"{configuration}/users", self._list_included),
                 role=Role.VIEWER,
+                summary="Lists the users whose events a configuration gets, or the others.",
+                answer=wire.IntegratedUserInfoList,
+                query=(*paging.USERS, _LIST_INCLUDED),
+                v2=True,
             ),
             Operation(
                 *("get_connect_all_users", "GET", f"{configuration}/all/users", self._list_all),
                 role=Role.VIEWER,
+                summary="Lists all users, and whether a configuration gets their events.",
+                answer=wire.IntegratedConnectUserInfoList,
+                query=(*paging.USERS, _DOMAIN_ONLY),
             ),
         ]
 
@@ -98,7 +190,7 @@ class People:
     async def _list_users(self, call: Call) -> wire.UserInformationList:
         place, page = await self._page(call, paging.users(call.query))
         groups = None
-        if paging.flag(call.query, "additional_info", default=False):
+        if _ADDITIONAL_INFO.read(call.query):
             ids = [one.user_id for one in page.users]
             groups = await self._store.people.groups_of(call.account_id, ids)
         shown = [
@@ -149,7 +241,7 @@ class People:
 
     async def _list_groups(self, call: Call) -> wire.GroupInformation:
         place = paging.Place.read(call.query)
-        name = paging.text(call.query, "search_text")
+        name = _SEARCH_TEXT.read(call.query)
         page = await self._store.people.groups(call.account_id, place.start, place.count, name)
         answer = wire.GroupInformation(groups=[wire.group_to_wire(one) for one in page.groups])
         return paging.paged(answer, call, place, len(page.groups), page.total)
@@ -195,7 +287,7 @@ class People:
 
     async def _list_included(self, call: Call) -> wire.IntegratedUserInfoList:
         configuration = await self._configuration(call)
-        included = paging.flag(call.query, "list_included_users", default=True)
+        included = _LIST_INCLUDED.read(call.query)
         query = replace(paging.users(call.query), named=_named(configuration, included=included))
         place, page = await self._page(call, query)
         every = configuration.all_users and not configuration.all_users_except
@@ -208,7 +300,7 @@ class People:
     async def _list_all(self, call: Call) -> wire.IntegratedConnectUserInfoList:
         configuration = await self._configuration(call)
         query = paging.users(call.query)
-        if paging.flag(call.query, "domain_users_only", default=False):
+        if _DOMAIN_ONLY.read(call.query):
             query = replace(query, domain=await self._domain(call))
         place, page = await self._page(call, query)
         ids = [one.user_id for one in page.users]
@@ -222,7 +314,7 @@ class People:
         return paging.paged(answer, call, place, len(shown), page.total)
 
     async def _configuration(self, call: Call) -> ConnectConfiguration:
-        connect_id = selection.row_id(call.path["connectId"], "connectId")
+        connect_id = row_id(call.path["connectId"], "connectId")
         known = await self._store.configurations(call.account_id, also=connect_id)
         for found in known.all:
             if found.connect_id == connect_id:
@@ -260,4 +352,4 @@ def _groups(call: Call) -> Sequence[wire.Group]:
 
 
 def _group_id(call: Call) -> int:
-    return selection.row_id(call.path["groupId"], "groupId")
+    return row_id(call.path["groupId"], "groupId")

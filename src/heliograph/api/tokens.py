@@ -6,15 +6,18 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from heliograph.api import paging
+from heliograph.api import paging, parameters
 from heliograph.api.contract import Call, Operation
 from heliograph.errors import InvalidParameter, LacksPermission, NotFound
 from heliograph.model import Secret
 from heliograph.store import Store
 from heliograph.wire import people as wire
+from heliograph.wire.people import LONGEST_EMAIL
 
 _TOKENS: Final = "/accounts/{accountId}/tokens"
 _RANDOM_BYTES: Final = 32
+
+_USER_ID: Final = parameters.text("user_id", "Of this user.", LONGEST_EMAIL, printable=True)
 
 
 class Tokens:
@@ -26,22 +29,45 @@ class Tokens:
     def operations(self) -> Sequence[Operation]:
         """The operations of this module."""
         return [
-            Operation("list_tokens", "GET", _TOKENS, self._list_tokens),
             Operation(
-                *("create_token", "POST", _TOKENS, self._add_token), status=201, body=wire.ApiToken
+                *("list_tokens", "GET", _TOKENS, self._list_tokens),
+                summary="Lists the tokens that work, newest first.",
+                answer=wire.ApiTokens,
+                query=(_USER_ID, *paging.PLACE),
+                extension=True,
             ),
-            Operation("delete_token", "DELETE", f"{_TOKENS}/{{tokenId}}", self._revoke_token),
-            Operation("list_accounts", "GET", "/accounts", self._list_accounts),
+            Operation(
+                *("create_token", "POST", _TOKENS, self._add_token),
+                status=201,
+                body=wire.ApiToken,
+                summary="Makes a token for the account or for one of its users.",
+                answer=wire.ApiToken,
+                extension=True,
+            ),
+            Operation(
+                *("delete_token", "DELETE", f"{_TOKENS}/{{tokenId}}", self._revoke_token),
+                summary="Revokes a token.",
+                extension=True,
+            ),
+            Operation(
+                *("list_accounts", "GET", "/accounts", self._list_accounts),
+                summary="Lists every account of the installation, for its operators.",
+                answer=wire.AccountList,
+                extension=True,
+            ),
             Operation(
                 *("create_account", "POST", "/accounts", self._add_account),
                 status=201,
                 body=wire.NewAccountDefinition,
+                summary="Makes an account and its first token, for the operators.",
+                answer=wire.NewAccountSummary,
+                extension=True,
             ),
         ]
 
     async def _list_tokens(self, call: Call) -> wire.ApiTokens:
         place = paging.Place.read(call.query)
-        user_id = paging.text(call.query, "user_id")
+        user_id = _USER_ID.read(call.query)
         page = await self._store.people.tokens(
             call.account_id, place.start, place.count, user_id and user_id.lower()
         )

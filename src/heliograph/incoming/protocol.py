@@ -32,8 +32,7 @@ from heliograph.errors import (
     VersionNotSupported,
 )
 from heliograph.incoming.bounds import MOST_HEAD, Bounds
-from heliograph.wire.codec import encode_json
-from heliograph.wire.rest import ErrorDetails
+from heliograph.wire.forms import error_body
 
 _LINGER: Final = 2.0
 """Seconds in which what still comes after the last answer is thrown away: a close with unread
@@ -308,7 +307,8 @@ class GuardedProtocol(HttpToolsProtocol):
                 return
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.write(answer(error))
+        accepted = b", ".join(value for name, value in self.headers if name == b"accept")
+        self.transport.write(answer(error, accept=accepted.decode("latin-1")))
         self._linger()
 
     def _finish(self) -> None:
@@ -337,13 +337,14 @@ NO_SNIFFING: Final = ("X-Content-Type-Options", "nosniff")
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 
 
-def answer(error: ApiError, *headers: bytes) -> bytes:
+def answer(error: ApiError, *headers: bytes, accept: str = "") -> bytes:
     """An error as a whole answer, for a request that no operation saw."""
-    body = encode_json(ErrorDetails(error_code=error.code, message=error.message))
+    form, body = error_body(error, accept)
     sent = (*headers, ": ".join(NO_SNIFFING).encode())
-    return b"%s%sContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s" % (
+    return b"%s%sContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n%s" % (
         STATUS_LINE[error.status],
         b"".join(header + b"\r\n" for header in sent),
+        form.encode("ascii"),
         len(body),
         b"Connection: close\r\n",
         body,

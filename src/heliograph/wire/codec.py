@@ -13,7 +13,7 @@ import re
 import types
 import typing
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 import msgspec
 from lxml import etree
@@ -41,6 +41,9 @@ _ENCODINGS: Final = frozenset({"utf-8", "utf-16", "utf-16le", "utf-16be", "ascii
 
 class Wire(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     """A message of the API; fields that are None are not on the wire."""
+
+    ours: ClassVar[bool] = False
+    """Whether DocuSign has no such message."""
 
 
 def decode_json(body: bytes, shape: type[S], most: int = MOST_NODES) -> S:
@@ -113,6 +116,11 @@ def encode_xml(value: msgspec.Struct) -> bytes:
 def root_name(shape: type[msgspec.Struct]) -> str:
     """The element name of a struct: its name with a small first letter."""
     return shape.__name__[0].lower() + shape.__name__[1:]
+
+
+def item_name(list_name: str) -> str:
+    """The element name of a text in a list: that of the list without its plural's s."""
+    return list_name.removesuffix("s")
 
 
 # ----------------------------------------------------------------------------- reading
@@ -237,6 +245,8 @@ def _fields(shape: type[msgspec.Struct]) -> dict[str, tuple[type | None, Any]]:
 
 def _kind(annotation: Any) -> tuple[type | None, Any]:
     origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        return _kind(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
         kinds = [_kind(arg) for arg in typing.get_args(annotation) if arg is not type(None)]
         return next((kind for kind in kinds if kind[0] is not None), kinds[0])
@@ -273,7 +283,7 @@ def _add_item(parent: etree._Element, list_name: str, item: Any) -> None:
         child = etree.SubElement(parent, f"{{{NAMESPACE}}}{root_name(type(item))}")
         _fill(child, item)
     else:
-        _set_text(etree.SubElement(parent, f"{{{NAMESPACE}}}{list_name.removesuffix('s')}"), item)
+        _set_text(etree.SubElement(parent, f"{{{NAMESPACE}}}{item_name(list_name)}"), item)
 
 
 def _set_text(element: etree._Element, text: str) -> None:

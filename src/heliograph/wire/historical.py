@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
@@ -18,7 +18,7 @@ from heliograph.model import ConnectConfiguration
 from heliograph.wire import configurations, dates
 from heliograph.wire.codec import Wire
 from heliograph.wire.message import Format, choice
-from heliograph.wire.rest import ConnectCustomConfiguration, Texts, UserInfo
+from heliograph.wire.rest import ConnectCustomConfiguration, Texts, UserInfo, own
 
 _NAME: Final = "Historical publish"
 
@@ -41,7 +41,9 @@ class EnvelopePublishTransaction(Wire):
     """A historical publish and how far it is. `connectId` is ours: logs and failures name it."""
 
     apply_connect_settings: str | None = None
-    connect_id: str | None = None
+    connect_id: Annotated[
+        str | None, own("Its ad hoc configuration, which logs and failures name.")
+    ] = None
     envelope_count: str | None = None
     envelope_level_error_rollups: list[EnvelopePublishTransactionErrorRollup] | None = None
     envelope_publish_transaction_id: str | None = None
@@ -58,6 +60,8 @@ class EnvelopePublishTransaction(Wire):
 
 class EnvelopePublishTransactions(Wire):
     """An account's historical publishes, newest first."""
+
+    ours: ClassVar[bool] = True
 
     envelope_publish_transactions: list[EnvelopePublishTransaction] | None = None
     total_records: str | None = None

@@ -10,7 +10,9 @@ import re
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Annotated, ClassVar, Final
+
+import msgspec
 
 from heliograph import people
 from heliograph.errors import InvalidBody
@@ -18,7 +20,7 @@ from heliograph.model import Account, Role, Secret
 from heliograph.people import UserStatus
 from heliograph.wire import dates
 from heliograph.wire.codec import Wire
-from heliograph.wire.rest import ErrorDetails
+from heliograph.wire.rest import DateTime, Guid, Number, UserInfo, own
 
 LONGEST_NAME: Final = 100
 LONGEST_EMAIL: Final = 254
@@ -42,25 +44,6 @@ class Paged(Wire):
     result_set_size: str | None = None
     start_position: str | None = None
     total_set_size: str | None = None
-
-
-class UserInfo(Wire):
-    """`userInfo`: a user in short, and how callers name one (`userId`)."""
-
-    account_id: str | None = None
-    account_name: str | None = None
-    activation_access_code: str | None = None
-    email: str | None = None
-    error_details: ErrorDetails | None = None
-    ip_address: str | None = None
-    login_status: str | None = None
-    membership_id: str | None = None
-    send_activation_email: str | None = None
-    uri: str | None = None
-    user_id: str | None = None
-    user_name: str | None = None
-    user_status: str | None = None
-    user_type: str | None = None
 
 
 class UserInfoList(Wire):
@@ -100,7 +83,7 @@ class IntegratedConnectUserInfoList(Paged):
 class Group(Wire):
     """A group; in a call `groupId` or `groupName` say which, or what it is to be called."""
 
-    group_id: str | None = None
+    group_id: Number | None = None
     group_name: str | None = None
     group_type: str | None = None
     users_count: str | None = None
@@ -119,10 +102,12 @@ class UserInformation(Wire):
     email: str | None = None
     first_name: str | None = None
     group_list: list[Group] | None = None
-    is_admin: str | None = None
+    is_admin: Annotated[
+        str | None, msgspec.Meta(extra_json_schema={"enum": ["true", "false", "True", "False"]})
+    ] = None
     last_name: str | None = None
     uri: str | None = None
-    user_id: str | None = None
+    user_id: Guid | None = None
     user_name: str | None = None
     user_status: str | None = None
     user_type: str | None = None
@@ -163,19 +148,23 @@ class NewUsersSummary(Wire):
 class ApiToken(Wire):
     """A token. `accessToken`, its text, is shown once, when it is made."""
 
+    ours: ClassVar[bool] = True
+
     access_token: str | None = None
     created: str | None = None
-    expires: str | None = None
+    expires: DateTime | None = None
     integration_key: str | None = None
     name: str | None = None
-    role: str | None = None
+    role: Annotated[str | None, msgspec.Meta(extra_json_schema={"enum": [*Role]})] = None
     scopes: str | None = None
     token_id: str | None = None
-    user_id: str | None = None
+    user_id: Guid | None = None
 
 
 class ApiTokens(Paged):
     """Tokens that work, newest first."""
+
+    ours: ClassVar[bool] = True
 
     tokens: list[ApiToken] | None = None
 
@@ -191,12 +180,14 @@ class NewAccountSummary(Wire):
 
     account_id: str
     account_name: str
-    external_account_id: str
-    access_token: str | None = None
+    external_account_id: Annotated[str, own("Its number, which works in paths too.")]
+    access_token: Annotated[str | None, own("An administrator's, shown once.")] = None
 
 
 class AccountList(Wire):
     """Every account, the first one first."""
+
+    ours: ClassVar[bool] = True
 
     accounts: list[NewAccountSummary]
 

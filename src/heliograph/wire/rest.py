@@ -7,7 +7,7 @@ Names and types are those of contract.json (docusign-esign 6.1.0); the page
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, ClassVar, Final
 from urllib.parse import quote
 
 import msgspec
@@ -29,12 +29,23 @@ Texts = list[str] | str | None
 """A list in v2.1, comma-separated text in v2: both are read, the list is written."""
 
 
-class UserInfo(Wire):
-    """Who did something."""
+Flag = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["true", "false"]})]
+Number = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[0-9]{1,18}$"})]
+Guid = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
+Uri = Annotated[
+    str,
+    msgspec.Meta(extra_json_schema={"format": "uri"}, examples=["https://hooks.example.com/in"]),
+]
+DateTime = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
-    user_name: str | None = None
-    user_id: str | None = None
-    email: str | None = None
+
+def own(description: str, *examples: str) -> msgspec.Meta:
+    """Marks a field of Heliograph's in a message of DocuSign's."""
+    return msgspec.Meta(
+        description=description,
+        examples=[*examples] or None,
+        extra_json_schema={"x-heliograph": True},
+    )
 
 
 class ErrorDetails(Wire):
@@ -42,6 +53,25 @@ class ErrorDetails(Wire):
 
     error_code: str
     message: str
+
+
+class UserInfo(Wire):
+    """`userInfo`: a user in short, and how callers name one (`userId`)."""
+
+    account_id: str | None = None
+    account_name: str | None = None
+    activation_access_code: str | None = None
+    email: str | None = None
+    error_details: ErrorDetails | None = None
+    ip_address: str | None = None
+    login_status: str | None = None
+    membership_id: str | None = None
+    send_activation_email: str | None = None
+    uri: str | None = None
+    user_id: Guid | None = None
+    user_name: str | None = None
+    user_status: str | None = None
+    user_type: str | None = None
 
 
 class ConnectEventData(Wire):
@@ -93,17 +123,21 @@ class ConnectCustomConfiguration(Wire):
     """A configuration, with every field of contract.json, and extensions of ours:
     `certificateAuthorities`, `deliveryOrder`, `maxPerSecond`, `retrySchedule`."""
 
-    allow_envelope_publish: str | None = None
+    allow_envelope_publish: Flag | None = None
     allow_salesforce_publish: str | None = None
-    all_users: str | None = None
-    all_users_except: str | None = None
-    certificate_authorities: str | None = None
+    all_users: Flag | None = None
+    all_users_except: Flag | None = None
+    certificate_authorities: Annotated[
+        str | None, own("PEM certificates to trust for the listener beside the system's.")
+    ] = None
     configuration_type: str | None = None
-    connect_id: str | None = None
-    delivery_mode: str | None = None
-    delivery_order: str | None = None
+    connect_id: Number | None = None
+    delivery_mode: Annotated[str | None, msgspec.Meta(examples=["SIM", "aggregate"])] = None
+    delivery_order: Annotated[
+        str | None, own("What is kept in order: envelope, configuration or none.", "envelope")
+    ] = None
     disabled_by: str | None = None
-    enable_log: str | None = None
+    enable_log: Flag | None = None
     enable_oauth_per_configuration: str | None = field(
         name="enableOAuthPerConfiguration", default=None
     )
@@ -118,22 +152,26 @@ class ConnectCustomConfiguration(Wire):
     include_document_fields: str | None = None
     include_documents: str | None = None
     include_envelope_void_reason: str | None = None
-    include_hmac: str | None = field(name="includeHMAC", default=None)
+    include_hmac: Flag | None = field(name="includeHMAC", default=None)
     include_oauth: str | None = field(name="includeOAuth", default=None)
     include_sender_account_as_custom_field: str | None = field(
         name="includeSenderAccountasCustomField", default=None
     )
     include_time_zone_information: str | None = None
     integrator_managed: str | None = None
-    max_per_second: str | None = None
+    max_per_second: Annotated[
+        str | None, own("At most so many messages a second from each node.", "10")
+    ] = None
     name: str | None = None
     oauth_configuration: ConnectOAuthConfig | None = field(name="oAuthConfiguration", default=None)
     password: str | None = None
-    pause_publish: str | None = None
+    pause_publish: Flag | None = None
     recipient_events: Texts = None
     require_mutual_tls: str | None = None
-    requires_acknowledgement: str | None = None
-    retry_schedule: Texts = None
+    requires_acknowledgement: Flag | None = None
+    retry_schedule: Annotated[
+        Texts, own("standard, docusign, or the seconds before each retry.")
+    ] = None
     salesforce_api_version: str | None = None
     salesforce_authcode: str | None = None
     salesforce_call_back_url: str | None = None
@@ -145,7 +183,7 @@ class ConnectCustomConfiguration(Wire):
         name="signMessageWithX509Certificate", default=None
     )
     soap_namespace: str | None = None
-    url_to_publish_to: str | None = None
+    url_to_publish_to: Uri | None = None
     user_ids: Texts = None
     user_name: str | None = None
     use_soap_interface: str | None = None
@@ -177,7 +215,9 @@ class ConnectLog(Wire):
     connect_debug_log: list[ConnectDebugLog] | None = None
     connect_id: str | None = None
     created: str | None = None
-    delivery_state: str | None = None
+    delivery_state: Annotated[
+        str | None, own("While the failure is open: waiting, held, in_flight or failed.")
+    ] = None
     email: str | None = None
     envelope_id: str | None = None
     error: str | None = None
@@ -186,7 +226,7 @@ class ConnectLog(Wire):
     last_try: str | None = None
     log_id: str | None = None
     log_uri: str | None = None
-    next_try: str | None = None
+    next_try: Annotated[str | None, own("When the next try of an open failure is due.")] = None
     retry_count: str | None = None
     retry_uri: str | None = None
     status: str | None = None
@@ -208,7 +248,7 @@ class ConnectFailureFilter(Wire):
     """Which envelopes to republish; `synchronous` waits for the outcome."""
 
     envelope_ids: Texts = None
-    synchronous: str | None = None
+    synchronous: Flag | None = None
 
 
 class ConnectFailureResult(Wire):
@@ -237,6 +277,8 @@ class ConnectDeleteFailureResult(Wire):
 class SkippedConfiguration(Wire):
     """A configuration that did not get the event, and why not."""
 
+    ours: ClassVar[bool] = True
+
     connect_id: str
     name: str
     reason: str
@@ -244,6 +286,8 @@ class SkippedConfiguration(Wire):
 
 class PublishedEvent(Wire):
     """What became of one published event."""
+
+    ours: ClassVar[bool] = True
 
     event_id: str
     event: str
@@ -256,12 +300,16 @@ class PublishedEvent(Wire):
 class PublishResults(Wire):
     """The answer of publish, one item for each event, in the order given."""
 
+    ours: ClassVar[bool] = True
+
     events: list[PublishedEvent]
     total_records: str
 
 
 class ConnectSecret(Wire):
     """An HMAC key; `secret` is shown once, when it is made."""
+
+    ours: ClassVar[bool] = True
 
     created: str
     key_id: str
@@ -271,11 +319,15 @@ class ConnectSecret(Wire):
 class ConnectSecrets(Wire):
     """The active HMAC keys, oldest first: the order of the signature headers."""
 
+    ours: ClassVar[bool] = True
+
     secrets: list[ConnectSecret]
 
 
 class ClientCertificate(Wire):
     """What an account shows to listeners with mutual TLS; the key is never answered."""
+
+    ours: ClassVar[bool] = True
 
     certificate: str | None = None
     private_key: str | None = None
@@ -287,6 +339,8 @@ class ClientCertificate(Wire):
 
 class TestSend(Wire):
     """The whole exchange of a test message. Credentials are not among the headers."""
+
+    ours: ClassVar[bool] = True
 
     connect_id: str
     url: str
@@ -302,6 +356,8 @@ class TestSend(Wire):
 
 class BulkResults(Wire):
     """What one batch of a bulk call changed; `nextCursor` is there while more may match."""
+
+    ours: ClassVar[bool] = True
 
     changed: str
     unchanged: str | None = None

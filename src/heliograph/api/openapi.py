@@ -1,0 +1,226 @@
+"""The OpenAPI 3.1 document, made from the list of operations that the routes are made from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import heliograph
+from heliograph.api.contract import LINES, Operation
+from heliograph.api.parameters import LARGEST_ID, Parameter
+from heliograph.api.schemas import OURS, Schema, components, reference
+from heliograph.errors import (
+    ApiError,
+    BodyTooLarge,
+    BurstLimitExceeded,
+    HeadTooLarge,
+    HourlyLimitExceeded,
+    InvalidBody,
+    InvalidContentType,
+    InvalidParameter,
+    InvalidToken,
+    LacksPermission,
+    MalformedRequest,
+    NotAcceptable,
+    NotFound,
+    NotSignedIn,
+    RequestTimedOut,
+    TargetTooLong,
+    TooManyRefused,
+    Unavailable,
+    Unspecified,
+    VersionNotSupported,
+)
+from heliograph.model import Role
+from heliograph.wire.forms import JSON, TEXT_XML, XML
+from heliograph.wire.rest import ErrorDetails
+
+BASE: Final = "/restapi"
+"""The server of the document: where the SDKs' base path leads."""
+
+_SCHEME: Final = "accessToken"
+
+_ROW: Final = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
+_TEXT: Final = {"type": "string", "minLength": 1}
+
+PATH_PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
+    "accountId": ("The account: its GUID, or its external number.", _TEXT),
+    "connectId": ("The configuration's number.", _ROW),
+    "envelopeId": ("The envelope.", _TEXT),
+    "failureId": ("The failure's number.", _ROW),
+    "groupId": ("The group's number.", _ROW),
+    "keyId": ("The HMAC key.", _TEXT),
+    "logId": ("The log entry's number.", _ROW),
+    "tokenId": ("The token's id, which is not its text.", _TEXT),
+    "transactionId": ("The historical publish.", _TEXT),
+    "userId": ("The user: a GUID.", _TEXT),
+}
+
+_ALWAYS: Final[Sequence[type[ApiError]]] = (
+    InvalidParameter,
+    MalformedRequest,
+    NotSignedIn,
+    InvalidToken,
+    NotAcceptable,
+    RequestTimedOut,
+    TargetTooLong,
+    TooManyRefused,
+    HeadTooLarge,
+    Unspecified,
+    Unavailable,
+    VersionNotSupported,
+)
+_METERED: Final[Sequence[type[ApiError]]] = (HourlyLimitExceeded, BurstLimitExceeded)
+_WITH_BODY: Final[Sequence[type[ApiError]]] = (InvalidBody, BodyTooLarge, InvalidContentType)
+
+
+def document(operations: Iterable[Operation], *, v2: bool = False) -> Mapping[str, Any]:
+    """The document of version 2.1, or of version 2, of the API."""
+    chosen = [one for one in operations if one.v2] if v2 else list(operations)
+    version = "v2" if v2 else "v2.1"
+    paths: dict[str, dict[str, Schema]] = {}
+    for one in chosen:
+        here = paths.setdefault(f"/{version}{plain_path(one)}", {})
+        here[one.method.lower()] = _operation(one)
+    used = {shape for one in chosen for shape in (one.body, one.answer) if shape is not None}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"Heliograph, the Connect REST API {version}",
+            "version": heliograph.__version__,
+            "summary": "Publishes envelope events to listeners, and keeps a complete failure log.",
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": BASE}],
+        "security": [{_SCHEME: []}],
+        "tags": [{"name": name} for name in dict.fromkeys(map(tag, chosen))],
+        "paths": paths,
+        "components": {
+            "schemas": components({*used, ErrorDetails}, v2=v2),
+            "securitySchemes": {_SCHEME: {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+_ABOUT: Final = (
+    "Every scalar is text. A JSON number or boolean is read as its text, null as if it were not "
+    "there, and fields that are not listed are ignored. A list of texts may also be given as text "
+    f"with commas between. What has {OURS} is Heliograph's own and not DocuSign's."
+)
+
+
+def plain_path(operation: Operation) -> str:
+    """The path with parameters as OpenAPI writes them."""
+    return re.sub(r"\{(\w+):\w+\}", r"{\1}", operation.path)
+
+
+def tag(operation: Operation) -> str:
+    """What the operation is about: the second part after the account, where it is a fixed one."""
+    parts = operation.path.split("/")[1:]
+    about = [part for part in parts[2:4] if "{" not in part] or parts
+    return about[-1] if about[0] == "connect" else about[0]
+
+
+def errors_of(operation: Operation) -> Mapping[int, Sequence[type[ApiError]]]:
+    """The errors that a call may be answered with, by HTTP status."""
+    found = [*_ALWAYS, *operation.errors]
+    if operation.metered:
+        found += _METERED
+    if operation.role is Role.ADMINISTRATOR:
+        found.append(LacksPermission)
+    if "{" in operation.path:
+        found.append(NotFound)
+    if operation.body is not None or operation.raw_types:
+        found += _WITH_BODY
+    statuses = sorted({one.status for one in found})
+    return {status: [one for one in found if one.status == status] for status in statuses}
+
+
+def _operation(operation: Operation) -> Schema:
+    made: Schema = {
+        "operationId": operation.operation_id,
+        "tags": [tag(operation)],
+        "summary": operation.summary,
+        "parameters": [
+            *map(_in_path, re.findall(r"\{(\w+)\}", plain_path(operation))),
+            *(_parameter(one, "query") for one in operation.query),
+            *(_parameter(one, "header") for one in operation.headers),
+        ],
+    }
+    if operation.role is Role.VIEWER:
+        made["description"] = "A viewer's token will do."
+    if operation.body is not None:
+        shape = reference(operation.body)
+        made["requestBody"] = {
+            "required": True,
+            "content": {form: {"schema": shape} for form in (JSON, XML, TEXT_XML)},
+        }
+    if operation.raw_types:
+        made["requestBody"] = {
+            "required": True,
+            "content": {form: {"schema": _raw(operation, form)} for form in operation.raw_types},
+        }
+    made["responses"] = _responses(operation)
+    if operation.extension:
+        made[OURS] = True
+    return made
+
+
+def _raw(operation: Operation, form: str) -> Schema:
+    if form == JSON:
+        return dict(operation.raw_schema)
+    return {"type": "string", "description": "The same, one object to a line."}
+
+
+def _in_path(name: str) -> Schema:
+    about, schema = PATH_PARAMETERS[name]
+    return {"name": name, "in": "path", "required": True, "description": about, "schema": schema}
+
+
+def _parameter(parameter: Parameter[Any], place: str) -> Schema:
+    made: Schema = {
+        "name": parameter.name,
+        "in": place,
+        "description": parameter.about,
+        "schema": dict(parameter.schema),
+    }
+    if parameter.example is not None:
+        made["example"] = parameter.example
+    if parameter.extension:
+        made[OURS] = True
+    return made
+
+
+def _responses(operation: Operation) -> Schema:
+    success: Schema = {"description": "Done." if operation.answer is None else "The answer."}
+    if operation.answer is not None:
+        success["content"] = _forms(reference(operation.answer))
+    if operation.lines:
+        success["content"][LINES] = {"schema": {"type": "string"}}
+        success["headers"] = {
+            "Link": {
+                "description": "Where the next page is (RFC 8288), when there is more.",
+                "schema": {"type": "string"},
+            }
+        }
+    responses = {str(operation.status): success}
+    for status, errors in errors_of(operation).items():
+        codes = dict.fromkeys(f"{one.code}: {one.advice}" for one in errors)
+        responses[str(status)] = {
+            "description": " ".join(codes),
+            "content": _forms(reference(ErrorDetails)),
+        }
+        if any(one.retry_after is not None for one in errors):
+            responses[str(status)]["headers"] = {
+                "Retry-After": {
+                    "description": "Seconds to wait.",
+                    "schema": {"type": "integer"},
+                }
+            }
+    return responses
+
+
+def _forms(schema: Schema) -> Schema:
+    return {form: {"schema": schema} for form in (JSON, XML, TEXT_XML)}

@@ -1,0 +1,101 @@
+"""The OpenAPI documents and a page to read, for whoever writes a client: no token is needed.
+
+The page is plain HTML with a stylesheet of its own: no script, nothing from elsewhere (S10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import jinja2
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from heliograph import errors
+from heliograph.api.contract import Operation
+from heliograph.api.openapi import document
+from heliograph.api.parameters import LARGEST_ID
+from heliograph.wire.forms import JSON
+
+_HTML: Final = "text/html; charset=utf-8"
+_CSS: Final = "text/css; charset=utf-8"
+
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def routes(operations: Sequence[Operation]) -> Sequence[Route]:
+    """The routes of the documents and the page; each is made when it is first asked for."""
+
+    @cache
+    def in_json(*, v2: bool) -> bytes:
+        return msgspec.json.format(msgspec.json.encode(document(operations, v2=v2)), indent=2)
+
+    @cache
+    def page() -> bytes:
+        return render(document(operations)).encode()
+
+    return [
+        Route("/openapi.json", _shows(lambda: in_json(v2=False), JSON)),
+        Route("/openapi-v2.json", _shows(lambda: in_json(v2=True), JSON)),
+        Route("/docs", _shows(page, _HTML)),
+        Route("/docs.css", _shows(lambda: _file("reference.css").encode(), _CSS)),
+    ]
+
+
+def render(shown: Mapping[str, Any]) -> str:
+    """The page of a document."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["kind"] = kind
+    calls = [
+        {"method": method.upper(), "path": path, **call}
+        for path, here in shown["paths"].items()
+        for method, call in here.items()
+    ]
+    return environment.from_string(_file("reference.html")).render(
+        document=shown,
+        groups={
+            one["name"]: [call for call in calls if call["tags"] == [one["name"]]]
+            for one in shown["tags"]
+        },
+        schemas=shown["components"]["schemas"],
+        errors=sorted({(one.status, one.code, one.advice) for one in errors.answers()}),
+    )
+
+
+def kind(schema: Mapping[str, Any]) -> tuple[str, str]:
+    """What a schema is in words, and the name of the schema that it leads to or nothing."""
+    if "$ref" in schema:
+        return "", schema["$ref"].rpartition("/")[2]
+    if schema["type"] == "array":
+        words, name = kind(schema["items"])
+        return f"list of {words}".strip(), name
+    if "additionalProperties" in schema:
+        return "texts by name", ""
+    if "enum" in schema:
+        return ", ".join(schema["enum"]), ""
+    word = {"string": "text", "integer": "number", "boolean": "true or false"}[schema["type"]]
+    if "maximum" in schema and schema["maximum"] < LARGEST_ID:
+        word = f"{word} from {schema['minimum']} to {schema['maximum']}"
+    return schema.get("format", word).replace("uri", "URL").replace("uuid", "GUID"), ""
+
+
+def _shows(make: Callable[[], bytes], media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    async def show(_: Request) -> Response:
+        return Response(make(), headers=_HEADERS, media_type=media_type)
+
+    return show
+
+
+def _file(name: str) -> str:
+    return (resources.files("heliograph.api") / "pages" / name).read_text(encoding="utf-8")

@@ -1,0 +1,114 @@
+"""JSON Schema, with its XML form, of the structs that the API's messages are read into.
+
+What a struct does not say by its types stands in the `msgspec.Meta` of its fields.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from heliograph.wire.codec import NAMESPACE, Wire, item_name, root_name
+from heliograph.wire.rest import ConnectCustomConfiguration
+from heliograph.wire.version2 import TEXTS
+
+Schema = dict[str, Any]
+
+OURS: Final = "x-heliograph"
+"""Marks what DocuSign does not have."""
+
+_REFERENCE: Final = "#/components/schemas/"
+
+
+def reference(shape: type[msgspec.Struct]) -> Schema:
+    """A reference to a struct's schema."""
+    return {"$ref": _REFERENCE + shape.__name__}
+
+
+def components(roots: Iterable[type[msgspec.Struct]], *, v2: bool = False) -> dict[str, Schema]:
+    """The schemas of these structs and of all that they hold, by name."""
+    found: dict[str, type[msgspec.Struct]] = {}
+    left = list(roots)
+    while left:
+        shape = left.pop()
+        if shape.__name__ not in found:
+            found[shape.__name__] = shape
+            left += _inner(shape)
+        elif found[shape.__name__] is not shape:
+            raise ValueError(f"Two messages are called {shape.__name__}.")
+    return {name: _schema(found[name], v2=v2) for name in sorted(found)}
+
+
+def _inner(shape: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
+    kinds = (_kind(one.type)[0] for one in msgspec.structs.fields(shape))
+    kinds_inside = (typing.get_args(kind)[0] if typing.get_args(kind) else kind for kind in kinds)
+    return [kind for kind in kinds_inside if _is_struct(kind)]
+
+
+def _schema(shape: type[msgspec.Struct], *, v2: bool) -> Schema:
+    fields = msgspec.structs.fields(shape)
+    schema: Schema = {
+        "type": "object",
+        "description": " ".join((inspect.getdoc(shape) or "").replace("`", "").split()),
+        "xml": {"name": root_name(shape), "namespace": NAMESPACE},
+        "properties": {one.encode_name: _field(shape, one, v2=v2) for one in fields},
+    }
+    if required := [one.encode_name for one in fields if one.required]:
+        schema["required"] = required
+    if issubclass(shape, Wire) and shape.ours:
+        schema[OURS] = True
+    return schema
+
+
+def _field(shape: type[msgspec.Struct], field: msgspec.structs.FieldInfo, *, v2: bool) -> Schema:
+    kind, said = _kind(field.type)
+    if v2 and shape is ConnectCustomConfiguration and field.name in TEXTS:
+        kind, said = str, {"description": "Several, with commas between."}
+    return {**_of_kind(kind, field.encode_name), **said}
+
+
+def _of_kind(kind: Any, name: str) -> Schema:
+    if _is_struct(kind):
+        return reference(kind)
+    if typing.get_origin(kind) is list:
+        (inner,) = typing.get_args(kind)
+        text: Schema = {"type": "string", "xml": {"name": item_name(name)}}
+        items = reference(inner) if _is_struct(inner) else text
+        return {"type": "array", "items": items, "xml": {"wrapped": True}}
+    if typing.get_origin(kind) is dict:
+        return {"type": "object", "additionalProperties": {"type": "string"}}
+    return {"type": "string"}
+
+
+def _kind(annotation: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The type without None and without v2's text for a list, and what is said of it."""
+    if typing.get_origin(annotation) is Annotated:
+        inner, *notes = typing.get_args(annotation)
+        kind, said = _kind(inner)
+        return kind, {**said, **_said(notes)}
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        kinds = [_kind(one) for one in typing.get_args(annotation) if one is not type(None)]
+        lists = [one for one in kinds if typing.get_origin(one[0]) is list]
+        return (lists or kinds)[0]
+    return annotation, {}
+
+
+def _said(notes: Iterable[object]) -> Mapping[str, Any]:
+    said: Schema = {}
+    for note in notes:
+        if isinstance(note, msgspec.Meta):
+            said |= note.extra_json_schema or {}
+            if note.description is not None:
+                said["description"] = note.description
+            if note.examples is not None:
+                said["examples"] = list(note.examples)
+    return said
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)

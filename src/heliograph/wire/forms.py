@@ -1,0 +1,41 @@
+"""The forms of an answer, which of them a caller accepts, and an error in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import mimeparse
+
+from heliograph.errors import ApiError
+from heliograph.wire.codec import encode_json, encode_xml
+from heliograph.wire.rest import ErrorDetails
+
+JSON: Final = "application/json"
+XML: Final = "application/xml"
+TEXT_XML: Final = "text/xml"
+XML_TYPES: Final = (XML, TEXT_XML)
+
+# The last of several equally good ones wins: JSON, as for `*/*`.
+FORMS: Final = (TEXT_XML, XML, JSON)
+
+
+def choose(accept: str, offered: Sequence[str] = FORMS) -> str | None:
+    """The best of what is offered by an Accept header with its q-values (RFC 9110, 12.5.1).
+
+    JSON where the header is empty or no list of media types; None where it admits nothing.
+    """
+    if not accept.strip():
+        return JSON
+    try:
+        best: str = mimeparse.best_match(offered, accept)
+    except mimeparse.MimeTypeParseException:
+        return JSON
+    return best or None
+
+
+def error_body(error: ApiError, accept: str) -> tuple[str, bytes]:
+    """The content type and body of an error, in XML where that is accepted before JSON."""
+    form = choose(accept) or JSON
+    details = ErrorDetails(error_code=error.code, message=error.message)
+    return form, encode_xml(details) if form in XML_TYPES else encode_json(details)

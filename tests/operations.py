@@ -1,0 +1,17 @@
+"""Every operation of the API, as the server makes the list, without a server behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from heliograph.api.contract import Operation
+from heliograph.observing import UNWATCHED
+from heliograph.service import operations_of
+
+
+def all_operations() -> Sequence[Operation]:
+    """The list; nothing of it can be called."""
+    nothing: Any = SimpleNamespace(clock=None, observer=UNWATCHED)
+    return operations_of(nothing, nothing, nothing, nothing, nothing)

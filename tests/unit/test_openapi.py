@@ -1,0 +1,165 @@
+"""The OpenAPI document and its page say what the operations are, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from heliograph import errors
+from heliograph.api.contract import Operation
+from heliograph.api.openapi import PATH_PARAMETERS, document, errors_of, plain_path
+from heliograph.api.reference import render
+from heliograph.api.schemas import OURS, components
+from heliograph.wire.rest import ConnectCustomConfiguration
+from tests.operations import all_operations
+
+OPERATIONS = all_operations()
+DOCUMENT = document(OPERATIONS)
+NAMES = [one.operation_id for one in OPERATIONS]
+each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=NAMES)
+
+
+def calls(shown: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        call["operationId"]: {"path": path, "method": method, **call}
+        for path, here in shown["paths"].items()
+        for method, call in here.items()
+    }
+
+
+def test_it_is_openapi_3_1_of_every_operation_once() -> None:
+    assert DOCUMENT["openapi"] == "3.1.0"
+    assert sorted(calls(DOCUMENT)) == sorted(set(NAMES))
+    assert len(NAMES) == len(set(NAMES))
+
+
+@each_operation
+def test_each_operation_says_in_a_sentence_what_it_does(operation: Operation) -> None:
+    assert re.fullmatch(r"[A-Z][^.]*\.", operation.summary)
+    assert calls(DOCUMENT)[operation.operation_id]["summary"] == operation.summary
+
+
+@each_operation
+def test_the_answer_is_what_the_code_gives(operation: Operation) -> None:
+    given = typing.get_type_hints(operation.handler)["return"]
+    if isinstance(given, type) and issubclass(given, msgspec.Struct | type(None)):
+        assert operation.answer is (None if given is type(None) else given)
+    else:
+        # A page with its Link header, or a stream of lines.
+        assert operation.lines
+        assert operation.answer is not None
+
+
+@each_operation
+def test_each_parameter_of_a_path_is_described(operation: Operation) -> None:
+    names = re.findall(r"\{(\w+)\}", plain_path(operation))
+    shown = calls(DOCUMENT)[operation.operation_id]["parameters"]
+    assert [one["name"] for one in shown if one["in"] == "path"] == names
+    assert all(one["required"] for one in shown if one["in"] == "path")
+    assert set(names) <= PATH_PARAMETERS.keys()
+
+
+def test_no_parameter_is_described_that_no_path_has() -> None:
+    used = {name for one in OPERATIONS for name in re.findall(r"\{(\w+)", one.path)}
+    assert used == PATH_PARAMETERS.keys()
+
+
+@each_operation
+def test_every_error_has_the_shape_of_all_errors_in_json_and_in_xml(operation: Operation) -> None:
+    responses = calls(DOCUMENT)[operation.operation_id]["responses"]
+    statuses = {str(status) for status in errors_of(operation)}
+    assert responses.keys() == {str(operation.status), *statuses}
+    for status in statuses:
+        assert responses[status]["content"].keys() == {
+            *("application/json", "application/xml", "text/xml")
+        }
+        for form in responses[status]["content"].values():
+            assert form["schema"] == {"$ref": "#/components/schemas/ErrorDetails"}
+
+
+def test_every_code_is_an_operations_but_where_no_operation_is_meant() -> None:
+    documented = {
+        one.code for each in OPERATIONS for here in errors_of(each).values() for one in here
+    }
+    assert {one.code for one in errors.answers()} - documented == {"METHOD_NOT_ALLOWED"}
+
+
+def test_the_xml_form_is_that_of_the_reference_page() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    logs = schemas["ConnectLogs"]
+    namespace = "http://www.docusign.com/restapi"
+    assert logs["xml"] == {"name": "connectLogs", "namespace": namespace}
+    assert logs["properties"]["logs"] == {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/ConnectLog"},
+        "xml": {"wrapped": True},
+    }
+    events = schemas["ConnectCustomConfiguration"]["properties"]["envelopeEvents"]
+    assert events["items"]["xml"] == {"name": "envelopeEvent"}
+
+
+def test_version_2_has_what_docusign_had_there_and_its_lists_as_text() -> None:
+    old = document(OPERATIONS, v2=True)
+    assert all(path.startswith("/v2/accounts/{accountId}/") for path in old["paths"])
+    assert calls(old).keys() == {one.operation_id for one in OPERATIONS if one.v2}
+    # v2's document lists these 16 of Connect; failureUri leads to one more.
+    connect = [one for one in calls(old).values() if "/connect" in one["path"]]
+    assert len(connect) == 17
+    fields = old["components"]["schemas"]["ConnectCustomConfiguration"]["properties"]
+    for name in ("envelopeEvents", "recipientEvents", "userIds"):
+        assert fields[name]["type"] == "string"
+    assert fields["events"]["type"] == "array"
+
+
+def test_two_messages_of_one_name_are_refused() -> None:
+    other = msgspec.defstruct("ConnectCustomConfiguration", [("name", str)])
+    with pytest.raises(ValueError, match="Two messages"):
+        components([ConnectCustomConfiguration, other])
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
+    text = msgspec.json.encode(DOCUMENT).decode()
+    used = set(re.findall(r'"#/components/schemas/(\w+)"', text))
+    assert used == DOCUMENT["components"]["schemas"].keys()
+
+
+def test_the_page_shows_every_call_field_and_code_and_has_no_script() -> None:
+    page = render(DOCUMENT)
+    for name in NAMES:
+        assert f'id="{name}"' in page
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        assert f'id="schema-{name}"' in page
+        for field in schema["properties"]:
+            assert f"<code>{field}</code>" in page
+    for one in errors.answers():
+        assert one.code in page
+        assert one.advice.replace("'", "&#39;") in page
+    assert "<script" not in page
+    assert "style=" not in page
+    assert not re.search(r"\son\w+=", page)
+    assert not re.search(r"(?:href|src)=\"(?:https?:)?//", page)
+    assert page.count('class="mark"') > len([one for one in OPERATIONS if one.extension])
+    for target in re.findall(r'href="#([^"]+)"', page):
+        assert f'id="{target}"' in page, target
+
+
+def test_texts_of_a_document_are_only_ever_text_in_the_page_s10() -> None:
+    evil = "<script>alert(1)</script>"
+    shown = {**DOCUMENT, "info": {**DOCUMENT["info"], "title": evil}}
+    assert evil not in render(shown)
+    assert "&lt;script&gt;" in render(shown)
+
+
+def test_extensions_are_marked_wherever_they_are() -> None:
+    shown = calls(DOCUMENT)
+    assert shown["publish_events"][OURS] is True
+    assert OURS not in shown["list_event_failure_logs"]
+    marks = {
+        one["name"]: one.get(OURS, False) for one in shown["list_event_failure_logs"]["parameters"]
+    }
+    assert (marks["from_date"], marks["to_date"], marks["cursor"]) == (False, False, True)
