@@ -25,13 +25,14 @@ TROUBLES = {
     "another host": "the listener's certificate is not for the name localhost",
     "not valid yet": "the listener's certificate is not valid yet",
     "self-signed": "the listener's certificate is self-signed",
-    "TLS 1.1": "TLS below 1.2",
-    "TLS 1.0": "TLS below 1.2",
-    "client certificate": "the listener wants a client certificate",
     "reset": "connection during the TLS handshake",
     "no TLS": "does not speak TLS",
 }
-"""In turn, each with what the failure log says of it."""
+"""In turn, each with what the failure log says of it.
+
+Where the listener ends the handshake itself (TLS below 1.2, a missing client certificate) asyncio
+closes before its alert is out: the service tests have those, with blocking sockets.
+"""
 
 
 class Front:
@@ -66,14 +67,7 @@ class Front:
             await self._server.wait_closed()
 
     def _tls(self, trouble: str) -> ssl.SSLContext:
-        own = self._authority
-        versions = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
-        return serving(
-            self._pair(trouble),
-            self._folder,
-            clients=own if trouble == "client certificate" else None,
-            version=versions.get(trouble),
-        )
+        return serving(self._pair(trouble), self._folder)
 
     def _pair(self, trouble: str) -> Pair:
         match trouble:
@@ -146,7 +140,7 @@ async def front(authority: Authority, folder: Path, base: str) -> AsyncIterator[
     "F18",
     "a listener's TLS is wrong",
     quick={"sqlite-1": 2},
-    full={"sqlite-1": 20, "postgres-1": 10},
+    full={"sqlite-1": 14, "postgres-1": 7},
 )
 async def broken_tls(context: Context) -> Result:
     """Nothing is sent to a listener whose certificate or TLS cannot be trusted, the failure log
