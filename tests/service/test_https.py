@@ -162,6 +162,24 @@ def fingerprint(server: Server) -> bytes:
         return secure.getpeercert(True) or b""
 
 
+def test_r15_a_client_that_keeps_its_connection_open_does_not_hold_up_a_stop(
+    tmp_path: Path,
+) -> None:
+    dev_certificate.issue(tmp_path)
+    with started(tmp_path, *tls_options(tmp_path), "--grace", "30") as server:
+        assert server.trust is not None
+        with (
+            server.open() as plain,
+            server.trust.wrap_socket(plain, server_hostname="127.0.0.1") as idle,
+        ):
+            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
+            began = time.monotonic()
+            server.process.terminate()
+            assert server.process.wait(20) == 0  # the client does not end TLS on its side
+            assert time.monotonic() - began < 15
+
+
 def test_s14_sighup_takes_a_renewed_certificate_and_keeps_the_old_one_if_it_is_bad(
     tmp_path: Path,
 ) -> None:

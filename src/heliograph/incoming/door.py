@@ -25,6 +25,10 @@ _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE: Final = 0.5
 """Seconds until a connection is taken again after the machine had nothing left for one."""
 
+_GOODBYE: Final = 1.0
+"""Seconds that a client has to end TLS after us: one that only keeps its connection open must
+not hold up a stop for all of the grace (R15)."""
+
 TOO_MANY: Final = "too_many_connections"
 HANDSHAKE: Final = "handshake"
 
@@ -142,6 +146,7 @@ class _Door:
                 connection,
                 ssl=tls,
                 ssl_handshake_timeout=None if tls is None else self._bounds.head_timeout,
+                ssl_shutdown_timeout=None if tls is None else _GOODBYE,
             )
         except (OSError, asyncio.CancelledError) as error:
             connection.close()
