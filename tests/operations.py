@@ -14,4 +14,4 @@ from heliograph.service import operations_of
 def all_operations() -> Sequence[Operation]:
     """The list; nothing of it can be called."""
     nothing: Any = SimpleNamespace(clock=None, observer=UNWATCHED)
-    return operations_of(nothing, nothing, nothing, nothing, nothing)
+    return operations_of(nothing, nothing, nothing, nothing, nothing, nothing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Client:
     credentials: Credentials
     session: aiohttp.ClientSession
     headers: dict[str, str] = field(default_factory=dict)
+    tls: ssl.SSLContext | bool = True
 
     @property
     def account(self) -> str:
@@ -112,5 +114,7 @@ async def serving(
     }
     async with running(from_environment({}, **wanted), clock) as server:
         credentials = Credentials.read(wanted["data_dir"])
-        async with aiohttp.ClientSession() as session:
-            yield Client(server, credentials, session)
+        authority = credentials.ca_cert
+        tls = True if authority is None else ssl.create_default_context(cafile=authority)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
+            yield Client(server, credentials, session, tls=tls)

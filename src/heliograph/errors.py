@@ -8,6 +8,7 @@
     │   ├── MalformedRequest          400 MALFORMED_REQUEST: no operation saw it
     │   ├── NotSignedIn               401 PARTNER_AUTHENTICATION_FAILED
     │   ├── InvalidToken              401 AUTHORIZATION_INVALID_TOKEN
+    │   ├── WrongCredentials          401 USER_AUTHENTICATION_FAILED
     │   ├── LacksPermission           401 USER_LACKS_PERMISSIONS
     │   ├── NotFound                  404 RESOURCE_NOT_FOUND
     │   │   └── EnvelopeNotFound      404 ENVELOPE_DOES_NOT_EXIST
@@ -23,6 +24,7 @@
     │   ├── TargetTooLong             414 REQUEST_TARGET_TOO_LONG
     │   ├── InvalidContentType        415 INVALID_CONTENT_TYPE
     │   ├── TooMuchPublished          429 HOURLY_PUBLISH_LIMIT_EXCEEDED, with Retry-After
+    │   ├── TooManyAttempts           429 TOO_MANY_SIGN_INS, with Retry-After
     │   ├── HourlyLimitExceeded       429 HOURLY_APIINVOCATION_LIMIT_EXCEEDED, with Retry-After
     │   ├── BurstLimitExceeded        429 BURST_APIINVOCATION_LIMIT_EXCEEDED, with Retry-After
     │   ├── TooManyRefused            429 REFUSED_TOKEN_LIMIT_EXCEEDED, with Retry-After
@@ -31,6 +33,7 @@
     │   ├── Unavailable               503 SERVICE_UNAVAILABLE, with Retry-After
     │   ├── VersionNotSupported       505 HTTP_VERSION_NOT_SUPPORTED
     │   └── LoopDetected              508 LOOP_DETECTED
+    ├── OAuthRefused                  an answer of /oauth: HTTP status + `error` (RFC 6749, 5.2)
     ├── ConfigurationsChanged         internal: match again and repeat the accept
     ├── StorageUnavailable            disk full, database locked: nothing was written, try later
     ├── StorageBroken                 an I/O error: the process must end (R11, F12)
@@ -147,6 +150,15 @@ class InvalidToken(ApiError):
     status = 401
     code = "AUTHORIZATION_INVALID_TOKEN"
     advice = "Get a new token."
+    docusign = True
+
+
+class WrongCredentials(ApiError):
+    """A user's name and password that do not belong together, or to nobody."""
+
+    status = 401
+    code = "USER_AUTHENTICATION_FAILED"
+    advice = "Mend Username and Password, or let an administrator set a password."
     docusign = True
 
 
@@ -270,6 +282,18 @@ class TooMuchPublished(ApiError):
     retry_after = 600
 
 
+class TooManyAttempts(ApiError):
+    """Too many sign-ins failed; `retry_after` are the seconds until one more may be tried."""
+
+    status = 429
+    code = "TOO_MANY_SIGN_INS"
+    advice = "Wait for as long as Retry-After says."
+
+    def __init__(self, message: str, seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = seconds
+
+
 class HourlyLimitExceeded(ApiError):
     """More calls of an account than its hour has (DocuSign's answer has had status 400)."""
 
@@ -315,6 +339,21 @@ class Unavailable(ApiError):
     code = "SERVICE_UNAVAILABLE"
     advice = "Repeat the call after as long as Retry-After says: nothing was done."
     retry_after = 2
+
+
+class OAuthRefused(HeliographError):
+    """A grant, or a call of /oauth, that is refused."""
+
+    def __init__(
+        self, error: str, description: str, status: int = 400, retry_after: int | None = None
+    ) -> None:
+        """`error` is one of RFC 6749's names or DocuSign's `consent_required`; `status` is
+        HTTP's; `retry_after` are seconds, where waiting helps."""
+        super().__init__(description)
+        self.error = error
+        self.description = description
+        self.status = status
+        self.retry_after = retry_after
 
 
 class ConfigurationsChanged(HeliographError):

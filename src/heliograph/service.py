@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -25,13 +26,18 @@ from starlette.routing import Route
 from heliograph import doctor
 from heliograph.alerts import AlertHook
 from heliograph.api import reference
+from heliograph.api.applications import Applications
+from heliograph.api.callers import Callers
 from heliograph.api.connect import Connect
 from heliograph.api.connect_oauth import ConnectOAuth
+from heliograph.api.consent import ConsentPages
 from heliograph.api.contract import Operation, application
 from heliograph.api.historical import Historical
 from heliograph.api.intake import Intake
+from heliograph.api.legacy import LegacySignIn
 from heliograph.api.listeners import Listeners
 from heliograph.api.mobile_notifiers import MobileNotifiers
+from heliograph.api.oauth import OAuth, Place
 from heliograph.api.people import People
 from heliograph.api.tokens import Tokens
 from heliograph.attempt import Sender
@@ -42,6 +48,7 @@ from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, UnsafeStorage
 from heliograph.exposure import refuse_exposure
+from heliograph.grants import Grants
 from heliograph.incoming.bounds import bounds_from
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
@@ -55,6 +62,7 @@ from heliograph.model import ScheduleName
 from heliograph.publisher import Publisher
 from heliograph.republish import Republisher
 from heliograph.settings import Settings
+from heliograph.sign_in import SignIn
 from heliograph.signals import Signals
 from heliograph.store import Store
 from heliograph.store.file_lock import FileLock
@@ -77,6 +85,8 @@ _ONLY_HTTPS: Final = ("Strict-Transport-Security", "max-age=31536000")
 """HSTS, of a year (RFC 6797)."""
 
 _BACKLOG: Final = 2048
+
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
@@ -228,9 +238,13 @@ async def running(
             )
             if watch.metrics is not None:
                 watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
-            operations = operations_of(store, signals, guard, watch, sender) if api else []
+            sign_in = SignIn(store)
+            operations = operations_of(store, signals, guard, watch, sender, sign_in) if api else []
+            public = _Public(settings, base_uri, certificate) if api else None
             server = Server(
-                _uvicorn_config(_web(settings, store, operations, watch), settings, certificate),
+                _uvicorn_config(
+                    _web(settings, store, operations, watch, sign_in, public), settings, certificate
+                ),
                 listening,
                 bounds_from(settings),
                 certificate,
@@ -310,7 +324,7 @@ def _stop_or_exit(server: Running) -> None:
 
 
 def operations_of(
-    store: Store, signals: Signals, guard: Guard, watch: Watch, sender: Sender
+    store: Store, signals: Signals, guard: Guard, watch: Watch, sender: Sender, sign_in: SignIn
 ) -> Sequence[Operation]:
     """Every operation of the API: routes, OpenAPI document and page are made from this list."""
     publisher = Publisher(store, signals)
@@ -324,11 +338,56 @@ def operations_of(
         *MobileNotifiers().operations(),
         *People(store).operations(),
         *Tokens(store).operations(),
+        *Applications(store, sign_in).operations(),
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Public:
+    """How clients call this server."""
+
+    settings: Settings
+    base_uri: str
+    certificate: ServerCertificate | None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.settings.public_url or self.base_uri)
+
+    def audiences(self) -> frozenset[str]:
+        """What an assertion's `aud` may be: the host and port of this server, never what a
+        request says that it is called (J3). The certificate may have changed."""
+        if self.settings.public_url:
+            return _with_default_port({urlsplit(self.settings.public_url).netloc})
+        url = urlsplit(self.base_uri)
+        host = self.settings.host
+        hosts = {url.netloc.rpartition(":")[0], f"[{host}]" if ":" in host else host}
+        if self.certificate is not None:
+            hosts |= {name for name in self.certificate.hosts if "*" not in name}
+        elif host in _LOOPBACK:
+            hosts.add("localhost")
+        return _with_default_port({f"{name}:{url.port}" for name in hosts})
+
+    @property
+    def once(self) -> bool:
+        """Whether an assertion brings one token, and no more (J7)."""
+        chosen = self.settings.assertions
+        if chosen == "auto":
+            return self.settings.egress != Profile.EMULATOR
+        return chosen == "once"
+
+
+def _with_default_port(hosts: set[str]) -> frozenset[str]:
+    return frozenset(hosts | {one.removesuffix(":443") for one in hosts})
+
+
 def _web(
-    settings: Settings, store: Store, operations: Sequence[Operation], watch: Watch
+    settings: Settings,
+    store: Store,
+    operations: Sequence[Operation],
+    watch: Watch,
+    sign_in: SignIn,
+    public: _Public | None,
 ) -> Starlette:
     async def alive(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -346,7 +405,15 @@ def _web(
         settings.hourly_limit, settings.burst_limit, settings.token_limit, settings.refused_limit
     )
     limits = CallLimits(rules, lambda: store.clock.now().timestamp())
-    return application(operations, store.principal, routes, watch.observer, limits)
+    legacy = None
+    if public is not None:
+        grants = Grants(store, public.audiences, public.once)
+        routes += OAuth(store, grants, public.place, watch.observer).routes()
+        routes += ConsentPages(store, sign_in, public.place, watch.observer).routes()
+        if settings.legacy_header:
+            legacy = LegacySignIn(store, sign_in)
+    callers = Callers(store, limits, legacy)
+    return application(operations, callers.of, routes, watch.observer, limits)
 
 
 def _shown(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,6 +15,8 @@ from heliograph.model import ScheduleName
 
 PREFIX: Final = "HELIOGRAPH_"
 
+_URL: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
 FEWEST_DAYS: Final = 16
 """An event's id must be known as long as a publisher or a retry may come back to it: the
 schedule takes 15 days (R2)."""
@@ -22,6 +25,7 @@ LEASE_SECONDS: Final = 30.0
 """How long a node that does not renew its lease is still taken for alive (R8)."""
 
 _PROFILES: Final = tuple(profile.value for profile in Profile)
+_ASSERTIONS: Final = ("auto", "once", "repeatedly")
 _LOG_FORMATS: Final = ("auto", "json", "console")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _LIMITS: Final = ("hourly_limit", "burst_limit", "token_limit", "refused_limit")
@@ -44,6 +48,21 @@ class Settings:
         "reads it again.",
     )
     tls_key: str = _setting("", "File of the certificate's private key, PEM, mode 0600.")
+    public_url: str = _setting(
+        "",
+        "Where clients find this server, such as https://connect.example.com, if a proxy or "
+        "another name stands before it: userinfo's base_uri, and the aud of JWT assertions.",
+    )
+    assertions: str = _setting(
+        "auto",
+        "How often a JWT assertion brings a token: once, repeatedly, or auto (repeatedly with "
+        "--egress emulator, else once).",
+    )
+    legacy_header: bool = _setting(
+        False,
+        "Take X-DocuSign-Authentication, a user's name and password with every call, beside "
+        "access tokens.",
+    )
     data_dir: Path = _setting(
         Path("heliograph-data"), "Directory of the database, the master key and credentials.json."
     )
@@ -169,11 +188,10 @@ class Settings:
         """Raises ValueError for a value that no server can run with."""
         if not 0 <= self.port <= 65535:
             raise _unusable("port", "must be a number from 0 to 65535", self.port)
-        if self.egress not in _PROFILES:
-            raise _unusable("egress", f"must be one of {', '.join(_PROFILES)}", self.egress)
         for name, known in (
+            ("egress", _PROFILES),
             *(("log_format", _LOG_FORMATS), ("log_level", _LOG_LEVELS)),
-            ("schedule", tuple(ScheduleName)),
+            *(("schedule", tuple(ScheduleName)), ("assertions", _ASSERTIONS)),
         ):
             if getattr(self, name) not in known:
                 raise _unusable(name, f"must be one of {', '.join(known)}", getattr(self, name))
@@ -184,6 +202,9 @@ class Settings:
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise _unusable(name, "must be a number above 0", value)
+        if self.public_url and not _URL.fullmatch(self.public_url):
+            wanted = "must be http:// or https:// with a host, and no path"
+            raise _unusable("public_url", wanted, self.public_url)
         for name in _LIMITS:
             if getattr(self, name) < 0:
                 raise _unusable(name, "must be a number from 0", getattr(self, name))

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from heliograph import copying
+from heliograph.applications import CodeProof, NewApplication, NewCode, Pair
 from heliograph.errors import UnsafeStorage
 from heliograph.keyring import KeyRing
 from heliograph.model import Account, ClientCredentials, LogQuery, Role, Secret
@@ -37,6 +38,7 @@ from tests.support import (
 )
 
 ALL = LogQuery()
+APPLICATION = "1bbbbbbb-0000-4000-8000-000000000000"
 OAUTH = ClientCredentials("https://a.example.com/", "a", Secret("c"), "s", (("b", "d"),))
 ADA, BOB = "1aaaaaaa-0000-4000-8000-000000000000", "2aaaaaaa-0000-4000-8000-000000000000"
 
@@ -84,7 +86,26 @@ async def fill_people(store: Store, clock: ManualClock) -> None:
     wanted = NewToken("app", Role.VIEWER, ADA, scopes, ends, "integration key")
     await store.people.add_token(ACCOUNT, Secret("ada's"), wanted)
     await store.people.add_token(ACCOUNT, Secret("bob's"), NewToken("x", Role.VIEWER, BOB))
+    await fill_oauth(store, clock)
     await store.people.close_users(ACCOUNT, [BOB])
+
+
+async def fill_oauth(store: Store, clock: ManualClock) -> None:
+    """An application with everything, and rows of each kind that a grant leaves."""
+    oauth, scopes, soon = store.sign_ins, frozenset({"signature"}), clock.now() + timedelta(days=1)
+    await oauth.add_application(ACCOUNT, NewApplication(APPLICATION, "crm", ("https://a/b",)))
+    await oauth.add_key(ACCOUNT, APPLICATION, "key", "PEM")
+    await oauth.add_secret(ACCOUNT, APPLICATION, "secret", Secret("s"))
+    await oauth.add_consent(ACCOUNT, APPLICATION, ADA, scopes, "ci")
+    await oauth.set_password(ACCOUNT, ADA, "hash")
+    await oauth.open_session(ACCOUNT, ADA, Secret("session"), soon)
+    for code in ("used", "unused"):
+        wanted = NewCode(APPLICATION, ADA, scopes, "https://a/b", None, soon)
+        await oauth.add_code(ACCOUNT, Secret(code), wanted)
+    pair = Pair(Secret("access"), soon, Secret("refresh"), soon)
+    assert await oauth.redeem(APPLICATION, "used", CodeProof(None, None), pair)
+    own = NewToken("own", Role.VIEWER, None, scopes, soon, APPLICATION)
+    assert await oauth.issue(ACCOUNT, Secret("own"), own, (b"assertion", soon))
 
 
 async def listed(store: Store) -> dict[str, object]:
@@ -101,10 +122,26 @@ async def listed(store: Store) -> dict[str, object]:
         "groups": await store.people.groups(ACCOUNT, 0, 10),
         "tokens": await store.people.tokens(ACCOUNT, 0, 10),
         "principals": [await store.principal(token) for token in ("ada's", "bob's")],
+        "applications": await store.sign_ins.applications(ACCOUNT, 0, 10),
+        "consents": await store.sign_ins.consents(ACCOUNT, 0, 10),
+        "login": await store.sign_ins.login("ada@example.com"),
+        "session": await store.sign_ins.session("session"),
         "envelope": await store.envelope(ACCOUNT, "env-0"),
         "notified": await store.notified(ACCOUNT, ["env-7"]),
         "historical": await store.historical.transactions(ACCOUNT, 10),
     }
+
+
+async def grants_go_on(store: Store, clock: ManualClock) -> None:
+    """What was used stays used, and what was not is not lost."""
+    soon, proof = clock.now() + timedelta(days=1), CodeProof(None, None)
+    own = NewToken("own", Role.VIEWER, None, None, soon, APPLICATION)
+    assert not await store.sign_ins.issue(ACCOUNT, Secret("x"), own, (b"assertion", soon))
+    pair = Pair(Secret("a1"), soon, Secret("r1"), soon)
+    assert await store.sign_ins.redeem(APPLICATION, "unused", proof, pair)
+    assert await store.principal("access")
+    assert await store.sign_ins.redeem(APPLICATION, "used", proof, pair) is None  # stolen
+    assert await store.principal("access") is None
 
 
 async def opened(url: str, folder: Path, clock: ManualClock) -> PostgresStore:
@@ -135,6 +172,7 @@ async def test_everything_is_the_same_after_a_copy_and_goes_on(
     assert list(await store.orphans()) == []
     assert await listed(store) == expected
 
+    await grants_go_on(store, clock)
     claims = await claim_all(store)
     begun = {claim.event.event_id: claim for claim in claims if claim.number == 2}
     assert set(begun) == {"event-4", "event-5"}

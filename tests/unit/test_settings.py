@@ -48,6 +48,9 @@ OTHER_VALUES = {
     "i_accept_exposure": ("true", True),
     "trusted_proxies": ("10.0.0.0/8", "10.0.0.0/8"),
     "adopt": ("true", True),
+    "public_url": ("https://hg.example.com:8443", "https://hg.example.com:8443"),
+    "assertions": ("once", "once"),
+    "legacy_header": ("true", True),
     "i_accept_data_loss": ("true", True),
 }
 
@@ -111,6 +114,9 @@ def test_the_processs_own_environment_is_read_when_none_is_given(
         ("attempt_timeout", "nan"),
         ("attempt_timeout", "inf"),
         ("grace", "-0.5"),
+        ("public_url", "connect.example.com"),
+        ("public_url", "https://connect.example.com/restapi"),
+        ("assertions", "never"),
         ("i_accept_data_loss", "maybe"),
         ("i_accept_data_loss", ""),
     ],

@@ -60,7 +60,8 @@ SMALL_BODY: Final = 2**20
 
 _log = structlog.get_logger()
 
-Authenticate = Callable[[str], Awaitable[Principal | None]]
+Authenticate = Callable[[Request], Awaitable[Principal]]
+"""Who makes a call; raises an ApiError for who may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ class _Endpoint:
             also = ["HEAD"] if "GET" in self._operations else []
             raise MethodNotAllowed(sorted([*self._operations, *also]))
         accept = _negotiate(request, operation)
-        principal = await self._principal(request)
+        principal = await self._authenticate(request)
         if operation.metered:
             verdict = self._limits.call(principal.account.account_id, principal.token_id)
             standing.update(rate_limits.headers(verdict.hour, verdict.burst))
@@ -256,7 +257,7 @@ class _Endpoint:
         content_type = _content_type(request)
         raw = b""
         if operation.body is not None or operation.raw_types:
-            raw = await _read(request, operation.body_limit)
+            raw = await read_body(request, operation.body_limit)
         call = Call(
             principal=principal,
             path=path,
@@ -270,24 +271,6 @@ class _Endpoint:
             v2=self._v2,
         )
         return _respond(await operation.handler(call), operation.status, call)
-
-    async def _principal(self, request: Request) -> Principal:
-        given = request.headers.getlist("authorization")
-        if not given:
-            raise NotSignedIn("Send a token: Authorization: Bearer TOKEN.")
-        scheme, _, token = given[0].partition(" ")
-        token = token.strip()
-        if len(given) > 1 or scheme.lower() != "bearer" or not token:
-            raise InvalidToken("Send one token: Authorization: Bearer TOKEN.")
-        address = "" if request.client is None else request.client.host
-        if refusal := self._limits.guess(address, token):
-            raise refusal
-        principal = await self._authenticate(token)
-        if principal is None:
-            self._limits.refused(address, token)
-            raise InvalidToken("The access token is unknown, revoked or malformed.")
-        self._limits.let_in(token)
-        return principal
 
 
 def _listed(listed: Sequence[Parameter[Any]], given: Mapping[str, str]) -> dict[str, str]:
@@ -326,7 +309,8 @@ def _content_type(request: Request) -> str:
     return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, of at most `limit` bytes. Raises BodyTooLarge."""
     declared = request.headers.get("content-length", "")
     waits = "expect" in request.headers  # for our 100 Continue: it has sent nothing yet
     if waits and declared.isdigit() and int(declared) > limit:

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import heliograph
 from heliograph.api.contract import LINES, Operation
+from heliograph.api.oauth import AUTHORIZE, TOKEN
 from heliograph.api.parameters import LARGEST_ID, Parameter
 from heliograph.api.schemas import OURS, Schema, components, reference
+from heliograph.applications import SCOPES_ABOUT, SIGNATURE
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,
@@ -27,10 +29,12 @@ from heliograph.errors import (
     NotSignedIn,
     RequestTimedOut,
     TargetTooLong,
+    TooManyAttempts,
     TooManyRefused,
     Unavailable,
     Unspecified,
     VersionNotSupported,
+    WrongCredentials,
 )
 from heliograph.model import Role
 from heliograph.wire.forms import JSON, TEXT_XML, XML
@@ -40,6 +44,7 @@ BASE: Final = "/restapi"
 """The server of the document: where the SDKs' base path leads."""
 
 _SCHEME: Final = "accessToken"
+_OAUTH: Final = "oauth"
 
 _ROW: Final = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
 _TEXT: Final = {"type": "string", "minLength": 1}
@@ -50,8 +55,10 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "envelopeId": ("The envelope.", _TEXT),
     "failureId": ("The failure's number.", _ROW),
     "groupId": ("The group's number.", _ROW),
-    "keyId": ("The HMAC key.", _TEXT),
+    "integrationKey": ("The application: a GUID.", _TEXT),
+    "keyId": ("The id of a key.", _TEXT),
     "logId": ("The log entry's number.", _ROW),
+    "secretId": ("The id of a secret, which is not its text.", _TEXT),
     "tokenId": ("The token's id, which is not its text.", _TEXT),
     "transactionId": ("The historical publish.", _TEXT),
     "userId": ("The user: a GUID.", _TEXT),
@@ -62,9 +69,11 @@ _ALWAYS: Final[Sequence[type[ApiError]]] = (
     MalformedRequest,
     NotSignedIn,
     InvalidToken,
+    WrongCredentials,
     NotAcceptable,
     RequestTimedOut,
     TargetTooLong,
+    TooManyAttempts,
     TooManyRefused,
     HeadTooLarge,
     Unspecified,
@@ -94,12 +103,30 @@ def document(operations: Iterable[Operation], *, v2: bool = False) -> Mapping[st
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": BASE}],
-        "security": [{_SCHEME: []}],
+        "security": [{_SCHEME: []}, {_OAUTH: [SIGNATURE]}],
         "tags": [{"name": name} for name in dict.fromkeys(map(tag, chosen))],
         "paths": paths,
         "components": {
             "schemas": components({*used, ErrorDetails}, v2=v2),
-            "securitySchemes": {_SCHEME: {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                _SCHEME: {"type": "http", "scheme": "bearer"},
+                _OAUTH: _oauth(),
+            },
+        },
+    }
+
+
+def _oauth() -> Schema:
+    """The authorization code grant; OpenAPI has no word for assertions (docs: oauth.md)."""
+    return {
+        "type": "oauth2",
+        "flows": {
+            "authorizationCode": {
+                "authorizationUrl": AUTHORIZE,
+                "tokenUrl": TOKEN,
+                "refreshUrl": TOKEN,
+                "scopes": dict(SCOPES_ABOUT),
+            }
         },
     }
 

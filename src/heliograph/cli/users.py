@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
@@ -9,7 +10,8 @@ import click
 
 from heliograph.cli import users_file
 from heliograph.cli.account_calls import call, every, group_ids, groups_by_name, run, user_ids
-from heliograph.cli.connection import Connection, server_options
+from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.exits import wrong
 from heliograph.cli.terminal import Column, Row, counted, notes, output, print_json, print_rows
 from heliograph.credentials import Credentials
 
@@ -91,6 +93,41 @@ def add(credentials: Credentials, as_json: bool, groups: Sequence[str], **given:
     else:
         (one,) = made["newUsers"]
         output().print(f"Added {one['userName']}, user {one['userId']}.", soft_wrap=True)
+
+
+@users.command(
+    epilog="\b\nExamples:\n  heliograph users password ada@example.com\n"
+    "  heliograph users password ada@example.com --stdin < password.txt"
+)
+@click.argument("user", metavar="USER")
+@click.option("--stdin", is_flag=True, help="Read it from standard input, to the end of a line.")
+@click.option("--remove", is_flag=True, help="Take it away: the user cannot sign in any more.")
+@server_options
+def password(credentials: Credentials, user: str, stdin: bool, remove: bool) -> None:
+    """Set the password that a user signs in with, to consent to an application.
+
+    It is asked for twice. The user's sign-ins end; access tokens go on.
+    """
+    if stdin and remove:
+        raise wrong("Give --stdin or --remove, not both.")
+    new = "" if remove else _new_password(stdin=stdin)
+
+    async def work(connection: Connection) -> Any:
+        (user_id,) = await user_ids(connection, [user])
+        path = f"users/{segment(user_id)}/password"
+        if remove:
+            return await call(connection, "DELETE", path)
+        return await call(connection, "PUT", path, {"newPassword": new})
+
+    run(credentials, work)
+    output().print("The password is removed." if remove else "The password is set.")
+
+
+def _new_password(*, stdin: bool) -> str:
+    """Never from the command line: other users of the machine can read that."""
+    if stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
 
 
 @users.command(epilog="Example: heliograph users close ada@example.com")

@@ -75,6 +75,12 @@ class ServerCertificate:
         else:
             _log.info("certificate_renewed", expires=self._loaded.leaf.not_valid_after_utc)
 
+    @property
+    def hosts(self) -> Sequence[str]:
+        """Every name and address that the certificate is for, as a URL writes them."""
+        names, addresses = _names(self._loaded.leaf)
+        return [*names, *(f"[{one}]" if ":" in one else one for one in addresses)]
+
     def host(self, bound: str) -> str:
         """The name under which a client on this machine finds the server.
 

@@ -37,6 +37,7 @@ from heliograph.people import Memberships
 from heliograph.store.historical import HistoricalPublishing
 from heliograph.store.oauth import OAuthClients
 from heliograph.store.people import People
+from heliograph.store.sign_ins import SignIns
 
 FIRST_TOKEN = "first-administrator"  # noqa: S105 (its name: who deletes a failure with it)
 """The name of the token that an account is made with."""
@@ -216,6 +217,11 @@ class Store(Protocol):
     @property
     def people(self) -> People:
         """Users, groups and tokens."""
+        ...
+
+    @property
+    def sign_ins(self) -> SignIns:
+        """Applications, consents, sign-ins and grants."""
         ...
 
     async def add_hmac_key(self, account_id: str, key_id: str, secret: Secret) -> HmacKey:

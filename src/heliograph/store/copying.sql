@@ -91,24 +91,139 @@ select group_id, user_id from group_member;
 -- name: read_token
 select
     token_hash, account_id, name, role, created_us, user_id, scopes, integration_key, expires_us,
-    revoked_us
+    revoked_us, grant_id
 from token order by token_hash limit :most offset :done;
 
 -- name: write_token
 insert into token (
     token_hash, account_id, name, role, created_us, user_id, scopes, integration_key, expires_us,
-    revoked_us
+    revoked_us, grant_id
 )
 select * from unnest(
     %s::bytea[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[],
-    %s::text[], %s::bigint[], %s::bigint[]
+    %s::text[], %s::bigint[], %s::bigint[], %s::text[]
 );
 
 -- name: back_token
 select
     token_hash, account_id, name, role, created_us, user_id, scopes, integration_key, expires_us,
-    revoked_us
+    revoked_us, grant_id
 from token;
+
+-- name: read_application
+select integration_key, account_id, name, redirect_uris, rights, created_us
+from application order by integration_key limit :most offset :done;
+
+-- name: write_application
+insert into application (integration_key, account_id, name, redirect_uris, rights, created_us)
+select * from unnest(
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[]
+);
+
+-- name: back_application
+select integration_key, account_id, name, redirect_uris, rights, created_us
+from application;
+
+-- name: read_application_key
+select key_id, integration_key, public_key, created_us
+from application_key order by key_id limit :most offset :done;
+
+-- name: write_application_key
+insert into application_key (key_id, integration_key, public_key, created_us)
+select * from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[]);
+
+-- name: back_application_key
+select key_id, integration_key, public_key, created_us
+from application_key;
+
+-- name: read_application_secret
+select secret_id, integration_key, secret_hash, created_us
+from application_secret order by secret_id limit :most offset :done;
+
+-- name: write_application_secret
+insert into application_secret (secret_id, integration_key, secret_hash, created_us)
+select * from unnest(%s::text[], %s::text[], %s::bytea[], %s::bigint[]);
+
+-- name: back_application_secret
+select secret_id, integration_key, secret_hash, created_us
+from application_secret;
+
+-- name: read_consent
+select integration_key, user_id, scopes, granted_by, created_us
+from consent order by integration_key, user_id limit :most offset :done;
+
+-- name: write_consent
+insert into consent (integration_key, user_id, scopes, granted_by, created_us)
+select * from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[]);
+
+-- name: back_consent
+select integration_key, user_id, scopes, granted_by, created_us
+from consent;
+
+-- name: read_authorization_code
+select
+    code_hash, integration_key, user_id, scopes, redirect_uri, challenge, grant_id,
+    expires_us, used_us
+from authorization_code order by code_hash limit :most offset :done;
+
+-- name: write_authorization_code
+insert into authorization_code (
+    code_hash, integration_key, user_id, scopes, redirect_uri, challenge, grant_id,
+    expires_us, used_us
+)
+select * from unnest(
+    %s::bytea[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::bigint[], %s::bigint[]
+);
+
+-- name: back_authorization_code
+select
+    code_hash, integration_key, user_id, scopes, redirect_uri, challenge, grant_id,
+    expires_us, used_us
+from authorization_code;
+
+-- name: read_refresh_token
+select
+    refresh_hash, integration_key, user_id, scopes, grant_id, created_us, expires_us, used_us
+from refresh_token order by refresh_hash limit :most offset :done;
+
+-- name: write_refresh_token
+insert into refresh_token (
+    refresh_hash, integration_key, user_id, scopes, grant_id, created_us, expires_us, used_us
+)
+select * from unnest(
+    %s::bytea[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
+    %s::bigint[]
+);
+
+-- name: back_refresh_token
+select
+    refresh_hash, integration_key, user_id, scopes, grant_id, created_us, expires_us, used_us
+from refresh_token;
+
+-- name: read_used_assertion
+select assertion_hash, expires_us
+from used_assertion order by assertion_hash limit :most offset :done;
+
+-- name: write_used_assertion
+insert into used_assertion (assertion_hash, expires_us)
+select * from unnest(%s::bytea[], %s::bigint[]);
+
+-- name: back_used_assertion
+select assertion_hash, expires_us
+from used_assertion;
+
+-- name: read_sign_in_session
+select session_hash, user_id, created_us, expires_us
+from sign_in_session order by session_hash limit :most offset :done;
+
+-- name: write_sign_in_session
+insert into sign_in_session (session_hash, user_id, created_us, expires_us)
+select * from unnest(%s::bytea[], %s::text[], %s::bigint[], %s::bigint[]);
+
+-- name: back_sign_in_session
+select session_hash, user_id, created_us, expires_us
+from sign_in_session;
 
 -- name: read_hmac_key
 select key_id, account_id, sealed, created_us, retired_us

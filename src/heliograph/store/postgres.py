@@ -76,6 +76,7 @@ from heliograph.store.postgres_node import DatabaseClock
 from heliograph.store.postgres_oauth import PostgresOAuthClients
 from heliograph.store.postgres_people import PostgresPeople, memberships, write_token
 from heliograph.store.postgres_queue import QUERIES, Queue
+from heliograph.store.postgres_sign_ins import PostgresSignIns
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
 T = TypeVar("T")
@@ -103,6 +104,7 @@ class PostgresStore:
         self._lease_lost = False
         self._accepting = GroupCommit(self._accept_batch)
         self._people = PostgresPeople(database, clock)
+        self.sign_ins = PostgresSignIns(database, clock, self._people.forget)
         self._hints = Hints(database)
         self.oauth = PostgresOAuthClients(database, keyring, self._now)
         self.historical = PostgresHistorical(database, keyring, self._now, self._hints)

@@ -251,6 +251,10 @@ class PostgresPeople:
     async def principal(self, token: str) -> Principal | None:
         return await self._principals.get(token)
 
+    def forget(self) -> None:
+        """Somebody else has changed what tokens stand for."""
+        self._principals.forget()
+
     async def _read_principal(self, digest: bytes) -> Principal | None:
         values = {"token_hash": digest, "now": self._now()}
         return people_rows.principal(

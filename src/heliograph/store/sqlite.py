@@ -60,6 +60,7 @@ from heliograph.store.sqlite_node import damaged, last_beat, start
 from heliograph.store.sqlite_oauth import SqliteOAuthClients
 from heliograph.store.sqlite_people import SqlitePeople, memberships, write_token
 from heliograph.store.sqlite_queue import QUERIES, Queue
+from heliograph.store.sqlite_sign_ins import SqliteSignIns
 from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
@@ -99,6 +100,7 @@ class SqliteStore:
             self._writer, self._readers, self._queue, keyring, self._now
         )
         self._people = SqlitePeople(self._writer, self._readers, self._queue, self._clock)
+        self.sign_ins = SqliteSignIns(self._writer, self._readers, self._clock, self._people.forget)
 
     @classmethod
     async def open(cls, path: Path, keyring: KeyRing, clock: Clock, *, adopt: bool = False) -> Self:

@@ -1,0 +1,244 @@
+"""Integration keys, consents and passwords of an account. Extensions: DocuSign has web pages.
+
+All of it is an administrator's. The protocol that uses them is in oauth.py and consent.py.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Final
+
+from heliograph.api import paging, parameters
+from heliograph.api.contract import Call, Operation
+from heliograph.errors import NotFound
+from heliograph.grants import new_secret
+from heliograph.sign_in import SignIn
+from heliograph.store import Store
+from heliograph.wire import applications as wire
+from heliograph.wire.people import LONGEST_EMAIL
+
+_ACCOUNT: Final = "/accounts/{accountId}"
+_APPLICATIONS: Final = f"{_ACCOUNT}/applications"
+_APPLICATION: Final = f"{_APPLICATIONS}/{{integrationKey}}"
+_CONSENTS: Final = f"{_ACCOUNT}/consents"
+_PASSWORD: Final = f"{_ACCOUNT}/users/{{userId}}/password"
+
+_USER_ID: Final = parameters.text("user_id", "Of this user.", LONGEST_EMAIL, printable=True)
+_KEY: Final = parameters.text(
+    "integration_key", "For this application.", LONGEST_EMAIL, printable=True
+)
+
+
+class Applications:
+    """The operations on applications, and on what users let them do."""
+
+    def __init__(self, store: Store, sign_in: SignIn) -> None:
+        self._store = store
+        self._sign_in = sign_in
+
+    def operations(self) -> Sequence[Operation]:
+        """The operations of this module."""
+        return [*self._of_applications(), *self._of_proofs(), *self._of_users()]
+
+    def _of_applications(self) -> Sequence[Operation]:
+        one = wire.Application
+        return [
+            Operation(
+                *("list_applications", "GET", _APPLICATIONS, self._list),
+                summary="Lists the applications that the account manages, by name.",
+                answer=wire.Applications,
+                query=paging.PLACE,
+                extension=True,
+            ),
+            Operation(
+                *("create_application", "POST", _APPLICATIONS, self._add),
+                status=201,
+                body=one,
+                summary="Registers an application and gives it an integration key.",
+                answer=one,
+                extension=True,
+            ),
+            Operation(
+                *("get_application", "GET", _APPLICATION, self._get),
+                summary="Gets an application with its public keys.",
+                answer=one,
+                extension=True,
+            ),
+            Operation(
+                *("update_application", "PUT", _APPLICATION, self._change),
+                body=one,
+                summary="Changes an application; fields that are not given stay.",
+                answer=one,
+                extension=True,
+            ),
+            Operation(
+                *("delete_application", "DELETE", _APPLICATION, self._delete),
+                summary="Deletes an application and revokes its tokens.",
+                extension=True,
+            ),
+        ]
+
+    def _of_proofs(self) -> Sequence[Operation]:
+        keys, secrets = f"{_APPLICATION}/keys", f"{_APPLICATION}/secrets"
+        return [
+            Operation(
+                *("add_application_key", "POST", keys, self._add_key),
+                status=201,
+                body=wire.RsaKey,
+                summary="Lets an application sign assertions with another RSA key.",
+                answer=wire.RsaKey,
+                extension=True,
+            ),
+            Operation(
+                *("delete_application_key", "DELETE", f"{keys}/{{keyId}}", self._remove_key),
+                summary="Takes a public key away.",
+                extension=True,
+            ),
+            Operation(
+                *("add_application_secret", "POST", secrets, self._add_secret),
+                status=201,
+                summary="Makes a secret for an application; it is shown this once.",
+                answer=wire.ClientSecret,
+                extension=True,
+            ),
+            Operation(
+                *("delete_application_secret", "DELETE", f"{secrets}/{{secretId}}"),
+                self._remove_secret,
+                summary="Takes a secret away.",
+                extension=True,
+            ),
+        ]
+
+    def _of_users(self) -> Sequence[Operation]:
+        one = f"{_CONSENTS}/{{integrationKey}}/{{userId}}"
+        return [
+            Operation(
+                *("list_consents", "GET", _CONSENTS, self._list_consents),
+                summary="Lists what users of the account let applications do, newest first.",
+                answer=wire.Consents,
+                query=(_USER_ID, _KEY, *paging.PLACE),
+                extension=True,
+            ),
+            Operation(
+                *("create_consent", "POST", _CONSENTS, self._consent),
+                status=201,
+                body=wire.Consent,
+                summary="Consents for a user to one of the account's own applications.",
+                answer=wire.Consent,
+                extension=True,
+            ),
+            Operation(
+                *("delete_consent", "DELETE", one, self._withdraw),
+                summary="Withdraws a user's consent and revokes the tokens that it brought.",
+                extension=True,
+            ),
+            Operation(
+                *("update_user_password", "PUT", _PASSWORD, self._set_password),
+                body=wire.UserPassword,
+                summary="Sets the password that a user signs in with.",
+                extension=True,
+            ),
+            Operation(
+                *("delete_user_password", "DELETE", _PASSWORD, self._remove_password),
+                summary="Takes a user's password away: the user cannot sign in.",
+                extension=True,
+            ),
+        ]
+
+    # --------------------------------------------------------------------- applications
+
+    async def _list(self, call: Call) -> wire.Applications:
+        place = paging.Place.read(call.query)
+        page = await self._store.sign_ins.applications(call.account_id, place.start, place.count)
+        shown = [wire.application_to_wire(one) for one in page.applications]
+        answer = wire.Applications(applications=shown)
+        return paging.paged(answer, call, place, len(shown), page.total)
+
+    async def _add(self, call: Call) -> wire.Application:
+        new = wire.new_application(call.body)
+        return wire.application_to_wire(
+            await self._store.sign_ins.add_application(call.account_id, new)
+        )
+
+    async def _get(self, call: Call) -> wire.Application:
+        found = await self._store.sign_ins.application(call.account_id, _key(call))
+        if found is None:
+            raise NotFound(f"There is no application {_key(call)}.")
+        return wire.application_to_wire(found)
+
+    async def _change(self, call: Call) -> wire.Application:
+        change = wire.application_change(_key(call), call.body)
+        return wire.application_to_wire(
+            await self._store.sign_ins.change_application(call.account_id, change)
+        )
+
+    async def _delete(self, call: Call) -> None:
+        if not await self._store.sign_ins.delete_application(call.account_id, _key(call)):
+            raise NotFound(f"There is no application {_key(call)}.")
+
+    # ------------------------------------------------------------------ keys and secrets
+
+    async def _add_key(self, call: Call) -> wire.RsaKey:
+        text = wire.public_key(call.body)
+        made = await self._store.sign_ins.add_key(
+            call.account_id, _key(call), str(uuid.uuid4()), text
+        )
+        return wire.key_to_wire(made)
+
+    async def _remove_key(self, call: Call) -> None:
+        key_id = call.path["keyId"].lower()
+        if not await self._store.sign_ins.remove_key(call.account_id, _key(call), key_id):
+            raise NotFound(f"There is no key {key_id}.")
+
+    async def _add_secret(self, call: Call) -> wire.ClientSecret:
+        text = new_secret()
+        made = await self._store.sign_ins.add_secret(
+            call.account_id, _key(call), str(uuid.uuid4()), text
+        )
+        return wire.secret_to_wire(made, text)
+
+    async def _remove_secret(self, call: Call) -> None:
+        secret_id = call.path["secretId"].lower()
+        if not await self._store.sign_ins.remove_secret(call.account_id, _key(call), secret_id):
+            raise NotFound(f"There is no secret {secret_id}.")
+
+    # ------------------------------------------------------------- consents and passwords
+
+    async def _list_consents(self, call: Call) -> wire.Consents:
+        place = paging.Place.read(call.query)
+        user_id, key = _USER_ID.read(call.query), _KEY.read(call.query)
+        page = await self._store.sign_ins.consents(
+            *(call.account_id, place.start, place.count),
+            *(user_id and user_id.lower(), key and key.lower()),
+        )
+        shown = [wire.consent_to_wire(one) for one in page.consents]
+        return paging.paged(wire.Consents(consents=shown), call, place, len(shown), page.total)
+
+    async def _consent(self, call: Call) -> wire.Consent:
+        key, user_id, scopes = wire.consent(call.body)
+        # For another account's application its users consent themselves, on the page.
+        if await self._store.sign_ins.application(call.account_id, key) is None:
+            raise NotFound(f"There is no application {key[:40]}.")
+        made = await self._store.sign_ins.add_consent(
+            call.account_id, key, user_id, scopes, call.principal.name
+        )
+        return wire.consent_to_wire(made)
+
+    async def _withdraw(self, call: Call) -> None:
+        user_id = call.path["userId"].lower()
+        if not await self._store.sign_ins.withdraw(call.account_id, _key(call), user_id):
+            raise NotFound(f"There is no consent of user {user_id} for {_key(call)}.")
+
+    async def _set_password(self, call: Call) -> None:
+        hashed = await self._sign_in.hash(wire.password(call.body))
+        await self._store.sign_ins.set_password(
+            call.account_id, call.path["userId"].lower(), hashed
+        )
+
+    async def _remove_password(self, call: Call) -> None:
+        await self._store.sign_ins.set_password(call.account_id, call.path["userId"].lower(), None)
+
+
+def _key(call: Call) -> str:
+    return call.path["integrationKey"].lower()

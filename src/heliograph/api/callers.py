@@ -1,0 +1,58 @@
+"""Who makes a call: by an access token, or where that is switched on by the legacy header."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+
+from heliograph.api.legacy import LegacySignIn
+from heliograph.applications import SIGNATURE
+from heliograph.errors import InvalidToken, NotSignedIn
+from heliograph.limits import CallLimits
+from heliograph.model import Principal
+from heliograph.store import Store
+
+LEGACY_HEADER: Final = "x-docusign-authentication"
+
+
+class Callers:
+    """Finds the principal of a request. Credentials are in headers alone (J12)."""
+
+    def __init__(self, store: Store, limits: CallLimits, legacy: LegacySignIn | None) -> None:
+        """`legacy` None: the header X-DocuSign-Authentication is not looked at."""
+        self._store = store
+        self._limits = limits
+        self._legacy = legacy
+
+    async def of(self, request: Request) -> Principal:
+        """Whom the request's credentials stand for.
+
+        Raises:
+            NotSignedIn: there are none.
+            TooManyRefused: too many tokens of this address were none.
+            InvalidToken: more than one, or a token that does not work or lacks the scope.
+            ApiError: as `LegacySignIn` does.
+        """
+        address = "" if request.client is None else request.client.host
+        tokens = request.headers.getlist("authorization")
+        if self._legacy is not None and (old := request.headers.getlist(LEGACY_HEADER)):
+            if tokens or len(old) > 1:
+                raise InvalidToken("Send a token or X-DocuSign-Authentication, one and once.")
+            return await self._legacy.principal(old[0], address)
+        if not tokens:
+            raise NotSignedIn("Send a token: Authorization: Bearer TOKEN.")
+        scheme, _, token = tokens[0].partition(" ")
+        token = token.strip()
+        if len(tokens) > 1 or scheme.lower() != "bearer" or not token:
+            raise InvalidToken("Send one token: Authorization: Bearer TOKEN.")
+        if refusal := self._limits.guess(address, token):
+            raise refusal
+        principal = await self._store.principal(token)
+        if principal is None:
+            self._limits.refused(address, token)
+            raise InvalidToken("The access token is unknown, revoked or malformed.")
+        self._limits.let_in(token)
+        if principal.scopes is not None and SIGNATURE not in principal.scopes:
+            raise InvalidToken(f"The access token lacks the scope {SIGNATURE}.")
+        return principal

@@ -1,0 +1,347 @@
+"""/oauth/auth: a user signs in and lets an application act (authorization code, PKCE).
+
+Pages work without script. Nothing is redirected to before the application and its redirect URI
+are known to belong together (RFC 6749, 4.1.2.1). Every form carries a token made of the
+visitor's cookie, which other sites cannot read; a sign-in begins a new cookie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from heliograph.api.endpoint import Endpoint
+from heliograph.api.forms import read_fields, read_form
+from heliograph.api.oauth import AUTHORIZE, Place
+from heliograph.applications import (
+    CODE_SECONDS,
+    SCOPES_ABOUT,
+    SESSION_SECONDS,
+    SIGNATURE,
+    Application,
+    NewCode,
+    Person,
+    known_scopes,
+)
+from heliograph.errors import NotFound, OAuthRefused, TooManyAttempts, WrongCredentials
+from heliograph.grants import new_secret
+from heliograph.model import Secret
+from heliograph.observing import Observer
+from heliograph.sign_in import SignIn
+from heliograph.store import Store
+
+SIGN_IN: Final = f"{AUTHORIZE}/sign-in"
+SIGN_OUT: Final = f"{AUTHORIZE}/sign-out"
+CONSENT: Final = f"{AUTHORIZE}/consent"
+STYLE: Final = "/oauth/style.css"
+
+_LONGEST_STATE: Final = 2048
+_CHALLENGE_LENGTH: Final = 43  # SHA-256 in base64url (RFC 7636, 4.2)
+
+_PAGES: Final = Environment(
+    loader=PackageLoader("heliograph.api", "pages"), autoescape=True, undefined=StrictUndefined
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an application asks for. `query` is what it came with, as text."""
+
+    application: Application
+    redirect_uri: str
+    fields: Mapping[str, str]
+    query: str
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        return known_scopes(self.fields.get("scope", ""))
+
+    @property
+    def prompt(self) -> str:
+        return self.fields.get("prompt", "")
+
+    def back(self, **answer: str) -> str:
+        """The redirect URI with an answer, and the application's own state."""
+        if "state" in self.fields:
+            answer["state"] = self.fields["state"]
+        link = "&" if urlsplit(self.redirect_uri).query else "?"
+        return f"{self.redirect_uri}{link}{urlencode(answer)}"
+
+
+class ConsentPages:
+    """The pages, and what their forms post to."""
+
+    def __init__(self, store: Store, sign_in: SignIn, place: Place, observer: Observer) -> None:
+        self._store = store
+        self._sign_in = sign_in
+        self._place = place
+        self._observer = observer
+        self._style = files("heliograph.api").joinpath("pages/oauth.css").read_bytes()
+        self._cookie = "__Secure-heliograph" if place.secure else "heliograph"
+
+    def routes(self) -> Sequence[Route]:
+        """The routes of this module."""
+
+        def route(path: str, name: str, method: str, answer: Any) -> Route:
+            return Route(path, Endpoint(name, {method: answer}, self._observer, self._refused))
+
+        return [
+            route(AUTHORIZE, "oauth_authorize", "GET", self._authorize),
+            route(SIGN_IN, "oauth_sign_in", "POST", self._posted(self._signed_in)),
+            route(SIGN_OUT, "oauth_sign_out", "POST", self._posted(self._signed_out)),
+            route(CONSENT, "oauth_consent", "POST", self._posted(self._decided)),
+            route(STYLE, "oauth_style", "GET", self._show_style),
+        ]
+
+    # ------------------------------------------------------------------------ the pages
+
+    async def _authorize(self, request: Request) -> Response:
+        asked = await self._asked(request)
+        if refusal := _unusable(asked):
+            return _redirect(asked.back(error=refusal[0], error_description=refusal[1]))
+        person = await self._person(request)
+        if person is None or asked.prompt == "login":
+            if asked.prompt == "none":
+                return _redirect(asked.back(error="login_required"))
+            return self._sign_in_page(request, asked, asked.fields.get("login_hint", ""))
+        application = asked.application
+        had = await self._store.sign_ins.consented(application.integration_key, person.user.user_id)
+        agreed = asked.scopes <= had and _is_itself(asked)
+        if asked.prompt == "none" and not agreed:
+            return _redirect(asked.back(error="consent_required"))
+        if agreed and asked.prompt != "consent":
+            return await self._go_back(asked, person)
+        return self._page(
+            request,
+            "consent.html",
+            asked,
+            person=person,
+            about=[text for scope, text in SCOPES_ABOUT.items() if scope in asked.scopes],
+            host=_shown_host(asked.redirect_uri),
+        )
+
+    def _sign_in_page(
+        self, request: Request, asked: Asked, name: str, problem: str = "", status: int = 200
+    ) -> Response:
+        return self._page(
+            request, "sign_in.html", asked, status=status, email=name, problem=problem
+        )
+
+    async def _go_back(self, asked: Asked, person: Person) -> Response:
+        code = new_secret()
+        until = self._store.clock.now() + timedelta(seconds=CODE_SECONDS)
+        wanted = NewCode(
+            integration_key=asked.application.integration_key,
+            user_id=person.user.user_id,
+            scopes=asked.scopes,
+            redirect_uri=asked.redirect_uri,
+            challenge=asked.fields.get("code_challenge"),
+            expires_at=until,
+        )
+        await self._store.sign_ins.add_code(person.account.account_id, code, wanted)
+        return _redirect(asked.back(code=code.reveal()))
+
+    # ------------------------------------------------------------------------ the forms
+
+    def _posted(
+        self, answer: Callable[[Request, Asked, Mapping[str, str]], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def posted(request: Request) -> Response:
+            asked = await self._asked(request)
+            form = await read_form(request)
+            cookie = request.cookies.get(self._cookie, "")
+            given = form.get("token", "").encode("utf-8", "surrogatepass")
+            if not cookie or not hmac.compare_digest(given, _form_token(cookie).encode()):
+                raise OAuthRefused(
+                    "invalid_request",
+                    "This form was left open too long, or cookies are switched off. "
+                    "Go back to the application and begin again.",
+                    403,
+                )
+            return await answer(request, asked, form)
+
+        return posted
+
+    async def _signed_in(self, request: Request, asked: Asked, form: Mapping[str, str]) -> Response:
+        name, password = form.get("email", ""), Secret(form.get("password", ""))
+        try:
+            person = await self._sign_in.check(name, password, self._place.address(request))
+        except TooManyAttempts as problem:
+            response = self._sign_in_page(request, asked, name, problem.message, problem.status)
+            response.headers["Retry-After"] = str(problem.retry_after)
+            return response
+        except WrongCredentials as problem:
+            return self._sign_in_page(request, asked, name, problem.message, 403)
+        session = new_secret()
+        until = self._store.clock.now() + timedelta(seconds=SESSION_SECONDS)
+        await self._store.sign_ins.open_session(
+            person.account.account_id, person.user.user_id, session, until
+        )
+        response = _redirect(_again(asked))
+        self._set_cookie(response, session)
+        return response
+
+    async def _signed_out(
+        self, request: Request, asked: Asked, _form: Mapping[str, str]
+    ) -> Response:
+        await self._store.sign_ins.close_session(request.cookies[self._cookie])
+        response = _redirect(_again(asked))
+        self._set_cookie(response, new_secret())
+        return response
+
+    async def _decided(self, request: Request, asked: Asked, form: Mapping[str, str]) -> Response:
+        if refusal := _unusable(asked):
+            return _redirect(asked.back(error=refusal[0], error_description=refusal[1]))
+        person = await self._person(request)
+        if person is None:  # the session ended while the page was open
+            return _redirect(_again(asked))
+        if form.get("decision") != "allow":
+            return _redirect(asked.back(error="access_denied"))
+        user = person.user
+        try:
+            await self._store.sign_ins.add_consent(
+                user.account_id,
+                asked.application.integration_key,
+                user.user_id,
+                asked.scopes,
+                user.user_id,
+            )
+        except NotFound as gone:
+            raise OAuthRefused("invalid_request", gone.message) from None
+        return await self._go_back(asked, person)
+
+    # ------------------------------------------------------------------------ shorthand
+
+    async def _asked(self, request: Request) -> Asked:
+        """Who asks, and where the answer goes; before both are sure nothing is redirected."""
+        raw: bytes = request.scope["query_string"]
+        fields = read_fields(raw)
+        key, uri = fields.get("client_id", "").lower(), fields.get("redirect_uri", "")
+        application = await self._store.sign_ins.registered(key)
+        if application is None:
+            raise OAuthRefused("invalid_request", "There is no application with this client_id.")
+        if uri not in application.redirect_uris:
+            raise OAuthRefused(
+                "invalid_request",
+                "The redirect_uri is not registered for this application: it must be the same "
+                "letter by letter.",
+            )
+        return Asked(application, uri, fields, raw.decode("ascii"))
+
+    async def _person(self, request: Request) -> Person | None:
+        cookie = request.cookies.get(self._cookie)
+        return None if not cookie else await self._store.sign_ins.session(cookie)
+
+    def _page(
+        self, request: Request, template: str, asked: Asked, status: int = 200, **values: Any
+    ) -> Response:
+        cookie = request.cookies.get(self._cookie)
+        visit = new_secret() if not cookie else Secret(cookie)
+        html = _PAGES.get_template(template).render(
+            application=asked.application,
+            query=asked.query,
+            token=_form_token(visit.reveal()),
+            **values,
+        )
+        response = self._html(html, status, asked.redirect_uri)
+        if not cookie:
+            self._set_cookie(response, visit)
+        return response
+
+    def _html(self, html: str, status: int, redirect_uri: str | None) -> Response:
+        # Browsers hold form-action against the redirect that follows a form, too.
+        target = "" if redirect_uri is None else f" {_source(redirect_uri)}"
+        return HTMLResponse(
+            html,
+            status,
+            {
+                "Content-Security-Policy": (
+                    "default-src 'none'; style-src 'self'; base-uri 'none'; "
+                    f"frame-ancestors 'none'; form-action 'self'{target}"
+                ),
+                "X-Frame-Options": "DENY",
+                "Referrer-Policy": "same-origin",
+            },
+        )
+
+    def _set_cookie(self, response: Response, value: Secret) -> None:
+        response.set_cookie(
+            self._cookie,
+            value.reveal(),
+            path=AUTHORIZE,
+            secure=self._place.secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def _refused(self, _request: Request, refusal: OAuthRefused) -> Response:
+        html = _PAGES.get_template("refused.html").render(description=refusal.description)
+        return self._html(html, refusal.status, None)
+
+    async def _show_style(self, _request: Request) -> Response:
+        return Response(
+            self._style, media_type="text/css", headers={"Cache-Control": "max-age=3600"}
+        )
+
+
+def _unusable(asked: Asked) -> tuple[str, str] | None:
+    """The error that the application is told, and its description."""
+    fields = asked.fields
+    if fields.get("response_type") != "code":
+        return "unsupported_response_type", "response_type must be code."
+    if SIGNATURE not in asked.scopes:
+        return "invalid_scope", f"The scope must have {SIGNATURE} in it."
+    challenge = fields.get("code_challenge")
+    if challenge is None and asked.application.public:
+        return "invalid_request", "An application without a secret needs a code_challenge."
+    if challenge is not None and fields.get("code_challenge_method") != "S256":
+        return "invalid_request", "code_challenge_method must be S256."
+    if challenge is not None and len(challenge) != _CHALLENGE_LENGTH:
+        return "invalid_request", f"code_challenge must have {_CHALLENGE_LENGTH} characters."
+    if len(fields.get("state", "")) > _LONGEST_STATE:
+        return "invalid_request", f"state must have at most {_LONGEST_STATE} characters."
+    return None
+
+
+def _is_itself(asked: Asked) -> bool:
+    """Whether nobody else can stand where the code goes: else the user is asked each time
+    (RFC 8252, 8.6)."""
+    return not asked.application.public or asked.redirect_uri.startswith("https:")
+
+
+def _again(asked: Asked) -> str:
+    """The page anew; who was asked to sign in has done so."""
+    fields = dict(asked.fields)
+    if fields.get("prompt") == "login":
+        del fields["prompt"]
+    return f"{AUTHORIZE}?{urlencode(fields)}"
+
+
+def _form_token(cookie: str) -> str:
+    return hashlib.sha256(b"form\0" + cookie.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _redirect(url: str) -> Response:
+    return RedirectResponse(url, 303, {"Referrer-Policy": "no-referrer"})
+
+
+def _source(redirect_uri: str) -> str:
+    """What form-action names a redirect URI by; registered ones have no other characters."""
+    parts = urlsplit(redirect_uri)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
+
+
+def _shown_host(redirect_uri: str) -> str:
+    parts = urlsplit(redirect_uri)
+    return parts.netloc or f"{parts.scheme}:"

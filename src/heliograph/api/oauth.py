@@ -1,0 +1,197 @@
+"""OAuth as the SDKs do it: /oauth/token, /oauth/revoke and /oauth/userinfo.
+
+Paths and fields are those that docusign-esign 6.1.0 sends and reads; errors are RFC 6749's.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from heliograph.api.endpoint import Endpoint
+from heliograph.api.forms import read_form
+from heliograph.applications import SCOPES
+from heliograph.errors import OAuthRefused
+from heliograph.grants import Client, Granted, Grants
+from heliograph.limits import client_of
+from heliograph.model import Secret
+from heliograph.observing import Observer
+from heliograph.store import Store
+from heliograph.wire import dates
+
+JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+TOKEN: Final = "/oauth/token"  # noqa: S105 (a path)
+REVOKE: Final = "/oauth/revoke"
+USERINFO: Final = "/oauth/userinfo"
+AUTHORIZE: Final = "/oauth/auth"
+METADATA: Final = "/.well-known/oauth-authorization-server"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where clients find this server."""
+
+    base_uri: str
+
+    @property
+    def secure(self) -> bool:
+        """Whether clients come over HTTPS."""
+        return self.base_uri.startswith("https:")
+
+    def address(self, request: Request) -> str:
+        """Whom an attempt is counted for."""
+        return client_of("" if request.client is None else request.client.host)
+
+
+class OAuth:
+    """The endpoints that answer in JSON."""
+
+    def __init__(self, store: Store, grants: Grants, place: Place, observer: Observer) -> None:
+        self._store = store
+        self._grants = grants
+        self._place = place
+        self._observer = observer
+
+    def routes(self) -> Sequence[Route]:
+        """The routes of this module."""
+        return [
+            Route(TOKEN, Endpoint("oauth_token", {"POST": self._token}, self._observer)),
+            Route(REVOKE, Endpoint("oauth_revoke", {"POST": self._revoke}, self._observer)),
+            Route(USERINFO, Endpoint("oauth_userinfo", {"GET": self._userinfo}, self._observer)),
+            Route(METADATA, Endpoint("oauth_metadata", {"GET": self._metadata}, self._observer)),
+        ]
+
+    async def _token(self, request: Request) -> Response:
+        form = await read_form(request)
+        kind = _needed(form, "grant_type")
+        if kind == JWT_BEARER:
+            text = _needed(form, "assertion")
+            return _tokens(await self._grants.by_assertion(text, self._place.address(request)))
+        if kind == "authorization_code":
+            client, code = self._client(request, form), _needed(form, "code")
+            uri, verifier = form.get("redirect_uri"), form.get("code_verifier")
+            return _tokens(await self._grants.by_code(client, code, uri, verifier))
+        if kind == "refresh_token":
+            client, refresh = self._client(request, form), _needed(form, "refresh_token")
+            return _tokens(await self._grants.by_refresh(client, refresh, form.get("scope")))
+        raise OAuthRefused(
+            "unsupported_grant_type",
+            f"grant_type must be {JWT_BEARER}, authorization_code or refresh_token.",
+        )
+
+    async def _revoke(self, request: Request) -> Response:
+        form = await read_form(request)
+        await self._grants.revoke(self._client(request, form), _needed(form, "token"))
+        return Response(b"", 200)
+
+    async def _userinfo(self, request: Request) -> Response:
+        principal = await self._store.principal(_bearer(request))
+        if principal is None:
+            raise _invalid_token("The access token is unknown, revoked or expired.")
+        account = principal.account
+        user = None
+        if principal.user_id is not None:
+            user = await self._store.people.user(account.account_id, principal.user_id)
+        if user is None:
+            raise _invalid_token("The access token stands for no user.")
+        return JSONResponse(
+            {
+                "sub": user.user_id,
+                "name": user.name,
+                "given_name": user.given_name,
+                "family_name": user.family_name,
+                "created": dates.render(user.created_at),
+                "email": user.email,
+                "accounts": [
+                    {
+                        "account_id": account.account_id,
+                        "is_default": True,
+                        "account_name": account.name,
+                        "base_uri": self._place.base_uri,
+                    }
+                ],
+            }
+        )
+
+    async def _metadata(self, _request: Request) -> Response:
+        """RFC 8414."""
+        base = self._place.base_uri
+        methods = ["client_secret_basic", "client_secret_post", "none"]
+        return JSONResponse(
+            {
+                "issuer": base,
+                "authorization_endpoint": base + AUTHORIZE,
+                "token_endpoint": base + TOKEN,
+                "revocation_endpoint": base + REVOKE,
+                "userinfo_endpoint": base + USERINFO,
+                "scopes_supported": sorted(SCOPES),
+                "response_types_supported": ["code"],
+                "grant_types_supported": ["authorization_code", "refresh_token", JWT_BEARER],
+                "code_challenge_methods_supported": ["S256"],
+                "token_endpoint_auth_methods_supported": methods,
+                "revocation_endpoint_auth_methods_supported": methods,
+            }
+        )
+
+    def _client(self, request: Request, form: Mapping[str, str]) -> Client:
+        """Who calls, by Basic authentication or by the form, not by both (RFC 6749, 2.3)."""
+        address = self._place.address(request)
+        given = request.headers.getlist("authorization")
+        if given:
+            if len(given) > 1 or "client_secret" in form:
+                raise OAuthRefused("invalid_request", "Give the secret once.")
+            key, secret = _basic(given[0])
+            if form.get("client_id", key).lower() != key.lower():
+                raise OAuthRefused("invalid_request", "client_id is of another application.")
+            return Client(address, key, secret)
+        text = form.get("client_secret")
+        return Client(address, _needed(form, "client_id"), None if text is None else Secret(text))
+
+
+def _basic(header: str) -> tuple[str, Secret]:
+    scheme, _, text = header.partition(" ")
+    try:
+        name, found, secret = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+    except (ValueError, binascii.Error):
+        name, found, secret = "", "", ""
+    if scheme.lower() != "basic" or not found or "\0" in name:
+        raise OAuthRefused("invalid_client", "The Authorization header must be Basic.", 401)
+    return name, Secret(secret)
+
+
+def _bearer(request: Request) -> str:
+    given = request.headers.getlist("authorization")
+    scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise _invalid_token("Send one token: Authorization: Bearer TOKEN.")
+    return token.strip()
+
+
+def _invalid_token(description: str) -> OAuthRefused:
+    return OAuthRefused("invalid_token", description, 401)
+
+
+def _needed(form: Mapping[str, str], name: str) -> str:
+    if name not in form:
+        raise OAuthRefused("invalid_request", f"The form needs {name}.")
+    return form[name]
+
+
+def _tokens(granted: Granted) -> Response:
+    answer: dict[str, Any] = {
+        "access_token": granted.access.reveal(),
+        "token_type": "Bearer",
+        "expires_in": granted.seconds,
+        "scope": " ".join(sorted(granted.scopes)),
+    }
+    if granted.refresh is not None:
+        answer["refresh_token"] = granted.refresh.reveal()
+    return JSONResponse(answer)

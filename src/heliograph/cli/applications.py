@@ -1,0 +1,363 @@
+"""`heliograph applications`: integration keys, what they sign with, and who lets them act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import click
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from heliograph.applications import IMPERSONATION, SCOPES, SIGNATURE, Rights
+from heliograph.cli.account_calls import call, every, run, user_ids
+from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.exits import wrong
+from heliograph.cli.terminal import (
+    Column,
+    Row,
+    counted,
+    local_time,
+    notes,
+    output,
+    print_fields,
+    print_json,
+    print_rows,
+    zone_of,
+)
+from heliograph.credentials import Credentials
+
+_BITS: Final = 3072
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
+_yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+_key_argument = click.argument("integration_key", metavar="INTEGRATION_KEY")
+_redirect_option = click.option(
+    "--redirect-uri",
+    "redirect_uris",
+    multiple=True,
+    help="Where users are sent back to, letter by letter; may be repeated.",
+)
+_role_option = click.option(
+    "--role",
+    type=click.Choice([one.value for one in Rights]),
+    help="What it may do in its own name, without a user; none at first.",
+)
+
+
+@click.group()
+def applications() -> None:
+    """Integration keys: programs that sign users in, or act for them, by OAuth."""
+
+
+@applications.command("list", epilog="Example: heliograph applications list")
+@_json_option
+@server_options
+def list_applications(credentials: Credentials, as_json: bool) -> None:
+    """List the applications that the account manages."""
+    found = run(credentials, lambda link: every(link, "applications", "applications"))
+    if as_json:
+        print_json(found)
+        return
+    if not found["applications"]:
+        notes().print("No applications. `heliograph applications add` registers one.")
+        return
+    columns = [Column("NAME", gives_way=True), Column("KEYS"), Column("SECRETS"), Column("ROLE")]
+    print_rows(output(), columns, [_row(one) for one in found["applications"]])
+
+
+@applications.command(epilog="Example: heliograph applications show 4f3c...")
+@_key_argument
+@_json_option
+@server_options
+def show(credentials: Credentials, integration_key: str, as_json: bool) -> None:
+    """Show one application with its keys and secrets; secrets only by their ids."""
+    found = run(credentials, lambda link: call(link, "GET", _path(integration_key)))
+    print_json(found) if as_json else _print(found)
+
+
+@applications.command(
+    epilog="\b\nExample:\n  heliograph applications add CRM \\\n"
+    "      --redirect-uri https://crm.example.com/callback"
+)
+@click.argument("name")
+@_redirect_option
+@_role_option
+@_json_option
+@server_options
+def add(
+    credentials: Credentials,
+    as_json: bool,
+    name: str,
+    redirect_uris: Sequence[str],
+    role: str | None,
+) -> None:
+    """Register an application; users read its NAME when they consent."""
+    body: dict[str, Any] = {"name": name, "redirectUris": list(redirect_uris)}
+    body |= {"role": role} if role else {}
+    made = run(credentials, lambda link: call(link, "POST", "applications", body))
+    print_json(made) if as_json else _print(made)
+
+
+@applications.command(epilog="\b\nExample:\n  heliograph applications change 4f3c... --role viewer")
+@_key_argument
+@click.option("--name", help="What users are to call it.")
+@_redirect_option
+@_role_option
+@_json_option
+@server_options
+def change(
+    credentials: Credentials,
+    as_json: bool,
+    integration_key: str,
+    name: str | None,
+    redirect_uris: Sequence[str],
+    role: str | None,
+) -> None:
+    """Change an application. Redirect URIs that are given replace all there were."""
+    body: dict[str, Any] = {"name": name} if name else {}
+    body |= {"redirectUris": list(redirect_uris)} if redirect_uris else {}
+    body |= {"role": role} if role else {}
+    if not body:
+        raise wrong("Nothing to change.", "Give --name, --redirect-uri or --role.")
+    changed = run(credentials, lambda link: call(link, "PUT", _path(integration_key), body))
+    print_json(changed) if as_json else _print(changed)
+
+
+@applications.command(epilog="Example: heliograph applications delete 4f3c...")
+@_key_argument
+@_yes_option
+@server_options
+def delete(credentials: Credentials, integration_key: str, yes: bool) -> None:
+    """Delete an application for good: its tokens and users' consents end at once."""
+    if not yes:
+        click.confirm("Whoever uses this application is refused. Go on?", abort=True, err=True)
+    run(credentials, lambda link: call(link, "DELETE", _path(integration_key)))
+    output().print("Deleted.")
+
+
+# ---------------------------------------------------------------------------- keys, secrets
+
+
+@applications.command(
+    "add-key",
+    epilog="\b\nExamples:\n  heliograph applications add-key 4f3c... --make private.pem\n"
+    "  heliograph applications add-key 4f3c... --public-key public.pem",
+)
+@_key_argument
+@click.option("--public-key", type=click.File(), help="An RSA public key, PEM; - standard input.")
+@click.option(
+    "--make",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Make a key pair and write the private key to this new file, mode 0600.",
+)
+@_json_option
+@server_options
+def add_key(
+    credentials: Credentials,
+    as_json: bool,
+    integration_key: str,
+    public_key: TextIO | None,
+    make: Path | None,
+) -> None:
+    """Let an application sign its assertions with another RSA key."""
+    if (public_key is None) == (make is None):
+        raise wrong("Give --public-key or --make, one of them.")
+    text = public_key.read() if public_key is not None else _make_pair(make or Path())
+    path = f"{_path(integration_key)}/keys"
+    try:
+        made = run(credentials, lambda link: call(link, "POST", path, {"publicKey": text}))
+    except BaseException:
+        if make is not None:  # a private key that belongs to nothing
+            make.unlink()
+        raise
+    if as_json:
+        print_json(made)
+        return
+    print_fields(output(), [("Key id", made["keyId"])])
+    if make is not None:
+        print_fields(output(), [("Private key", str(make))])
+
+
+@applications.command(
+    "remove-key", epilog="Example: heliograph applications remove-key 4f3c... 9d2e..."
+)
+@_key_argument
+@click.argument("key_id", metavar="KEY_ID")
+@_yes_option
+@server_options
+def remove_key(credentials: Credentials, integration_key: str, key_id: str, yes: bool) -> None:
+    """Take a public key away; tokens that it brought go on until they end."""
+    if not yes:
+        click.confirm("Assertions signed with this key are refused. Go on?", abort=True, err=True)
+    path = f"{_path(integration_key)}/keys/{segment(key_id)}"
+    run(credentials, lambda link: call(link, "DELETE", path))
+    output().print("Removed.")
+
+
+@applications.command("add-secret", epilog="Example: heliograph applications add-secret 4f3c...")
+@_key_argument
+@_json_option
+@server_options
+def add_secret(credentials: Credentials, integration_key: str, as_json: bool) -> None:
+    """Make a secret for the authorization code grant. It is shown this once."""
+    path = f"{_path(integration_key)}/secrets"
+    made = run(credentials, lambda link: call(link, "POST", path))
+    if as_json:
+        print_json(made)
+        return
+    print_fields(output(), [("Secret id", made["secretId"])])
+    output().print(f"Secret  {made['secret']}", soft_wrap=True)
+    notes().print("Keep the secret now: it is not shown again.", style="dim")
+
+
+@applications.command(
+    "remove-secret", epilog="Example: heliograph applications remove-secret 4f3c... 77ab..."
+)
+@_key_argument
+@click.argument("secret_id", metavar="SECRET_ID")
+@_yes_option
+@server_options
+def remove_secret(
+    credentials: Credentials, integration_key: str, secret_id: str, yes: bool
+) -> None:
+    """Take a secret away."""
+    if not yes:
+        click.confirm("Whoever uses this secret is refused. Go on?", abort=True, err=True)
+    path = f"{_path(integration_key)}/secrets/{segment(secret_id)}"
+    run(credentials, lambda link: call(link, "DELETE", path))
+    output().print("Removed.")
+
+
+# --------------------------------------------------------------------------------- consents
+
+
+@applications.command(epilog="Example: heliograph applications consents --user ada@example.com")
+@click.option("--user", help="Only this user's: an id or an e-mail.")
+@click.option("--application", help="Only those for this integration key.")
+@_json_option
+@server_options
+def consents(
+    credentials: Credentials, as_json: bool, user: str | None, application: str | None
+) -> None:
+    """List what the account's users let applications do, newest first."""
+
+    async def work(connection: Connection) -> Any:
+        query = {"integration_key": application} if application else {}
+        query |= {"user_id": (await user_ids(connection, [user]))[0]} if user else {}
+        return await every(connection, "consents", "consents", query)
+
+    found = run(credentials, work)
+    if as_json:
+        print_json(found)
+        return
+    if not found["consents"]:
+        notes().print("No consents.")
+        return
+    zone = zone_of(one["created"] for one in found["consents"])
+    columns = [Column("APPLICATION", gives_way=True), Column("USER"), Column(f"SINCE ({zone})")]
+    rows = [
+        Row(
+            [one["applicationName"], one["userId"], local_time(one["created"])],
+            f"{one['integrationKey']}  {one['scopes']}",
+            "dim",
+        )
+        for one in found["consents"]
+    ]
+    print_rows(output(), columns, rows)
+
+
+@applications.command(epilog="Example: heliograph applications consent 4f3c... ada@example.com")
+@_key_argument
+@click.argument("users", metavar="USER...", nargs=-1, required=True)
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(sorted(SCOPES)),
+    help=f"What is consented to; without, {SIGNATURE} and {IMPERSONATION}.",
+)
+@_json_option
+@server_options
+def consent(
+    credentials: Credentials,
+    as_json: bool,
+    integration_key: str,
+    users: Sequence[str],
+    scopes: Sequence[str],
+) -> None:
+    """Consent for users, given by id or e-mail, to one of the account's applications."""
+
+    async def work(connection: Connection) -> Sequence[Any]:
+        body = {"integrationKey": integration_key}
+        body |= {"scopes": " ".join(scopes)} if scopes else {}
+        ids = await user_ids(connection, users)
+        return [await call(connection, "POST", "consents", {**body, "userId": one}) for one in ids]
+
+    made = run(credentials, work)
+    if as_json:
+        print_json({"consents": made})
+    else:
+        output().print(f"Consented for {counted(len(made), 'user')}.")
+
+
+@applications.command(epilog="Example: heliograph applications withdraw 4f3c... ada@example.com")
+@_key_argument
+@click.argument("user", metavar="USER")
+@_yes_option
+@server_options
+def withdraw(credentials: Credentials, integration_key: str, user: str, yes: bool) -> None:
+    """Take a user's consent back: the tokens it brought end at once."""
+    if not yes:
+        click.confirm("The application can no more act for the user. Go on?", abort=True, err=True)
+
+    async def work(connection: Connection) -> Any:
+        (user_id,) = await user_ids(connection, [user])
+        path = f"consents/{segment(integration_key)}/{segment(user_id)}"
+        return await call(connection, "DELETE", path)
+
+    run(credentials, work)
+    output().print("Withdrawn.")
+
+
+def _path(integration_key: str) -> str:
+    return f"applications/{segment(integration_key)}"
+
+
+def _make_pair(path: Path) -> str:
+    """Write a private key to a new file; the public key as PEM."""
+    key = rsa.generate_private_key(65537, _BITS)
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_bytes(text)
+    except FileExistsError:
+        raise wrong(f"{path} is there already.", "Name a new file for the private key.") from None
+    except OSError as error:
+        raise wrong(f"{path} cannot be written: {error.strerror}.") from None
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return public.decode("ascii")
+
+
+def _print(one: Mapping[str, Any]) -> None:
+    shown = [
+        ("Name", one["name"]),
+        ("Integration key", one["integrationKey"]),
+        ("Own role", one["role"]),
+        ("Created", local_time(one["created"])),
+    ]
+    shown += [("Redirect URI", uri) for uri in one["redirectUris"]]
+    shown += [(f"Key {key['keyId']}", local_time(key["created"])) for key in one["keys"]]
+    shown += [(f"Secret {key['secretId']}", local_time(key["created"])) for key in one["secrets"]]
+    print_fields(output(), shown)
+
+
+def _row(one: Mapping[str, Any]) -> Row:
+    counts = [str(len(one["keys"])), str(len(one["secrets"]))]
+    return Row([one["name"], *counts, one["role"]], one["integrationKey"], "dim")

@@ -1,0 +1,281 @@
+-- The named queries of applications, consents, sign-ins and grants on PostgreSQL.
+-- Names that sqlite_sign_ins.sql has too mean the same; here what must not change before the commit is
+-- locked. `{...}` is filled with another named query of this file; values are always bound.
+
+-- name: application_columns
+a.integration_key, a.account_id, a.name, a.redirect_uris, a.rights, a.created_us;
+
+-- name: application_add
+insert into application (integration_key, account_id, name, redirect_uris, rights, created_us)
+values (%(integration_key)s, %(account_id)s, %(name)s, %(redirect_uris)s, %(rights)s, %(now)s);
+
+-- name: application_change
+update application
+set
+    name = coalesce(%(name)s::text, name),
+    redirect_uris = coalesce(%(redirect_uris)s::text, redirect_uris),
+    rights = coalesce(%(rights)s::text, rights)
+where account_id = %(account_id)s and integration_key = %(integration_key)s;
+
+-- name: application_delete
+delete from application where account_id = %(account_id)s and integration_key = %(integration_key)s;
+
+-- name: application_tokens_revoke
+update token set revoked_us = %(now)s where integration_key = %(integration_key)s and revoked_us is null;
+
+-- name: application
+select {application_columns}
+from application as a
+where a.account_id = %(account_id)s and a.integration_key = %(integration_key)s;
+
+-- name: application_registered
+select {application_columns} from application as a where a.integration_key = %(integration_key)s;
+
+-- name: applications
+select {application_columns}
+from application as a
+where a.account_id = %(account_id)s
+order by a.name, a.integration_key
+limit %(count)s offset %(start)s;
+
+-- name: applications_count
+select count(*) from application where account_id = %(account_id)s;
+
+-- name: keys
+select integration_key, key_id, public_key, created_us
+from application_key
+where integration_key = any(%(integration_keys)s::text[])
+order by created_us, key_id;
+
+-- name: secrets
+select integration_key, secret_id, secret_hash, created_us
+from application_secret
+where integration_key = any(%(integration_keys)s::text[])
+order by created_us, secret_id;
+
+-- name: key_add
+insert into application_key (key_id, integration_key, public_key, created_us)
+values (%(key_id)s, %(integration_key)s, %(public_key)s, %(now)s);
+
+-- name: key_remove
+delete from application_key
+where
+    key_id = %(id)s and integration_key = %(integration_key)s
+    and integration_key in (select integration_key from application where account_id = %(account_id)s);
+
+-- name: secret_add
+insert into application_secret (secret_id, integration_key, secret_hash, created_us)
+values (%(secret_id)s, %(integration_key)s, %(secret_hash)s, %(now)s);
+
+-- name: secret_remove
+delete from application_secret
+where
+    secret_id = %(id)s and integration_key = %(integration_key)s
+    and integration_key in (select integration_key from application where account_id = %(account_id)s);
+
+-- name: consent_columns
+c.integration_key, a.name, c.user_id, c.scopes, c.granted_by, c.created_us;
+
+-- name: consent_put
+insert into consent (integration_key, user_id, scopes, granted_by, created_us)
+values (%(integration_key)s, %(user_id)s, %(scopes)s, %(granted_by)s, %(now)s)
+on conflict (integration_key, user_id) do update
+set scopes = excluded.scopes, granted_by = excluded.granted_by, created_us = excluded.created_us;
+
+-- name: consent
+select {consent_columns}
+from consent as c
+inner join application as a on c.integration_key = a.integration_key
+where c.integration_key = %(integration_key)s and c.user_id = %(user_id)s;
+
+-- name: consents_chosen
+u.account_id = %(account_id)s
+and (%(user_id)s::text is null or c.user_id = %(user_id)s)
+and (%(integration_key)s::text is null or c.integration_key = %(integration_key)s);
+
+-- name: consents
+select {consent_columns}
+from consent as c
+inner join application as a on c.integration_key = a.integration_key
+inner join account_user as u on c.user_id = u.user_id
+where {consents_chosen}
+order by c.created_us desc, c.integration_key, c.user_id
+limit %(count)s offset %(start)s;
+
+-- name: consents_count
+select count(*)
+from consent as c
+inner join account_user as u on c.user_id = u.user_id
+where {consents_chosen};
+
+-- name: consent_withdraw
+delete from consent
+where
+    integration_key = %(integration_key)s and user_id = %(user_id)s
+    and user_id in (select user_id from account_user where account_id = %(account_id)s);
+
+-- name: consent_tokens_revoke
+update token set revoked_us = %(now)s
+where integration_key = %(integration_key)s and user_id = %(user_id)s and revoked_us is null;
+
+-- name: consent_refreshes_delete
+delete from refresh_token where integration_key = %(integration_key)s and user_id = %(user_id)s;
+
+-- name: consent_codes_delete
+delete from authorization_code where integration_key = %(integration_key)s and user_id = %(user_id)s;
+
+-- name: user_active
+-- It is not closed before the commit.
+select 1 from account_user
+where account_id = %(account_id)s and user_id = %(user_id)s and status = 'active'
+for share;
+
+-- name: password_set
+update account_user set password_hash = %(hashed)s, changed_us = %(now)s
+where account_id = %(account_id)s and user_id = %(user_id)s and status = 'active';
+
+-- name: sessions_close
+delete from sign_in_session where user_id = %(user_id)s;
+
+-- name: person_columns
+u.user_id, u.account_id, u.email, u.name, u.given_name, u.family_name, u.role, u.status,
+u.created_us, a.external_id, a.name;
+
+-- name: login
+select u.password_hash, {person_columns}
+from account_user as u
+inner join account as a on u.account_id = a.account_id
+where u.status = 'active' and (lower(u.email) = lower(%(name)s) or u.user_id = lower(%(name)s))
+limit 1;
+
+-- name: person
+select {person_columns}
+from account_user as u
+inner join account as a on u.account_id = a.account_id
+where u.user_id = %(user_id)s and u.status = 'active';
+
+-- name: session_open
+insert into sign_in_session (session_hash, user_id, created_us, expires_us)
+values (%(session_hash)s, %(user_id)s, %(now)s, %(expires)s);
+
+-- name: session
+select {person_columns}
+from sign_in_session as s
+inner join account_user as u on s.user_id = u.user_id
+inner join account as a on u.account_id = a.account_id
+where s.session_hash = %(session_hash)s and s.expires_us > %(now)s and u.status = 'active';
+
+-- name: session_close
+delete from sign_in_session where session_hash = %(session_hash)s;
+
+-- name: consented
+select scopes from consent where integration_key = %(integration_key)s and user_id = %(user_id)s;
+
+-- name: consented_shared
+-- It is not withdrawn before the commit.
+select scopes from consent
+where integration_key = %(integration_key)s and user_id = %(user_id)s
+for share;
+
+-- name: application_shared
+-- It is not deleted before the commit.
+select integration_key from application where integration_key = %(integration_key)s for share;
+
+-- name: application_locked
+-- Nobody else adds a key meanwhile.
+select integration_key from application
+where account_id = %(account_id)s and integration_key = %(integration_key)s
+for update;
+
+-- name: assertion_use
+insert into used_assertion (assertion_hash, expires_us) values (%(assertion_hash)s, %(remember)s)
+on conflict do nothing;
+
+-- name: code_add
+insert into authorization_code (
+    code_hash, integration_key, user_id, scopes, redirect_uri, challenge, grant_id, expires_us
+)
+values (
+    %(code_hash)s, %(integration_key)s, %(user_id)s, %(scopes)s, %(redirect_uri)s, %(challenge)s, %(grant_id)s, %(expires)s
+);
+
+-- name: code
+select c.user_id, u.account_id, c.scopes, c.redirect_uri, c.challenge, c.grant_id, c.expires_us,
+    c.used_us, u.status
+from authorization_code as c
+inner join account_user as u on c.user_id = u.user_id
+where c.code_hash = %(code_hash)s and c.integration_key = %(integration_key)s
+for update of c;
+
+-- name: code_use
+update authorization_code set used_us = %(now)s where code_hash = %(code_hash)s;
+
+-- name: refresh_add
+insert into refresh_token (
+    refresh_hash, integration_key, user_id, scopes, grant_id, created_us, expires_us
+)
+values (%(refresh_hash)s, %(integration_key)s, %(user_id)s, %(scopes)s, %(grant_id)s, %(now)s, %(expires)s);
+
+-- name: refresh
+select r.user_id, u.account_id, r.scopes, r.grant_id, r.expires_us, r.used_us, u.status
+from refresh_token as r
+inner join account_user as u on r.user_id = u.user_id
+where r.refresh_hash = %(refresh_hash)s and r.integration_key = %(integration_key)s
+for update of r;
+
+-- name: refresh_use
+update refresh_token set used_us = %(now)s where refresh_hash = %(refresh_hash)s;
+
+-- name: grant_locked
+-- Nobody else adds a token to it meanwhile.
+select pg_advisory_xact_lock(hashtextextended(%(grant_id)s::text, 0));
+
+-- name: grant_tokens_revoke
+update token set revoked_us = %(now)s where grant_id = %(grant_id)s and revoked_us is null;
+
+-- name: grant_refreshes_delete
+delete from refresh_token where grant_id = %(grant_id)s;
+
+-- name: token_of_grant
+update token set grant_id = %(grant_id)s where token_hash = %(token_hash)s;
+
+-- name: access_revoke
+update token set revoked_us = %(now)s
+where token_hash = %(token_hash)s and integration_key = %(integration_key)s and revoked_us is null;
+
+-- name: sweep_token
+-- Tokens of applications; those that an administrator made are kept as they were.
+delete from token
+where token_hash in (
+    select token_hash from token
+    where expires_us < %(now)s and integration_key is not null
+    order by expires_us limit %(most)s for update skip locked
+);
+
+-- name: sweep_used_assertion
+delete from used_assertion
+where assertion_hash in (
+    select assertion_hash from used_assertion
+    where expires_us < %(now)s order by expires_us limit %(most)s for update skip locked
+);
+
+-- name: sweep_authorization_code
+delete from authorization_code
+where code_hash in (
+    select code_hash from authorization_code
+    where expires_us < %(now)s order by expires_us limit %(most)s for update skip locked
+);
+
+-- name: sweep_refresh_token
+delete from refresh_token
+where refresh_hash in (
+    select refresh_hash from refresh_token
+    where expires_us < %(now)s order by expires_us limit %(most)s for update skip locked
+);
+
+-- name: sweep_sign_in_session
+delete from sign_in_session
+where session_hash in (
+    select session_hash from sign_in_session
+    where expires_us < %(now)s order by expires_us limit %(most)s for update skip locked
+);

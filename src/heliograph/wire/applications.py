@@ -1,0 +1,247 @@
+"""The messages about applications, consents and passwords. All of them are Heliograph's own:
+DocuSign manages integration keys on its web pages only."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+from typing import ClassVar, Final
+from urllib.parse import urlsplit
+
+from heliograph import applications as model
+from heliograph import assertion
+from heliograph.errors import InvalidBody
+from heliograph.model import Secret
+from heliograph.wire import dates
+from heliograph.wire.codec import Wire
+from heliograph.wire.people import LONGEST_NAME, Paged, guid
+
+MOST_URIS: Final = 20
+LONGEST_URI: Final = 2000
+
+_URI: Final = re.compile(r"[A-Za-z0-9._~:/?@!$&()*+,=%\[\]-]+")
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+class RsaKey(Wire):
+    """An RSA public key; `keyId` is what an assertion's `kid` may name it by."""
+
+    ours: ClassVar[bool] = True
+
+    created: str | None = None
+    key_id: str | None = None
+    public_key: str | None = None
+
+
+class ClientSecret(Wire):
+    """A secret. `secret`, its text, is shown once, when it is made."""
+
+    ours: ClassVar[bool] = True
+
+    created: str | None = None
+    secret: str | None = None
+    secret_id: str | None = None
+
+
+class Application(Wire):
+    """An application, in calls and in answers. `role` is what it may do in its own name."""
+
+    ours: ClassVar[bool] = True
+
+    created: str | None = None
+    integration_key: str | None = None
+    keys: list[RsaKey] | None = None
+    name: str | None = None
+    redirect_uris: list[str] | None = None
+    role: str | None = None
+    secrets: list[ClientSecret] | None = None
+
+
+class Applications(Paged):
+    """Applications that the account manages."""
+
+    ours: ClassVar[bool] = True
+
+    applications: list[Application] | None = None
+
+
+class Consent(Wire):
+    """A user lets an application act."""
+
+    ours: ClassVar[bool] = True
+
+    application_name: str | None = None
+    created: str | None = None
+    granted_by: str | None = None
+    integration_key: str | None = None
+    scopes: str | None = None
+    user_id: str | None = None
+
+
+class Consents(Paged):
+    """What the account's users have consented to."""
+
+    ours: ClassVar[bool] = True
+
+    consents: list[Consent] | None = None
+
+
+class UserPassword(Wire):
+    """A user's new password."""
+
+    ours: ClassVar[bool] = True
+
+    new_password: str | None = None
+
+
+# --------------------------------------------------------------------- what callers give
+
+
+def new_application(given: Application) -> model.NewApplication:
+    """An application to be added, with an integration key of its own.
+
+    Raises:
+        InvalidBody: naming the field.
+    """
+    name = _name(given.name)
+    if not name:
+        raise InvalidBody("name must say what users are to call the application.")
+    return model.NewApplication(
+        str(uuid.uuid4()),
+        name,
+        _redirect_uris(given.redirect_uris or []),
+        model.Rights.NONE if given.role is None else _rights(given.role),
+    )
+
+
+def application_change(integration_key: str, given: Application) -> model.ApplicationChange:
+    """What changes of an application; fields that are not given stay. Raises InvalidBody."""
+    if given.name is not None and not given.name.strip():
+        raise InvalidBody("name must not be empty.")
+    uris = given.redirect_uris
+    return model.ApplicationChange(
+        integration_key,
+        None if given.name is None else _name(given.name),
+        None if uris is None else _redirect_uris(uris),
+        None if given.role is None else _rights(given.role),
+    )
+
+
+def public_key(given: RsaKey) -> str:
+    """An RSA public key, as PEM. Raises InvalidBody."""
+    try:
+        return assertion.public_key(given.public_key or "")
+    except ValueError as problem:
+        raise InvalidBody(f"publicKey cannot be used. {problem}") from None
+
+
+def consent(given: Consent) -> tuple[str, str, frozenset[str]]:
+    """Of which application and user a consent is, and its scopes; without any, those that
+    assertions need. Raises InvalidBody."""
+    text = given.scopes or f"{model.SIGNATURE} {model.IMPERSONATION}"
+    scopes = frozenset(text.split())
+    if unknown := scopes - model.SCOPES:
+        raise InvalidBody(
+            f"scopes must be some of {', '.join(sorted(model.SCOPES))}, not {min(unknown)[:40]!r}."
+        )
+    if not given.integration_key or not given.user_id:
+        raise InvalidBody("A consent needs integrationKey and userId.")
+    return given.integration_key.strip().lower(), guid(given.user_id), scopes
+
+
+def password(given: UserPassword) -> Secret:
+    """A new password. Raises InvalidBody."""
+    text = given.new_password or ""
+    least, most = model.SHORTEST_PASSWORD, model.LONGEST_PASSWORD
+    if not least <= len(text) <= most:
+        raise InvalidBody(f"newPassword must have {least} to {most} characters.")
+    return Secret(text)
+
+
+def _name(text: str | None) -> str:
+    name = (text or "").strip()
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidBody(f"name must have at most {LONGEST_NAME} printable characters.")
+    return name
+
+
+def _rights(text: str) -> model.Rights:
+    try:
+        return model.Rights(text.strip().lower())
+    except ValueError:
+        raise InvalidBody(f"role must be one of {', '.join(model.Rights)}.") from None
+
+
+def _redirect_uris(texts: Sequence[str]) -> tuple[str, ...]:
+    if len(texts) > MOST_URIS:
+        raise InvalidBody(f"redirectUris must be at most {MOST_URIS}.")
+    return tuple(dict.fromkeys(_redirect_uri(text) for text in texts))
+
+
+def _redirect_uri(text: str) -> str:
+    """RFC 9700, 2.1: whole URIs. http is for this machine only; an app's own scheme has a dot
+    (RFC 8252, 7.1)."""
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+        usable = (parts.port or 0) >= 0  # reading it raises where it is no number
+    except ValueError:
+        usable = False
+    if not usable or len(text) > LONGEST_URI or not _URI.fullmatch(text) or "@" in parts.netloc:
+        raise InvalidBody(f"redirectUris has {text[:60]!r}, which is no plain URI.")
+    fine = (
+        (parts.scheme == "https" and host)
+        or (parts.scheme == "http" and host in _LOOPBACK)
+        or ("." in parts.scheme and not parts.netloc)
+    )
+    if not fine:
+        raise InvalidBody(
+            f"redirectUris has {text[:60]!r}: it must be https, or http on 127.0.0.1, [::1] or "
+            "localhost, or an app's own scheme such as com.example.app:/back."
+        )
+    return text
+
+
+# ------------------------------------------------------------------------------ answers
+
+
+def application_to_wire(one: model.Application) -> Application:
+    """An application in full, without what is secret."""
+    return Application(
+        created=dates.render(one.created_at),
+        integration_key=one.integration_key,
+        keys=[key_to_wire(key) for key in one.keys],
+        name=one.name,
+        redirect_uris=list(one.redirect_uris),
+        role=one.rights.value,
+        secrets=[secret_to_wire(secret) for secret in one.secrets],
+    )
+
+
+def key_to_wire(one: model.ApplicationKey) -> RsaKey:
+    """A public key."""
+    return RsaKey(
+        created=dates.render(one.created_at), key_id=one.key_id, public_key=one.public_key
+    )
+
+
+def secret_to_wire(one: model.ApplicationSecret, text: Secret | None = None) -> ClientSecret:
+    """A secret, with its text only where it was just made."""
+    return ClientSecret(
+        created=dates.render(one.created_at),
+        secret=None if text is None else text.reveal(),
+        secret_id=one.secret_id,
+    )
+
+
+def consent_to_wire(one: model.Consent) -> Consent:
+    """A consent."""
+    return Consent(
+        application_name=one.application_name,
+        created=dates.render(one.created_at),
+        granted_by=one.granted_by,
+        integration_key=one.integration_key,
+        scopes=" ".join(sorted(one.scopes)),
+        user_id=one.user_id,
+    )
