@@ -1,0 +1,324 @@
+"""Calls of every operation that schemathesis makes up from the OpenAPI document.
+
+Each is sent to a real server, in JSON or in XML, as an administrator, as a viewer, or without
+a token; then the answer must be none of a broken server, and what the document says: its
+status, content type, headers and schema (XML by the same schema, read by its `xml` names).
+
+    uv run python -m tests.fuzzing --examples 2000
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from lxml import etree
+from schemathesis import GenerationMode
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.process import Server, started
+from tests.support import published
+
+DELIBERATE: Final = 508
+"""The one status of these that a call can mean to get: it says that it has looped (S15)."""
+
+
+def not_broken(_context: Any, response: Any, _case: Any) -> None:
+    """The server answers what it is asked, and no error of its own."""
+    if response.status_code >= 500 and response.status_code != DELIBERATE:
+        raise AssertionError(f"The server broke: {response.text[:500]}")
+
+
+CHECKS: Final = [
+    not_broken,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+ACCEPTED: Final = ("application/json", "application/xml", "text/xml, */*;q=0.5", "*/*")
+
+_URL: Final = {"urlToPublishTo": "http://127.0.0.1:9999/nobody"}
+
+HELP: Final[Mapping[str, Mapping[str, Any]]] = {
+    "create_configuration": _URL,
+    "update_configuration": {"connectId": "1"},
+    "create_historical_envelope_publish_transaction": {"config": _URL, "envelopes": ["env-1"]},
+    "create_groups": {"groups": [{"groupName": "sales"}]},
+    "update_groups": {"groups": [{"groupId": "2", "groupName": "support"}]},
+    "delete_groups": {"groups": [{"groupId": "3"}]},
+}
+"""What makes half of the bodies of an operation usable, which hardly any made-up one is."""
+
+MODULE: Final = "tests.fenced"
+"""The server runs in there: made-up addresses must lead nowhere."""
+
+
+@dataclass
+class Tally:
+    """What became of the calls of one operation."""
+
+    calls: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    bodies: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Fuzzer:
+    """Calls a server; `known` are ids that exist, which made-up ones hardly ever would."""
+
+    server: Server
+    document: Mapping[str, Any]
+    tokens: Mapping[str, str | None]
+    known: Mapping[str, Sequence[str]]
+    session: requests.Session
+
+    def __post_init__(self) -> None:
+        self.schema = schemathesis.openapi.from_dict(dict(self.document))
+        host, port = self.server.address
+        self.base_url = f"http://{host}:{port}/restapi"
+        # Ids that exist, mostly; a list is drawn from evenly.
+        self._choices = st.fixed_dictionaries(
+            {
+                name: st.sampled_from([*list(ids) * 3, None])
+                for name, ids in sorted(self.known.items())
+            }
+        )
+
+    @property
+    def operations(self) -> Mapping[str, Any]:
+        """Every operation, under a label such as `GET /path`."""
+        found = [one.ok() for one in self.schema.get_all_operations() if isinstance(one, Ok)]
+        # What is listed and shown must not have been deleted before.
+        found.sort(key=lambda one: ("GET", "POST", "PUT", "DELETE").index(one.method.upper()))
+        return {one.label: one for one in found}
+
+    def run(self, label: str, examples: int, random: int | None = None) -> Tally:
+        """Make up that many calls of one operation; a fixed `random` makes the same again."""
+        operation, tally = self.operations[label], Tally()
+        cases = st.one_of(
+            operation.as_strategy(generation_mode=GenerationMode.POSITIVE),
+            operation.as_strategy(generation_mode=GenerationMode.NEGATIVE),
+        )
+        who = st.sampled_from(["administrator"] * 6 + [*self.tokens])
+
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(cases, who, st.sampled_from(ACCEPTED), self._choices, st.booleans())
+        def one(
+            case: Any, who: str, accept: str, ids: Mapping[str, str | None], helped: bool
+        ) -> None:
+            help_with = HELP.get(case.operation.definition.raw["operationId"])
+            if helped and help_with and isinstance(case.body, dict):
+                case.body = {**case.body, **help_with}
+            self._call(tally, case, self.tokens[who], accept, ids)
+
+        (one if random is None else seed(random)(one))()
+        return tally
+
+    def _call(
+        self,
+        tally: Tally,
+        case: Any,
+        token: str | None,
+        accept: str,
+        ids: Mapping[str, str | None],
+    ) -> None:
+        for name in case.path_parameters or {}:
+            if (chosen := ids.get(name)) is not None:
+                case.path_parameters[name] = chosen
+        headers = {"Accept": accept}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        response = case.call(base_url=self.base_url, session=self.session, headers=headers)
+        tally.calls += 1
+        tally.statuses[response.status_code] += 1
+        if case.media_type:
+            tally.bodies[case.media_type] += 1
+        try:
+            case.validate_response(response, checks=CHECKS)
+        except FailureGroup as failure:
+            # One of each kind is told; the others are counted by it.
+            titles = sorted({str(getattr(one, "title", one)) for one in failure.exceptions})
+            kind = f"{response.status_code} {', '.join(titles)}"
+            tally.failures.setdefault(kind, str(failure))
+        made = response.request.method == "POST" and response.status_code == 201
+        if made and case.operation.definition.raw["operationId"] == "create_configuration":
+            self._forget(response)
+
+    def _forget(self, response: Any) -> None:
+        """Else every listing of configurations would be as long as the run."""
+        if response.headers["content-type"][0].startswith("application/json"):
+            self.server.call("DELETE", response.json()["connectId"])
+        else:
+            found = etree.fromstring(response.content).findtext("{*}connectId")
+            self.server.call("DELETE", str(found))
+
+
+@contextlib.contextmanager
+def fuzzing(folder: Path) -> Iterator[Fuzzer]:
+    """A server with something of everything in it."""
+    with (
+        started(folder, "--head-timeout", "60", module=MODULE) as server,
+        requests.Session() as session,
+    ):
+        _fail(server)
+        document = server.call("GET", "/openapi.json").json
+        account = f"/v2.1/accounts/{server.credentials.account_id}"
+        viewer = server.call("POST", f"{account}/tokens", {"name": "v", "role": "viewer"}).json
+        tokens = {"administrator": server.token, "viewer": viewer["accessToken"], "nobody": None}
+        known = _known(server, account)
+        schemathesis.deserializer(*("application/xml", "text/xml"))(_from_xml)
+        yield Fuzzer(server, document, tokens, known, session)
+
+
+def _fail(server: Server) -> None:
+    """A configuration whose listener is not there, and failures and log entries of it."""
+    configuration = {
+        "name": "crm",
+        "urlToPublishTo": "http://127.0.0.1:9999/nobody",
+        "allowEnvelopePublish": "true",
+        "allUsers": "true",
+        "enableLog": "true",
+        "events": ["envelope-sent"],
+    }
+    assert server.call("POST", "", configuration).status == 201
+    events = [published(envelope_id=f"env-{number}") for number in range(20)]
+    assert server.call("POST", "events", events).status == 202
+    until = time.monotonic() + 30
+    while len(server.call("GET", "failures").json["failures"]) < len(events):
+        assert time.monotonic() < until, "no failures came"
+        time.sleep(0.05)
+
+
+def _known(server: Server, account: str) -> Mapping[str, Sequence[str]]:
+    users = [{"userName": f"u{n}", "email": f"u{n}@example.com"} for n in range(20)]
+    groups = [{"groupName": f"g{n}"} for n in range(20)]
+    made_users = server.call("POST", f"{account}/users", {"newUsers": users}).json["newUsers"]
+    made_groups = server.call("POST", f"{account}/groups", {"groups": groups}).json["groups"]
+    spare = server.call("POST", f"{account}/tokens", {"name": "spare"}).json
+    key = server.call("POST", "secret").json
+    past = {"envelopes": ["env-1"], "config": {"urlToPublishTo": "http://127.0.0.1:9999/x"}}
+    historical = server.call("POST", "envelopes/publish/historical", past).json
+    failures = server.call("GET", "failures").json["failures"]
+    logs = server.call("GET", "logs").json["logs"]
+    return {
+        "accountId": [server.credentials.account_id, "1"],
+        "connectId": ["1"],
+        "envelopeId": ["env-1", "env-2"],
+        "failureId": [one["failureId"] for one in failures],
+        "groupId": [one["groupId"] for one in made_groups],
+        "keyId": [key["keyId"]],
+        "logId": [one["logId"] for one in logs],
+        "tokenId": [spare["tokenId"]],
+        "transactionId": [historical["envelopePublishTransactionId"]],
+        "userId": [one["userId"] for one in made_users],
+    }
+
+
+# ------------------------------------------------------------------- XML by its schema
+
+
+def _from_xml(context: Any, response: Any) -> Any:
+    """An XML answer as its JSON would be, so that one schema checks both."""
+    root = etree.fromstring(response.content)
+    schemas = context.operation.schema.raw_schema["components"]["schemas"]
+    (schema,) = [
+        one for one in schemas.values() if one["xml"]["name"] == etree.QName(root).localname
+    ]
+    assert etree.QName(root).namespace == schema["xml"]["namespace"]
+    return _value(root, schema, schemas)
+
+
+def _value(element: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    if schema["type"] == "array":
+        return [_item(item, schema["items"], schemas) for item in element]
+    if schema["type"] == "object":
+        more = schema.get("additionalProperties")
+        known = schema.get("properties", {})
+        # A name that is not listed stands for what the schema cannot know: it fails there.
+        return {
+            name: _value(child, known.get(name, more or {"type": "string"}), schemas)
+            for child in element
+            for name in [etree.QName(child).localname]
+        }
+    assert len(element) == 0
+    return element.text or ""
+
+
+def _item(element: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    named = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    assert etree.QName(element).localname == named["xml"]["name"]
+    return _value(element, schema, schemas)
+
+
+# ---------------------------------------------------------------------------- the command
+
+
+def table(tallies: Mapping[str, Tally], seconds: float) -> str:
+    """The summary of a run."""
+    lines = [f"{'operation':74} {'calls':>6}  statuses"]
+    for label, tally in tallies.items():
+        seen = ", ".join(f"{status}: {count}" for status, count in sorted(tally.statuses.items()))
+        lines.append(f"{label:74} {tally.calls:6}  {seen}")
+    calls = sum(one.calls for one in tallies.values())
+    failed = sum(len(one.failures) for one in tallies.values())
+    bodies: Counter[str] = sum((one.bodies for one in tallies.values()), Counter())
+    forms = ", ".join(f"{form}: {count}" for form, count in sorted(bodies.items()))
+    lines += [
+        "",
+        f"{len(tallies)} operations, {calls} calls in {seconds:.0f} s, {failed} kinds of failure.",
+        f"Bodies: {forms}.",
+    ]
+    for label, tally in tallies.items():
+        lines += [f"\n{label}: {kind}\n{text}" for kind, text in tally.failures.items()]
+    return "\n".join(lines)
+
+
+@click.command
+@click.option("--examples", default=2000, help="Calls of each operation.")
+@click.option("--only", default="", help="Only operations whose label holds this.")
+@click.option("--seed", "random", default=0, help="Makes the same calls again.")
+def main(examples: int, only: str, random: int) -> None:
+    """Make up calls of every operation, and say what became of them."""
+    began, tallies = time.monotonic(), {}
+    with tempfile.TemporaryDirectory() as folder, fuzzing(Path(folder)) as fuzzer:
+        for label in fuzzer.operations:
+            if only in label:
+                tallies[label] = fuzzer.run(label, examples, random)
+                click.echo(f"{label}: {tallies[label].calls}", err=True)
+        assert fuzzer.server.answers
+    click.echo(table(tallies, time.monotonic() - began))
+    if any(one.failures for one in tallies.values()):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
