@@ -96,13 +96,30 @@ def _unwanted(configuration: ConnectConfiguration, event: NewEvent, groups: Grou
     # What was taken out of service for failing loses nothing: its events are held (R4).
     if not configuration.publishing and configuration.disabled_by is None:
         return "allowEnvelopePublish is false"
+    if configuration.preset is not None:
+        return f"configurationType {configuration.preset} is not one that Heliograph delivers to"
     if not configuration.events:
         return "the configuration names no events"
     if event.name.lower() not in configuration.events:
         return f"{event.name} is not among its events"
+    if configuration.received:
+        return _unwanted_recipients(configuration, event.recipients, groups)
     # A user's GUID is the same in either case.
     user_id = event.user_id and event.user_id.lower()
     return _unwanted_user(configuration, user_id, groups.get(user_id or "", _NONE))
+
+
+def _unwanted_recipients(
+    configuration: ConnectConfiguration, recipients: frozenset[str], groups: Groups
+) -> str | None:
+    """One wanted user among those who receive the envelope is enough (Recipient Connect)."""
+    if not recipients:
+        return "no user is a recipient of the envelope"
+    reasons = [
+        _unwanted_user(configuration, user_id, groups.get(user_id, _NONE))
+        for user_id in sorted(recipients)
+    ]
+    return None if None in reasons else reasons[0]
 
 
 def _unwanted_user(

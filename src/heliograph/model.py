@@ -119,7 +119,9 @@ class ConnectConfiguration:
     `acknowledged` is False where one try is all that is wanted. `schedule` is a name, or the
     seconds before each retry, or None for the server's default. `disabled_by` says who took
     the listener out of service when that was not a caller. `rate` bounds the messages a second.
-    `shows_certificate` tells that a post needs the account's client certificate.
+    `shows_certificate` tells that a post needs the account's client certificate. `received` is
+    True where events of envelopes that users receive are wanted, not of those that they send.
+    `preset` is the service that the configuration is a preset of; nothing is sent to those.
     """
 
     account_id: str
@@ -144,6 +146,8 @@ class ConnectConfiguration:
     rate: float | None = None
     shows_certificate: bool = False
     group_ids: frozenset[str] = frozenset()
+    received: bool = False
+    preset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,8 @@ class NewEvent:
     `document` is the published object as compact JSON; `digest` is SHA-256 over what a
     repeat must not change; `generated_at` is None when the publisher gave no time.
     `notifications` are documents of the configurations that its envelope's events shall go to
-    beside the account's; `notified` are the ids of those once they are stored.
+    beside the account's; `notified` are the ids of those once they are stored. `recipients`
+    are the users that receive the envelope, their ids in small letters.
     """
 
     event_id: str
@@ -194,6 +199,7 @@ class NewEvent:
     digest: bytes
     notifications: tuple[bytes, ...] = ()
     notified: tuple[int, ...] = ()
+    recipients: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

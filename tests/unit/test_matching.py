@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -248,3 +249,54 @@ def test_an_aggregate_message_gathers_the_events_of_its_envelope() -> None:
     fields = {"deliveryMode": "aggregate", "deliveryOrder": "configuration"}
     verdict = match(wanted_configuration(connect_id=5, **fields), EVENT)
     assert verdict == Wanted(5, lane="env-1", gathers=GATHERING)
+
+
+def received_by(*user_ids: str) -> NewEvent:
+    """An event that `user-1` sent to these users, beside one who is nobody's user."""
+    signers = [{"recipientId": str(n), "userId": one} for n, one in enumerate(user_ids)]
+    summary = {"recipients": {"signers": [{"email": "bob@example.com"}], "carbonCopies": signers}}
+    data = {"userId": "user-1", "envelopeId": "env-1", "envelopeSummary": summary}
+    return new_event("envelope-sent", data=data)
+
+
+def recipient_configuration(**fields: Any) -> ConnectConfiguration:
+    given = {"allUsers": "false", "userIds": ["user-2"], **fields}
+    return wanted_configuration(connect_id=5, configurationType="customrecipient", **given)
+
+
+def test_recipient_connect_wants_what_its_users_receive_and_not_what_they_send() -> None:
+    wanted = recipient_configuration()
+    assert reason(wanted, received_by("user-3", "USER-2")) is None
+    assert reason(wanted, received_by("user-3")) == (
+        "user user-3 is not in userIds and allUsers is false"
+    )
+    assert reason(wanted, received_by()) == "no user is a recipient of the envelope"
+    sender = recipient_configuration(userIds=["user-1"])
+    assert reason(sender, EVENT) == "no user is a recipient of the envelope"
+
+
+def test_recipient_connect_of_all_users_takes_any_user_and_a_group_its_members() -> None:
+    assert reason(recipient_configuration(allUsers="true"), received_by("user-3")) is None
+    grouped = recipient_configuration(userIds=[], groupIds=["7"])
+    groups = {"user-3": frozenset({"7"})}
+    assert reason(grouped, received_by("user-3"), groups) is None
+    assert reason(grouped, received_by("user-2"), groups) is not None
+
+
+def test_recipient_connect_leaves_an_envelope_out_only_when_all_its_users_are_left_out() -> None:
+    all_but = recipient_configuration(allUsersExcept="true")
+    assert reason(all_but, received_by("user-2")) == "allUsersExcept leaves out user user-2"
+    assert reason(all_but, received_by("user-2", "user-3")) is None
+
+
+@pytest.mark.parametrize("recipients", [None, [], {"signers": None}, {"signers": ["x", {}]}])
+def test_recipients_of_any_other_shape_are_no_users(recipients: object) -> None:
+    summary = {"recipients": recipients}
+    event = new_event(data={"envelopeId": "env-1", "envelopeSummary": summary})
+    assert event.recipients == frozenset()
+
+
+def test_a_preset_of_another_service_is_kept_and_nothing_is_sent_to_it() -> None:
+    preset = wanted_configuration(connect_id=5, configurationType="Salesforce")
+    assert reason(preset) == ("configurationType Salesforce is not one that Heliograph delivers to")
+    assert reason(wanted_configuration(connect_id=5, configurationType=" Custom ")) is None

@@ -105,3 +105,15 @@ def test_a_key_that_is_no_base64_signs_as_text() -> None:
     ((_, _), (_, _), (_, value)) = signing.standard_headers([key], "msg_1", START, b"x")
     content = b"msg_1." + str(int(START.timestamp())).encode() + b".x"
     assert value == "v1," + _hmac(b"not base64!", content)
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        {"events": [], "envelopeEvents": ["Sent"]},
+        {"useSoapInterface": "true"},
+        {"eventData": {"format": "xml"}},
+    ],
+)
+def test_recipient_connect_is_always_json(asks: dict[str, Any]) -> None:
+    assert sent(configurationType="customrecipient", **asks)["event"] == "envelope-sent"

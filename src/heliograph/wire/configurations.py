@@ -31,6 +31,9 @@ MOST_RETRIES: Final = 100
 SECRET_FIELDS: Final = ("password", "salesforceAuthcode")
 OAUTH_SECRET: Final = "clientSecret"  # noqa: S105 (a field's name)
 
+_SENT, _RECEIVED = "custom", "customrecipient"
+"""The types whose events go to a URL; DocuSign's others are presets for one service each."""
+
 _FLAGS: Final = {
     "allow_envelope_publish": False,  # DocuSign: "The default property is false"
     "all_users": False,
@@ -127,6 +130,8 @@ def read(
             str(fields.get(name) or "").strip().lower() == "true" for name in _SHOW_CERTIFICATE
         ),
         group_ids=frozenset(group_id.strip() for group_id in fields.get("groupIds", ())),
+        received=_type(fields) == _RECEIVED,
+        preset=None if _type(fields) in (_SENT, _RECEIVED) else fields["configurationType"].strip(),
     )
 
 
@@ -176,6 +181,10 @@ def _flag(fields: Mapping[str, str], name: str) -> bool:
     if value not in ("true", "false"):
         raise InvalidBody(f'{wire_name} must be "true" or "false".')
     return value == "true"
+
+
+def _type(fields: Mapping[str, Any]) -> str:
+    return str(fields.get("configurationType") or "").strip().lower() or _SENT
 
 
 def _aggregate(fields: Mapping[str, Any]) -> bool:

@@ -243,6 +243,7 @@ def _parse_event(piece: bytes, where: str, account_id: str | None, hops: int) ->
         document=document,
         digest=digest,
         notifications=notifications.parse(whole, where),
+        recipients=_recipients(summary),
     )
 
 
@@ -308,6 +309,15 @@ def _plain_text(fields: Mapping[str, Any], key: str) -> str | None:
         return None
     # PostgreSQL's text has no NUL; both engines show the same.
     return value[:_LONGEST_SHOWN].replace("\0", "\ufffd")
+
+
+def _recipients(summary: Mapping[str, Any]) -> frozenset[str]:
+    """The users among an envelope's recipients (`signers`, `carbonCopies` and so on)."""
+    recipients = summary.get("recipients")
+    kinds = recipients.values() if isinstance(recipients, dict) else ()
+    listed = (one for kind in kinds if isinstance(kind, list) for one in kind)
+    ids = (_plain_text(one, "userId") for one in listed if isinstance(one, dict))
+    return frozenset(user_id.lower() for user_id in ids if user_id)
 
 
 def _sender_text(summary: Mapping[str, Any], key: str) -> str | None:

@@ -91,7 +91,7 @@ def choice(document: bytes) -> Choice:
     """Read a configuration's document.
 
     JSON unless `eventData.format` says xml, SOAP is asked for, or nothing but the legacy
-    events is given, as DocuSign tells its models apart.
+    events is given, as DocuSign tells its models apart. Recipient Connect has JSON alone.
     """
     fields = msgspec.json.decode(document)
     event_data = fields.get("eventData") or {}
@@ -116,7 +116,9 @@ def choice(document: bytes) -> Choice:
 
 def _format(fields: Mapping[str, Any], named: str, *, soap: bool) -> Format:
     legacy = bool(fields.get("envelopeEvents") or fields.get("recipientEvents"))
-    if soap or named == "xml" or (legacy and not fields.get("events") and not named):
+    received = str(fields.get("configurationType") or "").strip().lower() == "customrecipient"
+    xml = soap or named == "xml" or (legacy and not fields.get("events") and not named)
+    if xml and not received:
         return Format.XML
     aggregate = str(fields.get("deliveryMode") or "").strip().lower() == "aggregate"
     return Format.JSON_AGGREGATE if aggregate else Format.JSON_SIM
