@@ -181,14 +181,14 @@ class Fuzzer:
 
 
 @contextlib.contextmanager
-def fuzzing(folder: Path) -> Iterator[Fuzzer]:
-    """A server with something of everything in it."""
+def fuzzing(folder: Path, path: str = "/openapi.json") -> Iterator[Fuzzer]:
+    """A server with something of everything in it, and calls of the document at `path`."""
     with (
         started(folder, "--head-timeout", "60", module=MODULE) as server,
         requests.Session() as session,
     ):
         _fail(server)
-        document = server.call("GET", "/openapi.json").json
+        document = server.call("GET", path).json
         account = f"/v2.1/accounts/{server.credentials.account_id}"
         viewer = server.call("POST", f"{account}/tokens", {"name": "v", "role": "viewer"}).json
         tokens = {"administrator": server.token, "viewer": viewer["accessToken"], "nobody": None}
@@ -305,11 +305,12 @@ def table(tallies: Mapping[str, Tally], seconds: float) -> str:
 @click.command
 @click.option("--examples", default=2000, help="Calls of each operation.")
 @click.option("--only", default="", help="Only operations whose label holds this.")
+@click.option("--document", default="/openapi.json", help="Or /openapi-v2.json, of version 2.")
 @click.option("--seed", "random", default=0, help="Makes the same calls again.")
-def main(examples: int, only: str, random: int) -> None:
+def main(examples: int, only: str, document: str, random: int) -> None:
     """Make up calls of every operation, and say what became of them."""
     began, tallies = time.monotonic(), {}
-    with tempfile.TemporaryDirectory() as folder, fuzzing(Path(folder)) as fuzzer:
+    with tempfile.TemporaryDirectory() as folder, fuzzing(Path(folder), document) as fuzzer:
         for label in fuzzer.operations:
             if only in label:
                 tallies[label] = fuzzer.run(label, examples, random)
