@@ -7,7 +7,7 @@ person switches the configuration on again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +16,7 @@ import structlog
 
 from heliograph.clock import Clock
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable
+from heliograph.model import ConnectConfiguration
 from heliograph.store import Failing, Store
 from heliograph.wire import configurations, dates
 
@@ -50,7 +51,11 @@ class Alert:
         }
 
 
-Tell = Callable[[Alert], Awaitable[None]]
+Tell = Callable[[Alert], Coroutine[None, None, None]]
+
+
+async def tell_nobody(_alert: Alert) -> None:
+    """For where nobody wants to be told: the log has each alert anyway."""
 
 
 async def disable(store: Store, account_id: str, connect_id: int, by: str) -> bool:
@@ -76,6 +81,21 @@ async def disable(store: Store, account_id: str, connect_id: int, by: str) -> bo
             )
         return done
     return False
+
+
+async def disable_gone(
+    store: Store, configuration: ConnectConfiguration, at: datetime
+) -> Alert | None:
+    """Switch off who answered 410 at a time; what to tell, or None when it was off before.
+
+    Raises:
+        StorageUnavailable: nothing was changed.
+    """
+    place = (configuration.account_id, configuration.connect_id)
+    if not await disable(store, *place, GONE):
+        return None
+    reason = GONE.removeprefix("Heliograph: ")
+    return Alert("configuration_disabled", *place, configuration.name, reason, at)
 
 
 async def watch_listeners(

@@ -11,7 +11,7 @@ import structlog
 
 from heliograph.attempt import Sender, attempt, interrupted
 from heliograph.clock import Clock
-from heliograph.disabling import GONE, disable
+from heliograph.disabling import Tell, disable_gone, tell_nobody
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
 from heliograph.model import (
@@ -67,6 +67,7 @@ class Dispatcher:
         signals: Signals,
         limits: Limits | None = None,
         observer: Observer = UNWATCHED,
+        tell: Tell = tell_nobody,
     ) -> None:
         self._store = store
         self._sender = sender
@@ -74,6 +75,8 @@ class Dispatcher:
         self._signals = signals
         self._limits = limits or Limits()
         self._observer = observer
+        self._tell = tell
+        self._telling: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._suspended = False
         self._suspensions = 0
@@ -134,8 +137,9 @@ class Dispatcher:
                 await self._clock.wait(self._signals.work, self._until(next_due))
             await self._drain(grace, settling)
         finally:
-            settling.cancel()
-            await asyncio.gather(settling, return_exceptions=True)
+            for task in (settling, *self._telling):
+                task.cancel()
+            await asyncio.gather(settling, *self._telling, return_exceptions=True)
 
     async def _claim(self) -> tuple[bool, datetime | None]:
         """Start an attempt for each delivery claimed; when to look again if there is none."""
@@ -205,7 +209,9 @@ class Dispatcher:
 
     def _finish(self, settlement: Settlement) -> None:
         self._pacing.ended(
-            settlement.claim.configuration.connect_id, succeeded=_succeeded(settlement)
+            settlement.claim.configuration.connect_id,
+            succeeded=_succeeded(settlement),
+            seconds=settlement.seconds,
         )
         self._mark_down(settlement)
         self._finished.append(settlement)
@@ -265,15 +271,21 @@ class Dispatcher:
     async def _disable_gone(self, batch: list[Settlement]) -> None:
         """Switch off who says that it is gone; what it did not take is held, not lost."""
         gone = {
-            (one.claim.event.account_id, one.claim.configuration.connect_id)
+            (one.claim.event.account_id, one.claim.configuration.connect_id): one
             for one in batch
             if says_gone(one.answer)
         }
-        for account_id, connect_id in gone:
+        for one in gone.values():
             try:
-                await disable(self._store, account_id, connect_id, GONE)
+                alert = await disable_gone(self._store, one.claim.configuration, one.started_at)
             except StorageUnavailable as trouble:  # its next 410 does it
                 _log.warning("gone_not_disabled", reason=str(trouble))
+                continue
+            if alert is not None:
+                # Who is told may take its time: no settlement waits for it.
+                telling = asyncio.create_task(self._tell(alert))
+                self._telling.add(telling)
+                telling.add_done_callback(self._telling.discard)
 
     async def _drain(self, grace: float, settling: asyncio.Task[None]) -> None:
         """Let what is in flight finish within `grace`, cut the rest off, settle all of it."""

@@ -502,7 +502,7 @@ class LogEntry:
     """One line of a log: an attempt (`log_id` set) or a failure (`failure_id` set).
 
     A log entry whose delivery still has an open failure carries both ids. `next_try` is
-    set while another attempt is due; `state` is the delivery's.
+    set while another attempt is due; `state` is the delivery's, `held` why that is held.
     """
 
     account_id: str
@@ -525,6 +525,7 @@ class LogEntry:
     state: DeliveryState
     next_try: datetime | None
     cursor: Cursor
+    held: HeldReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

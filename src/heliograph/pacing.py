@@ -1,7 +1,8 @@
 """How many attempts each listener gets at once: it earns them, and loses them by failing.
 
 Pure. A listener begins with one attempt at a time; each success doubles what it may have, up
-to the cap, each failure halves it (R10): after an outage the first message goes out alone.
+to the cap, each failure halves it (R10): after an outage the first message goes out alone. So does
+a success that took far longer than the listener's usual time: it has more than it can do at once.
 While most slots are taken nobody gets more than one, so that listeners which hang leave room
 for the others (R7). A configuration may bound the messages that it gets in a second.
 """
@@ -19,6 +20,13 @@ FIRST: Final = 1
 _RESERVED: Final = 0.25
 """The share of all slots from which nobody gets a second one."""
 
+_SLOWER, _SLACK = 2.0, 0.1
+"""A success is slow when it takes so many times the listener's usual time, and so many seconds
+more: what one machine's scheduling costs is no sign of anything."""
+
+_RECALL: Final = 16
+"""Successes over which a usual time that no longer holds is forgotten."""
+
 _MOST_KNOWN: Final = 20_000
 
 
@@ -26,7 +34,8 @@ _MOST_KNOWN: Final = 20_000
 class _Listener:
     """One listener. `tokens` are messages that its rate leaves now; `at` is when they were.
 
-    `down_until` is set where one failure keeps all its messages back until a time.
+    `down_until` is set where one failure keeps all its messages back until a time. `usual` is
+    how many seconds it takes for a message when it is not pressed.
     """
 
     limit: int = FIRST
@@ -35,6 +44,16 @@ class _Listener:
     tokens: float = 1.0
     at: float = 0.0
     down_until: float | None = None
+    usual: float | None = None
+
+    def is_pressed(self, seconds: float) -> bool:
+        """Whether a success that took so long says that the listener has too much to do."""
+        if self.usual is None:
+            self.usual = seconds
+        slow = seconds > self.usual * _SLOWER + _SLACK
+        # Quicker is believed at once, slower little by little: it may be our doing.
+        self.usual = min(seconds, self.usual + (seconds - self.usual) / _RECALL)
+        return slow
 
     def refill(self, now: float) -> float:
         """The tokens at `now`; at most what a second brings, and always room for one."""
@@ -65,14 +84,15 @@ class Pacing:
             listener.tokens -= 1.0
         self._forget()
 
-    def ended(self, connect_id: int, *, succeeded: bool | None) -> None:
-        """An attempt has ended; None: that says nothing of the listener."""
+    def ended(self, connect_id: int, *, succeeded: bool | None, seconds: float = 0.0) -> None:
+        """An attempt has ended after `seconds`; None: that says nothing of the listener."""
         listener = self._listeners.get(connect_id)
         if listener is None:
             return
         listener.sending -= 1
         if succeeded is not None:
-            grown = listener.limit * 2 if succeeded else listener.limit // 2
+            well = succeeded and not listener.is_pressed(seconds)
+            grown = listener.limit * 2 if well else listener.limit // 2
             listener.limit = min(max(grown, FIRST), self._cap)
 
     def down(self, connect_id: int, until: float) -> None:

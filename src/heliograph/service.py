@@ -212,7 +212,10 @@ async def running(
                 settings.in_flight, settings.per_configuration, ScheduleName(settings.schedule)
             )
             sender = Authorizer(transport, store.clock, total=settings.attempt_timeout)
-            dispatcher = Dispatcher(store, sender, store.clock, signals, limits, watch.observer)
+            alerts = AlertHook(settings.alert_url, transport)
+            dispatcher = Dispatcher(
+                *(store, sender, store.clock, signals, limits, watch.observer, alerts.tell)
+            )
             if watch.metrics is not None:
                 watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
             operations = operations_of(store, signals, guard, watch, sender) if api else []
@@ -235,7 +238,6 @@ async def running(
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(server.serve())
                 parts.create_task(_send(settings, store, signals, dispatcher, stopped))
-                alerts = AlertHook(settings.alert_url, transport)
                 watching_over = watch_listeners(
                     *(store, alerts.tell, store.clock, stopped, settings.disable_after)
                 )

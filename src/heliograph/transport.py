@@ -246,9 +246,11 @@ class Transport:
         phase, target, budget = trip.phase, trip.target, self._budget
         answer = None if trip.response is None else _answer(trip.response, trip.body)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return Fault(phase, words.too_slow(phase, target, min(budget.connect, budget.total)))
+            said = words.too_slow(phase, target, min(budget.connect, budget.total))
+            return Fault(phase, said, ours=phase is Phase.DNS)  # as a resolver that says so (R9)
         if isinstance(error, TimeoutError) and error.errno is None:
-            return Fault(phase, words.too_slow(phase, target, budget.total), answer)
+            said = words.too_slow(phase, target, budget.total)
+            return Fault(phase, said, answer, ours=phase is Phase.DNS)
         cause = trip.ending.alert or _system_error(error)
         if isinstance(cause, _RefusedAddress):
             return Fault(Phase.REFUSED_ADDRESS, words.refused(target.host, self._guard.profile))

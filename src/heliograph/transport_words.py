@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import ssl
 from typing import Final
@@ -168,6 +169,10 @@ _NOT_ACCEPTED: Final = {
 }
 
 
+_ADDRESS: Final = re.compile(r"[0-9.]+|.*:.*")
+"""A target's host that is no name; the guard lets no name end in a number."""
+
+
 def handshake(error: ssl.SSLError, target: Target, *, offered: bool) -> str:
     """TLS failed; `offered` when there was a client certificate to give."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -178,6 +183,9 @@ def handshake(error: ssl.SSLError, target: Target, *, offered: bool) -> str:
             return f"the listener's certificate {what}"
         return f"the listener's certificate was not accepted: {error.verify_message}"
     reason = error.reason or "UNKNOWN"
+    if reason == "TLSV1_UNRECOGNIZED_NAME" and _ADDRESS.fullmatch(target.host):
+        # RFC 6066, 3: an address is never sent as a server name.
+        return "the listener wants to be called by its host name, and the URL has an address"
     known = _HANDSHAKE | (_NOT_ACCEPTED if offered else _NONE_GIVEN)
     return known.get(reason, f"the TLS handshake failed: {reason.replace('_', ' ').lower()}")
 

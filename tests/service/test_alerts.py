@@ -13,7 +13,7 @@ from heliograph.alerts import AlertHook
 from heliograph.disabling import Alert
 from heliograph.egress import Guard, Profile
 from heliograph.transport import Budget, Transport
-from tests.listener import LoopbackListener
+from tests.listener import LoopbackListener, listening
 from tests.server import serving
 from tests.support import START, published
 
@@ -73,3 +73,21 @@ async def test_r4_a_server_disables_a_listener_that_takes_nothing_and_tells(
         assert shown["disabledBy"].startswith("Heliograph: it has taken nothing since ")
         (failure,) = (await client.call("GET", "failures")).json["failures"]
         assert failure["deliveryState"] == "held"
+
+
+async def test_r4_a_listener_that_says_410_is_disabled_and_its_operator_is_told(
+    tmp_path: Path, listener: LoopbackListener
+) -> None:
+    async with (
+        listening() as operator,
+        serving(tmp_path, alert_url=operator.base + "/alerts") as client,
+    ):
+        listener.status = 410
+        connect_id = await client.configure(listener.base)
+        await client.call("POST", "events", published())
+        await operator.until(lambda received: len(received) == 1)
+        told = operator.received[0].message
+        assert (told["alert"], told["connectId"]) == ("configuration_disabled", connect_id)
+        assert told["reason"] == "the listener answered 410 Gone"
+        shown = (await client.call("GET", connect_id)).json["configurations"][0]
+        assert shown["disabledBy"] == "Heliograph: the listener answered 410 Gone"

@@ -580,7 +580,28 @@ async def test_the_next_try_is_shown_wherever_a_failure_is(
     one = (await api.call("GET", f"failures/{failure['failureId']}")).json
     assert entry["nextTry"] == one["nextTry"] == failure["nextTry"]
 
+    as_xml = await api.call("GET", "failures", Accept="application/xml")
+    assert f"<nextTry>{failure['nextTry']}</nextTry>" in as_xml.body.decode()
+    lines = await api.call("GET", "failures", Accept="application/x-ndjson")
+    assert json.loads(lines.body)["nextTry"] == failure["nextTry"]
+
     paused = {"connectId": connect_id, "pausePublish": "true"}
     await api.call("PUT", api.connect, paused)
     (held,) = await records(api, "failures", 1)
     assert (held["deliveryState"], "nextTry" in held) == ("held", False)
+    assert held["heldReason"] == "paused"
+    assert held["error"] == (
+        f"{failure['error']} - the next try is skipped while the configuration is paused "
+        "(pausePublish)"
+    )
+    (entry,) = await records(api, "logs", 1)
+    assert (entry["heldReason"], entry["error"]) == ("paused", failure["error"])
+
+    off = {"connectId": connect_id, "pausePublish": "false", "allowEnvelopePublish": "false"}
+    await api.call("PUT", api.connect, off)
+    (held,) = await records(api, "failures", 1)
+    assert held["heldReason"] == "disabled"
+
+    await api.call("PUT", api.connect, off | {"allowEnvelopePublish": "true"})
+    (again,) = await records(api, "failures", 1)
+    assert again == failure

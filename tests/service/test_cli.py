@@ -391,6 +391,11 @@ async def test_a_configuration_is_created_changed_and_deleted(
     assert (changed["pausePublish"], changed["enableLog"]) == ("true", "false")
     assert changed["events"] == ["envelope-voided"]
     assert "requireMutualTls" in (await shell.run("configurations", "show", crm)).stdout
+    off = await shell.json("configurations", "update", crm, "--off")
+    assert off["allowEnvelopePublish"] == "false"
+    assert "off" in (await shell.run("configurations", "list")).stdout
+    on = await shell.json("configurations", "update", crm, "--on")
+    assert on == off | {"allowEnvelopePublish": "true"}
     assert (await shell.run("configurations", "update", crm)).exit_code == 2
     for wrong in ("[]", "{", ""):
         refused = await shell.run("configurations", "update", crm, "--file", "-", stdin=wrong)

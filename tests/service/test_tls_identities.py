@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 import ssl
+import subprocess
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,61 @@ def test_s5_f18_a_reset_during_the_handshake_is_told(run: Run) -> None:
     with resetting() as port:
         what = "the listener reset the connection during the TLS handshake"
         assert fault(run(post(f"https://localhost:{port}/"))) == (Phase.TLS, what)
+
+
+def named(directory: Path, knows: set[str | None]) -> ssl.SSLContext:
+    """A listener that answers those alone who call it by one of these names (SNI)."""
+
+    def called(_: ssl.SSLObject, name: str | None, __: ssl.SSLContext) -> int | None:
+        return None if name in knows else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+    context = serving(ROOTED.pair("localhost"), directory)
+    context.sni_callback = called
+    return context
+
+
+@both_loops
+def test_s5_f18_a_listener_is_called_by_the_name_of_its_url(run: Run, tmp_path: Path) -> None:
+    with secured(named(tmp_path, {"localhost"})) as listener:
+        assert isinstance(run(post(listener.url)), Answer)
+        by_address = listener.url.replace("localhost", "127.0.0.1")
+        what = "the listener wants to be called by its host name, and the URL has an address"
+        assert fault(run(post(by_address))) == (Phase.TLS, what)
+    with secured(named(tmp_path, {"hooks.example.org"})) as other:
+        what = "the listener does not know this host name"
+        assert fault(run(post(other.url))) == (Phase.TLS, what)
+
+
+async def test_s5_f18_a_listener_that_renegotiates_in_tls_1_2_gets_its_message(
+    tmp_path: Path,
+) -> None:
+    # As IIS does to ask for a client certificate. Python's own servers cannot begin it.
+    pair, file = ROOTED.pair("localhost"), tmp_path / "server.pem"
+    file.write_text(pair.certificate + pair.key)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = await asyncio.create_subprocess_exec(
+        *("openssl", "s_server", "-tls1_2", "-accept", str(port), "-cert", str(file)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            await server.stdout.readuntil(b"ACCEPT")
+            posting = asyncio.create_task(post(f"https://localhost:{port}/"))
+            await server.stdout.readuntil(BODY)
+            server.stdin.write(b"R\n")  # begin a handshake within the connection
+            await server.stdout.readuntil(b"SSL_do_handshake -> 1")
+            server.stdin.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            answer = await posting
+    finally:
+        server.kill()
+        await server.wait()
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.body) == (200, b"ok")
 
 
 TLS_12, TLS_13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3

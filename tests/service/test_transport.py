@@ -92,6 +92,18 @@ async def test_s1_the_public_profile_refuses_loopback_at_the_url_and_at_connect(
     assert listener.connections == 0
 
 
+async def test_s1_a_proxy_of_the_environment_gets_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with listening(says(OK)) as proxy, listening(says(OK)) as listener:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+            monkeypatch.setenv(name.lower(), proxy.url)
+        came_back = await post(listener.url)
+    assert isinstance(came_back, Answer)
+    assert (len(proxy.requests), len(listener.requests)) == (0, 1)
+
+
 @pytest.mark.parametrize(
     "answers", [["127.0.0.1"], ["93.184.216.34", "10.0.0.7"], ["::ffff:1.1.1.1"], ["fe80::1%lo"]]
 )
@@ -317,15 +329,18 @@ async def test_r9_f17_a_name_that_does_not_resolve_is_a_dns_fault(
     assert said.endswith(what)
 
 
-async def test_a_name_that_resolves_too_slowly_is_a_dns_fault() -> None:
+@pytest.mark.parametrize("budget", [Budget(connect=0.1), Budget(total=0.1)])
+async def test_r9_f17_a_resolver_that_says_nothing_is_a_fault_of_our_own(budget: Budget) -> None:
     class Silent(Names):
         async def resolve(self, *_: object) -> list[ResolveResult]:
             await asyncio.Event().wait()
             return []
 
-    url, budget = "https://hooks.example.org/", Budget(connect=0.1)
+    url = "https://hooks.example.org/"
     came_back = await post(url, guard=PUBLIC, budget=budget, resolver=Silent({}))
     assert fault(came_back) == (Phase.DNS, "the host name was not resolved within 0.1 s")
+    assert isinstance(came_back, Fault)
+    assert came_back.ours
 
 
 async def deaf(listener: Listener, peer: Peer) -> None:

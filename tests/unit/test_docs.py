@@ -6,12 +6,14 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from heliograph import errors
 from heliograph.api.selection import NAMES
 from heliograph.model import Phase
 from heliograph.settings import Settings, environment_name
+from heliograph.wire.rest import ConnectCustomConfiguration, ConnectEventData
 from tests.operations import all_operations
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +56,14 @@ def test_each_parameter_of_a_listing_and_each_phase_is_documented() -> None:
     text = read("logs-and-failures.md")
     for name in (*NAMES, *(phase.value for phase in Phase)):
         assert f"`{name}`" in text, name
+
+
+def test_each_field_of_a_configuration_is_documented() -> None:
+    text = read("configurations.md")
+    for struct, prefix in ((ConnectCustomConfiguration, ""), (ConnectEventData, "eventData.")):
+        for field in msgspec.structs.fields(struct):
+            if field.encode_name not in ("connectId", "eventData"):
+                assert re.search(rf"`{prefix}{field.encode_name}`", text), field.encode_name
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,33 @@ def test_r10_a_listener_earns_attempts_by_doubling_and_loses_them_by_halving() -
     assert seen == [2, 4, 8, 8, 4, 2, 4, 2, 1, 1, 1]
 
 
+def limits_after(*seconds: float) -> list[int]:
+    paced, seen = known(), []
+    for took in seconds:
+        paced.ended(1, succeeded=True, seconds=took)
+        paced.began(1, None, 0.0)
+        seen.append(paced.caps(1, 0.0)[1])
+    return seen
+
+
+def test_r7_a_listener_that_slows_down_under_its_attempts_gets_fewer_of_them() -> None:
+    assert limits_after(0.5, 0.5, 0.5, 0.6, 2.0, 2.0, 2.0) == [2, 4, 8, 8, 4, 2, 1]
+    assert limits_after(0.5, 1.2, 0.5, 0.5) == [2, 1, 2, 4]
+
+
+def test_a_slow_listener_that_is_no_slower_than_usual_keeps_its_attempts() -> None:
+    assert limits_after(30, 30, 30, 31, 29) == [2, 4, 8, 8, 8]
+    # Milliseconds are the machine's affair.
+    assert limits_after(0.001, 0.05, 0.09, 0.1) == [2, 4, 8, 8]
+
+
+def test_who_has_become_slower_for_good_earns_attempts_anew() -> None:
+    seen = limits_after(*[0.01] * 4, *[2.0] * 40)
+    assert seen[3] == CAP
+    assert FIRST in seen
+    assert seen[-1] == CAP
+
+
 def test_what_says_nothing_of_the_listener_changes_nothing() -> None:
     paced = known()
     paced.ended(1, succeeded=True)

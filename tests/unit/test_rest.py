@@ -20,6 +20,7 @@ from heliograph.model import (
     Cursor,
     DeliveryState,
     Event,
+    HeldReason,
     HmacKey,
     LogEntry,
     Requeued,
@@ -340,6 +341,9 @@ ENTRY = LogEntry(
 )
 
 
+LOG_EXTENSIONS = {"deliveryState", "heldReason", "nextTry"}
+
+
 def test_a_log_entry_has_the_eighteen_fields_of_the_page() -> None:
     base = f"/v2.1/accounts/{ACCOUNT}/connect"
     log = rest.log_to_wire(ENTRY)
@@ -365,7 +369,26 @@ def test_a_log_entry_has_the_eighteen_fields_of_the_page() -> None:
         "subject": "Lease",
         "userName": "Ada",
     }
-    assert len(msgspec.structs.fields(rest.ConnectLog)) == 18 + len({"deliveryState", "nextTry"})
+    assert len(msgspec.structs.fields(rest.ConnectLog)) == 18 + len(LOG_EXTENSIONS)
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [(HeldReason.PAUSED, "pausePublish"), (HeldReason.DISABLED, "allowEnvelopePublish")],
+)
+def test_a_failure_that_is_held_says_why_its_next_try_is_skipped(
+    held: HeldReason, said: str
+) -> None:
+    failure = replace(ENTRY, log_id=None, state=DeliveryState.HELD, held=held, next_try=START)
+    shown = rest.log_to_wire(failure)
+    assert (shown.held_reason, shown.next_try) == (held.value, None)
+    assert shown.error is not None
+    assert shown.error.startswith("status: 500 - the next try is skipped while ")
+    assert said in shown.error
+    # An entry of the log says what its attempt came to, and no more.
+    assert rest.log_to_wire(replace(failure, log_id=8)).error == "status: 500"
+    taken = rest.log_to_wire(replace(failure, failure_id=None, error=None, log_id=8))
+    assert (taken.held_reason, taken.error) == (None, None)
 
 
 def test_ids_and_uris_that_an_entry_has_not_are_left_out() -> None:

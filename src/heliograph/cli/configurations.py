@@ -50,6 +50,7 @@ def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Events of this group's users; may be repeated.",
         ),
         click.option("--log/--no-log", default=None, help="Whether each post is logged."),
+        click.option("--on/--off", "on", default=None, help="Whether it gets new events at all."),
         click.option("--pause/--resume", default=None, help="Hold its deliveries, or let them go."),
     )
     for option in reversed(given):
@@ -229,7 +230,12 @@ def _document(file: BinaryIO | None, given: Mapping[str, Any]) -> dict[str, Any]
             raise wrong(f"--file is no configuration as JSON: {error}.") from None
     texts = {"url": "urlToPublishTo", "name": "name"}
     lists = {"events": "events", "user_ids": "userIds", "group_ids": "groupIds"}
-    flags = {"all_users": "allUsers", "log": "enableLog", "pause": "pausePublish"}
+    flags = {
+        "all_users": "allUsers",
+        "log": "enableLog",
+        "on": "allowEnvelopePublish",
+        "pause": "pausePublish",
+    }
     document |= {wire: given[name] for name, wire in texts.items() if given[name] is not None}
     document |= {wire: list(given[name]) for name, wire in lists.items() if given[name]}
     document |= {

@@ -37,6 +37,7 @@ COLUMNS: Final = (
     "lastTry",
     "nextTry",
     "deliveryState",
+    "heldReason",
     "retryCount",
     "error",
 )

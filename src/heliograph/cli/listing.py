@@ -148,7 +148,10 @@ def _print_failures(records: Sequence[Mapping[str, str]]) -> None:
                     tries(one),
                     local_time(one.get("lastTry")),
                 ],
-                f"{one.get('error', '')} (next try: {next_try(one)})",
+                # The error of a failure that is held says that its next try is skipped.
+                one.get("error", "")
+                if "heldReason" in one
+                else f"{one.get('error', '')} (next try: {next_try(one)})",
             )
             for one in records
         ],
@@ -194,6 +197,8 @@ def next_try(record: Mapping[str, str]) -> str:
     state = record.get("deliveryState", "")
     if state == "waiting":
         return until(record.get("nextTry"))
+    if state == "held":
+        return record.get("heldReason", state)
     return {"failed": "ended", "in_flight": "now"}.get(state, state)
 
 

@@ -10,6 +10,7 @@ import click
 from heliograph.cli.connection import Connection, segment, server_options
 from heliograph.cli.exits import wrong
 from heliograph.cli.listing import (
+    next_try,
     print_exchange,
     sender,
     show_listing,
@@ -77,6 +78,7 @@ def show(credentials: Credentials, log_id: str, as_json: bool) -> None:
                 ("Try", tries(one)),
                 ("Error", one.get("error")),
                 ("Open failure", one.get("failureId")),
+                ("Next try", local_time_and_zone(one.get("nextTry")) or next_try(one)),
             ],
         )
         print_exchange(one)

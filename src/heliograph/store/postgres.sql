@@ -660,7 +660,8 @@ where x.account_id = %(account_id)s and x.delivery_id = any(%(ids)s);
 select
     d.created_us, d.delivery_id, d.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
     e.sender_email, e.status, d.connect_id, c.name, c.url, coalesce(d.last_try_us, d.created_us),
-    greatest(d.attempts - 1, 0), d.error, null::bigint, d.delivery_id, d.state, d.due_us
+    greatest(d.attempts - 1, 0), d.error, null::bigint, d.delivery_id, d.state, d.due_us,
+    d.held_reason
 from delivery as d
 inner join event as e on d.event_row = e.event_row and d.created_us = e.created_us
 inner join connect_configuration as c on d.connect_id = c.connect_id
@@ -673,7 +674,8 @@ select
     a.started_us, a.attempt_id, a.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
     e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
     a.number - 1, a.error, a.attempt_id,
-    case when d.failed_us is not null then d.delivery_id end, coalesce(d.state, x.state), d.due_us
+    case when d.failed_us is not null then d.delivery_id end, coalesce(d.state, x.state), d.due_us,
+    d.held_reason
 from attempt as a
 inner join event as e on a.event_row = e.event_row and a.created_us = e.created_us
 inner join connect_configuration as c on a.connect_id = c.connect_id
@@ -689,7 +691,7 @@ select
     e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
     a.number - 1, a.error, a.attempt_id,
     case when d.failed_us is not null then d.delivery_id end, coalesce(d.state, x.state), d.due_us,
-    e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
+    d.held_reason, e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
     a.answer_reason, a.answer_headers, a.answer_body
 from attempt as a
 inner join event as e on a.event_row = e.event_row and a.created_us = e.created_us

@@ -90,7 +90,7 @@ def listing(
 
 
 def entry(account_id: str, row: tuple[Any, ...]) -> LogEntry:
-    """The first 19 columns of the queries `failures`, `logs` and `attempt_details`."""
+    """The first 20 columns of the queries `failures`, `logs` and `attempt_details`."""
     return LogEntry(
         account_id=account_id,
         cursor=Cursor(row[0], row[1]),
@@ -112,13 +112,14 @@ def entry(account_id: str, row: tuple[Any, ...]) -> LogEntry:
         failure_id=row[16],
         state=DeliveryState(row[17]),
         next_try=None if row[18] is None else from_microseconds(row[18]),
+        held=None if row[19] is None else HeldReason(row[19]),
     )
 
 
 def detail(account_id: str, row: tuple[Any, ...]) -> AttemptDetail:
     """A row of the query `attempt_details`."""
-    first = entry(account_id, row[:19])
-    generated, document, outcome, milliseconds, phase, status, reason, headers, body = row[19:]
+    first = entry(account_id, row[:20])
+    generated, document, outcome, milliseconds, phase, status, reason, headers, body = row[20:]
     return AttemptDetail(
         entry=first,
         event=Event(

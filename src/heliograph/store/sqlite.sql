@@ -446,7 +446,8 @@ where account_id = :account_id and delivery_id in (select value from json_each(:
 select
     d.created_us, d.delivery_id, d.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
     e.sender_email, e.status, d.connect_id, c.name, c.url, coalesce(d.last_try_us, d.created_us),
-    max(d.attempts - 1, 0), d.error, null, d.delivery_id, d.state, d.due_us
+    max(d.attempts - 1, 0), d.error, null, d.delivery_id, d.state, d.due_us,
+    d.held_reason
 from delivery as d
 inner join event as e on d.event_row = e.event_row
 inner join connect_configuration as c on d.connect_id = c.connect_id
@@ -459,7 +460,8 @@ select
     a.started_us, a.attempt_id, a.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
     e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
     a.number - 1, a.error, a.attempt_id,
-    case when d.failed_us is not null then d.delivery_id end, d.state, d.due_us
+    case when d.failed_us is not null then d.delivery_id end, d.state, d.due_us,
+    d.held_reason
 from attempt as a
 inner join delivery as d on a.delivery_id = d.delivery_id
 inner join event as e on d.event_row = e.event_row
@@ -474,7 +476,7 @@ select
     e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
     a.number - 1, a.error, a.attempt_id,
     case when d.failed_us is not null then d.delivery_id end, d.state, d.due_us,
-    e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
+    d.held_reason, e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
     a.answer_reason, a.answer_headers, a.answer_body
 from attempt as a
 inner join delivery as d on a.delivery_id = d.delivery_id

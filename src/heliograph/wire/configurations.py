@@ -194,6 +194,12 @@ def _aggregate(fields: Mapping[str, Any]) -> bool:
     return mode == "aggregate"
 
 
+def _format(fields: Mapping[str, Any]) -> None:
+    named = str((fields.get("eventData") or {}).get("format") or "json").strip().lower()
+    if named not in ("json", "xml"):
+        raise InvalidBody('eventData.format must be "json" or "xml".')
+
+
 def _ordering(fields: Mapping[str, Any]) -> Ordering:
     try:
         return Ordering(str(fields.get("deliveryOrder", Ordering.ENVELOPE)).strip().lower())
@@ -272,6 +278,7 @@ _PARTS: Final = ("eventData", "oAuthConfiguration")
 _CHOICES: Final = {
     "deliveryMode": _aggregate,
     "deliveryOrder": _ordering,
+    "eventData": _format,
     "maxPerSecond": _rate,
     "retrySchedule": _schedule,
 }

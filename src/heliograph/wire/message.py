@@ -8,7 +8,7 @@ republished in another format.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
@@ -17,12 +17,14 @@ import msgspec
 
 from heliograph.model import ConnectConfiguration, Event
 from heliograph.wire import json_sim, legacy_xml
-from heliograph.wire.summary import Switches
+from heliograph.wire.summary import Switches, select
 
 _JSON: Final = (("Content-Type", "application/json; charset=utf-8"),)
 _XML: Final = (("Content-Type", "text/xml; charset=utf-8"),)
 # SOAP 1.1, 6.1.1: the header must be there; empty means that the URL says what is meant.
 _SOAP: Final = (*_XML, ("SOAPAction", '""'))
+
+_raw_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 DEFAULT_SOAP_NAMESPACE: Final = "http://www.docusign.net/API/3.0"
 
@@ -72,8 +74,10 @@ def render(
         return Message(_JSON, body)
     if chosen.format is Format.JSON_AGGREGATE:
         return Message(_JSON, json_sim.render_envelope(event, switches))
+    include = switches.include or frozenset()
     options = legacy_xml.LegacyOptions(
-        include_documents=switches.documents is True,
+        include_documents=switches.documents is True
+        or (switches.documents is None and "documents" in include),
         include_document_fields=switches.document_fields is True,
         include_certificate_of_completion=switches.certificate is True,
         include_void_reason=switches.void_reason is True,
@@ -82,8 +86,19 @@ def render(
         soap_namespace=chosen.soap_namespace,
         certificate=certificate if chosen.certificate_header else None,
     )
-    body = legacy_xml.render(event, options)
+    body = legacy_xml.render(_picked(event, switches) if include else event, options)
     return Message(_XML if chosen.soap_namespace is None else _SOAP, body)
+
+
+def _picked(event: Event, switches: Switches) -> Event:
+    """The event with the parts that `includeData` names; its XML then shows those.
+
+    An empty list picks nothing out of XML: the message is the envelope.
+    """
+    document = _raw_object.decode(event.document)
+    # Legacy XML adds the sender account by itself.
+    document["data"] = select(document["data"], replace(switches, sender_account=False))
+    return replace(event, document=msgspec.json.encode(document))
 
 
 @lru_cache(maxsize=4096)
@@ -106,7 +121,7 @@ def choice(document: bytes) -> Choice:
         sender_account=_flag(fields, "includeSenderAccountasCustomField") is True,
     )
     return Choice(
-        format=_format(fields, str(event_data.get("format") or "").lower(), soap=soap),
+        format=_format(fields, str(event_data.get("format") or "").strip().lower(), soap=soap),
         switches=switches,
         time_zone=_flag(fields, "includeTimeZoneInformation") is True,
         soap_namespace=(fields.get("soapNamespace") or DEFAULT_SOAP_NAMESPACE) if soap else None,

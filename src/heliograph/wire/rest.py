@@ -18,6 +18,7 @@ from heliograph.model import (
     AttemptDetail,
     AttemptOutcome,
     DeliveryState,
+    HeldReason,
     HmacKey,
     LogEntry,
     Requeued,
@@ -207,8 +208,8 @@ class ConnectDebugLog(Wire):
 
 
 class ConnectLog(Wire):
-    """A log entry or a failure, as on the page, and two extensions of ours while the failure is
-    open: `deliveryState`, and `nextTry` where another one is due."""
+    """A log entry or a failure, as on the page, and extensions of ours while the failure is open:
+    `deliveryState`, `nextTry` where another one is due, `heldReason` where none is yet."""
 
     account_id: str | None = None
     config_url: str | None = None
@@ -223,6 +224,7 @@ class ConnectLog(Wire):
     error: str | None = None
     failure_id: str | None = None
     failure_uri: str | None = None
+    held_reason: str | None = None
     last_try: str | None = None
     log_id: str | None = None
     log_uri: str | None = None
@@ -404,6 +406,7 @@ def log_to_wire(entry: LogEntry) -> ConnectLog:
     base = f"/v2.1/accounts/{entry.account_id}/connect"
     is_open = entry.failure_id is not None
     waits = is_open and entry.state is DeliveryState.WAITING and entry.next_try is not None
+    held = entry.held if is_open else None
     return ConnectLog(
         account_id=entry.account_id,
         config_url=entry.config_url,
@@ -412,9 +415,10 @@ def log_to_wire(entry: LogEntry) -> ConnectLog:
         delivery_state=entry.state.value if is_open else None,
         email=entry.sender_email,
         envelope_id=entry.envelope_id,
-        error=entry.error,
+        error=_with_skipped(entry),
         failure_id=None if entry.failure_id is None else str(entry.failure_id),
         failure_uri=None if entry.failure_id is None else f"{base}/failures/{entry.failure_id}",
+        held_reason=None if held is None else held.value,
         last_try=dates.render(entry.last_try),
         log_id=None if entry.log_id is None else str(entry.log_id),
         log_uri=None if entry.log_id is None else f"{base}/logs/{entry.log_id}",
@@ -427,6 +431,19 @@ def log_to_wire(entry: LogEntry) -> ConnectLog:
         subject=entry.subject,
         user_name=entry.sender_name,
     )
+
+
+_SKIPPED: Final = {
+    HeldReason.PAUSED: "the next try is skipped while the configuration is paused (pausePublish)",
+    HeldReason.DISABLED: "the next try is skipped while allowEnvelopePublish is false",
+}
+
+
+def _with_skipped(entry: LogEntry) -> str | None:
+    """The error of a failure, and why its next try does not come; DocuSign says so too."""
+    # An entry of the log is what one attempt came to, whatever happened later.
+    skipped = _SKIPPED.get(entry.held) if entry.held and entry.log_id is None else None
+    return " - ".join(filter(None, (entry.error, skipped))) or None
 
 
 def detail_to_wire(detail: AttemptDetail, message: bytes) -> ConnectLog:
