@@ -45,6 +45,13 @@ REFUSED: dict[str, bytes] = {
     "an external entity of the network": wrapped(
         "<name>&x;</name>", '<!DOCTYPE x [<!ENTITY x SYSTEM "http://127.0.0.1:9/">]>'
     ),
+    "an external entity by FTP": wrapped(
+        "<name>&x;</name>", '<!DOCTYPE x [<!ENTITY x SYSTEM "ftp://127.0.0.1:9/x">]>'
+    ),
+    "an unparsed entity": wrapped(
+        "",
+        '<!DOCTYPE x [<!NOTATION n SYSTEM "x"><!ENTITY x SYSTEM "http://127.0.0.1:9/" NDATA n>]>',
+    ),
     "a parameter entity": wrapped("", """<!DOCTYPE x [<!ENTITY % p "<!ENTITY a 'b'>"> %p;]>"""),
     "an external parameter entity": wrapped(
         "", '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://127.0.0.1:9/"> %p;]>'
@@ -66,9 +73,13 @@ REFUSED: dict[str, bytes] = {
     "never closed": b"<a>" * 100_000,
     "one element too many": wrapped("<a/>" * MOST_NODES),
     "as many elements as fit the body limit": wrapped("<a/>" * 250_000),
+    "1,000,000 siblings": wrapped("<a/>" * 1_000_000),
     "one attribute too many": wrapped(f"<a {attributes(MOST_ATTRIBUTES + 1)}/>"),
     "60,000 attributes": wrapped(f"<a {attributes(60_000)}/>"),
     "an attribute twice": wrapped('<name a="1" a="2">x</name>'),
+    "an attribute twice by two prefixes": wrapped(
+        '<name xmlns:a="u" xmlns:b="u" a:x="1" b:x="2">x</name>'
+    ),
     "a huge attribute": wrapped(b'<a a="' + b"x" * (10 << 20) + b'"/>'),
     "a huge name": wrapped(b"<" + b"a" * (1 << 20) + b"/>"),
     "a NUL": wrapped(b"<name>a\0b</name>"),
@@ -101,6 +112,29 @@ HARMLESS: dict[str, tuple[bytes, ConnectCustomConfiguration]] = {
     "CDATA that looks like an element": (
         wrapped("<name><![CDATA[<b>&lt;</b>]]></name>"),
         ConnectCustomConfiguration(name="<b>&lt;</b>"),
+    ),
+    "XML 1.1 with one of its line ends": (
+        wrapped("<name>a\u0085b</name>", '<?xml version="1.1"?>'),
+        ConnectCustomConfiguration(name="a\u0085b"),
+    ),
+    "an XSLT stylesheet": (
+        wrapped(
+            "<name>ab</name>", '<?xml-stylesheet type="text/xsl" href="http://127.0.0.1:9/x.xsl"?>'
+        ),
+        NAMED,
+    ),
+    "namespaces declared anew by 9,000 elements": (
+        wrapped(
+            "".join(f'<a xmlns="u{n}" xmlns:p="v{n}" p:x=""/>' for n in range(9_000))
+            + "<name>ab</name>"
+        ),
+        NAMED,
+    ),
+    "a prefix declared anew at each depth": (
+        wrapped(
+            "".join(f'<p:a xmlns:p="u{n}">' for n in range(60)) + "</p:a>" * 60 + "<name>ab</name>"
+        ),
+        NAMED,
     ),
     "a stylesheet": (wrapped("<name>ab</name>", '<?xml-stylesheet href="file:///x"?>'), NAMED),
     "100,000 instructions": (wrapped("<?a b?>" * 100_000 + "<name>ab</name>"), NAMED),

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from multidict import CIMultiDict
+
 from heliograph.credentials import Credentials
 from tests.server import Reply
 
@@ -55,7 +57,7 @@ class Server:
         with contextlib.closing(self._connection()) as connection:
             connection.request(method, url, data, sent)
             answer = connection.getresponse()
-            return Reply(answer.status, dict(answer.getheaders()), answer.read())
+            return Reply(answer.status, CIMultiDict(answer.getheaders()), answer.read())
 
     def _connection(self) -> HTTPConnection:
         if self.trust is not None:

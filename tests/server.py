@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any
 
 import aiohttp
 
+from heliograph.clock import Clock
 from heliograph.credentials import Credentials
 from heliograph.service import Running, running
-from heliograph.settings import Settings
+from heliograph.settings import from_environment
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Reply:
     """An answer, read whole."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
     @property
@@ -74,7 +75,7 @@ class Client:
         stream = None if payload is None else io.BytesIO(payload)
         kept = {name: value for name, value in sent.items() if value}
         async with self.session.request(method, url, data=stream, headers=kept) as answer:
-            return Reply(answer.status, dict(answer.headers), await answer.read())
+            return Reply(answer.status, answer.headers, await answer.read())
 
     async def configure(self, url: str, **fields: Any) -> str:
         """Create a configuration for `url`; its connectId."""
@@ -97,7 +98,9 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(folder: Path, **settings: Any) -> AsyncIterator[Client]:
+async def serving(
+    folder: Path, clock: Clock | None = None, /, **settings: Any
+) -> AsyncIterator[Client]:
     """A server on a free port that admits loopback listeners."""
     wanted: dict[str, Any] = {
         "port": 0,
@@ -107,7 +110,7 @@ async def serving(folder: Path, **settings: Any) -> AsyncIterator[Client]:
         "i_accept_data_loss": True,
         **settings,
     }
-    async with running(Settings(**wanted)) as server:
+    async with running(from_environment({}, **wanted), clock) as server:
         credentials = Credentials.read(wanted["data_dir"])
         async with aiohttp.ClientSession() as session:
             yield Client(server, credentials, session)

@@ -15,6 +15,7 @@ from heliograph.failpoints import failpoint
 from heliograph.model import (
     Answer,
     Claim,
+    ClientCredentials,
     ConnectConfiguration,
     Event,
     Fault,
@@ -64,8 +65,10 @@ class Sender(Protocol):
         headers: Sequence[tuple[str, str]],
         body: bytes,
         client: tuple[str, Secret] | None = None,
+        oauth: ClientCredentials | None = None,
     ) -> Answer | Fault:
-        """One attempt; `client` is the account's client certificate and its key, both PEM."""
+        """One attempt; `client` is the account's client certificate and its key, both PEM, and
+        `oauth` its OAuth client."""
         ...
 
 
@@ -89,7 +92,9 @@ async def attempt(
         # Trying again would fail again: a person must look at the event (R17).
         why = Why(Phase.RENDER, f"the message cannot be rendered: {error!r}")
         return Settlement(claim, GaveUp(why), None, started_at, 0.0)
-    came_back = await sender.post(claim.configuration, post.headers, post.body, claim.client)
+    came_back = await sender.post(
+        *(claim.configuration, post.headers, post.body), claim.client, claim.oauth
+    )
     failpoint("send.end", claim.event.envelope_id)
     outcome = judge(
         came_back,

@@ -34,6 +34,7 @@ TABLES: Final = (
     "token",
     "hmac_key",
     "client_certificate",
+    "connect_oauth",
     "connect_configuration",
     "envelope",
     "envelope_notification",

@@ -16,12 +16,16 @@
     │   ├── RequestTimedOut           408 REQUEST_TIMED_OUT
     │   ├── EventConflict             409 EVENT_ID_CONFLICT
     │   ├── TooManyKeys               409 HMAC_KEY_LIMIT_EXCEEDED
+    │   ├── OAuthClientExists         409 CONNECT_OAUTH_ALREADY_EXISTS
     │   ├── UserExists                409 USER_ALREADY_EXISTS_IN_ACCOUNT
     │   ├── GroupExists               409 GROUP_ALREADY_EXISTS
     │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
     │   ├── TargetTooLong             414 REQUEST_TARGET_TOO_LONG
     │   ├── InvalidContentType        415 INVALID_CONTENT_TYPE
     │   ├── TooMuchPublished          429 HOURLY_PUBLISH_LIMIT_EXCEEDED, with Retry-After
+    │   ├── HourlyLimitExceeded       429 HOURLY_APIINVOCATION_LIMIT_EXCEEDED, with Retry-After
+    │   ├── BurstLimitExceeded        429 BURST_APIINVOCATION_LIMIT_EXCEEDED, with Retry-After
+    │   ├── TooManyRefused            429 REFUSED_TOKEN_LIMIT_EXCEEDED, with Retry-After
     │   ├── HeadTooLarge              431 REQUEST_HEAD_TOO_LARGE
     │   ├── Unspecified               500 UNSPECIFIED_ERROR: a bug of ours
     │   ├── Unavailable               503 SERVICE_UNAVAILABLE, with Retry-After
@@ -55,12 +59,15 @@ class ApiError(HeliographError):
     """What the caller can do about it."""
     docusign: ClassVar[bool] = False
     """Whether the code is one of DocuSign's; else it is ours."""
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds for a Retry-After header, where waiting helps."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        """`retry_after` of None stands for what the class says."""
         super().__init__(message)
         self.message = message
+        if retry_after is not None:
+            self.retry_after = retry_after
 
 
 class InvalidParameter(ApiError):
@@ -212,6 +219,14 @@ class TooManyKeys(ApiError):
     advice = "Retire a key first."
 
 
+class OAuthClientExists(ApiError):
+    """The account has an OAuth client already."""
+
+    status = 409
+    code = "CONNECT_OAUTH_ALREADY_EXISTS"
+    advice = "Update it, or delete it first."
+
+
 class UserExists(ApiError):
     """A user's id, or an active user's e-mail, is taken."""
 
@@ -253,6 +268,35 @@ class TooMuchPublished(ApiError):
     code = "HOURLY_PUBLISH_LIMIT_EXCEEDED"
     advice = "Wait for as long as Retry-After says."
     retry_after = 600
+
+
+class HourlyLimitExceeded(ApiError):
+    """More calls of an account than its hour has (DocuSign's answer has had status 400)."""
+
+    status = 429
+    code = "HOURLY_APIINVOCATION_LIMIT_EXCEEDED"
+    advice = "Wait for as long as Retry-After says, and call less often."
+    docusign = True
+    retry_after = 3600
+
+
+class BurstLimitExceeded(ApiError):
+    """More calls of an account, or of one token, than fit into 30 seconds."""
+
+    status = 429
+    code = "BURST_APIINVOCATION_LIMIT_EXCEEDED"
+    advice = "Wait for as long as Retry-After says, and call at a steadier pace."
+    docusign = True
+    retry_after = 30
+
+
+class TooManyRefused(ApiError):
+    """A client whose tokens were refused so often that no new one is looked up for a while."""
+
+    status = 429
+    code = "REFUSED_TOKEN_LIMIT_EXCEEDED"
+    advice = "Stop whatever calls with a wrong token, and wait for as long as Retry-After says."
+    retry_after = 300
 
 
 class Unspecified(ApiError):

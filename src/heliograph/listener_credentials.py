@@ -17,8 +17,16 @@ import msgspec
 
 from heliograph.attempt import Transport
 from heliograph.clock import Clock
-from heliograph.model import Answer, ConnectConfiguration, Fault, Phase, Secret, TlsIdentity
-from heliograph.oauth_client import ClientCredentials, Tokens
+from heliograph.model import (
+    Answer,
+    ClientCredentials,
+    ConnectConfiguration,
+    Fault,
+    Phase,
+    Secret,
+    TlsIdentity,
+)
+from heliograph.oauth_client import Tokens
 
 GRACE: Final = 1.0
 """Seconds above the time of an attempt before it is ended here: the transport's own timer
@@ -49,10 +57,12 @@ class Authorizer:
         headers: _Headers,
         body: bytes,
         client: tuple[str, Secret] | None = None,
+        oauth: ClientCredentials | None = None,
     ) -> Answer | Fault:
         """Send one message; after a 401 to an OAuth token, once more with a new token.
 
-        `client` is the account's client certificate and its key, both PEM.
+        `client` is the account's client certificate and its key, both PEM; `oauth` is its OAuth
+        client, which is used whole or not at all: a secret goes to no other server than its own.
         """
         wanted = _wanted(configuration.document)
         identity = _identity(wanted, configuration, client)
@@ -60,8 +70,7 @@ class Authorizer:
             return identity
         post = _Post(configuration.url, headers, body, identity)
         if wanted.oauth is not None:
-            secret = configuration.secrets.get("clientSecret")
-            credentials = _credentials(wanted.oauth, secret)
+            credentials = _credentials(wanted.oauth, configuration, oauth)
             if isinstance(credentials, Fault):
                 return credentials
             return await self._post_with_token(post, credentials, wanted.authorities)
@@ -121,6 +130,7 @@ class _OAuth:
     client_id: str
     scope: str | None
     parameters: tuple[tuple[str, str], ...]
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,7 @@ def _read(document: bytes) -> _Wanted:
             said.get("clientId") or "",
             said.get("scope") or None,
             tuple((said.get("customParameters") or {}).items()),
+            own=not _is_false(fields, "enableOAuthPerConfiguration"),
         )
     return _Wanted(
         fields.get("userName") or "",
@@ -166,6 +177,10 @@ def _is_true(fields: Mapping[str, Any], name: str) -> bool:
     return str(fields.get(name, "")).strip().lower() == "true"
 
 
+def _is_false(fields: Mapping[str, Any], name: str) -> bool:
+    return str(fields.get(name, "")).strip().lower() == "false"
+
+
 def _identity(
     wanted: _Wanted, configuration: ConnectConfiguration, client: tuple[str, Secret] | None
 ) -> TlsIdentity | Fault | None:
@@ -181,18 +196,23 @@ def _identity(
     return TlsIdentity(*client, wanted.authorities)
 
 
-def _credentials(oauth: _OAuth, secret: Secret | None) -> ClientCredentials | Fault:
-    if not (oauth.token_url and oauth.client_id and secret is not None):
-        needed = {
-            "authorizationServerUrl": oauth.token_url,
-            "clientId": oauth.client_id,
-            "clientSecret": secret,
-        }
-        missing = " and no ".join(name for name, value in needed.items() if not value)
-        return Fault(Phase.TOKEN, f"includeOAuth is true, and oAuthConfiguration has no {missing}")
-    return ClientCredentials(
-        oauth.token_url, oauth.client_id, secret, oauth.scope, oauth.parameters
-    )
+def _credentials(
+    own: _OAuth, configuration: ConnectConfiguration, of_account: ClientCredentials | None
+) -> ClientCredentials | Fault:
+    secret = configuration.secrets.get("clientSecret")
+    if not configuration.borrows_oauth and secret is not None:
+        return ClientCredentials(own.token_url, own.client_id, secret, own.scope, own.parameters)
+    if of_account is not None:
+        return of_account
+    needed = {
+        "authorizationServerUrl": own.token_url,
+        "clientId": own.client_id,
+        "clientSecret": secret,
+    }
+    missing = " and no ".join(name for name, value in needed.items() if not value)
+    why = f"oAuthConfiguration has no {missing}" if own.own else "a configuration's is not enabled"
+    said = f"includeOAuth is true, {why}, and the account has no OAuth client"
+    return Fault(Phase.TOKEN, said)
 
 
 def _basic(user_name: str, password: Secret) -> tuple[str, str]:
@@ -214,13 +234,21 @@ def _without(came_back: Answer | Fault, header: tuple[str, str], secret: Secret)
 def _clean_answer(answer: Answer, hidden: Sequence[str]) -> Answer:
     body = answer.body
     for text in hidden:
-        body = body.replace(text.encode(), b"***")
+        body = _without_part(body.replace(text.encode(), b"***"), text.encode())
     return Answer(
         answer.status,
         _clean(answer.reason, hidden),
         tuple((_clean(name, hidden), _clean(value, hidden)) for name, value in answer.headers),
         body,
     )
+
+
+def _without_part(body: bytes, secret: bytes) -> bytes:
+    """A body without what of a secret is at its end: only so much of a long one is kept."""
+    for length in range(len(secret) - 1, _SHORT // 2 - 1, -1):
+        if body.endswith(secret[:length]):
+            return body[:-length] + b"***"
+    return body
 
 
 def _clean(text: str, hidden: Sequence[str]) -> str:

@@ -33,6 +33,9 @@ PATIENCE: Final = 3.0
 
 PUBLISH: Final = "publish_events"
 
+TOO_MANY: Final = 429
+"""The HTTP status of whatever is over a limit."""
+
 _SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ATTEMPT: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _LAG: Final = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400, 604800)
@@ -91,6 +94,12 @@ class Metrics:
             "heliograph_requests",
             "Calls of the API by operation and HTTP status.",
             ["operation", "status"],
+            registry=registry,
+        )
+        self._limited = Counter(
+            "heliograph_calls_limited",
+            "Calls of the API that were one too many, by error code.",
+            ["code"],
             registry=registry,
         )
         self._turned_away = Counter(
@@ -168,6 +177,8 @@ class Metrics:
     def answered(self, operation: str, status: int, refusal: str | None, seconds: float) -> None:
         """Count a call."""
         self._requests.labels(operation, str(status)).inc()
+        if status == TOO_MANY and refusal is not None:
+            self._limited.labels(refusal).inc()
         if operation == PUBLISH and refusal is not None:
             self._refused.labels(refusal).inc()
 

@@ -119,9 +119,11 @@ class ConnectConfiguration:
     `acknowledged` is False where one try is all that is wanted. `schedule` is a name, or the
     seconds before each retry, or None for the server's default. `disabled_by` says who took
     the listener out of service when that was not a caller. `rate` bounds the messages a second.
-    `shows_certificate` tells that a post needs the account's client certificate. `received` is
-    True where events of envelopes that users receive are wanted, not of those that they send.
-    `preset` is the service that the configuration is a preset of; nothing is sent to those.
+    `shows_certificate` tells that a post needs the account's client certificate, and
+    `borrows_oauth` that it takes the account's OAuth client, for want of a whole one of its own.
+    `received` is True where events of envelopes that users receive are wanted, not of those that
+    they send. `preset` is the service that the configuration is a preset of; nothing is sent to
+    those.
     """
 
     account_id: str
@@ -146,8 +148,20 @@ class ConnectConfiguration:
     rate: float | None = None
     shows_certificate: bool = False
     group_ids: frozenset[str] = frozenset()
+    borrows_oauth: bool = False
     received: bool = False
     preset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """An OAuth client: what an authorization server gives tokens for (RFC 6749, 4.4)."""
+
+    token_url: str
+    client_id: str
+    client_secret: Secret
+    scope: str | None = None
+    parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,8 +349,8 @@ class Claim:
     `number - 1`. `schedule_number` counts from 1 since the schedule last began (creation,
     or a republish after retries had ended) at `schedule_started_at`. `epoch` is the fencing
     token: a settle with an older one changes nothing (R8). `client` is the account's client
-    certificate and its key (PEM), where the configuration asks for mutual TLS. `gathered` is
-    set in aggregate mode.
+    certificate and its key (PEM), where the configuration asks for mutual TLS, and `oauth` its
+    OAuth client, where the configuration borrows that. `gathered` is set in aggregate mode.
     """
 
     delivery_id: int
@@ -350,6 +364,7 @@ class Claim:
     configuration: ConnectConfiguration
     keys: tuple[HmacKey, ...]
     client: tuple[str, Secret] | None = None
+    oauth: ClientCredentials | None = None
     gathered: Gathered | None = None
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -20,7 +20,7 @@ import msgspec
 import heliograph
 from heliograph.attempt import Transport
 from heliograph.clock import Clock
-from heliograph.model import Answer, Fault, Phase, Secret, TlsIdentity
+from heliograph.model import Answer, ClientCredentials, Fault, Phase, Secret, TlsIdentity
 
 MOST_TOKENS: Final = 1024
 """Tokens that are kept; what was not used for the longest goes first."""
@@ -49,27 +49,17 @@ _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class ClientCredentials:
-    """What an authorization server gives tokens for."""
-
-    token_url: str
-    client_id: str
-    client_secret: Secret
-    scope: str | None
-    parameters: tuple[tuple[str, str], ...] = field(repr=False)
-
-    def form(self) -> bytes:
-        """The request's body. A custom parameter does not replace one of ours."""
-        ours = {
-            "grant_type": "client_credentials",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret.reveal(),
-        }
-        if self.scope:
-            ours["scope"] = self.scope
-        custom = [(name, value) for name, value in self.parameters if name not in ours]
-        return urlencode([*ours.items(), *custom]).encode("ascii")
+def form(client: ClientCredentials) -> bytes:
+    """The body of a request for a token. A custom parameter does not replace one of ours."""
+    ours = {
+        "grant_type": "client_credentials",
+        "client_id": client.client_id,
+        "client_secret": client.client_secret.reveal(),
+    }
+    if client.scope:
+        ours["scope"] = client.scope
+    custom = [(name, value) for name, value in client.parameters if name not in ours]
+    return urlencode([*ours.items(), *custom]).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +158,7 @@ class Tokens:
         try:
             async with asyncio.timeout(self._within):
                 came_back = await self._transport.post(
-                    credentials.token_url, _HEADERS, credentials.form(), identity
+                    credentials.token_url, _HEADERS, form(credentials), identity
                 )
         except TimeoutError:
             return _fault(credentials, f"did not answer within {self._within:g} s")

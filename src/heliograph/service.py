@@ -26,6 +26,7 @@ from heliograph import doctor
 from heliograph.alerts import AlertHook
 from heliograph.api import reference
 from heliograph.api.connect import Connect
+from heliograph.api.connect_oauth import ConnectOAuth
 from heliograph.api.contract import Operation, application
 from heliograph.api.historical import Historical
 from heliograph.api.intake import Intake
@@ -39,11 +40,13 @@ from heliograph.disabling import watch_listeners
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, UnsafeStorage
+from heliograph.exposure import refuse_exposure
 from heliograph.incoming.bounds import bounds_from
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
-from heliograph.incoming.protocol import GuardedProtocol
+from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
 from heliograph.keyring import KeyRing
+from heliograph.limits import CallLimits, Rules
 from heliograph.listener_credentials import Authorizer
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
 from heliograph.metrics import CONTENT_TYPE, Metrics
@@ -68,6 +71,9 @@ DATABASE: Final = "heliograph.db"
 
 NODE_ID: Final = "node-id"
 """File of a data directory on PostgreSQL that names the node."""
+
+_ONLY_HTTPS: Final = ("Strict-Transport-Security", "max-age=31536000")
+"""HSTS, of a year (RFC 6797)."""
 
 _BACKLOG: Final = 2048
 
@@ -188,9 +194,12 @@ async def running(
             (R20), or others may read the certificate's key.
         StorageUnavailable: no PostgreSQL answers.
         OSError: the address is taken.
-        ValueError: a setting or the certificate cannot be used.
+        ValueError: a setting or the certificate cannot be used, or the server would be exposed
+            in a way that nobody has accepted (S14).
     """
     guard = guard_from(settings)
+    if api:
+        refuse_exposure(settings)
     certificate = ServerCertificate.named(settings)
     # Names are resolved in these threads: one for each attempt, so that a name whose DNS
     # hangs delays nobody else's (R7).
@@ -220,7 +229,7 @@ async def running(
                 watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
             operations = operations_of(store, signals, guard, watch, sender) if api else []
             server = Server(
-                _uvicorn_config(_web(store, operations, watch), settings),
+                _uvicorn_config(_web(settings, store, operations, watch), settings, certificate),
                 listening,
                 bounds_from(settings),
                 certificate,
@@ -308,6 +317,7 @@ def operations_of(
     return [
         *Intake(publisher, guard, watch.observer).operations(),
         *connect.operations(),
+        *ConnectOAuth(store, guard).operations(),
         *Listeners(store, sender).operations(),
         *Historical(store, guard, signals).operations(),
         *People(store).operations(),
@@ -315,7 +325,9 @@ def operations_of(
     ]
 
 
-def _web(store: Store, operations: Sequence[Operation], watch: Watch) -> Starlette:
+def _web(
+    settings: Settings, store: Store, operations: Sequence[Operation], watch: Watch
+) -> Starlette:
     async def alive(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
@@ -328,7 +340,11 @@ def _web(store: Store, operations: Sequence[Operation], watch: Watch) -> Starlet
         routes += reference.routes(operations)
     if watch.metrics is not None:
         routes.append(Route("/metrics", _shown(watch.metrics)))
-    return application(operations, store.principal, routes, watch.observer)
+    rules = Rules(
+        settings.hourly_limit, settings.burst_limit, settings.token_limit, settings.refused_limit
+    )
+    limits = CallLimits(rules, lambda: store.clock.now().timestamp())
+    return application(operations, store.principal, routes, watch.observer, limits)
 
 
 def _shown(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
@@ -338,7 +354,12 @@ def _shown(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
     return show
 
 
-def _uvicorn_config(web: Starlette, settings: Settings) -> uvicorn.Config:
+def _uvicorn_config(
+    web: Starlette, settings: Settings, certificate: ServerCertificate | None
+) -> uvicorn.Config:
+    headers = [NO_SNIFFING]
+    if certificate is not None and not certificate.is_for_development:
+        headers.append(_ONLY_HTTPS)
     return uvicorn.Config(
         web,
         loop="none",
@@ -348,6 +369,7 @@ def _uvicorn_config(web: Starlette, settings: Settings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        headers=headers,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=max(1, round(settings.grace)),

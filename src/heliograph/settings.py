@@ -24,6 +24,8 @@ LEASE_SECONDS: Final = 30.0
 _PROFILES: Final = tuple(profile.value for profile in Profile)
 _LOG_FORMATS: Final = ("auto", "json", "console")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_LIMITS: Final = ("hourly_limit", "burst_limit", "token_limit", "refused_limit")
+"""None of them holds in the emulator by default: a test suite calls as often as it likes."""
 
 
 def _setting(default: Any, about: str) -> Any:
@@ -111,7 +113,29 @@ class Settings:
     trusted_proxies: str = _setting(
         "",
         "Comma-separated addresses and CIDRs of proxies before this server: their "
-        "X-Forwarded-For names the client, and they may open any number of connections.",
+        "X-Forwarded-For names the client, they may open any number of connections, and TLS is "
+        "theirs.",
+    )
+    hourly_limit: int = _setting(
+        3000,
+        "Calls that an account may make in an hour, but for those that publish (DocuSign: 3000); "
+        "0 is no limit, and so is --egress emulator unless this is given.",
+    )
+    burst_limit: int = _setting(
+        500,
+        "Calls that an account may make in 30 seconds, but for those that publish (DocuSign: "
+        "500); 0 is no limit, and so is --egress emulator unless this is given.",
+    )
+    token_limit: int = _setting(
+        250,
+        "Calls that may be made with one token in 30 seconds, but for those that publish; 0 is "
+        "no limit, and so is --egress emulator unless this is given.",
+    )
+    refused_limit: int = _setting(
+        100,
+        "Calls of one IPv4 address, or one IPv6 network of 64 bits, that may be refused for their "
+        "token in 5 minutes; no new token is looked up for it then. 0 is no limit, and so is "
+        "--egress emulator unless this is given.",
     )
     adopt: bool = _setting(
         False,
@@ -132,6 +156,10 @@ class Settings:
         "",
         "Where spans go by OTLP over HTTP, such as http://127.0.0.1:4318; needs the extra "
         "opentelemetry.",
+    )
+    i_accept_exposure: bool = _setting(
+        False,
+        "Listen beyond this machine although tokens go there in the clear, or as the emulator.",
     )
     i_accept_data_loss: bool = _setting(
         False, "Start although the storage cannot keep the promises (see doctor)."
@@ -156,6 +184,9 @@ class Settings:
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise _unusable(name, "must be a number above 0", value)
+        for name in _LIMITS:
+            if getattr(self, name) < 0:
+                raise _unusable(name, "must be a number from 0", getattr(self, name))
         if not 1 <= self.lease <= 3600:
             raise _unusable("lease", "must be a number from 1 to 3600", self.lease)
         if self.keep_logs != 0 and self.keep_logs < FEWEST_DAYS:
@@ -190,6 +221,8 @@ def from_environment(environment: Mapping[str, str] | None = None, **given: Any)
             values[one.name] = given[one.name]
         elif text is not None:
             values[one.name] = _convert(one.name, type(one.default), text)
+    if values.get("egress") == Profile.EMULATOR.value:
+        values = {**dict.fromkeys(_LIMITS, 0), **values}
     return Settings(**values)
 
 

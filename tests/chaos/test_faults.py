@@ -139,6 +139,20 @@ async def test_f9_r3_r5_r7_a_network_that_loses_answers_loses_no_event(
     await holds("F9", kind, tmp_path)
 
 
+@on_each_kind("F17")
+@pytest.mark.timeout(200)
+async def test_f17_s1_r4_r9_dns_that_fails_costs_no_try(kind: str, tmp_path: Path) -> None:
+    await holds("F17", kind, tmp_path)
+
+
+@on_each_kind("F18")
+@pytest.mark.timeout(200)
+async def test_f18_s5_r4_r7_tls_that_is_wrong_is_told_and_others_are_served(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F18", kind, tmp_path)
+
+
 @on_each_kind("F19")
 @pytest.mark.timeout(200)
 async def test_f19_r4_r7_every_behaviour_of_a_listener_under_load(

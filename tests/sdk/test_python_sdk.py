@@ -175,3 +175,29 @@ async def test_the_sdk_sees_our_errors_as_docusigns(api: Client) -> None:
     with pytest.raises(ApiException) as caught:
         await sdk("list_event_failure_logs", from_date="yesterday")
     assert (caught.value.status, b"from_date" in caught.value.body) == (400, True)
+
+
+async def test_the_sdk_makes_changes_and_forgets_the_oauth_client_of_the_account(
+    api: Client,
+) -> None:
+    sdk = Sdk(api)
+    wanted = docusign_esign.ConnectOAuthConfig(
+        authorization_server_url="http://127.0.0.1:9000/token",
+        client_id="heliograph",
+        client_secret="a secret",
+        scope="hooks",
+        custom_parameters={"audience": "https://hooks.example.com"},
+    )
+    made = await sdk("create_connect_o_auth_config", connect_o_auth_config=wanted)
+    assert made.to_dict() == wanted.to_dict() | {"client_secret": "********"}
+    assert (await sdk("get_connect_o_auth_config")).to_dict() == made.to_dict()
+    made.scope = "other"
+    changed = await sdk("update_connect_o_auth_config", connect_o_auth_config=made)
+    assert (changed.scope, changed.client_id) == ("other", "heliograph")
+    stored = await api.server.store.oauth.get(api.credentials.account_id)
+    assert stored is not None
+    assert stored.client_secret.reveal() == "a secret"
+    assert await sdk("delete_connect_o_auth_config") is None
+    with pytest.raises(ApiException) as caught:
+        await sdk("get_connect_o_auth_config")
+    assert caught.value.status == 404

@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl
 
 from heliograph.egress import Guard
 from heliograph.listener_credentials import Authorizer
-from heliograph.model import Answer, ConnectConfiguration, Fault, Secret
-from heliograph.oauth_client import ClientCredentials, Tokens
+from heliograph.model import Answer, ClientCredentials, ConnectConfiguration, Fault, Secret
+from heliograph.oauth_client import Tokens
 from heliograph.transport import Budget, Transport
+from heliograph.wire import configurations
 from tests.service.scripted import (
     BODY,
     EMULATOR,
@@ -25,7 +26,7 @@ from tests.service.scripted import (
     keep_answering,
     listening,
 )
-from tests.support import ManualClock, wanted_configuration
+from tests.support import ACCOUNT, ManualClock
 
 SECRET = "s3cr3t of the client/+&="
 TOKEN = "t0ken-that-nobody-may-see"
@@ -76,12 +77,9 @@ def form(server: Listener, number: int = 0) -> list[tuple[str, str]]:
 def configuration(
     url: str, secrets: Mapping[str, str] | None = None, **fields: Any
 ) -> ConnectConfiguration:
-    return replace(
-        wanted_configuration(connect_id=7),
-        url=url,
-        document=json.dumps(fields).encode(),
-        secrets={name: Secret(text) for name, text in (secrets or {}).items()},
-    )
+    document = json.dumps({"urlToPublishTo": url, **fields}).encode()
+    sealed = {name: Secret(text) for name, text in (secrets or {}).items()}
+    return configurations.read(ACCOUNT, 7, document, sealed)
 
 
 def with_oauth(url: str, token_url: str, **fields: Any) -> ConnectConfiguration:
@@ -111,8 +109,10 @@ class Stage:
     def wanted(self) -> ConnectConfiguration:
         return with_oauth(self.listener.url, self.server.url)
 
-    async def post(self, wanted: ConnectConfiguration | None = None) -> Answer | Fault:
-        return await self.authorizer.post(wanted or self.wanted, HEADERS, BODY)
+    async def post(
+        self, wanted: ConnectConfiguration | None = None, oauth: ClientCredentials | None = None
+    ) -> Answer | Fault:
+        return await self.authorizer.post(wanted or self.wanted, HEADERS, BODY, None, oauth)
 
 
 @asynccontextmanager

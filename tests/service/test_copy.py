@@ -14,7 +14,7 @@ import pytest
 from heliograph import copying
 from heliograph.errors import UnsafeStorage
 from heliograph.keyring import KeyRing
-from heliograph.model import Account, LogQuery, Role, Secret
+from heliograph.model import Account, ClientCredentials, LogQuery, Role, Secret
 from heliograph.people import NewToken, NewUser, UserQuery
 from heliograph.publisher import Publisher
 from heliograph.signals import Signals
@@ -37,6 +37,7 @@ from tests.support import (
 )
 
 ALL = LogQuery()
+OAUTH = ClientCredentials("https://a.example.com/", "a", Secret("c"), "s", (("b", "d"),))
 ADA, BOB = "1aaaaaaa-0000-4000-8000-000000000000", "2aaaaaaa-0000-4000-8000-000000000000"
 
 
@@ -48,6 +49,7 @@ async def fill(folder: Path, clock: ManualClock) -> None:
     await store.create_account(Account(ACCOUNT, 1, "First"), Secret("token"))
     await store.create_account(Account(OTHER_ACCOUNT, 2, "Other"))
     await store.add_hmac_key(ACCOUNT, "k1", Secret("hmac"))
+    await store.oauth.create(ACCOUNT, OAUTH)
     await fill_people(store, clock)
     await store.create_configuration(wanted_configuration(password="secret", groupIds=["1"]))
     paused = wanted_configuration(name="paused", pausePublish="true")
@@ -92,6 +94,7 @@ async def listed(store: Store) -> dict[str, object]:
         "failures": failures,
         "logs": logs,
         "keys": await store.hmac_keys(ACCOUNT),
+        "oauth": await store.oauth.get(ACCOUNT),
         "configurations": await store.configurations(ACCOUNT),
         "principal": await store.principal("token"),
         "users": await store.people.users(ACCOUNT, UserQuery(), 0, 10),

@@ -38,6 +38,7 @@ class Listener:
         headers: Sequence[tuple[str, str]],
         body: bytes,
         client: object = None,
+        oauth: object = None,
     ) -> Answer | Fault:
         self.received.append((configuration.url, body))
         return await self.behave(configuration.url, body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -252,6 +253,26 @@ def test_s14_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     ended = heliograph("serve", "--data-dir", tmp_path / "data", *tls_options(tmp_path))
     assert ended.returncode == 5
     assert "chmod 600" in ended.stderr
+
+
+def test_s10_browsers_are_told_to_stay_with_https_but_not_for_localhost(
+    server: Server, tmp_path: Path
+) -> None:
+    own = server.call("GET", "/healthz")
+    assert own.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Strict-Transport-Security" not in own.headers
+    authority = Authority()
+    pair = authority.pair("hg.test")
+    (tmp_path / "server.pem").write_text(pair.certificate)
+    (tmp_path / "server.key").write_text(pair.key)
+    (tmp_path / "server.key").chmod(0o600)
+    (tmp_path / "ca.pem").write_text(authority.certificate)
+    with started(tmp_path, *tls_options(tmp_path)) as named:
+        assert named.trust is not None
+        plain = socket.create_connection(("127.0.0.1", named.address[1]), 20)
+        with named.trust.wrap_socket(plain, server_hostname="hg.test") as connection:
+            connection.sendall(PLAIN)
+            assert b"strict-transport-security: max-age=31536000\r\n" in everything(connection)
 
 
 def test_half_a_certificate_is_a_wrong_setting(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliograph.model import Answer, Phase, Secret
+from heliograph.transport import Budget
 from tests.service.pki import Authority, secured, serving
 from tests.service.scripted import (
     BODY,
@@ -23,6 +24,7 @@ from tests.service.scripted import (
     Peer,
     Script,
     fault,
+    says,
 )
 from tests.service.staged import (
     SECRET,
@@ -113,6 +115,17 @@ async def test_s7_a_listener_that_repeats_credentials_does_not_get_them_into_the
     for text in (sent, SECRET):
         assert text not in repr(came_back)
     assert "***" in repr(came_back)
+
+
+@pytest.mark.parametrize("shown", range(4, len(SECRET) + 1))
+async def test_s7_nor_a_part_of_one_where_a_long_answer_is_cut(shown: int) -> None:
+    room = Budget().stored_bytes
+    async with stage(says(answer(b"x" * (room - shown) + SECRET.encode(), "400 No"))) as on:
+        came_back = await on.post(
+            configuration(on.listener.url, {"password": SECRET}, userName="a")
+        )
+    assert isinstance(came_back, Answer)
+    assert came_back.body == b"x" * (room - shown) + b"***"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from heliograph.model import Answer, Fault, Phase, Secret, TlsIdentity
 from heliograph.oauth_client import Tokens
+from heliograph.oauth_client import form as form_of
 from heliograph.transport import Budget
 from tests.service.pki import Authority
 from tests.service.scripted import (
@@ -88,7 +89,7 @@ def test_the_form_holds_each_of_ours_once_whatever_the_custom_parameters(
         scope=scope,
         parameters=tuple(custom.items()),
     )
-    fields = parse_qsl(asked.form().decode("ascii"), keep_blank_values=True)
+    fields = parse_qsl(form_of(asked).decode("ascii"), keep_blank_values=True)
     names = [name for name, _ in fields]
     assert len(set(names)) == len(names)
     assert dict(fields) == custom | {
@@ -435,7 +436,8 @@ async def test_oauth_that_is_not_complete_is_told_and_nothing_is_sent(
         wanted = configuration(
             on.listener.url, secrets, includeOAuth="TRUE", oAuthConfiguration=fields
         )
-        said = f"includeOAuth is true, and oAuthConfiguration has no {what}"
+        why = f"oAuthConfiguration has no {what}, and the account has no OAuth client"
+        said = f"includeOAuth is true, {why}"
         assert fault(await on.post(wanted)) == (Phase.TOKEN, said)
     assert on.listener.connections == 0
 

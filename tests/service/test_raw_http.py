@@ -206,6 +206,43 @@ def test_s13_a_thousand_idle_connections_leave_room_for_others(tmp_path: Path) -
         assert float(line.rpartition(" ")[2]) >= 900
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ", b"the head and half of a body"],
+    ids=["idle", "slow heads", "slow bodies"],
+)
+def test_s13_a_thousand_slow_clients_cost_little_and_delay_nobody(
+    tmp_path: Path, sent: bytes
+) -> None:
+    with started(tmp_path, "--head-timeout", "20", "--body-timeout", "20") as server:
+        if b"body" in sent:
+            sent = (
+                f"POST {server.connect} HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n"
+                f"Authorization: Bearer {server.token}\r\nContent-Type: application/json\r\n\r\n"
+                "{"
+            ).encode()
+        process = psutil.Process(server.process.pid)
+        assert server.answers
+        before = process.memory_info().rss
+        with contextlib.ExitStack() as stack:
+            for number in range(1000):  # 200 from each of five addresses
+                client = stack.enter_context(server.open(f"127.0.0.{2 + number % 5}"))
+                client.sendall(sent)
+            began = time.monotonic()
+            assert server.answers
+            assert time.monotonic() - began < 5
+            open_now = [one for one in process.net_connections() if one.status == "ESTABLISHED"]
+            assert len(open_now) >= 1000
+            assert process.memory_info().rss - before < 64 * 2**20
+            used = process.cpu_times().user
+            assert server.answers
+            assert process.cpu_times().user - used < 1
+        deadline = time.monotonic() + 20
+        while len([one for one in process.net_connections() if one.raddr]) > 100:
+            assert time.monotonic() < deadline
+        assert server.answers
+
+
 def test_s13_few_descriptors_leave_room_for_attempts(tmp_path: Path) -> None:
     with started(tmp_path, prefix=("prlimit", "--nofile=700:700")) as server:
         with contextlib.ExitStack() as stack:

@@ -13,7 +13,7 @@ import pytest
 
 from heliograph.errors import UnsafeStorage
 from heliograph.keyring import KeyRing, read_keys
-from heliograph.model import Account, Secret
+from heliograph.model import Account, ClientCredentials, Secret
 from heliograph.service import open_store
 from heliograph.settings import Settings
 from tests.server import serving
@@ -40,6 +40,8 @@ async def fill(settings: Settings) -> None:
         await store.create_configuration(wanted_configuration(password="canary-password"))
         await store.add_hmac_key(ACCOUNT, "key-1", Secret("canary-key"))
         await store.set_client_certificate(ACCOUNT, "certificate", Secret("canary-client"))
+        client = ClientCredentials("https://a.example.com/", "a", Secret("canary-oauth"))
+        await store.oauth.create(ACCOUNT, client)
 
 
 async def revealed(settings: Settings) -> list[str]:
@@ -47,11 +49,14 @@ async def revealed(settings: Settings) -> list[str]:
         (configuration,) = (await store.configurations(ACCOUNT)).all
         (key,) = await store.hmac_keys(ACCOUNT)
         client = await store.client_certificate(ACCOUNT)
+        oauth = await store.oauth.get(ACCOUNT)
         assert client is not None
-        return [configuration.secrets["password"].reveal(), key.secret.reveal(), client[1].reveal()]
+        assert oauth is not None
+        found = (configuration.secrets["password"], key.secret, oauth.client_secret, client[1])
+        return [secret.reveal() for secret in found]
 
 
-ALL = ["canary-password", "canary-key", "canary-client"]
+ALL = ["canary-password", "canary-key", "canary-oauth", "canary-client"]
 
 
 async def test_s7_rotate_seals_everything_anew_and_forgets_the_old_key(tmp_path: Path) -> None:
@@ -59,7 +64,7 @@ async def test_s7_rotate_seals_everything_anew_and_forgets_the_old_key(tmp_path:
     await fill(settings)
     old = (tmp_path / KEY).read_bytes()
     done = json.loads(await command("secrets", "rotate", "--data-dir", tmp_path, "--json"))
-    assert done == {"resealed": 3, "masterKey": str(tmp_path / KEY), "done": True}
+    assert done == {"resealed": 4, "masterKey": str(tmp_path / KEY), "done": True}
     assert (tmp_path / KEY).read_bytes() != old
     assert len(read_keys(tmp_path / KEY)) == 1
     assert await revealed(settings) == ALL
@@ -78,10 +83,10 @@ async def test_s7_a_rotation_that_was_cut_short_goes_on(tmp_path: Path, place: s
     path.write_bytes(new + old)
     if place == "after":
         async with open_store(settings) as store:
-            assert await store.reseal() == 3
+            assert await store.reseal() == 4
     assert await revealed(settings) == ALL
     told = await command("secrets", "rotate", "--data-dir", tmp_path)
-    assert "Encrypted 3 secrets" in told
+    assert "Encrypted 4 secrets" in told
     assert path.read_bytes() == new
     assert await revealed(settings) == ALL
 
@@ -115,7 +120,7 @@ async def test_s7_nodes_on_one_postgresql_change_keys_step_by_step(
         assert await revealed(two) == ALL
         async with open_store(two) as store:
             await store.set_client_certificate(ACCOUNT, "newer", Secret("canary-newer"))
-        newest = [*ALL[:2], "canary-newer"]
+        newest = [*ALL[:3], "canary-newer"]
         assert await revealed(one) == newest
         shutil.copy(first / KEY, second)
         (second / f"{KEY}.next").unlink()

@@ -87,6 +87,7 @@ class SimulatedTransport:
         headers: Sequence[tuple[str, str]],
         body: bytes,
         client: object = None,
+        oauth: object = None,
     ) -> Answer | Fault:
         if self._owner.dead:
             raise asyncio.CancelledError

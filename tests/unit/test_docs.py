@@ -46,8 +46,7 @@ def test_each_error_code_is_documented_as_the_tree_has_it_and_no_other() -> None
 
 
 def test_each_operation_is_documented() -> None:
-    pages = ("publish.md", "configurations.md", "logs-and-failures.md", "people.md")
-    text = "".join(map(read, pages))
+    text = "".join(page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md"))
     for operation in all_operations():
         assert f"`{operation.operation_id}`" in text, operation.operation_id
 

@@ -76,4 +76,7 @@ def test_r11_only_where_waiting_helps_is_there_a_retry_after() -> None:
     assert {found.__name__ for found in ANSWERS if found.retry_after} == {
         "Unavailable",
         "TooMuchPublished",
+        "HourlyLimitExceeded",
+        "BurstLimitExceeded",
+        "TooManyRefused",
     }

@@ -41,6 +41,11 @@ OTHER_VALUES = {
     "head_timeout": ("2.5", 2.5),
     "body_timeout": ("2.5", 2.5),
     "idle_timeout": ("2.5", 2.5),
+    "hourly_limit": ("60", 60),
+    "burst_limit": ("60", 60),
+    "token_limit": ("60", 60),
+    "refused_limit": ("60", 60),
+    "i_accept_exposure": ("true", True),
     "trusted_proxies": ("10.0.0.0/8", "10.0.0.0/8"),
     "adopt": ("true", True),
     "i_accept_data_loss": ("true", True),
@@ -53,6 +58,15 @@ def test_without_an_environment_the_defaults_hold_and_are_careful() -> None:
     assert settings.host == "127.0.0.1"  # S14
     assert settings.egress == "public"  # S1
     assert settings.i_accept_data_loss is False  # R18
+    assert settings.i_accept_exposure is False  # S14
+
+
+def test_s13_the_emulator_has_no_limits_of_calls_but_those_that_are_given() -> None:
+    found = from_environment({"HELIOGRAPH_TOKEN_LIMIT": "7"}, egress="emulator", burst_limit=5)
+    limits = (found.hourly_limit, found.burst_limit, found.token_limit, found.refused_limit)
+    assert limits == (0, 5, 7, 0)
+    found = from_environment({"HELIOGRAPH_EGRESS": "private"})
+    assert found.hourly_limit == Settings().hourly_limit > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,6 +103,8 @@ def test_the_processs_own_environment_is_read_when_none_is_given(
         ("port", ""),
         ("port", "80.5"),
         ("port", "-1"),
+        ("hourly_limit", "-1"),
+        ("refused_limit", "many"),
         ("in_flight", "-1"),
         ("in_flight", "1e3"),
         ("attempt_timeout", "soon"),

@@ -38,8 +38,10 @@ from heliograph.errors import (
     Unavailable,
     Unspecified,
 )
+from heliograph.limits import UNLIMITED, CallLimits
 from heliograph.model import Principal, Role
 from heliograph.observing import UNWATCHED, Observer
+from heliograph.wire import rate_limits
 from heliograph.wire.codec import MOST_NODES, decode_json, decode_xml, encode_json, encode_xml
 from heliograph.wire.forms import FORMS, JSON, XML, XML_TYPES, choose, error_body
 from heliograph.wire.version2 import as_v2
@@ -104,7 +106,8 @@ class Operation:
     `body` is the struct that its body is read into, None for no body; `raw_types` are the
     content types of a body that the handler reads itself, `raw_schema` the schema of its JSON.
     `lines` tells that the answer may
-    be asked for as NDJSON. A token of `role`, or of an administrator, may call it.
+    be asked for as NDJSON. A token of `role`, or of an administrator, may call it. Only what
+    is `metered` counts towards the limits of calls.
 
     What follows is also what the OpenAPI document says: `summary` is one plain sentence,
     `answer` the struct of a success (None: an empty body), `query` and `headers` the
@@ -124,6 +127,7 @@ class Operation:
     body_limit: int = SMALL_BODY
     lines: bool = False
     role: Role = Role.ADMINISTRATOR
+    metered: bool = True
     summary: str = ""
     answer: type[msgspec.Struct] | None = None
     query: Sequence[Parameter[Any]] = ()
@@ -139,6 +143,7 @@ def application(
     authenticate: Authenticate,
     routes: Sequence[Route],
     observer: Observer = UNWATCHED,
+    limits: CallLimits = UNLIMITED,
 ) -> Starlette:
     """The ASGI application of a list of operations and a few plain routes beside them."""
     by_path: dict[str, dict[str, Operation]] = {}
@@ -150,12 +155,14 @@ def application(
     made = []
     for path in ordered:
         here = by_path[path]
-        newest = _Endpoint(here, authenticate, observer)
+        newest = _Endpoint(here, authenticate, observer, limits)
         made += [Route(prefix + path, newest) for prefix in PREFIXES]
         # A path that version 2 does not have is taken there too, and not found: else it would
         # be read as another one with a parameter in its place.
         older = _Endpoint(
-            {method: one for method, one in here.items() if one.v2}, authenticate, observer, v2=True
+            {method: one for method, one in here.items() if one.v2},
+            *(authenticate, observer, limits),
+            v2=True,
         )
         made += [Route(prefix + path, older) for prefix in V2_PREFIXES]
     web = Starlette(
@@ -188,24 +195,29 @@ class _Endpoint:
         operations: Mapping[str, Operation],
         authenticate: Authenticate,
         observer: Observer,
+        limits: CallLimits,
         *,
         v2: bool = False,
     ) -> None:
         self._operations = operations
         self._authenticate = authenticate
         self._observer = observer
+        self._limits = limits
         self._v2 = v2
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive, send)
         began, refusal = time.monotonic(), None
+        standing: dict[str, str] = {}  # headers of every answer, refusals too
         try:
-            response = await self._answer(request)
+            response = await self._answer(request, standing)
         except ClientDisconnect:
             return
         except Exception as problem:
             error = _told(request, problem)
             response, refusal = _refuse(request, error), error.code
+        response.headers.update(standing)
+        response.headers.setdefault("Cache-Control", "no-store")
         await response(scope, receive, send)
         operation = self._operations.get(_method(request))
         self._observer.answered(
@@ -215,7 +227,7 @@ class _Endpoint:
             time.monotonic() - began,
         )
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, standing: dict[str, str]) -> Response:
         if not self._operations:
             raise NotFound("Version 2 has no such call: it is found under /v2.1.")
         operation = self._operations.get(_method(request))
@@ -224,6 +236,11 @@ class _Endpoint:
             raise MethodNotAllowed(sorted([*self._operations, *also]))
         accept = _negotiate(request, operation)
         principal = await self._principal(request)
+        if operation.metered:
+            verdict = self._limits.call(principal.account.account_id, principal.token_id)
+            standing.update(rate_limits.headers(verdict.hour, verdict.burst))
+            if verdict.refusal is not None:
+                raise verdict.refusal
         path = dict(request.path_params)
         named = path.pop("accountId", None)  # not in the paths of accounts themselves
         account = principal.account
@@ -259,11 +276,17 @@ class _Endpoint:
         if not given:
             raise NotSignedIn("Send a token: Authorization: Bearer TOKEN.")
         scheme, _, token = given[0].partition(" ")
-        if len(given) > 1 or scheme.lower() != "bearer" or not token.strip():
+        token = token.strip()
+        if len(given) > 1 or scheme.lower() != "bearer" or not token:
             raise InvalidToken("Send one token: Authorization: Bearer TOKEN.")
-        principal = await self._authenticate(token.strip())
+        address = "" if request.client is None else request.client.host
+        if refusal := self._limits.guess(address, token):
+            raise refusal
+        principal = await self._authenticate(token)
         if principal is None:
+            self._limits.refused(address, token)
             raise InvalidToken("The access token is unknown, revoked or malformed.")
+        self._limits.let_in(token)
         return principal
 
 

@@ -123,6 +123,7 @@ class Intake:
                 raw_types=_TYPES,
                 raw_schema=_BODY,
                 body_limit=BODY_LIMIT,
+                metered=False,  # to publish is what Heliograph is for
                 summary="Publishes events; they are on disk when this is answered.",
                 answer=PublishResults,
                 errors=(EventConflict, LoopDetected),

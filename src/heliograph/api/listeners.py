@@ -76,6 +76,7 @@ class Listeners:
         client = None
         if configuration.shows_certificate:
             client = await self._store.client_certificate(account_id)
+        oauth = await self._store.oauth.get(account_id) if configuration.borrows_oauth else None
         began, at = clock.monotonic(), clock.now()
         event = sample(configuration, str(uuid.uuid4()), dates.render(at))
         certificate = None if client is None else client[0]
@@ -86,7 +87,7 @@ class Listeners:
             at=at,
             certificate=certificate,
         )
-        came_back = await self._sender.post(configuration, post.headers, post.body, client)
+        came_back = await self._sender.post(configuration, post.headers, post.body, client, oauth)
         answer = came_back if isinstance(came_back, Answer) else came_back.answer
         taken = isinstance(came_back, Answer) and 200 <= came_back.status <= 299
         return rest.TestSend(

@@ -13,7 +13,9 @@ from heliograph.api.schemas import OURS, Schema, components, reference
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,
+    BurstLimitExceeded,
     HeadTooLarge,
+    HourlyLimitExceeded,
     InvalidBody,
     InvalidContentType,
     InvalidParameter,
@@ -25,6 +27,7 @@ from heliograph.errors import (
     NotSignedIn,
     RequestTimedOut,
     TargetTooLong,
+    TooManyRefused,
     Unavailable,
     Unspecified,
     VersionNotSupported,
@@ -62,11 +65,13 @@ _ALWAYS: Final[Sequence[type[ApiError]]] = (
     NotAcceptable,
     RequestTimedOut,
     TargetTooLong,
+    TooManyRefused,
     HeadTooLarge,
     Unspecified,
     Unavailable,
     VersionNotSupported,
 )
+_METERED: Final[Sequence[type[ApiError]]] = (HourlyLimitExceeded, BurstLimitExceeded)
 _WITH_BODY: Final[Sequence[type[ApiError]]] = (InvalidBody, BodyTooLarge, InvalidContentType)
 
 
@@ -121,6 +126,8 @@ def tag(operation: Operation) -> str:
 def errors_of(operation: Operation) -> Mapping[int, Sequence[type[ApiError]]]:
     """The errors that a call may be answered with, by HTTP status."""
     found = [*_ALWAYS, *operation.errors]
+    if operation.metered:
+        found += _METERED
     if operation.role is Role.ADMINISTRATOR:
         found.append(LacksPermission)
     if "{" in operation.path:

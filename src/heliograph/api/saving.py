@@ -20,10 +20,10 @@ def check(guard: Guard, wanted: ConnectConfiguration, url_field: str = "urlToPub
     """
     if not wanted.url:
         raise InvalidBody(f"{url_field} must be the listener's http or https URL.")
-    _check_url(guard, wanted.url, url_field)
+    check_url(guard, wanted.url, url_field)
     token_url = configurations.token_url(wanted)
     if token_url:
-        _check_url(guard, token_url, "authorizationServerUrl")
+        check_url(guard, token_url, "authorizationServerUrl")
     if authorities := configurations.authorities(wanted):
         try:
             tls.check_identity(TlsIdentity(None, None, authorities))
@@ -31,7 +31,12 @@ def check(guard: Guard, wanted: ConnectConfiguration, url_field: str = "urlToPub
             raise InvalidBody(f"certificateAuthorities: {wrong}") from None
 
 
-def _check_url(guard: Guard, url: str, field: str) -> None:
+def check_url(guard: Guard, url: str, field: str) -> None:
+    """See that the guard admits an address.
+
+    Raises:
+        RefusedUrl: it does not; the text names the field.
+    """
     try:
         guard.check_url(url)
     except Refused as refusal:

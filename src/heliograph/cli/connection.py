@@ -35,6 +35,9 @@ _MOST_TRIES: Final = 5
 _LONGEST_PAUSE: Final = 10.0
 """Seconds between two tries of a call that the server could not take."""
 
+_LONGEST_BURST: Final = 30
+"""Seconds that a limit of calls in a burst makes a caller wait; an hour's is not waited for."""
+
 _LONGEST_CALL: Final = 130.0
 """Seconds: a synchronous republish may take 110."""
 
@@ -203,8 +206,8 @@ class Connection:
                     raise self._unreachable(error) from None
                 await asyncio.sleep(_pause(number, None))
                 continue
-            if found.status == 503 and not last:
-                await asyncio.sleep(_pause(number, found.headers.get("Retry-After")))
+            if not last and (pause := _asked_to_wait(number, found)) is not None:
+                await asyncio.sleep(pause)
                 continue
             return self._checked(found)
         raise AssertionError("the last try returns or raises")
@@ -310,6 +313,14 @@ async def _lines_of(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
             yield line
     if rest:
         yield rest
+
+
+def _asked_to_wait(number: int, found: Answer) -> float | None:
+    """Seconds after which the same call may be taken; None where it makes no sense to wait."""
+    retry_after = found.headers.get("Retry-After", "")
+    if found.status == 429 and retry_after.isdigit() and int(retry_after) <= _LONGEST_BURST:
+        return float(retry_after)
+    return _pause(number, retry_after) if found.status == 503 else None
 
 
 def _pause(number: int, retry_after: str | None) -> float:

@@ -36,7 +36,7 @@ from heliograph.demo import (
     sample_event,
 )
 from heliograph.model import Secret
-from heliograph.settings import Settings, environment_name
+from heliograph.settings import environment_name, from_environment
 
 _PATIENCE: Final = 30.0
 """Seconds that any step of the demo may take before it is called failed."""
@@ -70,7 +70,8 @@ def demo(once: bool) -> None:
 
 
 async def _play(data_dir: Path, *, once: bool) -> bool:
-    settings = Settings(
+    settings = from_environment(
+        {},
         port=0,
         data_dir=data_dir,
         egress="emulator",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from heliograph.cli.connection import Connection, data_dir_option
-from heliograph.cli.exits import Exit, Stop
+from heliograph.cli.exits import Exit, Stop, wrong
 from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
 from heliograph.credentials import FILE_NAME, Credentials
 from heliograph.doctor import (
@@ -20,8 +21,9 @@ from heliograph.doctor import (
     storage_checks,
 )
 from heliograph.errors import UnsafeStorage
+from heliograph.exposure import exposure_check
 from heliograph.service import DATABASE
-from heliograph.settings import environment_name
+from heliograph.settings import environment_name, from_environment
 
 
 @click.command(epilog="Example: heliograph doctor --data-dir ./hg")
@@ -40,7 +42,7 @@ def doctor(data_dir: Path, database_url: str | None, as_json: bool) -> None:
         checks = [*mode_checks(data_dir), *asyncio.run(database_checks(database_url))]
     else:
         checks = [*storage_checks(data_dir), settings_check(data_dir / DATABASE)]
-    checks += asyncio.run(_server_checks(data_dir))
+    checks += [_exposure_check(data_dir), *asyncio.run(_server_checks(data_dir))]
     passed = all(check.passed for check in checks)
     if as_json:
         print_json({"passed": passed, "checks": [asdict(check) for check in checks]})
@@ -52,6 +54,25 @@ def doctor(data_dir: Path, database_url: str | None, as_json: bool) -> None:
         )
     if not passed:
         click.get_current_context().exit(Exit.NO)
+
+
+def _exposure_check(data_dir: Path) -> Check:
+    """With the settings of this environment, and the address that the last start has noted.
+
+    What that start was given as options is not known here.
+    """
+    try:
+        settings = from_environment(data_dir=data_dir)
+        address = urlsplit(Credentials.read(data_dir).base_uri)
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    except FileNotFoundError:
+        return exposure_check(settings)
+    except (OSError, UnsafeStorage) as problem:
+        return Check("exposure", False, str(problem), f"make {FILE_NAME} readable")
+    if address.scheme == "http" and address.hostname:
+        settings = replace(settings, host=address.hostname, tls_cert="")
+    return exposure_check(settings)
 
 
 async def _server_checks(data_dir: Path) -> Sequence[Check]:

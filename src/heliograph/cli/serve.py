@@ -17,6 +17,7 @@ from heliograph import logs, service
 from heliograph.cli.exits import Stop, wrong
 from heliograph.cli.terminal import output
 from heliograph.credentials import FILE_NAME, Credentials
+from heliograph.exposure import refuse_exposure
 from heliograph.incoming.bounds import proxies_from
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.settings import Settings, environment_name, from_environment
@@ -77,6 +78,8 @@ def _run(given: dict[str, Any], *, api: bool) -> None:
         proxies_from(settings)
         ServerCertificate.named(settings)
         check_tracing(settings)
+        if api:
+            refuse_exposure(settings)
     except ValueError as error:
         raise wrong(str(error)) from None
     if not api and not settings.database_url:

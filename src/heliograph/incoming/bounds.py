@@ -1,11 +1,10 @@
-"""What one client may take of the server (S13), and who counts as one client."""
+"""What one client may take of the server (S13)."""
 
 from __future__ import annotations
 
 import ipaddress
 import resource
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -75,17 +74,3 @@ def _affordable(wanted: int, in_flight: int) -> int:
     found = min(wanted, max(_FEWEST_CONNECTIONS, hard - in_flight - _OTHER_DESCRIPTORS))
     _log.warning("few_descriptors", limit=hard, connections=found, wanted=wanted)
     return found
-
-
-@lru_cache(maxsize=4096)
-def client_of(address: str) -> str:
-    """Who counts as one client: an IPv4 address, or the /64 that one IPv6 user has."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, 64), strict=False))

@@ -90,6 +90,12 @@ class ServerCertificate:
         return [*plain, *addresses, bound][0]
 
     @property
+    def is_for_development(self) -> bool:
+        """Whether it names localhost: what a browser is told to remember of that name holds for
+        every other program on the machine too."""
+        return "localhost" in _names(self._loaded.leaf)[0]
+
+    @property
     def authority(self) -> Path | None:
         """`ca.pem` beside the certificate, where it has issued it."""
         path = self._certificate.absolute().with_name(AUTHORITY)

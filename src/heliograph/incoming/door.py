@@ -15,9 +15,10 @@ import structlog
 import uvicorn
 
 from heliograph.errors import Unavailable
-from heliograph.incoming.bounds import Bounds, client_of
+from heliograph.incoming.bounds import Bounds
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.protocol import GuardedProtocol, answer
+from heliograph.limits import client_of
 
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 

@@ -331,15 +331,19 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
 
+NO_SNIFFING: Final = ("X-Content-Type-Options", "nosniff")
+"""Of every answer: it is of the type that it says, whatever is in it (S10)."""
+
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 
 
 def answer(error: ApiError, *headers: bytes, accept: str = "") -> bytes:
     """An error as a whole answer, for a request that no operation saw."""
     form, body = error_body(error, accept)
+    sent = (*headers, ": ".join(NO_SNIFFING).encode())
     return b"%s%sContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n%s" % (
         STATUS_LINE[error.status],
-        b"".join(header + b"\r\n" for header in headers),
+        b"".join(header + b"\r\n" for header in sent),
         form.encode("ascii"),
         len(body),
         b"Connection: close\r\n",

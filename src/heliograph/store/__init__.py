@@ -35,6 +35,7 @@ from heliograph.model import (
 )
 from heliograph.people import Memberships
 from heliograph.store.historical import HistoricalPublishing
+from heliograph.store.oauth import OAuthClients
 from heliograph.store.people import People
 
 FIRST_TOKEN = "first-administrator"  # noqa: S105 (its name: who deletes a failure with it)
@@ -239,6 +240,11 @@ class Store(Protocol):
 
     async def client_certificate(self, account_id: str) -> tuple[str, Secret] | None:
         """The account's certificate and its key, both PEM, or None."""
+        ...
+
+    @property
+    def oauth(self) -> OAuthClients:
+        """The OAuth clients that posts get tokens with."""
         ...
 
     async def reseal(self) -> int:

@@ -132,6 +132,17 @@ select * from unnest(%s::text[], %s::text[], %s::bytea[], %s::bigint[]);
 -- name: back_client_certificate
 select account_id, certificate, sealed, created_us from client_certificate;
 
+-- name: read_connect_oauth
+select account_id, document, sealed, changed_us
+from connect_oauth order by account_id limit :most offset :done;
+
+-- name: write_connect_oauth
+insert into connect_oauth (account_id, document, sealed, changed_us)
+select * from unnest(%s::text[], %s::bytea[], %s::bytea[], %s::bigint[]);
+
+-- name: back_connect_oauth
+select account_id, document, sealed, changed_us from connect_oauth;
+
 -- name: read_connect_configuration
 select
     connect_id, account_id, name, url, publishing, paused, document, sealed, created_us,

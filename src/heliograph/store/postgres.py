@@ -73,6 +73,7 @@ from heliograph.store.postgres_connection import (
 from heliograph.store.postgres_hints import Hints
 from heliograph.store.postgres_historical import PostgresHistorical
 from heliograph.store.postgres_node import DatabaseClock
+from heliograph.store.postgres_oauth import PostgresOAuthClients
 from heliograph.store.postgres_people import PostgresPeople, memberships, write_token
 from heliograph.store.postgres_queue import QUERIES, Queue
 from heliograph.wire.dates import from_microseconds, to_microseconds
@@ -103,6 +104,7 @@ class PostgresStore:
         self._accepting = GroupCommit(self._accept_batch)
         self._people = PostgresPeople(database, clock)
         self._hints = Hints(database)
+        self.oauth = PostgresOAuthClients(database, keyring, self._now)
         self.historical = PostgresHistorical(database, keyring, self._now, self._hints)
 
     @classmethod

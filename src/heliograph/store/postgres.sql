@@ -1054,6 +1054,22 @@ set certificate = excluded.certificate, sealed = excluded.sealed,
 -- name: client_certificate_delete
 delete from client_certificate where account_id = %(account_id)s;
 
+-- name: connect_oauth
+select document, sealed from connect_oauth where account_id = %(account_id)s;
+
+-- name: connect_oauth_add
+insert into connect_oauth (account_id, document, sealed, changed_us)
+values (%(account_id)s, %(document)s, %(sealed)s, %(now)s)
+on conflict (account_id) do nothing;
+
+-- name: connect_oauth_change
+update connect_oauth
+set document = %(document)s, sealed = %(sealed)s, changed_us = %(now)s
+where account_id = %(account_id)s;
+
+-- name: connect_oauth_delete
+delete from connect_oauth where account_id = %(account_id)s;
+
 -- name: sealed_hmac_key
 select key_id, sealed from hmac_key where sealed is not null order by key_id for update;
 
@@ -1071,6 +1087,12 @@ select account_id, sealed from client_certificate where sealed is not null order
 
 -- name: reseal_client_certificate
 update client_certificate set sealed = %(sealed)s where account_id = %(id)s;
+
+-- name: sealed_connect_oauth
+select account_id, sealed from connect_oauth where sealed is not null order by account_id for update;
+
+-- name: reseal_connect_oauth
+update connect_oauth set sealed = %(sealed)s where account_id = %(id)s;
 
 -- name: reseal_installation
 update installation set sealed = %(sealed)s;

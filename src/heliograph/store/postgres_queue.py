@@ -16,6 +16,7 @@ from heliograph.failpoints import failpoint
 from heliograph.keyring import KeyRing
 from heliograph.model import (
     Claim,
+    ClientCredentials,
     ConnectConfiguration,
     Delivered,
     DeliveryState,
@@ -108,6 +109,7 @@ class Queue:
         self._account_ids: set[str] = set()
         self._keys: dict[str, tuple[HmacKey, ...]] = {}
         self._clients: dict[str, tuple[str, Secret] | None] = {}
+        self._oauth: dict[str, ClientCredentials | None] = {}
 
     def begin_epoch(self, epoch: int) -> None:
         """Forget what an earlier epoch had claimed: it was taken over."""
@@ -299,6 +301,7 @@ class Queue:
             configuration=configuration,
             keys=self._keys[account_id] if configuration.include_hmac else (),
             client=self._clients[account_id] if configuration.shows_certificate else None,
+            oauth=self._oauth[account_id] if configuration.borrows_oauth else None,
             gathered=gathered,
         )
 
@@ -315,6 +318,10 @@ class Queue:
                 self._keyring,
                 account_id,
                 await rows(db, _Q["client_certificate"], {"account_id": account_id}),
+            )
+            self._oauth[account_id] = shared.oauth_client(
+                *(self._keyring, account_id),
+                await rows(db, _Q["connect_oauth"], {"account_id": account_id}),
             )
             self._versions[account_id] = version
 

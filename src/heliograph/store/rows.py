@@ -15,6 +15,7 @@ from heliograph.model import (
     AttemptDetail,
     AttemptOutcome,
     Claim,
+    ClientCredentials,
     ConnectConfiguration,
     Cursor,
     Delivered,
@@ -35,6 +36,7 @@ from heliograph.model import (
     Why,
 )
 from heliograph.store import MOST_UNSETTLED_CLAIMS, Failing
+from heliograph.wire import oauth
 from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
@@ -265,6 +267,26 @@ def client_certificate(
     return None
 
 
+def oauth_client(
+    keyring: KeyRing, account_id: str, found: Sequence[tuple[Any, ...]]
+) -> ClientCredentials | None:
+    """The row of the query `connect_oauth`, if there is one, opened."""
+    for document, sealed in found:
+        secret = Secret(keyring.open(sealed, oauth_place(account_id)).decode())
+        return oauth.read(bytes(document), secret)
+    return None
+
+
+def writing_oauth(keyring: KeyRing, account_id: str, client: ClientCredentials) -> dict[str, Any]:
+    """The values of the queries that write an OAuth client, but for the time."""
+    secret = client.client_secret.reveal().encode()
+    return {
+        "account_id": account_id,
+        "document": oauth.document(client),
+        "sealed": keyring.seal(secret, oauth_place(account_id)),
+    }
+
+
 def configurations(
     keyring: KeyRing, account_id: str, found: Iterable[tuple[Any, ...]]
 ) -> tuple[ConnectConfiguration, ...]:
@@ -321,6 +343,11 @@ def certificate_place(account_id: str) -> str:
     return f"client_certificate:{account_id}:sealed"
 
 
+def oauth_place(account_id: str) -> str:
+    """Where the secret of an account's OAuth client is sealed to."""
+    return f"connect_oauth:{account_id}:sealed"
+
+
 def secrets_place(connect_id: int) -> str:
     """Where a configuration's secrets are sealed to."""
     return f"connect_configuration:{connect_id}:sealed"
@@ -330,6 +357,7 @@ SEALED: Final[Mapping[str, Callable[[Any], str]]] = {
     "hmac_key": key_place,
     "connect_configuration": secrets_place,
     "client_certificate": certificate_place,
+    "connect_oauth": oauth_place,
 }
 """The tables with a column `sealed`, and where each row's value is sealed to."""
 

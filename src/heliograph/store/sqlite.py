@@ -57,6 +57,7 @@ from heliograph.store.people import People
 from heliograph.store.sqlite_connection import Readers, Writer, check_library, connect, fetch
 from heliograph.store.sqlite_historical import SqliteHistorical
 from heliograph.store.sqlite_node import damaged, last_beat, start
+from heliograph.store.sqlite_oauth import SqliteOAuthClients
 from heliograph.store.sqlite_people import SqlitePeople, memberships, write_token
 from heliograph.store.sqlite_queue import QUERIES, Queue
 from heliograph.wire.configurations import read as read_configuration
@@ -93,6 +94,9 @@ class SqliteStore:
             self._now,
             self._create_configuration,
             self._delete_configuration,
+        )
+        self.oauth = SqliteOAuthClients(
+            self._writer, self._readers, self._queue, keyring, self._now
         )
         self._people = SqlitePeople(self._writer, self._readers, self._queue, self._clock)
 

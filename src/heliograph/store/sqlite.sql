@@ -738,6 +738,22 @@ set certificate = excluded.certificate, sealed = excluded.sealed,
 -- name: client_certificate_delete
 delete from client_certificate where account_id = :account_id;
 
+-- name: connect_oauth
+select document, sealed from connect_oauth where account_id = :account_id;
+
+-- name: connect_oauth_add
+insert into connect_oauth (account_id, document, sealed, changed_us)
+values (:account_id, :document, :sealed, :now)
+on conflict (account_id) do nothing;
+
+-- name: connect_oauth_change
+update connect_oauth
+set document = :document, sealed = :sealed, changed_us = :now
+where account_id = :account_id;
+
+-- name: connect_oauth_delete
+delete from connect_oauth where account_id = :account_id;
+
 -- name: sealed_hmac_key
 select key_id, sealed from hmac_key where sealed is not null order by key_id;
 
@@ -755,6 +771,12 @@ select account_id, sealed from client_certificate where sealed is not null order
 
 -- name: reseal_client_certificate
 update client_certificate set sealed = :sealed where account_id = :id;
+
+-- name: sealed_connect_oauth
+select account_id, sealed from connect_oauth where sealed is not null order by account_id;
+
+-- name: reseal_connect_oauth
+update connect_oauth set sealed = :sealed where account_id = :id;
 
 -- name: hasten
 update delivery set due_us = :now

@@ -20,6 +20,7 @@ from heliograph.keyring import KeyRing
 from heliograph.model import (
     Accepted,
     Claim,
+    ClientCredentials,
     ConnectConfiguration,
     Delivered,
     DeliveryState,
@@ -63,6 +64,7 @@ class Queue:
         self._account_ids: set[str] = set()
         self._keys: dict[str, tuple[HmacKey, ...]] = {}
         self._clients: dict[str, tuple[str, Secret] | None] = {}
+        self._oauth: dict[str, ClientCredentials | None] = {}
 
     def forget(self) -> None:
         """Drop what was read: a rolled-back transaction may have been its source."""
@@ -71,6 +73,7 @@ class Queue:
         self._configurations.clear()
         self._keys.clear()
         self._clients.clear()
+        self._oauth.clear()
 
     # ---------------------------------------------------------- configurations and keys
 
@@ -93,9 +96,10 @@ class Queue:
             raise ConfigurationsChanged
 
     def keys_changed(self, account_id: str) -> None:
-        """Read the account's keys and certificate again before the next claim."""
+        """Read the account's keys, certificate and OAuth client again before the next claim."""
         self._keys.pop(account_id, None)
         self._clients.pop(account_id, None)
+        self._oauth.pop(account_id, None)
 
     def active_keys(self, db: apsw.Connection, account_id: str) -> tuple[HmacKey, ...]:
         """The account's active HMAC keys, oldest first."""
@@ -111,6 +115,12 @@ class Queue:
             found = fetch(db, _Q["client_certificate"], {"account_id": account_id})
             self._clients[account_id] = rows.client_certificate(self._keyring, account_id, found)
         return self._clients[account_id]
+
+    def _oauth_client(self, db: apsw.Connection, account_id: str) -> ClientCredentials | None:
+        if account_id not in self._oauth:
+            found = fetch(db, _Q["connect_oauth"], {"account_id": account_id})
+            self._oauth[account_id] = rows.oauth_client(self._keyring, account_id, found)
+        return self._oauth[account_id]
 
     def _live(
         self, db: apsw.Connection, account_id: str, connect_id: int
@@ -286,6 +296,7 @@ class Queue:
             raise AssertionError("its configuration is gone")
         keys = self.active_keys(db, account_id) if configuration.include_hmac else ()
         client = self._client(db, account_id) if configuration.shows_certificate else None
+        oauth = self._oauth_client(db, account_id) if configuration.borrows_oauth else None
         event = Event(
             account_id, event_id, name, envelope_id, from_microseconds(generated), document
         )
@@ -318,6 +329,7 @@ class Queue:
             configuration=configuration,
             keys=keys,
             client=client,
+            oauth=oauth,
             gathered=gathered,
         )
 

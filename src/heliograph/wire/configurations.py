@@ -74,7 +74,7 @@ def merge(
         _take_secret(fields, name, name, secrets)
     oauth = fields.get("oAuthConfiguration")
     if oauth is not None:
-        _check_parameters(oauth)
+        check_parameters(oauth)
         _take_secret(oauth, OAUTH_SECRET, OAUTH_SECRET, secrets)
     event_data = fields.get("eventData")
     if event_data and isinstance(event_data.get("includeData"), str):
@@ -126,10 +126,9 @@ def read(
         ordering=_ordering(fields),
         disabled_by=fields.get("disabledBy"),
         rate=_rate(fields),
-        shows_certificate=any(
-            str(fields.get(name) or "").strip().lower() == "true" for name in _SHOW_CERTIFICATE
-        ),
+        shows_certificate=any(_says(fields, name, "true") for name in _SHOW_CERTIFICATE),
         group_ids=frozenset(group_id.strip() for group_id in fields.get("groupIds", ())),
+        borrows_oauth=_says(fields, "includeOAuth", "true") and not _has_oauth(fields, secrets),
         received=_type(fields) == _RECEIVED,
         preset=None if _type(fields) in (_SENT, _RECEIVED) else fields["configurationType"].strip(),
     )
@@ -181,6 +180,20 @@ def _flag(fields: Mapping[str, str], name: str) -> bool:
     if value not in ("true", "false"):
         raise InvalidBody(f'{wire_name} must be "true" or "false".')
     return value == "true"
+
+
+def _says(fields: Mapping[str, Any], name: str, word: str) -> bool:
+    return str(fields.get(name) or "").strip().lower() == word
+
+
+def _has_oauth(fields: Mapping[str, Any], secrets: Mapping[str, Secret]) -> bool:
+    """Whether a configuration has a whole OAuth client of its own, and is to use it."""
+    if _says(fields, "enableOAuthPerConfiguration", "false"):
+        return False
+    own = fields.get("oAuthConfiguration") or {}
+    return bool(
+        own.get("authorizationServerUrl") and own.get("clientId") and secrets.get(OAUTH_SECRET)
+    )
 
 
 def _type(fields: Mapping[str, Any]) -> str:
@@ -241,11 +254,16 @@ def _schedule(fields: Mapping[str, Any]) -> ScheduleName | tuple[float, ...] | N
     return seconds
 
 
-def _check_parameters(oauth: Mapping[str, Mapping[str, str]]) -> None:
-    for name in oauth.get("customParameters", ()):
+def check_parameters(oauth: Mapping[str, Any], field: str = "oAuthConfiguration.") -> None:
+    """See that custom parameters of an OAuth client have names that they can have.
+
+    Raises:
+        InvalidBody: one has not; the text begins with `field`.
+    """
+    for name in oauth.get("customParameters") or ():
         if _PARAMETER.fullmatch(name) is None:
             raise InvalidBody(
-                f"oAuthConfiguration.customParameters: {name[:40]!r} cannot be a parameter's "
+                f"{field}customParameters: {name[:40]!r} cannot be a parameter's "
                 "name; those have letters, digits, `_`, `-` and `.`, and begin with a letter."
             )
 

@@ -84,7 +84,7 @@ class ConnectEventData(Wire):
 
 
 class ConnectOAuthConfig(Wire):
-    """`oAuthConfiguration` of a configuration."""
+    """`oAuthConfiguration` of a configuration, and the OAuth client of an account."""
 
     authorization_server_url: str | None = None
     client_id: str | None = None
@@ -224,7 +224,9 @@ class ConnectLog(Wire):
     error: str | None = None
     failure_id: str | None = None
     failure_uri: str | None = None
-    held_reason: str | None = None
+    held_reason: Annotated[
+        str | None, own("Why an open failure is held: `paused`, `disabled` or `order`.")
+    ] = None
     last_try: str | None = None
     log_id: str | None = None
     log_uri: str | None = None

@@ -1,10 +1,11 @@
-"""F8: partitions and bad links between nodes and their database."""
+"""F8, F17: partitions and bad links between nodes and their database, and DNS that fails."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from typing import Any
 
 from tests.chaos.bench import Bench, Result
@@ -13,6 +14,7 @@ from tests.chaos.engines import Postgres
 from tests.chaos.faults.process import observed
 from tests.chaos.installation import LEASE_SECONDS, Node
 from tests.chaos.proxy import Proxy, proxy
+from tests.name_server import NameServer, asking_it, name_server, no_names
 
 RESUMED = 6.0
 
@@ -66,6 +68,85 @@ async def partition(context: Context) -> Result:
 async def namespaces(context: Context) -> Result:
     """As F8, with packets dropped by the kernel instead of connections held by a proxy."""
     raise NotHere("not written yet: F8 cuts the links with a proxy in user space")
+
+
+PATIENT, STRICT = "patient.example.org", "strict.example.org"
+"""Names of listeners. The strict one's deliveries have one retry, and it meets only troubles of
+the DNS server itself: what fails for good and is republished goes out of turn (R6)."""
+
+DNS_TROUBLES = (
+    *("dead", "bad", "servfail", "nxdomain", "slow", "cname-loop"),
+    *("truncated", "many", "many-one-bad", "ttl-0", "garbage"),
+)
+OUR_TROUBLE = frozenset({"dead", "servfail", "slow", "garbage"})
+
+PROMPT = 2.0
+"""Seconds in which a listener whose name needs no DNS gets something (R7)."""
+
+MISNAMED = 3.0
+"""Seconds of a trouble, at least."""
+
+
+@fault(
+    "F17",
+    "the DNS server misbehaves",
+    quick={"sqlite-1": 2},
+    full={"sqlite-1": 22, "postgres-1": 11},
+)
+async def names(context: Context) -> Result:
+    """Listeners that need no DNS are served in time. A DNS server that is away, slow or broken
+    costs no try and shows in the failure log (R9, R4); a name that leads where no profile admits
+    gets nothing (S1); everything arrives once DNS is well."""
+    if reason := no_names():
+        raise NotHere(reason)
+    result = Result()
+
+    def change(node: Node) -> None:
+        node.folder.mkdir(parents=True, exist_ok=True)
+        node.prefix = asking_it(node.folder)
+
+    async with name_server() as server, context.bench(change=change) as bench:
+        bench.sink.broken = 0.0
+        for path, name, schedule in (("/c", PATIENT, "standard"), ("/d", STRICT, ["1"])):
+            url = bench.sink.base.replace("127.0.0.1", name) + path
+            wanted = bench.wanted(path, urlToPublishTo=url) | {"retrySchedule": schedule}
+            made = await bench.client.done("POST", "", wanted)
+            bench.configurations.append(made["connectId"])
+        async with bench.load(pace=0.3) as load:
+            for cycle in range(context.cycles):
+                trouble = DNS_TROUBLES[cycle % len(DNS_TROUBLES)]
+                await load.accepts()
+                await _misname(bench, server, trouble, result)
+        await bench.judge(result)
+    return result
+
+
+async def _misname(bench: Bench, server: NameServer, trouble: str, result: Result) -> None:
+    strict = bench.configurations[-1]
+    async with bench.nemesis.fault("dns", behaviour=trouble):
+        server.behaviours[PATIENT] = trouble
+        if trouble in OUR_TROUBLE:
+            server.behaviours[STRICT] = trouble
+        deadline = time.monotonic() + MISNAMED
+        while time.monotonic() < deadline or (
+            trouble in OUR_TROUBLE and not await _tried_twice(bench, strict)
+        ):
+            result.recovered(await bench.delivers(), PROMPT, "another listener's message")
+            await asyncio.sleep(0.2)
+        listed = (await bench.client.done("GET", f"failures?connect_id={strict}"))["failures"]
+    if trouble in OUR_TROUBLE:
+        gone = [one for one in listed if one["deliveryState"] == "failed"]
+        result.expect(not gone, f"{len(gone)} of {len(listed)} used up their tries: {trouble}")
+    server.behaviours.clear()
+    await bench.client.done("PUT", "failures/retry_queue")
+
+
+async def _tried_twice(bench: Bench, connect_id: str) -> bool:
+    """Whether a delivery of the configuration that is not delivered has had two attempts: with
+    one retry it has failed for good, unless they cost none."""
+    found = (await bench.client.done("GET", f"logs?connect_id={connect_id}"))["logs"]
+    tries = Counter(one.get("failureId") for one in found)
+    return any(count > 1 for failure, count in tries.items() if failure)
 
 
 async def _cut(bench: Bench, links: list[Proxy], cycle: int, result: Result) -> None:

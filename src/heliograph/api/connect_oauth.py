@@ -1,0 +1,91 @@
+"""The OAuth client of an account: what its posts get tokens for listeners with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from heliograph.api import saving
+from heliograph.api.contract import Call, Operation
+from heliograph.egress import Guard
+from heliograph.errors import ConfigurationsChanged, NotFound, OAuthClientExists, Unavailable
+from heliograph.store import Store
+from heliograph.wire import oauth, rest
+
+_PATH: Final = "/accounts/{accountId}/connect/oauth"
+_MOST_TRIES: Final = 100
+
+
+class ConnectOAuth:
+    """DocuSign's four calls. It says that an administrator makes them, whatever they do."""
+
+    def __init__(self, store: Store, guard: Guard) -> None:
+        self._store = store
+        self._guard = guard
+
+    def operations(self) -> Sequence[Operation]:
+        """The operations of this module."""
+        shape = rest.ConnectOAuthConfig
+        return [
+            Operation(
+                *("get_connect_o_auth_config", "GET", _PATH, self._get),
+                summary="Shows the account's OAuth client.",
+                answer=shape,
+            ),
+            Operation(
+                *("create_connect_o_auth_config", "POST", _PATH, self._create),
+                status=201,
+                body=shape,
+                errors=(OAuthClientExists,),
+                summary="Gives the account an OAuth client, for configurations without one.",
+                answer=shape,
+            ),
+            Operation(
+                *("update_connect_o_auth_config", "PUT", _PATH, self._update),
+                body=shape,
+                summary="Changes the account's OAuth client; what is not given stays.",
+                answer=shape,
+            ),
+            Operation(
+                *("delete_connect_o_auth_config", "DELETE", _PATH, self._delete),
+                summary="Deletes the account's OAuth client.",
+            ),
+        ]
+
+    async def _get(self, call: Call) -> rest.ConnectOAuthConfig:
+        found = await self._store.oauth.get(call.account_id)
+        if found is None:
+            raise _none()
+        return oauth.to_wire(found)
+
+    async def _create(self, call: Call) -> rest.ConnectOAuthConfig:
+        wanted = oauth.merge(call.body, None)
+        saving.check_url(self._guard, wanted.token_url, "authorizationServerUrl")
+        if not await self._store.oauth.create(call.account_id, wanted):
+            raise OAuthClientExists(
+                "The account has an OAuth configuration: update it, or delete it first."
+            )
+        return oauth.to_wire(wanted)
+
+    async def _update(self, call: Call) -> rest.ConnectOAuthConfig:
+        for _ in range(_MOST_TRIES):
+            version = (await self._store.configurations(call.account_id)).version
+            before = await self._store.oauth.get(call.account_id)
+            if before is None:
+                raise _none()
+            wanted = oauth.merge(call.body, before)
+            saving.check_url(self._guard, wanted.token_url, "authorizationServerUrl")
+            try:
+                if await self._store.oauth.update(call.account_id, wanted, version):
+                    return oauth.to_wire(wanted)
+            except ConfigurationsChanged:
+                continue  # merge with what another call has made of it
+        raise Unavailable("The account's OAuth configuration keeps changing: update again.")
+
+    async def _delete(self, call: Call) -> None:
+        if not await self._store.oauth.delete(call.account_id):
+            raise _none()
+
+
+def _none() -> NotFound:
+    return NotFound("The account has no OAuth configuration: create one first.")

@@ -1,0 +1,215 @@
+"""How often somebody may call the API (S13): counts in fixed windows, as DocuSign counts.
+
+An hour begins at the full hour, and 30 seconds begin at :00 and at :30, for everybody alike.
+Counts are kept in memory, by the process: each node allows as much as the rules say.
+
+Source: DocuSign's page "API resource limits": hourly limits refresh at the top of the hour,
+bursts are counted over 30 seconds, both by the account.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from heliograph.errors import (
+    ApiError,
+    BurstLimitExceeded,
+    HourlyLimitExceeded,
+    TooManyRefused,
+)
+
+HOUR: Final = 3600
+BURST: Final = 30
+GUESSES: Final = 300
+"""Seconds of each window."""
+
+MOST_KEYS: Final = 10_000
+"""Of as many accounts, tokens or addresses a window keeps count: those that came last."""
+
+_LONGEST_ADDRESS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where somebody stands in the window that is open; `ends` is seconds since 1970."""
+
+    most: int
+    used: int
+    ends: int
+
+    @property
+    def left(self) -> int:
+        """How much may still be counted."""
+        return max(0, self.most - self.used)
+
+
+class Windows:
+    """Counts by key of the window that is open; with `most` 0 nothing is counted."""
+
+    def __init__(self, most: int, seconds: int, keys: int = MOST_KEYS) -> None:
+        self.most = most
+        self._seconds = seconds
+        self._keys = keys
+        self._number = 0
+        self._used: dict[str, int] = {}
+
+    def standing(self, key: str, now: float) -> Standing:
+        """Where `key` stands; `now` is seconds since 1970."""
+        self._open(now)
+        return Standing(self.most, self._used.get(key, 0), (self._number + 1) * self._seconds)
+
+    def count(self, key: str, now: float, cost: int = 1) -> None:
+        """Count `cost` for `key`."""
+        self._open(now)
+        used = self._used.pop(key, 0)  # so that it comes last, and is forgotten last
+        if len(self._used) >= self._keys:
+            del self._used[next(iter(self._used))]
+        self._used[key] = used + cost
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    def _open(self, now: float) -> None:
+        number = int(now // self._seconds)
+        if number != self._number:
+            self._number = number
+            self._used.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How many calls; 0 is no limit.
+
+    `hourly` and `burst` are of an account, in an hour and in 30 seconds; `token` is of one
+    token, in 30 seconds; `refused` are calls of one client whose token was none, in five
+    minutes.
+    """
+
+    hourly: int = 0
+    burst: int = 0
+    token: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said to a call: where the account stands after it, None without such a limit,
+    and why the call is refused, None where it is not."""
+
+    hour: Standing | None = None
+    burst: Standing | None = None
+    refusal: ApiError | None = None
+
+
+class CallLimits:
+    """The rules, applied to every call."""
+
+    def __init__(self, rules: Rules, now: Callable[[], float]) -> None:
+        """`now` tells the seconds since 1970."""
+        self._now = now
+        self._hour = Windows(rules.hourly, HOUR)
+        self._burst = Windows(rules.burst, BURST)
+        self._token = Windows(rules.token, BURST)
+        self._refused = Windows(rules.refused, GUESSES)
+        self._known: dict[int, None] = {}
+
+    def guess(self, address: str, token: str) -> ApiError | None:
+        """Why a token is not even looked up; None where it is.
+
+        A token that was good here before is looked up from everywhere: who guesses must not
+        shut out the publishers behind the same address.
+        """
+        if not self._refused.most or hash(token) in self._known:
+            return None
+        now = self._now()
+        found = self._refused.standing(client_of(address), now)
+        if found.left:
+            return None
+        return TooManyRefused(
+            f"Too many calls from {client_of(address)} were refused for their token: none is "
+            "looked up for some minutes.",
+            _wait(found, now),
+        )
+
+    def refused(self, address: str, token: str) -> None:
+        """A token that stands for nobody was sent."""
+        self._known.pop(hash(token), None)
+        if self._refused.most:
+            self._refused.count(client_of(address), self._now())
+
+    def let_in(self, token: str) -> None:
+        """A token was good. Of it only a hash is kept, which leads nowhere."""
+        if self._refused.most and hash(token) not in self._known:
+            if len(self._known) >= MOST_KEYS:
+                del self._known[next(iter(self._known))]
+            self._known[hash(token)] = None
+
+    def call(self, account: str, token_id: str) -> Verdict:
+        """Count a call, unless that is one too many."""
+        now = self._now()
+        counted = [
+            (windows, key)
+            for windows, key in (
+                (self._token, token_id),
+                (self._burst, account),
+                (self._hour, account),
+            )
+            if windows.most
+        ]
+        refusal = None
+        for windows, key in counted:
+            found = windows.standing(key, now)
+            if not found.left:
+                refusal = self._refusal(windows, found, now)
+                break
+        else:
+            for windows, key in counted:
+                windows.count(key, now)
+        return Verdict(
+            self._hour.standing(account, now) if self._hour.most else None,
+            self._burst.standing(account, now) if self._burst.most else None,
+            refusal,
+        )
+
+    def _refusal(self, windows: Windows, found: Standing, now: float) -> ApiError:
+        wait = _wait(found, now)
+        if windows is self._hour:
+            return HourlyLimitExceeded(
+                "The maximum number of hourly API invocations has been exceeded. The hourly "
+                f"limit is {found.most}.",
+                wait,
+            )
+        whose = "one token" if windows is self._token else "the account"
+        return BurstLimitExceeded(
+            f"The maximum number of API invocations of {whose} in {BURST} seconds has been "
+            f"exceeded. The burst limit is {found.most}.",
+            wait,
+        )
+
+
+UNLIMITED: Final = CallLimits(Rules(), lambda: 0.0)
+"""Everybody may call as often as they like."""
+
+
+def _wait(found: Standing, now: float) -> int:
+    """Whole seconds until the window ends."""
+    return max(1, math.ceil(found.ends - now))
+
+
+@lru_cache(maxsize=4096)
+def client_of(address: str) -> str:
+    """Who counts as one client: an IPv4 address, or the /64 that one IPv6 user has."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:_LONGEST_ADDRESS]  # what a proxy wrote
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))

@@ -1,0 +1,28 @@
+"""What an answer says of the limits of calls.
+
+Source: DocuSign's page "API resource limits": the five headers below; the reset is seconds
+since 1970 (its examples), and there is none for a burst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from heliograph.limits import Standing
+
+
+def headers(hour: Standing | None, burst: Standing | None) -> Mapping[str, str]:
+    """The headers of an answer; None stands for no such limit."""
+    found: dict[str, str] = {}
+    if hour is not None:
+        found |= {
+            "X-RateLimit-Limit": str(hour.most),
+            "X-RateLimit-Remaining": str(hour.left),
+            "X-RateLimit-Reset": str(hour.ends),
+        }
+    if burst is not None:
+        found |= {
+            "X-BurstLimit-Limit": str(burst.most),
+            "X-BurstLimit-Remaining": str(burst.left),
+        }
+    return found
