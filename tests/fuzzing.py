@@ -104,6 +104,13 @@ _USABLE: Final = {
 }
 """What is checked of a configuration."""
 
+_OAUTH: Final = {
+    "authorizationServerUrl": "http://127.0.0.1:9999/token",
+    "clientId": "crm",
+    "clientSecret": "secret",
+    "customParameters": {"audience": "crm"},
+}
+
 MODULE: Final = "tests.fenced"
 """The server runs in there: made-up addresses must lead nowhere."""
 
@@ -199,6 +206,8 @@ class Fuzzer:
             "create_token": {"name": one, "role": "viewer", "expires": _LATER, **users[0]},
             "create_account": {"accountName": one},
             "update_client_certificate": self.identity,
+            "create_connect_o_auth_config": _OAUTH,
+            "update_connect_o_auth_config": _OAUTH,
         }
         return helps.get(operation_id, {})
 
