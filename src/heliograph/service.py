@@ -31,6 +31,7 @@ from heliograph.api.contract import Operation, application
 from heliograph.api.historical import Historical
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
+from heliograph.api.mobile_notifiers import MobileNotifiers
 from heliograph.api.people import People
 from heliograph.api.tokens import Tokens
 from heliograph.attempt import Sender
@@ -320,6 +321,7 @@ def operations_of(
         *ConnectOAuth(store, guard).operations(),
         *Listeners(store, sender).operations(),
         *Historical(store, guard, signals).operations(),
+        *MobileNotifiers().operations(),
         *People(store).operations(),
         *Tokens(store).operations(),
     ]

@@ -219,7 +219,6 @@ class Connect:
                 *("list_connect_secrets", "GET", secrets, self._list_secrets),
                 summary="Lists the active HMAC keys, in the order of the signature headers.",
                 answer=rest.ConnectSecrets,
-                extension=True,
             ),
             Operation(
                 *("delete_connect_secret", "DELETE", f"{secrets}/{{keyId}}", self._delete_secret),

@@ -151,7 +151,9 @@ async def recovery(context: Context) -> Result:
         back = time.time_ns()
         async with bench.nemesis.fault("return", listeners=listeners, waiting=waiting):
             bench.sink.dead.clear()
-            async with bench.load(publishers=2, pace=0.1) as load:
+            # Each new event is one more message for every listener: the more of them there are,
+            # the fewer events, or the backlog would only grow.
+            async with bench.load(publishers=2, pace=0.1 * context.cycles) as load:
                 await load.accepts(20, seconds=60)
                 while await asyncio.to_thread(bench.installation.engine.unfinished) > waiting / 10:
                     await load.accepts(1, seconds=60)
