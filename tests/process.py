@@ -75,11 +75,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def started(folder: Path, *options: str, prefix: Sequence[str] = ()) -> Iterator[Server]:
+def started(
+    folder: Path, *options: str, prefix: Sequence[str] = (), module: str = "heliograph.cli"
+) -> Iterator[Server]:
     """A server on a free port that admits loopback listeners; stopped with the block."""
     data, log = folder / "data", folder / "server.log"
     words = (
-        *(sys.executable, "-m", "heliograph.cli", "serve", "--port", "0", "--data-dir", data),
+        *(sys.executable, "-m", module, "serve", "--port", "0", "--data-dir", data),
         *("--egress", "emulator", "--i-accept-data-loss", "--log-format", "json", *options),
     )
     with log.open("ab") as file:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from heliograph.errors import StorageUnavailable
+from heliograph.errors import StorageBroken, StorageUnavailable
 from tests.listener import LoopbackListener
 from tests.server import Client, Reply, serving
 from tests.support import published
@@ -195,13 +195,24 @@ async def test_what_no_operation_sees_is_refused_in_the_accepted_form(api: Clien
     assert etree.fromstring(body).findtext(f"{NAMESPACE}errorCode") == "MALFORMED_REQUEST"
 
 
-async def test_a_server_that_is_not_ready_says_so_like_any_other_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("problem", "status", "code"),
+    [
+        (StorageUnavailable("The disk is full."), 503, "SERVICE_UNAVAILABLE"),
+        (StorageBroken("The disk is broken."), 503, "SERVICE_UNAVAILABLE"),
+        (ZeroDivisionError("A bug."), 500, "UNSPECIFIED_ERROR"),
+    ],
+)
+async def test_what_goes_wrong_on_a_plain_route_is_told_like_any_other_error(
+    tmp_path: Path, problem: Exception, status: int, code: str
+) -> None:
     async with serving(tmp_path) as api:
 
         async def broken() -> None:
-            raise StorageUnavailable("The disk is full.")
+            raise problem
 
         api.server.store.ready = broken  # type: ignore[method-assign]
         answer = await api.call("GET", "/readyz", Accept="application/xml")
-        assert (answer.status, xml_error(answer)) == (503, "SERVICE_UNAVAILABLE")
-        assert answer.headers["Retry-After"]
+        assert (answer.status, xml_error(answer)) == (status, code)
+        assert ("Retry-After" in answer.headers) is (status == 503)
+        assert b"bug" not in answer.body

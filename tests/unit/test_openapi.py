@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import schemathesis
 
 from heliograph import errors
 from heliograph.api.contract import Operation
@@ -36,6 +37,14 @@ def test_it_is_openapi_3_1_of_every_operation_once() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
     assert sorted(calls(DOCUMENT)) == sorted(set(NAMES))
     assert len(NAMES) == len(set(NAMES))
+
+
+@pytest.mark.parametrize("v2", [False, True])
+def test_it_is_valid_by_openapis_own_schema(v2: bool) -> None:
+    shown = msgspec.json.decode(msgspec.json.encode(document(OPERATIONS, v2=v2)))
+    schemathesis.openapi.from_dict(shown).validate()
+    with pytest.raises(Exception, match="paths"):
+        schemathesis.openapi.from_dict({**shown, "paths": 5}).validate()
 
 
 @each_operation
