@@ -47,7 +47,9 @@ class SignIn:
             WrongCredentials: nobody's, or not this one's.
         """
         name = name.strip()
-        if max(len(name), len(password.reveal())) > _LONGEST or "\0" in name:
+        # To HMAC, and so to scrypt, NULs at the end of a password make no difference.
+        unusable = "\0" in name or "\0" in password.reveal()
+        if unusable or max(len(name), len(password.reveal())) > _LONGEST:
             raise WrongCredentials(_WRONG)
         login = await self._store.sign_ins.login(name)
         stored = None if login is None else login.password_hash
