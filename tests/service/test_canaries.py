@@ -453,6 +453,7 @@ async def live(folder: Path, canaries: Canaries) -> None:
     assert canaries.in_folder(folder, *KEPT_BY_DESIGN) == []
 
 
+@pytest.mark.timeout(400)
 async def test_s7_no_secret_leaves_its_place_on_sqlite(
     tmp_path: Path, postgres: PostgresServer, empty_database_url: str
 ) -> None:
@@ -471,6 +472,7 @@ async def test_s7_no_secret_leaves_its_place_on_sqlite(
     assert in_postgres(canaries, postgres, empty_database_url) == []
 
 
+@pytest.mark.timeout(400)
 async def test_s7_no_secret_leaves_its_place_on_postgresql(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
