@@ -46,6 +46,12 @@ SIGN_OUT: Final = f"{AUTHORIZE}/sign-out"
 CONSENT: Final = f"{AUTHORIZE}/consent"
 STYLE: Final = "/oauth/style.css"
 
+_FIELDS: Final = frozenset(
+    {
+        *("response_type", "client_id", "redirect_uri", "scope", "state", "login_hint", "prompt"),
+        *("code_challenge", "code_challenge_method"),
+    }
+)
 _LONGEST_STATE: Final = 2048
 _CHALLENGE_LENGTH: Final = 43  # SHA-256 in base64url (RFC 7636, 4.2)
 
@@ -56,12 +62,17 @@ _PAGES: Final = Environment(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an application asks for. `query` is what it came with, as text."""
+    """What an application asks for. Of `fields` only those that are known: what else it sends,
+    such as its secret, stands in no page and no redirect."""
 
     application: Application
     redirect_uri: str
     fields: Mapping[str, str]
-    query: str
+
+    @property
+    def query(self) -> str:
+        """The same once more, for a URL."""
+        return urlencode(self.fields)
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -225,8 +236,8 @@ class ConsentPages:
 
     async def _asked(self, request: Request) -> Asked:
         """Who asks, and where the answer goes; before both are sure nothing is redirected."""
-        raw: bytes = request.scope["query_string"]
-        fields = read_fields(raw)
+        given = read_fields(request.scope["query_string"])
+        fields = {name: value for name, value in given.items() if name in _FIELDS}
         key, uri = fields.get("client_id", "").lower(), fields.get("redirect_uri", "")
         application = await self._store.sign_ins.registered(key)
         if application is None:
@@ -237,7 +248,7 @@ class ConsentPages:
                 "The redirect_uri is not registered for this application: it must be the same "
                 "letter by letter.",
             )
-        return Asked(application, uri, fields, raw.decode("ascii"))
+        return Asked(application, uri, fields)
 
     async def _person(self, request: Request) -> Person | None:
         cookie = request.cookies.get(self._cookie)
