@@ -34,7 +34,7 @@ from heliograph.applications import (
     Person,
     known_scopes,
 )
-from heliograph.errors import NotFound, OAuthRefused, TooManyAttempts, WrongCredentials
+from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
 from heliograph.grants import new_secret
 from heliograph.model import Secret
 from heliograph.observing import Observer
@@ -79,14 +79,14 @@ class Asked:
         return known_scopes(self.fields.get("scope", ""))
 
     @property
-    def prompt(self) -> str:
-        return self.fields.get("prompt", "")
+    def prompts(self) -> frozenset[str]:
+        return frozenset(self.fields.get("prompt", "").split())
 
     def back(self, **answer: str) -> str:
         """The redirect URI with an answer, and the application's own state."""
         if "state" in self.fields:
             answer["state"] = self.fields["state"]
-        link = "&" if urlsplit(self.redirect_uri).query else "?"
+        link = "&" if "?" in self.redirect_uri else "?"
         return f"{self.redirect_uri}{link}{urlencode(answer)}"
 
 
@@ -99,7 +99,11 @@ class ConsentPages:
         self._place = place
         self._observer = observer
         self._style = files("heliograph.api").joinpath("pages/oauth.css").read_bytes()
-        self._cookie = "__Secure-heliograph" if place.secure else "heliograph"
+        # With __Host- a browser takes the cookie from nobody else, not from a neighbour's domain
+        # either; its price is the path.
+        self._cookie, self._cookie_path = (
+            ("__Host-heliograph", "/") if place.secure else ("heliograph", AUTHORIZE)
+        )
 
     def routes(self) -> Sequence[Route]:
         """The routes of this module."""
@@ -122,16 +126,16 @@ class ConsentPages:
         if refusal := _unusable(asked):
             return _redirect(asked.back(error=refusal[0], error_description=refusal[1]))
         person = await self._person(request)
-        if person is None or asked.prompt == "login":
-            if asked.prompt == "none":
+        if person is None or "login" in asked.prompts:
+            if "none" in asked.prompts:
                 return _redirect(asked.back(error="login_required"))
             return self._sign_in_page(request, asked, asked.fields.get("login_hint", ""))
         application = asked.application
         had = await self._store.sign_ins.consented(application.integration_key, person.user.user_id)
         agreed = asked.scopes <= had and _is_itself(asked)
-        if asked.prompt == "none" and not agreed:
+        if "none" in asked.prompts and not agreed:
             return _redirect(asked.back(error="consent_required"))
-        if agreed and asked.prompt != "consent":
+        if agreed and "consent" not in asked.prompts:
             return await self._go_back(asked, person)
         return self._page(
             request,
@@ -220,16 +224,13 @@ class ConsentPages:
         if form.get("decision") != "allow":
             return _redirect(asked.back(error="access_denied"))
         user = person.user
-        try:
-            await self._store.sign_ins.add_consent(
-                user.account_id,
-                asked.application.integration_key,
-                user.user_id,
-                asked.scopes,
-                user.user_id,
-            )
-        except NotFound as gone:
-            raise OAuthRefused("invalid_request", gone.message) from None
+        await self._store.sign_ins.add_consent(
+            user.account_id,
+            asked.application.integration_key,
+            user.user_id,
+            asked.scopes,
+            user.user_id,
+        )
         return await self._go_back(asked, person)
 
     # ------------------------------------------------------------------------ shorthand
@@ -290,7 +291,7 @@ class ConsentPages:
         response.set_cookie(
             self._cookie,
             value.reveal(),
-            path=AUTHORIZE,
+            path=self._cookie_path,
             secure=self._place.secure,
             httponly=True,
             samesite="lax",
@@ -320,6 +321,8 @@ def _unusable(asked: Asked) -> tuple[str, str] | None:
         return "invalid_request", "code_challenge_method must be S256."
     if challenge is not None and len(challenge) != _CHALLENGE_LENGTH:
         return "invalid_request", f"code_challenge must have {_CHALLENGE_LENGTH} characters."
+    if "none" in asked.prompts and len(asked.prompts) > 1:
+        return "invalid_request", "prompt=none stands alone."
     if len(fields.get("state", "")) > _LONGEST_STATE:
         return "invalid_request", f"state must have at most {_LONGEST_STATE} characters."
     return None
@@ -333,9 +336,7 @@ def _is_itself(asked: Asked) -> bool:
 
 def _again(asked: Asked) -> str:
     """The page anew; who was asked to sign in has done so."""
-    fields = dict(asked.fields)
-    if fields.get("prompt") == "login":
-        del fields["prompt"]
+    fields = {**asked.fields, "prompt": " ".join(sorted(asked.prompts - {"login"}))}
     return f"{AUTHORIZE}?{urlencode(fields)}"
 
 
