@@ -397,8 +397,6 @@ def _web(
         return JSONResponse({"status": "ready"})
 
     routes = [Route("/healthz", alive), Route("/readyz", ready)]
-    if operations:
-        routes += reference.routes(operations)
     if watch.metrics is not None:
         routes.append(Route("/metrics", _shown(watch.metrics)))
     rules = Rules(
@@ -407,6 +405,7 @@ def _web(
     limits = CallLimits(rules, lambda: store.clock.now().timestamp())
     legacy = None
     if public is not None:
+        routes += reference.routes(operations, public.place.base_uri)
         grants = Grants(store, public.audiences, public.once)
         routes += OAuth(store, grants, public.place, watch.observer).routes()
         routes += ConsentPages(store, sign_in, public.place, watch.observer).routes()
