@@ -51,6 +51,8 @@ def test_every_command_explains_itself_within_80_columns(
     if not isinstance(command, click.Group):
         assert "Example" in told.output
         assert f"heliograph {' '.join(path)}" in told.output.partition("Example")[2]
+    else:
+        assert not [line for line in told.output.splitlines() if line.endswith("...")]
 
 
 @pytest.mark.parametrize(("path", "command"), EVERY, ids=str)
