@@ -43,6 +43,7 @@ class Front:
         self._folder = folder
         self._sink = urlsplit(base)
         self._server: asyncio.Server | None = None
+        self._tls: ssl.SSLContext | None = None
         self._open: set[asyncio.Task[None]] = set()
         self.port = 0
         self.trouble = ""
@@ -51,10 +52,8 @@ class Front:
         """Begin anew with one of `TROUBLES`, or well."""
         await self.close()
         self.trouble = trouble
-        plain = trouble in ("reset", "no TLS")
-        self._server = await asyncio.start_server(
-            *(self._take, "127.0.0.1", self.port), ssl=None if plain else self._tls(trouble)
-        )
+        self._tls = serving(self._pair(trouble), self._folder)
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -65,9 +64,6 @@ class Front:
                 task.cancel()
             await asyncio.gather(*self._open, return_exceptions=True)
             await self._server.wait_closed()
-
-    def _tls(self, trouble: str) -> ssl.SSLContext:
-        return serving(self._pair(trouble), self._folder)
 
     def _pair(self, trouble: str) -> Pair:
         match trouble:
@@ -106,6 +102,9 @@ class Front:
             writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
             return
+        assert self._tls is not None
+        # Here and not in the server, which forgets whose handshake is not over when it closes.
+        await writer.start_tls(self._tls)
         to_reader, to_writer = await asyncio.open_connection(self._sink.hostname, self._sink.port)
         pumps = [
             asyncio.ensure_future(_pump(reader, to_writer)),
