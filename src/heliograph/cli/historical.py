@@ -95,23 +95,23 @@ def list_transactions(credentials: Credentials, as_json: bool) -> None:
         print_rows(
             output(),
             [
-                Column("ID"),
+                Column(f"SUBMITTED ({zone})"),
                 Column("STATUS"),
                 Column("SENT", right=True),
                 Column("OF", right=True),
                 Column("ERRORS", right=True),
-                Column(f"SUBMITTED ({zone})"),
             ],
             [
                 Row(
                     [
-                        one["envelopePublishTransactionId"],
+                        local_time(one["submissionDate"]),
                         one["processingStatus"],
                         one["processedEnvelopeCount"],
                         one["envelopeCount"],
                         one["errorCount"],
-                        local_time(one["submissionDate"]),
-                    ]
+                    ],
+                    one["envelopePublishTransactionId"],
+                    "dim",
                 )
                 for one in listed
             ],
