@@ -56,13 +56,15 @@ class Canaries:
 
     mark: str = field(default_factory=lambda: f"kY{secrets.token_hex(5)}")
     planted: set[str] = field(default_factory=set)
-    _looked_for: dict[str, bytes] = field(default_factory=dict)
+    secrets: int = 0
+    _looked_for: dict[bytes, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._look_for("a planted secret", self.mark.encode())
 
     def plant(self, name: str) -> str:
         """A secret of our choice for a field."""
+        self.secrets += name not in self.planted
         self.planted.add(name)
         return f"{self.mark}-{re.sub('[^A-Za-z]', '-', name)}"
 
@@ -73,13 +75,15 @@ class Canaries:
 
     def _look_for(self, name: str, secret: bytes) -> None:
         assert len(secret) >= 12, "a short one would be found by chance"
-        self._looked_for |= {f"{name}, {form}": text for form, text in forms(secret).items()}
+        # By the text: there are many of one name, such as each token that a grant brings.
+        self.secrets += secret not in self._looked_for
+        self._looked_for |= {text: f"{name}, {form}" for form, text in forms(secret).items()}
 
     def in_bytes(self, data: bytes, where: str) -> list[str]:
         """What is found, with its surroundings."""
         return [
             f"{where}: {name}: ...{data[max(0, at - 60) : at + 90]!r}"
-            for name, text in self._looked_for.items()
+            for text, name in self._looked_for.items()
             if (at := data.find(text)) >= 0
         ]
 

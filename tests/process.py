@@ -55,7 +55,8 @@ class Server:
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         with contextlib.closing(self._connection()) as connection:
-            connection.request(method, url, data, sent)
+            kept = {name: value for name, value in sent.items() if value}
+            connection.request(method, url, data, kept)
             answer = connection.getresponse()
             return Reply(answer.status, CIMultiDict(answer.getheaders()), answer.read())
 

@@ -30,12 +30,17 @@ PATH = {
     "envelopeId": "envelope",
     "failureId": "failure",
     "groupId": "group",
+    "integrationKey": "application",
     "keyId": "key",
     "logId": "log",
+    "secretId": "application secret",
     "tokenId": "token",
     "transactionId": "transaction",
     "userId": "user",
 }
+PATH_OF = {("delete_application_key", "keyId"): "application key"}
+"""Where a parameter of a path names something else than elsewhere."""
+
 QUERY = {
     "connect_id": "connect",
     "cursor": "cursor",
@@ -44,6 +49,7 @@ QUERY = {
     "envelope_id": "envelope",
     "error": "mark",
     "group_id": "group",
+    "integration_key": "application",
     "search_text": "mark",
     "user_id": "user",
     "user_name_substring": "mark",
@@ -62,6 +68,9 @@ BODY = {
     "envelopes": "envelope",
     "groupId": "group",
     "groupIds": "group",
+    "integrationKey": "application",
+    "keyId": "application key",
+    "secretId": "application secret",
     "tokenId": "token",
     "transactionId": "transaction",
     "userId": "user",
@@ -69,6 +78,7 @@ BODY = {
 }
 BODY_WITHOUT = {
     "clientId": "of an authorization server",
+    "deviceId": "of a phone, and none is ever registered",
     "externalFolderId": "kept for presets",
     "id": "of Salesforce's objects, kept for presets",
     "membershipId": "never read",
@@ -99,8 +109,13 @@ def bodies(own: Ids) -> dict[str, dict[str, Any]]:
     client = {"authorizationServerUrl": "http://127.0.0.1:9000/", "clientId": "c"}
     client["clientSecret"] = "a secret"
     new = {"userName": "New", "email": f"{NEW}@example.com"}
+    application = {"integrationKey": own["application"]}
+    device = {"mobileNotifierConfigurations": [{"deviceId": "mine"}]}
     return {
+        "add_application_key": {"publicKey": own["public key"]},
         "create_account": {"accountName": "more"},
+        "create_application": {"name": "new"},
+        "create_consent": {**application, **user},
         "create_configuration": CONFIGURATION,
         "create_connect_o_auth_config": client,
         "create_groups": {"groups": [{"groupName": NEW}]},
@@ -112,13 +127,17 @@ def bodies(own: Ids) -> dict[str, dict[str, Any]]:
         "create_users": {"newUsers": [new]},
         "delete_group_users": {"users": [nobody]},
         "delete_groups": {"groups": [none]},
+        "delete_mobile_notifiers": device,
         "delete_users": {"users": [nobody]},
         "retry_event_for_envelopes": {"envelopeIds": [own["envelope"]]},
+        "update_application": {"name": "renamed"},
         "update_client_certificate": {"certificate": "x", "privateKey": "x"},
         "update_configuration": {"connectId": own["connect"], "name": "renamed"},
         "update_connect_o_auth_config": client,
         "update_group_users": {"users": [user]},
         "update_groups": {"groups": [group]},
+        "update_mobile_notifiers": device,
+        "update_user_password": {"newPassword": "a password of mine"},
         "update_users": {"users": [{**user, "userName": "Renamed"}]},
     }
 
@@ -178,7 +197,7 @@ class _Places:
     def in_path(self) -> Iterator[Case]:
         parameters = re.findall(r"\{(\w+)(?::path)?\}", self.operation.path)
         for parameter in parameters:
-            kind = PATH[parameter]
+            kind = self._kind(parameter)
             spellings = [kind]
             if kind == "account":
                 spellings = ["account", "account number", "ACCOUNT"]
@@ -188,7 +207,7 @@ class _Places:
                 )
             if kind == "account" and len(parameters) > 1:
                 # And with all else of the other account too.
-                whole = {one: self.named[PATH[one]] for one in parameters}
+                whole = {one: self.named[self._kind(one)] for one in parameters}
                 yield self._case("path, all of it", whole, "account")
 
     def in_query(self) -> Iterator[Case]:
@@ -210,6 +229,9 @@ class _Places:
                 changed = _put(self.given[self.operation.operation_id], place, self.named[kind])
                 yield self._case(f"body {'.'.join(place)}", {}, kind, body=self._encoded(changed))
 
+    def _kind(self, parameter: str) -> str:
+        return PATH_OF.get((self.operation.operation_id, parameter), PATH[parameter])
+
     def plain(self) -> Case:
         """The call with nothing foreign in it."""
         return self._case("nothing foreign", {}, "")
@@ -218,7 +240,7 @@ class _Places:
         self, place: str, over: Ids, kind: str, *, query: str = "", body: bytes | None = None
     ) -> Case:
         def filled(found: re.Match[str]) -> str:
-            return quote(over.get(found[1], self.own[PATH[found[1]]]), safe="")
+            return quote(over.get(found[1], self.own[self._kind(found[1])]), safe="")
 
         path = re.sub(r"\{(\w+)(?::path)?\}", filled, self.operation.path)
         given = self.given.get(self.operation.operation_id)

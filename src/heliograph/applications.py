@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from heliograph.errors import NotFound
 from heliograph.model import Account, Secret
 from heliograph.people import User
 
@@ -210,3 +211,8 @@ class Redeemed:
 def known_scopes(text: str) -> frozenset[str]:
     """Those of the asked scopes that mean something here."""
     return frozenset(text.split(" ")) & SCOPES
+
+
+def no_application() -> NotFound:
+    """The account has no such application. What was given instead may be a secret: not said."""
+    return NotFound("There is no application with this integration key.")

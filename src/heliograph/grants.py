@@ -1,7 +1,7 @@
 """What /oauth/token gives, and for what: assertions, codes and refresh tokens.
 
-Each grant is an attempt that is counted by the client's address and by the application, and
-given back when it succeeds. Refusals are `OAuthRefused`, with the names of RFC 6749, 5.2, and
+Each grant is an attempt that is counted by the client's address, and given back when it
+succeeds. Refusals are `OAuthRefused`, with the names of RFC 6749, 5.2, and
 DocuSign's `consent_required`.
 """
 
@@ -86,9 +86,9 @@ class Grants:
         try:
             given = assertion.parse(text)
         except assertion.BadAssertion as bad:
-            with self._attempt(address, "malformed"):
+            with self._attempt(address):
                 raise OAuthRefused("invalid_grant", str(bad)) from None
-        with self._attempt(address, given.issuer):
+        with self._attempt(address):
             application = await self._registered(given.issuer)
             keys = () if application is None else application.keys
             signed = assertion.is_signed(given, ((one.key_id, one.public_key) for one in keys))
@@ -170,7 +170,7 @@ class Grants:
         Raises:
             OAuthRefused: invalid_client, invalid_grant or invalid_request.
         """
-        with self._attempt(client.address, client.integration_key):
+        with self._attempt(client.address):
             application = await self._authenticated(client)
             if application.public and verifier is None:
                 raise OAuthRefused(
@@ -189,7 +189,7 @@ class Grants:
         Raises:
             OAuthRefused: invalid_client, invalid_grant or invalid_scope.
         """
-        with self._attempt(client.address, client.integration_key):
+        with self._attempt(client.address):
             application = await self._authenticated(client)
             scopes = known_scopes(scope) if scope else None
             if scopes is not None and SIGNATURE not in scopes:
@@ -206,7 +206,7 @@ class Grants:
         Raises:
             OAuthRefused: invalid_client.
         """
-        with self._attempt(client.address, client.integration_key):
+        with self._attempt(client.address):
             application = await self._authenticated(client)
             await self._store.sign_ins.revoke(application.integration_key, token)
 
@@ -234,9 +234,8 @@ class Grants:
         )
 
     @contextlib.contextmanager
-    def _attempt(self, address: str, name: str) -> Iterator[None]:
-        name = name.lower()[:64]
-        if wait := self._attempts.take(address, name):
+    def _attempt(self, address: str) -> Iterator[None]:
+        if wait := self._attempts.take(address):
             raise OAuthRefused(
                 "temporarily_unavailable", f"Too many requests failed: wait {wait} s.", 429, wait
             )
@@ -245,9 +244,9 @@ class Grants:
         except OAuthRefused:
             raise
         except BaseException:  # a fault of ours is not the client's failure
-            self._attempts.give_back(address, name)
+            self._attempts.give_back(address)
             raise
-        self._attempts.give_back(address, name)
+        self._attempts.give_back(address)
 
 
 def challenge_of(verifier: str) -> str:

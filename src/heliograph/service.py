@@ -403,15 +403,14 @@ def _web(
         settings.hourly_limit, settings.burst_limit, settings.token_limit, settings.refused_limit
     )
     limits = CallLimits(rules, lambda: store.clock.now().timestamp())
-    legacy = None
+    callers = Callers(
+        store, limits, LegacySignIn(store, sign_in) if settings.legacy_header else None
+    )
     if public is not None:
         routes += reference.routes(operations, public.place.base_uri)
         grants = Grants(store, public.audiences, public.once)
-        routes += OAuth(store, grants, public.place, watch.observer).routes()
+        routes += OAuth(store, callers, grants, public.place, watch.observer).routes()
         routes += ConsentPages(store, sign_in, public.place, watch.observer).routes()
-        if settings.legacy_header:
-            legacy = LegacySignIn(store, sign_in)
-    callers = Callers(store, limits, legacy)
     return application(operations, callers.of, routes, watch.observer, limits)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -13,7 +14,7 @@ from heliograph.errors import TooManyAttempts, WrongCredentials
 from heliograph.model import Secret
 from heliograph.passwords import Passwords
 from heliograph.store import Store
-from heliograph.throttle import sign_ins
+from heliograph.throttle import PasswordGuesses
 
 _LONGEST: Final = 512
 _MOST_KNOWN: Final = 1000
@@ -28,11 +29,13 @@ class SignIn:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._passwords = Passwords()
-        self._attempts = sign_ins(store.clock)
+        self._guesses = PasswordGuesses(store.clock)
         # Passwords that were right for a hash: the legacy header comes with every call, and
         # scrypt is slow on purpose. Bound to the stored hash, which a new password replaces.
         self._salt = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, None] = OrderedDict()
+        # Clients send many calls at once with the same header: that is one guess.
+        self._running: dict[tuple[str, bytes], asyncio.Task[bool]] = {}
 
     async def check(self, name: str, password: Secret, address: str) -> Person:
         """The user of this e-mail or id and password.
@@ -47,29 +50,52 @@ class SignIn:
             WrongCredentials: nobody's, or not this one's.
         """
         name = name.strip()
-        if max(len(name), len(password.reveal())) > _LONGEST or "\0" in name:
+        # To HMAC, and so to scrypt, NULs at the end of a password make no difference.
+        unusable = "\0" in name or "\0" in password.reveal()
+        if unusable or max(len(name), len(password.reveal())) > _LONGEST:
             raise WrongCredentials(_WRONG)
         login = await self._store.sign_ins.login(name)
         stored = None if login is None else login.password_hash
-        if login is not None and stored is not None and self._is_known(password, stored):
-            return login.person
-        key = name.lower() if login is None else login.person.user.user_id
-        if wait := self._attempts.take(address, key):
-            raise TooManyAttempts(_TOO_MANY.format(wait), wait)
-        if not await self._passwords.matches(password, stored) or login is None or stored is None:
+        user = name.lower() if login is None else login.person.user.user_id
+        proof = self._proof(password, stored or user)
+        right = proof in self._known or await self._is_right(address, user, password, stored, proof)
+        if not right or login is None:
             raise WrongCredentials(_WRONG)
-        self._attempts.give_back(address, key)
-        self._known[self._proof(password, stored)] = None
-        if len(self._known) > _MOST_KNOWN:
-            self._known.popitem(last=False)
         return login.person
 
     async def hash(self, password: Secret) -> str:
         """What is stored of a new password."""
         return await self._passwords.hash(password)
 
-    def _is_known(self, password: Secret, stored: str) -> bool:
-        return self._proof(password, stored) in self._known
+    async def _is_right(
+        self, address: str, user: str, password: Secret, stored: str | None, proof: bytes
+    ) -> bool:
+        """Whether a guess is right; those of one client that are alike and come at once are
+        compared and counted once, also where there is no such user."""
+        guess = self._running.get((address, proof))
+        if guess is None:
+            if wait := self._guesses.take(address, user):
+                raise TooManyAttempts(_TOO_MANY.format(wait), wait)
+            guess = asyncio.ensure_future(self._compare(address, user, password, stored, proof))
+            self._running[address, proof] = guess
+            guess.add_done_callback(lambda done: self._compared(address, proof, done))
+        return await asyncio.shield(guess)
+
+    async def _compare(
+        self, address: str, user: str, password: Secret, stored: str | None, proof: bytes
+    ) -> bool:
+        if not await self._passwords.matches(password, stored):
+            return False
+        self._guesses.give_back(address, user)
+        self._known[proof] = None
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+        return True
+
+    def _compared(self, address: str, proof: bytes, done: asyncio.Task[bool]) -> None:
+        del self._running[address, proof]
+        if not done.cancelled():
+            done.exception()  # taken, also where nobody waits any more
 
     def _proof(self, password: Secret, stored: str) -> bytes:
         text = f"{stored}\0{password.reveal()}".encode("utf-8", "surrogatepass")

@@ -50,33 +50,55 @@ class Throttle:
 
 
 class Attempts:
-    """Attempts by the client's address and by what it tries to open."""
+    """Attempts that several throttles count, each by a key of its own."""
 
-    def __init__(self, by_address: Throttle, by_name: Throttle) -> None:
-        self._by_address = by_address
-        self._by_name = by_name
+    def __init__(self, *throttles: Throttle) -> None:
+        """In the order in which they are asked."""
+        self._throttles = throttles
 
-    def take(self, address: str, name: str) -> int:
-        """As `Throttle.take`; the address is looked at first, so that one client that tries
-        many names does not make the memory forget them."""
-        if wait := self._by_address.take(address):
-            return wait
-        if wait := self._by_name.take(name):
-            self._by_address.give_back(address)
-            return wait
+    def take(self, *keys: str) -> int:
+        """As `Throttle.take`; who is refused by one throttle is counted by none."""
+        asked = list(zip(self._throttles, keys, strict=True))
+        for number, (throttle, key) in enumerate(asked):
+            if wait := throttle.take(key):
+                for before, its_key in asked[:number]:
+                    before.give_back(its_key)
+                return wait
         return 0
 
-    def give_back(self, address: str, name: str) -> None:
+    def give_back(self, *keys: str) -> None:
         """The attempt succeeded."""
-        self._by_address.give_back(address)
-        self._by_name.give_back(name)
+        for throttle, key in zip(self._throttles, keys, strict=True):
+            throttle.give_back(key)
 
 
-def sign_ins(clock: Clock) -> Attempts:
-    """Guesses at passwords: 30 from one address, 10 at one user, then one in 10 s or 60 s."""
-    return Attempts(Throttle(clock, 30, 10.0), Throttle(clock, 10, 60.0))
+class PasswordGuesses:
+    """Guesses at passwords, by the client's address and by the user that it tries.
+
+    From one address 30, then one in 10 s, and 10 at one user, then one in a minute; from all
+    addresses together 50 at one user, then one in 10 s. So one client alone cannot keep a user
+    from signing in elsewhere. The address comes first: a client that tries many names does not
+    make the memory forget them.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._attempts = Attempts(
+            Throttle(clock, 30, 10.0), Throttle(clock, 10, 60.0), Throttle(clock, 50, 10.0)
+        )
+
+    def take(self, address: str, user: str) -> int:
+        """As `Throttle.take`."""
+        return self._attempts.take(address, f"{address} {user}", user)
+
+    def give_back(self, address: str, user: str) -> None:
+        """The guess was right."""
+        self._attempts.give_back(address, f"{address} {user}", user)
 
 
-def token_requests(clock: Clock) -> Attempts:
-    """Failed grants: 100 from one address or for one application, then one a second."""
-    return Attempts(Throttle(clock, 100, 1.0), Throttle(clock, 100, 1.0))
+def token_requests(clock: Clock) -> Throttle:
+    """Failed grants: 100 from one address, then one a second.
+
+    Not by the application, too: keys and secrets are not to be guessed, and whoever knows an
+    integration key, which is no secret, could shut its application out.
+    """
+    return Throttle(clock, 100, 1.0)

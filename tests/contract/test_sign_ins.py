@@ -234,6 +234,8 @@ async def test_s9_withdrawing_a_consent_or_deleting_the_application_ends_its_tok
     assert await oauth.refresh(KEY, "refresh-a", None, pair(clock, "b")) is None
 
     await granted(store, clock, name="c")
+    change = ApplicationChange(KEY, rights=Rights.ADMINISTRATOR)
+    await oauth.change_application(ACCOUNT, change)
     await oauth.issue(ACCOUNT, Secret("access-d"), token_of(None, clock), assertion(clock))
     assert await works(store, "c", "d") == ["c", "d"]
     await oauth.delete_application(ACCOUNT, KEY)
@@ -241,6 +243,53 @@ async def test_s9_withdrawing_a_consent_or_deleting_the_application_ends_its_tok
     assert await oauth.refresh(KEY, "refresh-c", None, pair(clock, "e")) is None
     with pytest.raises(NotFound):
         await oauth.issue(ACCOUNT, Secret("t"), token_of(None, clock), assertion(clock, b"2"))
+
+
+async def test_s9_an_application_s_own_tokens_end_when_its_role_changes(
+    store: Store, clock: ManualClock
+) -> None:
+    await fill(store)
+    oauth = store.sign_ins
+
+    async def own(name: str, role: Role) -> None:
+        token, wanted = Secret(f"access-{name}"), token_of(None, clock, role)
+        assert await oauth.issue(ACCOUNT, token, wanted, assertion(clock, name.encode()))
+
+    async def becomes(rights: Rights) -> None:
+        await oauth.change_application(ACCOUNT, ApplicationChange(KEY, rights=rights))
+
+    await granted(store, clock, name="user")
+    await becomes(Rights.ADMINISTRATOR)
+    await own("a", Role.ADMINISTRATOR)
+    await becomes(Rights.ADMINISTRATOR)
+    await oauth.change_application(ACCOUNT, ApplicationChange(KEY, name="another"))
+    change = ApplicationChange(KEY, rights=Rights.NONE)
+    with pytest.raises(NotFound):
+        await oauth.change_application(OTHER_ACCOUNT, change)
+    assert await works(store, "user", "a") == ["user", "a"]
+    await becomes(Rights.VIEWER)
+    assert await works(store, "user", "a") == ["user"]
+    with pytest.raises(NotFound):  # what was read before the change
+        await own("late", Role.ADMINISTRATOR)
+    await own("v", Role.VIEWER)
+    await becomes(Rights.NONE)
+    assert await works(store, "user", "v") == ["user"]
+
+
+async def test_s9_with_the_last_secret_go_the_refresh_tokens(
+    store: Store, clock: ManualClock
+) -> None:
+    await fill(store)
+    oauth = store.sign_ins
+    for name in ("one", "two"):
+        await oauth.add_secret(ACCOUNT, KEY, name, Secret(f"secret {name}"))
+    await granted(store, clock, name="a")
+    assert not await oauth.remove_secret(OTHER_ACCOUNT, KEY, "one")
+    assert await oauth.remove_secret(ACCOUNT, KEY, "one")
+    assert await oauth.refresh(KEY, "refresh-a", None, pair(clock, "b")) is not None
+    assert await oauth.remove_secret(ACCOUNT, KEY, "two")
+    assert await oauth.refresh(KEY, "refresh-b", None, pair(clock, "c")) is None
+    assert await works(store, "b") == ["b"]
 
 
 # ------------------------------------------------------------------------------ who signs in
@@ -503,7 +552,9 @@ async def test_r13_what_has_expired_is_swept_as_new_rows_come(
     until = clock.now() + timedelta(seconds=60)
     await store.sign_ins.open_session(ACCOUNT, ADA, Secret("session"), until)
     await store.sign_ins.issue(ACCOUNT, Secret("access-x"), token_of(ADA, clock), assertion(clock))
-    assert await _counts(store) == [2, 1, 1, 1, 1]
+    made = NewToken("an administrator's", Role.VIEWER, expires_at=until)
+    await store.people.add_token(ACCOUNT, Secret("access-y"), made)
+    assert await _counts(store) == [3, 1, 1, 1, 1]
     clock.move(REFRESH_SECONDS + 1)
     await granted(store, clock, name="2")
     assert await _counts(store) == [1, 0, 1, 1, 0]

@@ -31,7 +31,7 @@ from tests.operations import all_operations
 from tests.postgres_server import PostgresServer
 from tests.process import Server, everything, started
 from tests.server import Reply
-from tests.service import pki
+from tests.service import pki, sign_in_canaries
 from tests.support import published
 
 PLANTED = {
@@ -39,19 +39,21 @@ PLANTED = {
     "ConnectCustomConfiguration.salesforceAuthcode",
     "ConnectOAuthConfig.clientSecret",
     "ClientCertificate.privateKey",
+    "UserPassword.newPassword",
 }
 ISSUED = {
     "ConnectSecret.secret",
     "ApiToken.accessToken",
     "NewAccountSummary.accessToken",
+    "ClientSecret.secret",
 }
 """Shown once, in the answer of the call that makes them."""
 
 NOT_OURS = {
     "UserInfo.activationAccessCode": "DocuSign's; never filled, and never read",
 }
-KEPT_BY_DESIGN = ("credentials.json", "master.key")
-"""Files of the data directory, mode 0600, that are the place of a secret."""
+KEPT_BY_DESIGN = ("credentials.json", "master.key", sign_in_canaries.PRIVATE_KEY)
+"""Files, mode 0600, that are the place of a secret."""
 
 STORED = 16 * 1024
 """Bytes of an answer that the log keeps."""
@@ -129,6 +131,9 @@ class Life:
     tls_url: str
     said: list[tuple[str, bytes]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.signing_in = sign_in_canaries.SigningIn(self)
+
     async def call(
         self, method: str, path: str, body: Any = None, *, shows: bool = False, **headers: str
     ) -> Reply:
@@ -140,13 +145,22 @@ class Life:
         return answer
 
     async def command(
-        self, *words: str, status: int = 0, stdin: str | None = None, **env: str
-    ) -> None:
-        """A command that ends with `status`."""
+        self,
+        *words: str,
+        status: int = 0,
+        stdin: str | None = None,
+        shows: bool = False,
+        **env: str,
+    ) -> str:
+        """A command that ends with `status`; its output must hold no secret, unless it `shows`
+        one that it made."""
         given = {"HELIOGRAPH_DATA_DIR": str(self.folder / "data"), "COLUMNS": "300", **env}
         done = await asyncio.to_thread(CliRunner(env=given).invoke, main, words, input=stdin)
-        self.said.append((f"heliograph {' '.join(words)}", done.output_bytes + repr(done).encode()))
+        if not shows:
+            said = done.output_bytes + repr(done).encode()
+            self.said.append((f"heliograph {' '.join(words)}", said))
         assert done.exit_code == status, (words, done.output)
+        return str(done.output)
 
     # ---------------------------------------------------------------- what is planted
 
@@ -189,7 +203,7 @@ class Life:
         await self._configure(self.tls_url, {"requireMutualTls": "true"})
         for name, path, body in (
             ("ConnectSecret.secret", "secret", None),
-            ("ApiToken.accessToken", f"{self._account}/tokens", {"name": "t"}),
+            ("ApiToken.accessToken", f"{self.account}/tokens", {"name": "t"}),
             ("NewAccountSummary.accessToken", "/restapi/v2.1/accounts", {"accountName": "b"}),
         ):
             made = await self.call("POST", path, body, shows=True)
@@ -198,7 +212,7 @@ class Life:
         self.canaries.know("the first token", self.server.token)
 
     @property
-    def _account(self) -> str:
+    def account(self) -> str:
         return self.server.connect.removesuffix("/connect")
 
     async def _configure(self, url: str, fields: Mapping[str, Any]) -> None:
@@ -318,11 +332,11 @@ class Life:
         return len(operations)
 
     async def _ids(self) -> dict[str, str]:
-        users = f"{self._account}/users"
+        users = f"{self.account}/users"
         new = {"newUsers": [{"userName": "Ada", "email": "ada@example.com"}]}
         await self.call("POST", users, new)
         groups = {"groups": [{"groupName": "sales"}]}
-        group = await self.call("POST", f"{self._account}/groups", groups)
+        group = await self.call("POST", f"{self.account}/groups", groups)
         past = (await self.call("GET", "envelopes/publish/historical")).json
         (transaction, *_) = past["envelopePublishTransactions"]
         keys = (await self.call("GET", "secret")).json["secrets"]
@@ -332,6 +346,7 @@ class Life:
             "failureId": (await self.call("GET", "failures")).json["failures"][0]["failureId"],
             "logId": (await self.call("GET", "logs")).json["logs"][0]["logId"],
             "userId": (await self.call("GET", users)).json["users"][0]["userId"],
+            "integrationKey": self.signing_in.integration_key,
             "groupId": group.json["groups"][0]["groupId"],
             "transactionId": transaction["envelopePublishTransactionId"],
             "keyId": keys[0]["keyId"],
@@ -396,7 +411,7 @@ _CHECKED = (
 )
 
 
-async def live(folder: Path, canaries: Canaries, *options: str) -> None:
+async def live(folder: Path, canaries: Canaries) -> None:
     """One whole life of a server with secrets in it; nothing may show one."""
     token = canaries.plant("an access token of the authorization server")
     servers, clients = pki.Authority("servers"), pki.Authority("clients")
@@ -408,15 +423,18 @@ async def live(folder: Path, canaries: Canaries, *options: str) -> None:
         try:
             with (
                 pki.secured(context) as seen,
-                started(folder, "--log-level", "debug", *options) as server,
+                started(folder, "--log-level", "debug", *sign_in_canaries.OPTIONS) as server,
             ):
                 canaries.know("the master key", (folder / "data/master.key").read_bytes())
                 life = Life(server, echo, canaries, folder, seen.url)
                 await life.plant()
                 await life.deliver()
                 await life.mistake()
+                await life.signing_in.plant()
+                await life.signing_in.mistake()
                 assert await life.read_everything() > 15
                 await life.command_everything()
+                await life.signing_in.command_everything()
                 # The throw-away server flushes nothing, which doctor minds.
                 shared = bool(os.environ.get("HELIOGRAPH_DATABASE_URL"))
                 await life.command("doctor", status=1 if shared else 0)
@@ -427,11 +445,15 @@ async def live(folder: Path, canaries: Canaries, *options: str) -> None:
             del os.environ["HELIOGRAPH_ALERT_URL"]
     assert {"/token", "/no-token", "/ok", "/bad"} <= set(echo.paths)
     assert b'"level":"debug"' in server.log.read_bytes()
-    assert canaries.planted >= PLANTED | ISSUED, "a field that no call has planted"
+    wanted = PLANTED | ISSUED | sign_in_canaries.SECRETS
+    assert canaries.planted >= wanted, f"not planted: {wanted - canaries.planted}"
+    said = f"{canaries.secrets} secrets, looked for in {len(life.said)} answers and outputs"
+    sys.stdout.write(f"canaries: {said}\n")
     assert life.leaks() == []
     assert canaries.in_folder(folder, *KEPT_BY_DESIGN) == []
 
 
+@pytest.mark.timeout(400)
 async def test_s7_no_secret_leaves_its_place_on_sqlite(
     tmp_path: Path, postgres: PostgresServer, empty_database_url: str
 ) -> None:
@@ -450,6 +472,7 @@ async def test_s7_no_secret_leaves_its_place_on_sqlite(
     assert in_postgres(canaries, postgres, empty_database_url) == []
 
 
+@pytest.mark.timeout(400)
 async def test_s7_no_secret_leaves_its_place_on_postgresql(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

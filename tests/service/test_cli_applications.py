@@ -79,6 +79,7 @@ async def test_applications_are_listed_shown_changed_and_deleted(
     text = secret.stdout.partition("Secret  ")[2].strip()
     assert len(text) == 43
     shown = await shell.run("applications", "show", key)
+    assert f"Integration key  {key}" in shown.stdout  # no id is broken at 80 columns
     assert "https://a.example/b" in shown.stdout
     assert "viewer" in shown.stdout
     assert text not in shown.stdout

@@ -173,7 +173,7 @@ async def test_each_bad_line_is_named_and_nothing_is_added(shell: Shell, tmp_pat
         "  line 4: userName must not be empty.",
         "  line 5: userName must have at most 100 printable characters.",
         "  line 7: role must be viewer or administrator, not 'root'.",
-        "  line 8: userId must be a GUID, not 'x'.",
+        "  line 8: userId must be a GUID.",
         "  line 9: it has 2 cells where the first line has 4.",
         "  Mend the file and run it again.",
     ]

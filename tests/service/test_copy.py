@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from heliograph import copying
-from heliograph.applications import CodeProof, NewApplication, NewCode, Pair
+from heliograph.applications import CodeProof, NewApplication, NewCode, Pair, Rights
 from heliograph.errors import UnsafeStorage
 from heliograph.keyring import KeyRing
 from heliograph.model import Account, ClientCredentials, LogQuery, Role, Secret
@@ -93,7 +93,9 @@ async def fill_people(store: Store, clock: ManualClock) -> None:
 async def fill_oauth(store: Store, clock: ManualClock) -> None:
     """An application with everything, and rows of each kind that a grant leaves."""
     oauth, scopes, soon = store.sign_ins, frozenset({"signature"}), clock.now() + timedelta(days=1)
-    await oauth.add_application(ACCOUNT, NewApplication(APPLICATION, "crm", ("https://a/b",)))
+    await oauth.add_application(
+        ACCOUNT, NewApplication(APPLICATION, "crm", ("https://a/b",), Rights.VIEWER)
+    )
     await oauth.add_key(ACCOUNT, APPLICATION, "key", "PEM")
     await oauth.add_secret(ACCOUNT, APPLICATION, "secret", Secret("s"))
     await oauth.add_consent(ACCOUNT, APPLICATION, ADA, scopes, "ci")

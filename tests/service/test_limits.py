@@ -89,8 +89,16 @@ async def test_s13_who_guesses_tokens_is_held_back_and_publishers_beside_are_not
         assert (reply.status, reply.error) == (429, "REFUSED_TOKEN_LIMIT_EXCEEDED")
         assert reply.headers["Retry-After"] == "300"
         assert not (HOUR | BURST) & set(reply.headers)
+    reply = await limited.call("GET", "/oauth/userinfo", Authorization=other)
+    assert (reply.status, reply.json["error"]) == (429, "temporarily_unavailable")
+    assert reply.headers["Retry-After"] == "300"
     reply = await limited.call("POST", "events", published())
     assert reply.status == 202
+    clock.move(300)
+    for number in range(4):
+        bad = f"Bearer guess{number}"
+        reply = await limited.call("GET", "/oauth/userinfo", Authorization=bad)
+        assert reply.status == (401 if number < 3 else 429)
     clock.move(300)
     assert (await limited.call("GET", limited.connect, Authorization=other)).status == 200
 

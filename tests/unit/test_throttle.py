@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heliograph import throttle
-from heliograph.throttle import Attempts, Throttle
+from heliograph.throttle import Attempts, PasswordGuesses, Throttle
 from tests.support import ManualClock
 
 
@@ -47,6 +47,29 @@ def test_s13_an_attempt_that_one_count_refuses_is_not_held_against_the_other(
     assert attempts.take("1.2.3.4", "bob") == 0
     attempts.give_back("1.2.3.4", "bob")
     assert [attempts.take("1.2.3.4", name) for name in "xyz"] == [0, 0, 10]
+
+
+def test_s13_one_client_alone_does_not_keep_a_user_from_signing_in_elsewhere(
+    clock: ManualClock,
+) -> None:
+    guesses = PasswordGuesses(clock)
+    let_through = 0
+    for _ in range(3600):
+        let_through += guesses.take("6.6.6.6", "ada") == 0
+        clock.move(1)
+    assert let_through == 10 + 59
+    assert guesses.take("1.2.3.4", "ada") == 0
+
+
+def test_s13_many_clients_together_guess_at_one_user_as_little_as_one_in_ten_seconds(
+    clock: ManualClock,
+) -> None:
+    guesses = PasswordGuesses(clock)
+    addresses = [f"6.6.6.{number}" for number in range(200)]
+    assert sum(guesses.take(one, "ada") == 0 for one in addresses) == 50
+    clock.move(100)
+    assert sum(guesses.take(one, "ada") == 0 for one in addresses) == 10
+    assert guesses.take(addresses[0], "bob") == 0
 
 
 def test_r13_no_more_keys_are_known_than_there_is_room_for(clock: ManualClock) -> None:

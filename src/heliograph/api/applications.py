@@ -11,6 +11,7 @@ from typing import Final
 
 from heliograph.api import paging, parameters
 from heliograph.api.contract import Call, Operation
+from heliograph.applications import no_application
 from heliograph.errors import NotFound
 from heliograph.grants import new_secret
 from heliograph.sign_in import SignIn
@@ -164,7 +165,7 @@ class Applications:
     async def _get(self, call: Call) -> wire.Application:
         found = await self._store.sign_ins.application(call.account_id, _key(call))
         if found is None:
-            raise NotFound(f"There is no application {_key(call)}.")
+            raise no_application()
         return wire.application_to_wire(found)
 
     async def _change(self, call: Call) -> wire.Application:
@@ -175,7 +176,7 @@ class Applications:
 
     async def _delete(self, call: Call) -> None:
         if not await self._store.sign_ins.delete_application(call.account_id, _key(call)):
-            raise NotFound(f"There is no application {_key(call)}.")
+            raise no_application()
 
     # ------------------------------------------------------------------ keys and secrets
 
@@ -189,7 +190,7 @@ class Applications:
     async def _remove_key(self, call: Call) -> None:
         key_id = call.path["keyId"].lower()
         if not await self._store.sign_ins.remove_key(call.account_id, _key(call), key_id):
-            raise NotFound(f"There is no key {key_id}.")
+            raise NotFound("The application has no key with this keyId.")
 
     async def _add_secret(self, call: Call) -> wire.ClientSecret:
         text = new_secret()
@@ -201,7 +202,7 @@ class Applications:
     async def _remove_secret(self, call: Call) -> None:
         secret_id = call.path["secretId"].lower()
         if not await self._store.sign_ins.remove_secret(call.account_id, _key(call), secret_id):
-            raise NotFound(f"There is no secret {secret_id}.")
+            raise NotFound("The application has no secret with this secretId.")
 
     # ------------------------------------------------------------- consents and passwords
 
@@ -219,7 +220,7 @@ class Applications:
         key, user_id, scopes = wire.consent(call.body)
         # For another account's application its users consent themselves, on the page.
         if await self._store.sign_ins.application(call.account_id, key) is None:
-            raise NotFound(f"There is no application {key[:40]}.")
+            raise no_application()
         made = await self._store.sign_ins.add_consent(
             call.account_id, key, user_id, scopes, call.principal.name
         )
@@ -228,7 +229,7 @@ class Applications:
     async def _withdraw(self, call: Call) -> None:
         user_id = call.path["userId"].lower()
         if not await self._store.sign_ins.withdraw(call.account_id, _key(call), user_id):
-            raise NotFound(f"There is no consent of user {user_id} for {_key(call)}.")
+            raise NotFound("There is no consent of this user to this application.")
 
     async def _set_password(self, call: Call) -> None:
         hashed = await self._sign_in.hash(wire.password(call.body))

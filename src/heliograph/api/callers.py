@@ -29,17 +29,27 @@ class Callers:
         """Whom the request's credentials stand for.
 
         Raises:
-            NotSignedIn: there are none.
-            TooManyRefused: too many tokens of this address were none.
-            InvalidToken: more than one, or a token that does not work or lacks the scope.
-            ApiError: as `LegacySignIn` does.
+            InvalidToken: more than one, or a token that lacks the scope.
+            ApiError: as `by_token` and `LegacySignIn` do.
         """
-        address = "" if request.client is None else request.client.host
-        tokens = request.headers.getlist("authorization")
         if self._legacy is not None and (old := request.headers.getlist(LEGACY_HEADER)):
-            if tokens or len(old) > 1:
+            if "authorization" in request.headers or len(old) > 1:
                 raise InvalidToken("Send a token or X-DocuSign-Authentication, one and once.")
-            return await self._legacy.principal(old[0], address)
+            return await self._legacy.principal(old[0], _address(request))
+        principal = await self.by_token(request)
+        if principal.scopes is not None and SIGNATURE not in principal.scopes:
+            raise InvalidToken(f"The access token lacks the scope {SIGNATURE}.")
+        return principal
+
+    async def by_token(self, request: Request) -> Principal:
+        """Whom the request's access token stands for, whatever its scopes.
+
+        Raises:
+            NotSignedIn: there is none.
+            TooManyRefused: too many tokens of this address were none.
+            InvalidToken: more than one, or one that does not work.
+        """
+        address, tokens = _address(request), request.headers.getlist("authorization")
         if not tokens:
             raise NotSignedIn("Send a token: Authorization: Bearer TOKEN.")
         scheme, _, token = tokens[0].partition(" ")
@@ -53,6 +63,8 @@ class Callers:
             self._limits.refused(address, token)
             raise InvalidToken("The access token is unknown, revoked or malformed.")
         self._limits.let_in(token)
-        if principal.scopes is not None and SIGNATURE not in principal.scopes:
-            raise InvalidToken(f"The access token lacks the scope {SIGNATURE}.")
         return principal
+
+
+def _address(request: Request) -> str:
+    return "" if request.client is None else request.client.host

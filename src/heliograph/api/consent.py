@@ -34,7 +34,7 @@ from heliograph.applications import (
     Person,
     known_scopes,
 )
-from heliograph.errors import NotFound, OAuthRefused, TooManyAttempts, WrongCredentials
+from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
 from heliograph.grants import new_secret
 from heliograph.model import Secret
 from heliograph.observing import Observer
@@ -46,6 +46,12 @@ SIGN_OUT: Final = f"{AUTHORIZE}/sign-out"
 CONSENT: Final = f"{AUTHORIZE}/consent"
 STYLE: Final = "/oauth/style.css"
 
+_FIELDS: Final = frozenset(
+    {
+        *("response_type", "client_id", "redirect_uri", "scope", "state", "login_hint", "prompt"),
+        *("code_challenge", "code_challenge_method"),
+    }
+)
 _LONGEST_STATE: Final = 2048
 _CHALLENGE_LENGTH: Final = 43  # SHA-256 in base64url (RFC 7636, 4.2)
 
@@ -56,26 +62,31 @@ _PAGES: Final = Environment(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an application asks for. `query` is what it came with, as text."""
+    """What an application asks for. Of `fields` only those that are known: what else it sends,
+    such as its secret, stands in no page and no redirect."""
 
     application: Application
     redirect_uri: str
     fields: Mapping[str, str]
-    query: str
+
+    @property
+    def query(self) -> str:
+        """The same once more, for a URL."""
+        return urlencode(self.fields)
 
     @property
     def scopes(self) -> frozenset[str]:
         return known_scopes(self.fields.get("scope", ""))
 
     @property
-    def prompt(self) -> str:
-        return self.fields.get("prompt", "")
+    def prompts(self) -> frozenset[str]:
+        return frozenset(self.fields.get("prompt", "").split())
 
     def back(self, **answer: str) -> str:
         """The redirect URI with an answer, and the application's own state."""
         if "state" in self.fields:
             answer["state"] = self.fields["state"]
-        link = "&" if urlsplit(self.redirect_uri).query else "?"
+        link = "&" if "?" in self.redirect_uri else "?"
         return f"{self.redirect_uri}{link}{urlencode(answer)}"
 
 
@@ -88,7 +99,11 @@ class ConsentPages:
         self._place = place
         self._observer = observer
         self._style = files("heliograph.api").joinpath("pages/oauth.css").read_bytes()
-        self._cookie = "__Secure-heliograph" if place.secure else "heliograph"
+        # With __Host- a browser takes the cookie from nobody else, not from a neighbour's domain
+        # either; its price is the path.
+        self._cookie, self._cookie_path = (
+            ("__Host-heliograph", "/") if place.secure else ("heliograph", AUTHORIZE)
+        )
 
     def routes(self) -> Sequence[Route]:
         """The routes of this module."""
@@ -111,16 +126,16 @@ class ConsentPages:
         if refusal := _unusable(asked):
             return _redirect(asked.back(error=refusal[0], error_description=refusal[1]))
         person = await self._person(request)
-        if person is None or asked.prompt == "login":
-            if asked.prompt == "none":
+        if person is None or "login" in asked.prompts:
+            if "none" in asked.prompts:
                 return _redirect(asked.back(error="login_required"))
             return self._sign_in_page(request, asked, asked.fields.get("login_hint", ""))
         application = asked.application
         had = await self._store.sign_ins.consented(application.integration_key, person.user.user_id)
         agreed = asked.scopes <= had and _is_itself(asked)
-        if asked.prompt == "none" and not agreed:
+        if "none" in asked.prompts and not agreed:
             return _redirect(asked.back(error="consent_required"))
-        if agreed and asked.prompt != "consent":
+        if agreed and "consent" not in asked.prompts:
             return await self._go_back(asked, person)
         return self._page(
             request,
@@ -209,24 +224,21 @@ class ConsentPages:
         if form.get("decision") != "allow":
             return _redirect(asked.back(error="access_denied"))
         user = person.user
-        try:
-            await self._store.sign_ins.add_consent(
-                user.account_id,
-                asked.application.integration_key,
-                user.user_id,
-                asked.scopes,
-                user.user_id,
-            )
-        except NotFound as gone:
-            raise OAuthRefused("invalid_request", gone.message) from None
+        await self._store.sign_ins.add_consent(
+            user.account_id,
+            asked.application.integration_key,
+            user.user_id,
+            asked.scopes,
+            user.user_id,
+        )
         return await self._go_back(asked, person)
 
     # ------------------------------------------------------------------------ shorthand
 
     async def _asked(self, request: Request) -> Asked:
         """Who asks, and where the answer goes; before both are sure nothing is redirected."""
-        raw: bytes = request.scope["query_string"]
-        fields = read_fields(raw)
+        given = read_fields(request.scope["query_string"])
+        fields = {name: value for name, value in given.items() if name in _FIELDS}
         key, uri = fields.get("client_id", "").lower(), fields.get("redirect_uri", "")
         application = await self._store.sign_ins.registered(key)
         if application is None:
@@ -237,7 +249,7 @@ class ConsentPages:
                 "The redirect_uri is not registered for this application: it must be the same "
                 "letter by letter.",
             )
-        return Asked(application, uri, fields, raw.decode("ascii"))
+        return Asked(application, uri, fields)
 
     async def _person(self, request: Request) -> Person | None:
         cookie = request.cookies.get(self._cookie)
@@ -279,7 +291,7 @@ class ConsentPages:
         response.set_cookie(
             self._cookie,
             value.reveal(),
-            path=AUTHORIZE,
+            path=self._cookie_path,
             secure=self._place.secure,
             httponly=True,
             samesite="lax",
@@ -309,6 +321,8 @@ def _unusable(asked: Asked) -> tuple[str, str] | None:
         return "invalid_request", "code_challenge_method must be S256."
     if challenge is not None and len(challenge) != _CHALLENGE_LENGTH:
         return "invalid_request", f"code_challenge must have {_CHALLENGE_LENGTH} characters."
+    if "none" in asked.prompts and len(asked.prompts) > 1:
+        return "invalid_request", "prompt=none stands alone."
     if len(fields.get("state", "")) > _LONGEST_STATE:
         return "invalid_request", f"state must have at most {_LONGEST_STATE} characters."
     return None
@@ -322,9 +336,7 @@ def _is_itself(asked: Asked) -> bool:
 
 def _again(asked: Asked) -> str:
     """The page anew; who was asked to sign in has done so."""
-    fields = dict(asked.fields)
-    if fields.get("prompt") == "login":
-        del fields["prompt"]
+    fields = {**asked.fields, "prompt": " ".join(sorted(asked.prompts - {"login"}))}
     return f"{AUTHORIZE}?{urlencode(fields)}"
 
 

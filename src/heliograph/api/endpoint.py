@@ -10,7 +10,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from heliograph.errors import OAuthRefused, StorageBroken, StorageUnavailable
+from heliograph.errors import NotFound, OAuthRefused, StorageBroken, StorageUnavailable
 from heliograph.observing import Observer
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -85,6 +85,8 @@ class Endpoint:
 def _told(request: Request, problem: Exception) -> OAuthRefused:
     if isinstance(problem, OAuthRefused):
         return problem
+    if isinstance(problem, NotFound):  # it went away while the call ran
+        return OAuthRefused("invalid_request", problem.message)
     if isinstance(problem, StorageUnavailable | StorageBroken):
         return OAuthRefused(
             "temporarily_unavailable", "The database cannot be used now.", 503, retry_after=2

@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from heliograph.api.callers import Callers
 from heliograph.api.endpoint import Endpoint
 from heliograph.api.forms import read_form
 from heliograph.applications import SCOPES
-from heliograph.errors import OAuthRefused
+from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
 from heliograph.grants import Client, Granted, Grants
 from heliograph.limits import client_of
 from heliograph.model import Secret
@@ -54,8 +55,11 @@ class Place:
 class OAuth:
     """The endpoints that answer in JSON."""
 
-    def __init__(self, store: Store, grants: Grants, place: Place, observer: Observer) -> None:
+    def __init__(
+        self, store: Store, callers: Callers, grants: Grants, place: Place, observer: Observer
+    ) -> None:
         self._store = store
+        self._callers = callers
         self._grants = grants
         self._place = place
         self._observer = observer
@@ -93,9 +97,14 @@ class OAuth:
         return Response(b"", 200)
 
     async def _userinfo(self, request: Request) -> Response:
-        principal = await self._store.principal(_bearer(request))
-        if principal is None:
-            raise _invalid_token("The access token is unknown, revoked or expired.")
+        try:
+            principal = await self._callers.by_token(request)
+        except (NotSignedIn, InvalidToken) as refusal:
+            raise _invalid_token(refusal.message) from None
+        except TooManyRefused as refusal:
+            raise OAuthRefused(
+                "temporarily_unavailable", refusal.message, refusal.status, refusal.retry_after
+            ) from None
         account = principal.account
         user = None
         if principal.user_id is not None:
@@ -165,14 +174,6 @@ def _basic(header: str) -> tuple[str, Secret]:
     if scheme.lower() != "basic" or not found or "\0" in name:
         raise OAuthRefused("invalid_client", "The Authorization header must be Basic.", 401)
     return name, Secret(secret)
-
-
-def _bearer(request: Request) -> str:
-    given = request.headers.getlist("authorization")
-    scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise _invalid_token("Send one token: Authorization: Bearer TOKEN.")
-    return token.strip()
 
 
 def _invalid_token(description: str) -> OAuthRefused:

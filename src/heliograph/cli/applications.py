@@ -76,7 +76,10 @@ def list_applications(credentials: Credentials, as_json: bool) -> None:
 @json_option
 @server_options
 def show(credentials: Credentials, integration_key: str, as_json: bool) -> None:
-    """Show one application with its keys and secrets; secrets only by their ids."""
+    """Show one application with its keys and secrets.
+
+    Secrets are shown by their ids only.
+    """
     found = run(credentials, lambda link: call(link, "GET", _path(integration_key)))
     print_json(found) if as_json else _print(found)
 
@@ -97,7 +100,10 @@ def add(
     redirect_uris: Sequence[str],
     role: str | None,
 ) -> None:
-    """Register an application; users read its NAME when they consent."""
+    """Register an application.
+
+    Users read its NAME when they consent.
+    """
     body: dict[str, Any] = {"name": name, "redirectUris": list(redirect_uris)}
     body |= {"role": role} if role else {}
     made = run(credentials, lambda link: call(link, "POST", "applications", body))
@@ -119,7 +125,11 @@ def change(
     redirect_uris: Sequence[str],
     role: str | None,
 ) -> None:
-    """Change an application. Redirect URIs that are given replace all there were."""
+    """Change an application's name, redirect URIs or role.
+
+    Redirect URIs that are given replace all there were. Tokens in its own name end where its role
+    changes.
+    """
     body: dict[str, Any] = {"name": name} if name else {}
     body |= {"redirectUris": list(redirect_uris)} if redirect_uris else {}
     body |= {"role": role} if role else {}
@@ -134,7 +144,10 @@ def change(
 @yes_option
 @server_options
 def delete(credentials: Credentials, integration_key: str, yes: bool) -> None:
-    """Delete an application for good: its tokens and users' consents end at once."""
+    """Delete an application for good.
+
+    Its tokens and users' consents end at once.
+    """
     if not yes:
         click.confirm("Whoever uses this application is refused. Go on?", abort=True, err=True)
     run(credentials, lambda link: call(link, "DELETE", _path(integration_key)))
@@ -165,7 +178,7 @@ def add_key(
     public_key: TextIO | None,
     make: Path | None,
 ) -> None:
-    """Let an application sign its assertions with another RSA key."""
+    """Let an application sign with another RSA key."""
     if (public_key is None) == (make is None):
         raise wrong("Give --public-key or --make, one of them.")
     text = public_key.read() if public_key is not None else _make_pair(make or Path())
@@ -179,9 +192,9 @@ def add_key(
     if as_json:
         print_json(made)
         return
-    print_fields(output(), [("Key id", made["keyId"])])
-    if make is not None:
-        print_fields(output(), [("Private key", str(make))])
+    shown = [("Key id", made["keyId"])]
+    shown += [("Private key", str(make))] if make is not None else []
+    print_fields(output(), shown)
 
 
 @applications.command(
@@ -192,7 +205,10 @@ def add_key(
 @yes_option
 @server_options
 def remove_key(credentials: Credentials, integration_key: str, key_id: str, yes: bool) -> None:
-    """Take a public key away; tokens that it brought go on until they end."""
+    """Take a public key away.
+
+    Tokens that it brought go on until they end.
+    """
     if not yes:
         click.confirm("Assertions signed with this key are refused. Go on?", abort=True, err=True)
     path = f"{_path(integration_key)}/keys/{segment(key_id)}"
@@ -205,7 +221,7 @@ def remove_key(credentials: Credentials, integration_key: str, key_id: str, yes:
 @json_option
 @server_options
 def add_secret(credentials: Credentials, integration_key: str, as_json: bool) -> None:
-    """Make a secret for the authorization code grant. It is shown this once."""
+    """Make a secret for the code grant; it is shown this once."""
     path = f"{_path(integration_key)}/secrets"
     made = run(credentials, lambda link: call(link, "POST", path))
     if as_json:
@@ -226,7 +242,10 @@ def add_secret(credentials: Credentials, integration_key: str, as_json: bool) ->
 def remove_secret(
     credentials: Credentials, integration_key: str, secret_id: str, yes: bool
 ) -> None:
-    """Take a secret away."""
+    """Take a secret away.
+
+    With the last one the application's refresh tokens end.
+    """
     if not yes:
         click.confirm("Whoever uses this secret is refused. Go on?", abort=True, err=True)
     path = f"{_path(integration_key)}/secrets/{segment(secret_id)}"
@@ -245,7 +264,7 @@ def remove_secret(
 def consents(
     credentials: Credentials, as_json: bool, user: str | None, application: str | None
 ) -> None:
-    """List what the account's users let applications do, newest first."""
+    """List what users let applications do, newest first."""
 
     async def work(connection: Connection) -> Any:
         query = {"integration_key": application} if application else {}
@@ -291,7 +310,10 @@ def consent(
     users: Sequence[str],
     scopes: Sequence[str],
 ) -> None:
-    """Consent for users, given by id or e-mail, to one of the account's applications."""
+    """Consent for users to one of the account's applications.
+
+    Users are given by id or e-mail.
+    """
 
     async def work(connection: Connection) -> Sequence[Any]:
         body = {"integrationKey": integration_key}
@@ -312,7 +334,10 @@ def consent(
 @yes_option
 @server_options
 def withdraw(credentials: Credentials, integration_key: str, user: str, yes: bool) -> None:
-    """Take a user's consent back: the tokens it brought end at once."""
+    """Take a user's consent back.
+
+    The tokens that it brought end at once.
+    """
     if not yes:
         click.confirm("The application can no more act for the user. Go on?", abort=True, err=True)
 
@@ -352,8 +377,10 @@ def _print(one: Mapping[str, Any]) -> None:
         ("Created", local_time(one["created"])),
     ]
     shown += [("Redirect URI", uri) for uri in one["redirectUris"]]
-    shown += [(f"Key {key['keyId']}", local_time(key["created"])) for key in one["keys"]]
-    shown += [(f"Secret {key['secretId']}", local_time(key["created"])) for key in one["secrets"]]
+    shown += [("Key", f"{each['keyId']}  {local_time(each['created'])}") for each in one["keys"]]
+    shown += [
+        ("Secret", f"{each['secretId']}  {local_time(each['created'])}") for each in one["secrets"]
+    ]
     print_fields(output(), shown)
 
 

@@ -22,6 +22,7 @@ from heliograph.applications import (
     Pair,
     Person,
     Redeemed,
+    no_application,
 )
 from heliograph.clock import Clock
 from heliograph.model import Secret
@@ -165,7 +166,7 @@ class PostgresSignIns:
 
         async def work(db: Connection) -> Consent:
             if not await rows(db, _Q["application_shared"], pair):
-                raise sign_in_rows.no_application(integration_key)
+                raise no_application()
             await _check_active(db, account_id, user_id)
             text = sign_in_rows.scopes_text(scopes | await _consented(db, pair))
             values = {**pair, "scopes": text, "granted_by": granted_by, "now": self._now()}
@@ -400,7 +401,7 @@ async def _managed(db: Connection, account_id: str, integration_key: str) -> App
     values = {"account_id": account_id, "integration_key": integration_key}
     found: Sequence[Application] = await _applications(db, "application", values)
     if not found:
-        raise sign_in_rows.no_application(integration_key)
+        raise no_application()
     return found[0]
 
 

@@ -209,11 +209,6 @@ def remembered(assertion: tuple[bytes, datetime]) -> dict[str, Any]:
     return {"assertion_hash": digest, "remember": to_microseconds(until)}
 
 
-def no_application(integration_key: str) -> NotFound:
-    """The account has no such application."""
-    return NotFound(f"There is no application {integration_key[:40]}.")
-
-
 def no_consent() -> NotFound:
     """What a grant stood on is gone."""
     return NotFound("The application or the user's consent is gone.")

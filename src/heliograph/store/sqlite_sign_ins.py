@@ -25,6 +25,7 @@ from heliograph.applications import (
     Pair,
     Person,
     Redeemed,
+    no_application,
 )
 from heliograph.clock import Clock
 from heliograph.model import Secret
@@ -158,7 +159,7 @@ class SqliteSignIns:
 
         def run(db: apsw.Connection) -> Consent:
             if not _applications(db, "application_registered", pair):
-                raise sign_in_rows.no_application(integration_key)
+                raise no_application()
             _check_active(db, account_id, user_id)
             text = sign_in_rows.scopes_text(scopes | _consented(db, pair))
             values = {**pair, "scopes": text, "granted_by": granted_by, "now": self._now()}
@@ -387,7 +388,7 @@ def _managed(db: apsw.Connection, account_id: str, integration_key: str) -> Appl
     values = {"account_id": account_id, "integration_key": integration_key}
     found: Sequence[Application] = _applications(db, "application", values)
     if not found:
-        raise sign_in_rows.no_application(integration_key)
+        raise no_application()
     return found[0]
 
 

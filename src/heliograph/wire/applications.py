@@ -141,10 +141,8 @@ def consent(given: Consent) -> tuple[str, str, frozenset[str]]:
     assertions need. Raises InvalidBody."""
     text = given.scopes or f"{model.SIGNATURE} {model.IMPERSONATION}"
     scopes = frozenset(text.split())
-    if unknown := scopes - model.SCOPES:
-        raise InvalidBody(
-            f"scopes must be some of {', '.join(sorted(model.SCOPES))}, not {min(unknown)[:40]!r}."
-        )
+    if scopes - model.SCOPES:
+        raise InvalidBody(f"scopes must be some of {', '.join(sorted(model.SCOPES))}.")
     if not given.integration_key or not given.user_id:
         raise InvalidBody("A consent needs integrationKey and userId.")
     return given.integration_key.strip().lower(), guid(given.user_id), scopes
@@ -176,12 +174,12 @@ def _rights(text: str) -> model.Rights:
 def _redirect_uris(texts: Sequence[str]) -> tuple[str, ...]:
     if len(texts) > MOST_URIS:
         raise InvalidBody(f"redirectUris must be at most {MOST_URIS}.")
-    return tuple(dict.fromkeys(_redirect_uri(text) for text in texts))
+    return tuple(dict.fromkeys(_redirect_uri(number, text) for number, text in enumerate(texts, 1)))
 
 
-def _redirect_uri(text: str) -> str:
+def _redirect_uri(number: int, text: str) -> str:
     """RFC 9700, 2.1: whole URIs. http is for this machine only; an app's own scheme has a dot
-    (RFC 8252, 7.1)."""
+    (RFC 8252, 7.1). It may have a password in it, and is not repeated."""
     try:
         parts = urlsplit(text)
         host = parts.hostname or ""
@@ -189,7 +187,7 @@ def _redirect_uri(text: str) -> str:
     except ValueError:
         usable = False
     if not usable or len(text) > LONGEST_URI or not _URI.fullmatch(text) or "@" in parts.netloc:
-        raise InvalidBody(f"redirectUris has {text[:60]!r}, which is no plain URI.")
+        raise InvalidBody(f"Number {number} of redirectUris is no plain URI.")
     fine = (
         (parts.scheme == "https" and host)
         or (parts.scheme == "http" and host in _LOOPBACK)
@@ -197,7 +195,7 @@ def _redirect_uri(text: str) -> str:
     )
     if not fine:
         raise InvalidBody(
-            f"redirectUris has {text[:60]!r}: it must be https, or http on 127.0.0.1, [::1] or "
+            f"Number {number} of redirectUris must be https, or http on 127.0.0.1, [::1] or "
             "localhost, or an app's own scheme such as com.example.app:/back."
         )
     return text

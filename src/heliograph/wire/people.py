@@ -255,7 +255,7 @@ def guid(text: str) -> str:
     try:
         return str(uuid.UUID(text.strip()))
     except ValueError:
-        raise InvalidBody(f"userId must be a GUID, not {text[:40]!r}.") from None
+        raise InvalidBody("userId must be a GUID.") from None
 
 
 def group_name(given: Group) -> str:
