@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from heliograph.api.contract import Operation
 from heliograph.observing import UNWATCHED
 from heliograph.service import operations_of
+
+BASE_URI: Final = "https://connect.example.com"
+"""Where the documents of tests say that the server is."""
 
 
 def all_operations() -> Sequence[Operation]:

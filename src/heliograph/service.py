@@ -397,8 +397,6 @@ def _web(
         return JSONResponse({"status": "ready"})
 
     routes = [Route("/healthz", alive), Route("/readyz", ready)]
-    if operations:
-        routes += reference.routes(operations)
     if watch.metrics is not None:
         routes.append(Route("/metrics", _shown(watch.metrics)))
     rules = Rules(
@@ -409,6 +407,7 @@ def _web(
         store, limits, LegacySignIn(store, sign_in) if settings.legacy_header else None
     )
     if public is not None:
+        routes += reference.routes(operations, public.place.base_uri)
         grants = Grants(store, public.audiences, public.once)
         routes += OAuth(store, callers, grants, public.place, watch.observer).routes()
         routes += ConsentPages(store, sign_in, public.place, watch.observer).routes()

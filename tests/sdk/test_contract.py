@@ -16,7 +16,7 @@ import pytest
 
 from heliograph.api.openapi import document
 from heliograph.api.schemas import OURS
-from tests.operations import all_operations
+from tests.operations import BASE_URI, all_operations
 
 APIS = ("ConnectApi", "EnvelopesApi", "UsersApi", "GroupsApi", "AccountsApi")
 
@@ -78,7 +78,7 @@ def _sdk_calls() -> Iterator[tuple[tuple[str, str], SdkCall]]:
 
 
 SDK = dict(_sdk_calls())
-DOCUMENT = document(all_operations())
+DOCUMENT = document(all_operations(), BASE_URI)
 OPERATIONS = {
     (method.upper(), path): call
     for path, here in DOCUMENT["paths"].items()

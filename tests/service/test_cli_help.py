@@ -51,6 +51,10 @@ def test_every_command_explains_itself_within_80_columns(
     if not isinstance(command, click.Group):
         assert "Example" in told.output
         assert f"heliograph {' '.join(path)}" in told.output.partition("Example")[2]
+    else:
+        listed = told.output.partition("Commands:")[2]
+        assert listed
+        assert "...\n" not in listed, "a sentence was cut"
 
 
 @pytest.mark.parametrize(("path", "command"), EVERY, ids=str)

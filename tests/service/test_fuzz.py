@@ -14,13 +14,13 @@ import pytest
 
 from heliograph.api.openapi import document
 from tests.fuzzing import Fuzzer, fuzzing
-from tests.operations import all_operations
+from tests.operations import BASE_URI, all_operations
 
 EXAMPLES = int(os.environ.get("HELIOGRAPH_EXAMPLES", "100"))
 
 PATHS = [
     (path, f"{method.upper()} {path}")
-    for path, here in document(all_operations())["paths"].items()
+    for path, here in document(all_operations(), BASE_URI)["paths"].items()
     for method in here
 ]
 

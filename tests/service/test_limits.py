@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from heliograph.wire import rate_limits
 from tests.server import Client, serving
 from tests.support import START, ManualClock, published
 
@@ -37,6 +38,8 @@ async def test_s13_answers_say_where_the_account_stands_and_one_too_many_is_refu
     for left in (3, 2, 1):
         reply = await limited.call("GET", limited.connect)
         assert reply.status == 200
+        told = {one.lower() for one in reply.headers if one.lower().startswith(("x-rate", "x-b"))}
+        assert told == {one.lower() for one in rate_limits.ABOUT}
         assert reply.headers["X-RateLimit-Limit"] == "8"
         assert reply.headers["X-RateLimit-Remaining"] == str(left + 3)
         assert reply.headers["X-RateLimit-Reset"] == str(hour_ends)

@@ -16,11 +16,12 @@ from heliograph.api.contract import Operation
 from heliograph.api.openapi import PATH_PARAMETERS, document, errors_of, plain_path
 from heliograph.api.reference import render
 from heliograph.api.schemas import OURS, components
+from heliograph.wire import rate_limits
 from heliograph.wire.rest import ConnectCustomConfiguration
-from tests.operations import all_operations
+from tests.operations import BASE_URI, all_operations
 
 OPERATIONS = all_operations()
-DOCUMENT = document(OPERATIONS)
+DOCUMENT = document(OPERATIONS, BASE_URI)
 NAMES = [one.operation_id for one in OPERATIONS]
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=NAMES)
 
@@ -41,7 +42,7 @@ def test_it_is_openapi_3_1_of_every_operation_once() -> None:
 
 @pytest.mark.parametrize("v2", [False, True])
 def test_it_is_valid_by_openapis_own_schema(v2: bool) -> None:
-    shown = msgspec.json.decode(msgspec.json.encode(document(OPERATIONS, v2=v2)))
+    shown = msgspec.json.decode(msgspec.json.encode(document(OPERATIONS, BASE_URI, v2=v2)))
     schemathesis.openapi.from_dict(shown).validate()
     with pytest.raises(Exception, match="paths"):
         schemathesis.openapi.from_dict({**shown, "paths": 5}).validate()
@@ -91,6 +92,34 @@ def test_every_error_has_the_shape_of_all_errors_in_json_and_in_xml(operation: O
             assert form["schema"] == {"$ref": "#/components/schemas/ErrorDetails"}
 
 
+@each_operation
+def test_calls_that_count_say_where_the_account_stands_and_may_be_refused_s13(
+    operation: Operation,
+) -> None:
+    responses = calls(DOCUMENT)[operation.operation_id]["responses"]
+    told = {status for status, one in responses.items() if "X-RateLimit-Limit" in headers_of(one)}
+    if not operation.metered:
+        assert operation.operation_id.startswith("publish_")
+        assert not told
+        return
+    limits = {"HOURLY_APIINVOCATION_LIMIT_EXCEEDED", "BURST_APIINVOCATION_LIMIT_EXCEEDED"}
+    assert limits <= {one.code for one in errors_of(operation)[429]}
+    # Who calls is not known yet where these are answered, or the connection is given up.
+    assert {*responses} - told <= {"401", "406", "408", "414", "431", "505"}
+    for status in told:
+        assert set(rate_limits.ABOUT) <= headers_of(responses[status])
+
+
+def headers_of(response: Mapping[str, Any]) -> set[str]:
+    return set(response.get("headers", {}))
+
+
+def test_every_header_is_described_and_none_is_that_no_answer_has() -> None:
+    text = msgspec.json.encode(DOCUMENT).decode()
+    used = set(re.findall(r'"#/components/headers/([\w-]+)"', text))
+    assert used == DOCUMENT["components"]["headers"].keys()
+
+
 def test_every_code_is_an_operations_but_where_no_operation_is_meant() -> None:
     documented = {
         one.code for each in OPERATIONS for here in errors_of(each).values() for one in here
@@ -113,7 +142,7 @@ def test_the_xml_form_is_that_of_the_reference_page() -> None:
 
 
 def test_version_2_has_what_docusign_had_there_and_its_lists_as_text() -> None:
-    old = document(OPERATIONS, v2=True)
+    old = document(OPERATIONS, BASE_URI, v2=True)
     assert all(path.startswith("/v2/accounts/{accountId}/") for path in old["paths"])
     assert calls(old).keys() == {one.operation_id for one in OPERATIONS if one.v2}
     # v2's document lists these 16 of Connect; failureUri leads to one more.

@@ -373,7 +373,7 @@ def _respond(result: msgspec.Struct | Reply | Response | None, status: int, call
 def _refuse(request: Request, error: ApiError) -> Response:
     """The error as errorDetails, in XML where the caller accepts that before JSON."""
     form, body = error_body(error, _accept(request))
-    response = Response(body, error.status, media_type=form)
+    response = Response(body, error.status, {"Cache-Control": "no-store"}, media_type=form)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, NotSignedIn | InvalidToken | LacksPermission):

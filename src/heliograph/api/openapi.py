@@ -37,6 +37,7 @@ from heliograph.errors import (
     WrongCredentials,
 )
 from heliograph.model import Role
+from heliograph.wire import rate_limits
 from heliograph.wire.forms import JSON, TEXT_XML, XML
 from heliograph.wire.rest import ErrorDetails
 
@@ -64,8 +65,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "userId": ("The user: a GUID.", _TEXT),
 }
 
-_ALWAYS: Final[Sequence[type[ApiError]]] = (
-    InvalidParameter,
+_BEFORE_COUNTING: Final[Sequence[type[ApiError]]] = (
     MalformedRequest,
     NotSignedIn,
     InvalidToken,
@@ -76,16 +76,39 @@ _ALWAYS: Final[Sequence[type[ApiError]]] = (
     TooManyAttempts,
     TooManyRefused,
     HeadTooLarge,
+    VersionNotSupported,
+)
+"""What is refused before it is known whose limits the call counts against."""
+
+_ALWAYS: Final[Sequence[type[ApiError]]] = (
+    *_BEFORE_COUNTING,
+    InvalidParameter,
     Unspecified,
     Unavailable,
-    VersionNotSupported,
 )
 _METERED: Final[Sequence[type[ApiError]]] = (HourlyLimitExceeded, BurstLimitExceeded)
 _WITH_BODY: Final[Sequence[type[ApiError]]] = (InvalidBody, BodyTooLarge, InvalidContentType)
 
 
-def document(operations: Iterable[Operation], *, v2: bool = False) -> Mapping[str, Any]:
-    """The document of version 2.1, or of version 2, of the API."""
+_LINK: Final = "Link"
+_RETRY_AFTER: Final = "Retry-After"
+_HEADERS: Final[Mapping[str, Schema]] = {
+    _LINK: {
+        "description": "Where the next page is (RFC 8288), when there is more.",
+        "schema": {"type": "string"},
+    },
+    _RETRY_AFTER: {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+    **{
+        name: {"description": about, "schema": {"type": "integer"}}
+        for name, about in rate_limits.ABOUT.items()
+    },
+}
+
+
+def document(
+    operations: Iterable[Operation], base_uri: str, *, v2: bool = False
+) -> Mapping[str, Any]:
+    """The document of version 2.1, or of version 2, of the API; `base_uri` is the server's."""
     chosen = [one for one in operations if one.v2] if v2 else list(operations)
     version = "v2" if v2 else "v2.1"
     paths: dict[str, dict[str, Schema]] = {}
@@ -108,23 +131,27 @@ def document(operations: Iterable[Operation], *, v2: bool = False) -> Mapping[st
         "paths": paths,
         "components": {
             "schemas": components({*used, ErrorDetails}, v2=v2),
+            "headers": _HEADERS,
             "securitySchemes": {
                 _SCHEME: {"type": "http", "scheme": "bearer"},
-                _OAUTH: _oauth(),
+                _OAUTH: _oauth(base_uri),
             },
         },
     }
 
 
-def _oauth() -> Schema:
-    """The authorization code grant; OpenAPI has no word for assertions (docs: oauth.md)."""
+def _oauth(base_uri: str) -> Schema:
+    """The authorization code grant; OpenAPI has no word for assertions (docs: oauth.md).
+
+    OpenAPI 3.1 takes whole URLs here, unlike the servers'.
+    """
     return {
         "type": "oauth2",
         "flows": {
             "authorizationCode": {
-                "authorizationUrl": AUTHORIZE,
-                "tokenUrl": TOKEN,
-                "refreshUrl": TOKEN,
+                "authorizationUrl": base_uri + AUTHORIZE,
+                "tokenUrl": base_uri + TOKEN,
+                "refreshUrl": base_uri + TOKEN,
                 "scopes": dict(SCOPES_ABOUT),
             }
         },
@@ -224,29 +251,26 @@ def _responses(operation: Operation) -> Schema:
     success: Schema = {"description": "Done." if operation.answer is None else "The answer."}
     if operation.answer is not None:
         success["content"] = _forms(reference(operation.answer))
+    standing = tuple(rate_limits.ABOUT) if operation.metered else ()
+    named = [*standing, *((_LINK,) if operation.lines else ())]
     if operation.lines:
         success["content"][LINES] = {"schema": {"type": "string"}}
-        success["headers"] = {
-            "Link": {
-                "description": "Where the next page is (RFC 8288), when there is more.",
-                "schema": {"type": "string"},
-            }
-        }
-    responses = {str(operation.status): success}
+    responses = {str(operation.status): success | _headers(named)}
     for status, errors in errors_of(operation).items():
         codes = dict.fromkeys(f"{one.code}: {one.advice}" for one in errors)
+        waits = any(one.retry_after is not None for one in errors)
+        counts = any(one not in _BEFORE_COUNTING for one in errors)
         responses[str(status)] = {
             "description": " ".join(codes),
             "content": _forms(reference(ErrorDetails)),
+            **_headers([*((_RETRY_AFTER,) if waits else ()), *(standing if counts else ())]),
         }
-        if any(one.retry_after is not None for one in errors):
-            responses[str(status)]["headers"] = {
-                "Retry-After": {
-                    "description": "Seconds to wait.",
-                    "schema": {"type": "integer"},
-                }
-            }
     return responses
+
+
+def _headers(names: Sequence[str]) -> Schema:
+    shown = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {"headers": shown} if shown else {}
 
 
 def _forms(schema: Schema) -> Schema:

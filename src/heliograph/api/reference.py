@@ -32,16 +32,21 @@ _HEADERS: Final = {
 }
 
 
-def routes(operations: Sequence[Operation]) -> Sequence[Route]:
-    """The routes of the documents and the page; each is made when it is first asked for."""
+def routes(operations: Sequence[Operation], base_uri: str) -> Sequence[Route]:
+    """The routes of the documents and the page; each is made when it is first asked for.
+
+    `base_uri` is where clients find the server.
+    """
 
     @cache
     def in_json(*, v2: bool) -> bytes:
-        return msgspec.json.format(msgspec.json.encode(document(operations, v2=v2)), indent=2)
+        return msgspec.json.format(
+            msgspec.json.encode(document(operations, base_uri, v2=v2)), indent=2
+        )
 
     @cache
     def page() -> bytes:
-        return render(document(operations)).encode()
+        return render(document(operations, base_uri)).encode()
 
     return [
         Route("/openapi.json", _shows(lambda: in_json(v2=False), JSON)),

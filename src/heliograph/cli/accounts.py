@@ -7,23 +7,28 @@ from typing import Final
 import click
 
 from heliograph.cli.account_calls import call, run
-from heliograph.cli.connection import ACCESS_TOKEN, ACCOUNT_ID, BASE_URI, server_options
+from heliograph.cli.connection import (
+    ACCESS_TOKEN,
+    ACCOUNT_ID,
+    BASE_URI,
+    json_option,
+    server_options,
+)
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import Column, Row, notes, output, print_json, print_rows
 from heliograph.credentials import Credentials
 
 _PATH: Final = "/restapi/v2.1/accounts"
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
 
-
-@click.group()
+@click.group(cls=Commands)
 def accounts() -> None:
     """The tenants of an installation. These commands take an administrator's token of the
     first account, as it is in the data directory."""
 
 
 @accounts.command("list", epilog="Example: heliograph accounts list")
-@_json_option
+@json_option
 @server_options
 def list_accounts(credentials: Credentials, as_json: bool) -> None:
     """List every account."""
@@ -43,7 +48,7 @@ def list_accounts(credentials: Credentials, as_json: bool) -> None:
 
 @accounts.command(epilog="Example: heliograph accounts create 'Northwind Ltd'")
 @click.argument("name")
-@_json_option
+@json_option
 @server_options
 def create(credentials: Credentials, name: str, as_json: bool) -> None:
     """Add an account, with an administrator's token that is shown this once."""

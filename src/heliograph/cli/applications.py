@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from heliograph.applications import IMPERSONATION, SCOPES, SIGNATURE, Rights
 from heliograph.cli.account_calls import call, every, run, user_ids
-from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import wrong
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -35,8 +36,6 @@ from heliograph.credentials import Credentials
 
 _BITS: Final = 3072
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
-_yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 _key_argument = click.argument("integration_key", metavar="INTEGRATION_KEY")
 _redirect_option = click.option(
     "--redirect-uri",
@@ -51,13 +50,13 @@ _role_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Commands)
 def applications() -> None:
     """Integration keys: programs that sign users in, or act for them, by OAuth."""
 
 
 @applications.command("list", epilog="Example: heliograph applications list")
-@_json_option
+@json_option
 @server_options
 def list_applications(credentials: Credentials, as_json: bool) -> None:
     """List the applications that the account manages."""
@@ -74,7 +73,7 @@ def list_applications(credentials: Credentials, as_json: bool) -> None:
 
 @applications.command(epilog="Example: heliograph applications show 4f3c...")
 @_key_argument
-@_json_option
+@json_option
 @server_options
 def show(credentials: Credentials, integration_key: str, as_json: bool) -> None:
     """Show one application with its keys and secrets.
@@ -92,7 +91,7 @@ def show(credentials: Credentials, integration_key: str, as_json: bool) -> None:
 @click.argument("name")
 @_redirect_option
 @_role_option
-@_json_option
+@json_option
 @server_options
 def add(
     credentials: Credentials,
@@ -116,7 +115,7 @@ def add(
 @click.option("--name", help="What users are to call it.")
 @_redirect_option
 @_role_option
-@_json_option
+@json_option
 @server_options
 def change(
     credentials: Credentials,
@@ -142,7 +141,7 @@ def change(
 
 @applications.command(epilog="Example: heliograph applications delete 4f3c...")
 @_key_argument
-@_yes_option
+@yes_option
 @server_options
 def delete(credentials: Credentials, integration_key: str, yes: bool) -> None:
     """Delete an application for good.
@@ -170,7 +169,7 @@ def delete(credentials: Credentials, integration_key: str, yes: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Make a key pair and write the private key to this new file, mode 0600.",
 )
-@_json_option
+@json_option
 @server_options
 def add_key(
     credentials: Credentials,
@@ -203,7 +202,7 @@ def add_key(
 )
 @_key_argument
 @click.argument("key_id", metavar="KEY_ID")
-@_yes_option
+@yes_option
 @server_options
 def remove_key(credentials: Credentials, integration_key: str, key_id: str, yes: bool) -> None:
     """Take a public key away.
@@ -219,7 +218,7 @@ def remove_key(credentials: Credentials, integration_key: str, key_id: str, yes:
 
 @applications.command("add-secret", epilog="Example: heliograph applications add-secret 4f3c...")
 @_key_argument
-@_json_option
+@json_option
 @server_options
 def add_secret(credentials: Credentials, integration_key: str, as_json: bool) -> None:
     """Make a secret for the code grant; it is shown this once."""
@@ -238,7 +237,7 @@ def add_secret(credentials: Credentials, integration_key: str, as_json: bool) ->
 )
 @_key_argument
 @click.argument("secret_id", metavar="SECRET_ID")
-@_yes_option
+@yes_option
 @server_options
 def remove_secret(
     credentials: Credentials, integration_key: str, secret_id: str, yes: bool
@@ -260,7 +259,7 @@ def remove_secret(
 @applications.command(epilog="Example: heliograph applications consents --user ada@example.com")
 @click.option("--user", help="Only this user's: an id or an e-mail.")
 @click.option("--application", help="Only those for this integration key.")
-@_json_option
+@json_option
 @server_options
 def consents(
     credentials: Credentials, as_json: bool, user: str | None, application: str | None
@@ -302,7 +301,7 @@ def consents(
     type=click.Choice(sorted(SCOPES)),
     help=f"What is consented to; without, {SIGNATURE} and {IMPERSONATION}.",
 )
-@_json_option
+@json_option
 @server_options
 def consent(
     credentials: Credentials,
@@ -332,7 +331,7 @@ def consent(
 @applications.command(epilog="Example: heliograph applications withdraw 4f3c... ada@example.com")
 @_key_argument
 @click.argument("user", metavar="USER")
-@_yes_option
+@yes_option
 @server_options
 def withdraw(credentials: Credentials, integration_key: str, user: str, yes: bool) -> None:
     """Take a user's consent back.

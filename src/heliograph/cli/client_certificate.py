@@ -9,15 +9,15 @@ from typing import Any
 import click
 import msgspec
 
-from heliograph.cli.connection import Connection, server_options
+from heliograph.cli.connection import Connection, json_option, server_options, yes_option
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import output, print_fields, print_json
 from heliograph.credentials import Credentials
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group("client-certificate")
+@click.group("client-certificate", cls=Commands)
 def client_certificate() -> None:
     """The account's certificate for listeners that ask for one: configurations with
     requireMutualTls show it."""
@@ -28,7 +28,7 @@ def client_certificate() -> None:
 )
 @click.option("--certificate", required=True, type=_file, help="PEM; its chain follows it.")
 @click.option("--key", required=True, type=_file, help="PEM, without a passphrase.")
-@_json_option
+@json_option
 @server_options
 def set_certificate(credentials: Credentials, certificate: Path, key: Path, as_json: bool) -> None:
     """Use a certificate and its key from now on; the key is stored encrypted."""
@@ -40,7 +40,7 @@ def set_certificate(credentials: Credentials, certificate: Path, key: Path, as_j
 
 
 @client_certificate.command(epilog="Example: heliograph client-certificate show")
-@_json_option
+@json_option
 @server_options
 def show(credentials: Credentials, as_json: bool) -> None:
     """Show the certificate; the key is never shown."""
@@ -48,7 +48,7 @@ def show(credentials: Credentials, as_json: bool) -> None:
 
 
 @client_certificate.command(epilog="Example: heliograph client-certificate delete --yes")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @server_options
 def delete(credentials: Credentials, yes: bool) -> None:
     """Show none any more: posts with requireMutualTls then fail."""

@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -21,8 +22,6 @@ from heliograph.cli.terminal import (
     print_rows,
 )
 from heliograph.credentials import Credentials
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
 
 
 def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,13 +57,13 @@ def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group()
+@click.group(cls=Commands)
 def configurations() -> None:
     """Who gets which events: each configuration is a listener and what it wants."""
 
 
 @configurations.command("list", epilog="Example: heliograph configurations list")
-@_json_option
+@json_option
 @server_options
 def list_configurations(credentials: Credentials, as_json: bool) -> None:
     """List the account's configurations."""
@@ -90,7 +89,7 @@ def list_configurations(credentials: Credentials, as_json: bool) -> None:
 
 @configurations.command(epilog="Example: heliograph configurations show 1")
 @click.argument("connect_id", metavar="ID")
-@_json_option
+@json_option
 @server_options
 def show(credentials: Credentials, connect_id: str, as_json: bool) -> None:
     """Show one configuration with every field that is set."""
@@ -106,7 +105,7 @@ def show(credentials: Credentials, connect_id: str, as_json: bool) -> None:
     "      --url http://127.0.0.1:9000/hook --event envelope-completed"
 )
 @_field_options
-@_json_option
+@json_option
 @server_options
 def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **given: Any) -> None:
     """Create a configuration. It publishes at once, and logs its posts unless --no-log."""
@@ -140,7 +139,7 @@ def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **giv
 )
 @click.argument("connect_id", metavar="ID")
 @_field_options
-@_json_option
+@json_option
 @server_options
 def update(
     credentials: Credentials, connect_id: str, as_json: bool, file: BinaryIO | None, **given: Any
@@ -159,7 +158,7 @@ def update(
 
 @configurations.command(epilog="Example: heliograph configurations delete 1")
 @click.argument("connect_id", metavar="ID")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @server_options
 def delete(credentials: Credentials, connect_id: str, yes: bool) -> None:
     """Delete a configuration. What it had still to get becomes a failure."""
@@ -171,7 +170,7 @@ def delete(credentials: Credentials, connect_id: str, yes: bool) -> None:
 
 @configurations.command("test", epilog="Example: heliograph configurations test 1")
 @click.argument("connect_id", metavar="ID")
-@_json_option
+@json_option
 @server_options
 def test_send(credentials: Credentials, connect_id: str, as_json: bool) -> None:
     """Send a sample message to a listener now, and show the whole exchange.

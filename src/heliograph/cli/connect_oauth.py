@@ -9,15 +9,14 @@ from typing import Any, TextIO
 import click
 import msgspec
 
-from heliograph.cli.connection import Connection, server_options
+from heliograph.cli.connection import Connection, json_option, server_options, yes_option
 from heliograph.cli.exits import wrong
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import output, print_fields, print_json
 from heliograph.credentials import Credentials
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
 
-
-@click.group("connect-oauth")
+@click.group("connect-oauth", cls=Commands)
 def connect_oauth() -> None:
     """The account's OAuth client: configurations with includeOAuth that have none of their own
     send its tokens to their listeners."""
@@ -50,7 +49,7 @@ def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "      --url https://login.example.com/oauth/token --secret-file secret.txt",
 )
 @_field_options
-@_json_option
+@json_option
 @server_options
 def create(credentials: Credentials, as_json: bool, **given: Any) -> None:
     """Give the account a client. Its secret is asked for unless a file has it."""
@@ -71,7 +70,7 @@ def create(credentials: Credentials, as_json: bool, **given: Any) -> None:
     epilog="Example: heliograph connect-oauth update --secret-file - < new-secret.txt"
 )
 @_field_options
-@_json_option
+@json_option
 @server_options
 def update(credentials: Credentials, as_json: bool, **given: Any) -> None:
     """Change the client; what is not given stays as it is."""
@@ -82,7 +81,7 @@ def update(credentials: Credentials, as_json: bool, **given: Any) -> None:
 
 
 @connect_oauth.command(epilog="Example: heliograph connect-oauth show")
-@_json_option
+@json_option
 @server_options
 def show(credentials: Credentials, as_json: bool) -> None:
     """Show the client; its secret is never shown."""
@@ -90,7 +89,7 @@ def show(credentials: Credentials, as_json: bool) -> None:
 
 
 @connect_oauth.command(epilog="Example: heliograph connect-oauth delete --yes")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @server_options
 def delete(credentials: Credentials, yes: bool) -> None:
     """Forget the client: posts that need it then fail."""

@@ -42,6 +42,11 @@ _LONGEST_CALL: Final = 130.0
 """Seconds: a synchronous republish may take 110."""
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+"""What many commands have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A successful answer, read whole."""

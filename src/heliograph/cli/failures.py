@@ -11,9 +11,10 @@ import click
 import msgspec
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.export import export
+from heliograph.cli.grouping import Commands
 from heliograph.cli.listing import (
     next_try,
     print_exchange,
@@ -43,15 +44,10 @@ _MOST_ENVELOPES: Final = 500
 _ONE_BY_ONE: Final = 20
 """Of one call that waits: its answer comes before the server's longest wait is over."""
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
 
-
-@click.group()
+@click.group(cls=Commands)
 def failures() -> None:
     """What did not arrive: deliveries with a failed try and no success yet."""
-
-
-failures.add_command(export)
 
 
 @failures.command("list", epilog="Example: heliograph failures list --connect-id 1 --from 2h")
@@ -73,7 +69,7 @@ def list_failures(
 
 @failures.command(epilog="Example: heliograph failures show 12")
 @click.argument("failure_id", metavar="ID")
-@_json_option
+@json_option
 @server_options
 def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
     """Show a failure: its tries, and the exchange of the last one."""
@@ -168,7 +164,7 @@ def republish(
 @click.argument("failure_ids", metavar="[ID]...", nargs=-1)
 @filter_options
 @click.option("--all", "everything", is_flag=True, help="Every open failure.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @server_options
 def delete(
     credentials: Credentials,
@@ -191,6 +187,9 @@ def delete(
         return
     done = asyncio.run(_in_bulk(credentials, "DELETE", "failures", chosen))
     output().print(f"Deleted {counted(int(done['changed']), 'failure')}.")
+
+
+failures.add_command(export)
 
 
 def _choose_one(ids: Sequence[str], chosen: Mapping[str, str], everything: bool, noun: str) -> None:

@@ -8,20 +8,19 @@ from typing import Any
 import click
 
 from heliograph.cli.account_calls import call, every, group_ids, run, user_ids, users_path
-from heliograph.cli.connection import Connection, server_options
+from heliograph.cli.connection import Connection, json_option, server_options, yes_option
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import Column, Row, counted, notes, output, print_json, print_rows
 from heliograph.credentials import Credentials
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
 
-
-@click.group()
+@click.group(cls=Commands)
 def groups() -> None:
     """Users that configurations name together. A group is given by its number or its name."""
 
 
 @groups.command("list", epilog="Example: heliograph groups list")
-@_json_option
+@json_option
 @server_options
 def list_groups(credentials: Credentials, as_json: bool) -> None:
     """List groups by name."""
@@ -41,7 +40,7 @@ def list_groups(credentials: Credentials, as_json: bool) -> None:
 
 @groups.command(epilog="Example: heliograph groups add sales legal")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@_json_option
+@json_option
 @server_options
 def add(credentials: Credentials, names: Sequence[str], as_json: bool) -> None:
     """Add groups."""
@@ -56,8 +55,8 @@ def add(credentials: Credentials, names: Sequence[str], as_json: bool) -> None:
 
 @groups.command(epilog="Example: heliograph groups delete sales")
 @click.argument("named", metavar="GROUP...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@_json_option
+@yes_option
+@json_option
 @server_options
 def delete(credentials: Credentials, named: Sequence[str], yes: bool, as_json: bool) -> None:
     """Delete groups; their users stay. Configurations that name them match nobody by it."""
@@ -78,7 +77,7 @@ def delete(credentials: Credentials, named: Sequence[str], yes: bool, as_json: b
 @groups.command("add-user", epilog="Example: heliograph groups add-user sales ada@example.com")
 @click.argument("group", metavar="GROUP")
 @click.argument("named", metavar="USER...", nargs=-1, required=True)
-@_json_option
+@json_option
 @server_options
 def add_user(credentials: Credentials, group: str, named: Sequence[str], as_json: bool) -> None:
     """Put users, given by id or e-mail, into a group."""
@@ -90,7 +89,7 @@ def add_user(credentials: Credentials, group: str, named: Sequence[str], as_json
 )
 @click.argument("group", metavar="GROUP")
 @click.argument("named", metavar="USER...", nargs=-1, required=True)
-@_json_option
+@json_option
 @server_options
 def remove_user(credentials: Credentials, group: str, named: Sequence[str], as_json: bool) -> None:
     """Take users, given by id or e-mail, out of a group; closed ones by their id."""

@@ -10,7 +10,8 @@ from typing import Any
 import click
 import msgspec
 
-from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -27,7 +28,7 @@ from heliograph.credentials import Credentials
 _PATH = "envelopes/publish/historical"
 
 
-@click.group("historical")
+@click.group("historical", cls=Commands)
 def historical() -> None:
     """Envelopes that were published before, sent once more: each one's newest event, as JSON, to
     an address of its own."""
@@ -41,7 +42,7 @@ def historical() -> None:
 @click.option("--name", help="Names it in logs and failures.")
 @click.option("--no-hmac", is_flag=True, help="Do not sign the messages.")
 @click.option("--no-log", is_flag=True, help="Keep no log entries; failures are kept anyway.")
-@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@json_option
 @server_options
 def publish(
     credentials: Credentials,
@@ -75,7 +76,7 @@ def publish(
 
 
 @historical.command("list", epilog="Example: heliograph historical list")
-@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@json_option
 @server_options
 def list_transactions(credentials: Credentials, as_json: bool) -> None:
     """List the historical publishes, newest first."""
@@ -94,23 +95,23 @@ def list_transactions(credentials: Credentials, as_json: bool) -> None:
         print_rows(
             output(),
             [
-                Column("ID"),
+                Column(f"SUBMITTED ({zone})"),
                 Column("STATUS"),
-                Column("SENT", right=True),
+                Column("DONE", right=True),
                 Column("OF", right=True),
                 Column("ERRORS", right=True),
-                Column(f"SUBMITTED ({zone})"),
             ],
             [
                 Row(
                     [
-                        one["envelopePublishTransactionId"],
+                        local_time(one["submissionDate"]),
                         one["processingStatus"],
                         one["processedEnvelopeCount"],
-                        one["envelopeCount"],
+                        _submitted(one),
                         one["errorCount"],
-                        local_time(one["submissionDate"]),
-                    ]
+                    ],
+                    one["envelopePublishTransactionId"],
+                    "dim",
                 )
                 for one in listed
             ],
@@ -121,7 +122,7 @@ def list_transactions(credentials: Credentials, as_json: bool) -> None:
 
 @historical.command(epilog="Example: heliograph historical show 6f0b...")
 @click.argument("transaction_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@json_option
 @server_options
 def show(credentials: Credentials, transaction_id: str, as_json: bool) -> None:
     """Show how far one is."""
@@ -136,8 +137,8 @@ def show(credentials: Credentials, transaction_id: str, as_json: bool) -> None:
 
 @historical.command(epilog="Example: heliograph historical cancel 6f0b...")
 @click.argument("transaction_id", metavar="ID")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@yes_option
+@json_option
 @server_options
 def cancel(credentials: Credentials, transaction_id: str, yes: bool, as_json: bool) -> None:
     """Cancel what was not sent yet."""
@@ -163,7 +164,7 @@ def _show(found: Mapping[str, Any], as_json: bool) -> None:
             ("Id", found["envelopePublishTransactionId"]),
             ("Status", found["processingStatus"]),
             ("Envelopes", found["envelopeCount"]),
-            ("Sent", f"{found['processedEnvelopeCount']} of {_submitted(found)}"),
+            ("Done", f"{found['processedEnvelopeCount']} of {_submitted(found)}"),
             ("Errors", ", ".join(errors) or "none"),
             ("Configuration", found["connectId"]),
             ("Submitted", local_time(found["submissionDate"])),

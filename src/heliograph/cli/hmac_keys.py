@@ -6,7 +6,8 @@ import asyncio
 
 import click
 
-from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -20,14 +21,14 @@ from heliograph.cli.terminal import (
 from heliograph.credentials import Credentials
 
 
-@click.group("hmac-keys")
+@click.group("hmac-keys", cls=Commands)
 def hmac_keys() -> None:
     """The keys that sign messages. Every active key signs, so that a listener can change
     over to a new one without a gap."""
 
 
 @hmac_keys.command(epilog="Example: heliograph hmac-keys create")
-@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@json_option
 @server_options
 def create(credentials: Credentials, as_json: bool) -> None:
     """Make a key. Its secret is shown this once."""
@@ -47,7 +48,7 @@ def create(credentials: Credentials, as_json: bool) -> None:
 
 
 @hmac_keys.command("list", epilog="Example: heliograph hmac-keys list")
-@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@json_option
 @server_options
 def list_keys(credentials: Credentials, as_json: bool) -> None:
     """List the active keys, oldest first: the order of the signature headers."""
@@ -78,7 +79,7 @@ def list_keys(credentials: Credentials, as_json: bool) -> None:
 
 @hmac_keys.command(epilog="Example: heliograph hmac-keys delete 0b0e3c1a-...")
 @click.argument("key_id", metavar="KEY")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @server_options
 def delete(credentials: Credentials, key_id: str, yes: bool) -> None:
     """Stop signing with a key."""

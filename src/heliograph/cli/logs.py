@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import click
 
-from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import wrong
+from heliograph.cli.grouping import Commands
 from heliograph.cli.listing import (
     next_try,
     print_exchange,
@@ -27,7 +28,7 @@ from heliograph.cli.terminal import (
 from heliograph.credentials import Credentials
 
 
-@click.group()
+@click.group(cls=Commands)
 def logs() -> None:
     """Every post of the configurations that keep a log (enableLog)."""
 
@@ -51,7 +52,7 @@ def list_logs(
 
 @logs.command(epilog="Example: heliograph logs show 12")
 @click.argument("log_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="The API's document.")
+@json_option
 @server_options
 def show(credentials: Credentials, log_id: str, as_json: bool) -> None:
     """Show one log entry with its exchange: what was sent and what came back."""
@@ -89,7 +90,7 @@ def show(credentials: Credentials, log_id: str, as_json: bool) -> None:
 @logs.command(epilog="Example: heliograph logs delete --all --yes")
 @click.argument("log_ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every entry of the log.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @server_options
 def delete(credentials: Credentials, log_ids: Sequence[str], everything: bool, yes: bool) -> None:
     """Take entries from the log. Deliveries and failures are not touched."""

@@ -10,6 +10,7 @@ import click
 from heliograph import service
 from heliograph.cli.connection import data_dir_option
 from heliograph.cli.exits import wrong
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import counted, notes, output, print_json
 from heliograph.keyring import new_key, next_file, read_keys, write_keys
 from heliograph.settings import environment_name, from_environment
@@ -23,7 +24,7 @@ _database_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Commands)
 def secrets() -> None:
     """The master key, which HMAC keys, passwords and client keys are encrypted with."""
 

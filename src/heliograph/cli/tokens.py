@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from heliograph.cli.account_calls import call, every, run, user_ids
-from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -25,17 +26,15 @@ from heliograph.credentials import Credentials
 from heliograph.model import Role
 from heliograph.wire import dates
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
 
-
-@click.group()
+@click.group(cls=Commands)
 def tokens() -> None:
     """Who may call the API: each token acts for the account, or for one of its users."""
 
 
 @tokens.command("list", epilog="Example: heliograph tokens list")
 @click.option("--user", help="Only this user's: an id or an e-mail.")
-@_json_option
+@json_option
 @server_options
 def list_tokens(credentials: Credentials, as_json: bool, user: str | None) -> None:
     """List the tokens that work, newest first; their texts are never shown."""
@@ -76,7 +75,7 @@ def list_tokens(credentials: Credentials, as_json: bool, user: str | None) -> No
 @click.option("--user", help="Whom it acts for: an id or an e-mail; else the account.")
 @click.option("--scope", "scopes", multiple=True, help="Kept with it; may be repeated.")
 @click.option("--days", type=click.IntRange(1, 36_500), help="It ends after so many days.")
-@_json_option
+@json_option
 @server_options
 def add(
     credentials: Credentials,
@@ -112,7 +111,7 @@ def add(
 
 @tokens.command(epilog="Example: heliograph tokens revoke 5b0e3c1a...")
 @click.argument("token_id", metavar="ID")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @server_options
 def revoke(credentials: Credentials, token_id: str, yes: bool) -> None:
     """Withdraw a token for good, given by the id that `list` shows."""

@@ -10,15 +10,14 @@ import click
 
 from heliograph.cli import users_file
 from heliograph.cli.account_calls import call, every, group_ids, groups_by_name, run, user_ids
-from heliograph.cli.connection import Connection, segment, server_options
+from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import wrong
+from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import Column, Row, counted, notes, output, print_json, print_rows
 from heliograph.credentials import Credentials
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
 
-
-@click.group()
+@click.group(cls=Commands)
 def users() -> None:
     """Who belongs to the account. Configurations name users by their ids or their groups."""
 
@@ -33,7 +32,7 @@ def users() -> None:
     show_default=True,
     help="Closed users do nothing any more.",
 )
-@_json_option
+@json_option
 @server_options
 def list_users(
     credentials: Credentials, as_json: bool, name: str | None, email: str | None, status: str
@@ -77,7 +76,7 @@ def list_users(
 )
 @click.option("--group", "groups", multiple=True, help="A group to join; may be repeated.")
 @click.option("--user-id", help="The GUID that events name the user by; else one is made.")
-@_json_option
+@json_option
 @server_options
 def add(credentials: Credentials, as_json: bool, groups: Sequence[str], **given: Any) -> None:
     """Add a user."""
@@ -132,8 +131,8 @@ def _new_password(*, stdin: bool) -> str:
 
 @users.command(epilog="Example: heliograph users close ada@example.com")
 @click.argument("named", metavar="USER...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@_json_option
+@yes_option
+@json_option
 @server_options
 def close(credentials: Credentials, named: Sequence[str], yes: bool, as_json: bool) -> None:
     """Close users, given by id or e-mail: their tokens stop working, for good."""
@@ -162,7 +161,7 @@ def close(credentials: Credentials, named: Sequence[str], yes: bool, as_json: bo
 )
 @click.argument("file", type=click.File("rb"))
 @click.option("--dry-run", is_flag=True, help="Check the file and the server, add nothing.")
-@_json_option
+@json_option
 @server_options
 def import_users(credentials: Credentials, file: BinaryIO, dry_run: bool, as_json: bool) -> None:
     """Add the users of a CSV file (- standard input), all or none.

@@ -7,8 +7,18 @@ since 1970 (its examples), and there is none for a burst.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from heliograph.limits import Standing
+
+ABOUT: Final[Mapping[str, str]] = {
+    "X-RateLimit-Limit": "Calls that the account may make in an hour.",
+    "X-RateLimit-Remaining": "How many of them are left.",
+    "X-RateLimit-Reset": "When the hour ends, in seconds since 1970.",
+    "X-BurstLimit-Limit": "Calls that the account may make in 30 seconds.",
+    "X-BurstLimit-Remaining": "How many of them are left.",
+}
+"""Each header in words; all are whole numbers."""
 
 
 def headers(hour: Standing | None, burst: Standing | None) -> Mapping[str, str]:
