@@ -74,12 +74,15 @@ class PostgresSignIns:
 
     async def change_application(self, account_id: str, change: ApplicationChange) -> Application:
         async def work(db: Connection) -> Application:
-            await run(
-                db, _Q["application_change"], sign_in_rows.application_change(account_id, change)
-            )
-            return await _managed(db, account_id, change.integration_key)
+            values = sign_in_rows.application_change(account_id, change)
+            await run(db, _Q["application_change"], values)
+            changed = await _managed(db, account_id, change.integration_key)
+            if change.rights is not None:
+                now = self._now()
+                await run(db, _Q["application_own_tokens_revoke"], {**values, "now": now})
+            return changed
 
-        return await self._write(work)
+        return await self._write_and_forget(work)
 
     async def delete_application(self, account_id: str, integration_key: str) -> bool:
         async def work(db: Connection) -> bool:
@@ -139,16 +142,23 @@ class PostgresSignIns:
         return await self._write(work)
 
     async def remove_key(self, account_id: str, integration_key: str, key_id: str) -> bool:
-        return await self._remove("key_remove", account_id, integration_key, key_id)
-
-    async def remove_secret(self, account_id: str, integration_key: str, secret_id: str) -> bool:
-        return await self._remove("secret_remove", account_id, integration_key, secret_id)
-
-    async def _remove(self, query: str, account_id: str, integration_key: str, named: str) -> bool:
-        values = {"account_id": account_id, "integration_key": integration_key, "id": named}
+        values = {"account_id": account_id, "integration_key": integration_key, "id": key_id}
 
         async def work(db: Connection) -> bool:
-            return await run(db, _Q[query], values) > 0
+            return await run(db, _Q["key_remove"], values) > 0
+
+        return await self._write(work)
+
+    async def remove_secret(self, account_id: str, integration_key: str, secret_id: str) -> bool:
+        values = {"account_id": account_id, "integration_key": integration_key, "id": secret_id}
+
+        async def work(db: Connection) -> bool:
+            await run(db, _Q["application_locked"], values)
+            if not await run(db, _Q["secret_remove"], values):
+                return False
+            if (await _managed(db, account_id, integration_key)).public:
+                await run(db, _Q["application_refreshes_delete"], values)
+            return True
 
         return await self._write(work)
 
@@ -277,8 +287,8 @@ class PostgresSignIns:
         async def work(db: Connection) -> bool:
             now = self._now()
             await _sweep(db, now)
-            if not await rows(db, _Q["application_shared"], named):
-                raise sign_in_rows.no_consent()
+            found = await rows(db, _Q["application_shared"], named)
+            sign_in_rows.check_rights([rights for (rights,) in found], wanted)
             if wanted.user_id is not None:
                 await _check_active(db, account_id, wanted.user_id)
                 if not await _consented(db, named):

@@ -17,6 +17,13 @@ set
     rights = coalesce(%(rights)s::text, rights)
 where account_id = %(account_id)s and integration_key = %(integration_key)s;
 
+-- name: application_own_tokens_revoke
+-- Tokens in the application's own name that have another role than it may have from now on.
+update token set revoked_us = %(now)s
+where
+    account_id = %(account_id)s and integration_key = %(integration_key)s and user_id is null
+    and role <> %(rights)s and revoked_us is null;
+
 -- name: application_delete
 delete from application where account_id = %(account_id)s and integration_key = %(integration_key)s;
 
@@ -72,6 +79,9 @@ delete from application_secret
 where
     secret_id = %(id)s and integration_key = %(integration_key)s
     and integration_key in (select integration_key from application where account_id = %(account_id)s);
+
+-- name: application_refreshes_delete
+delete from refresh_token where integration_key = %(integration_key)s;
 
 -- name: consent_columns
 c.integration_key, a.name, c.user_id, c.scopes, c.granted_by, c.created_us;
@@ -178,8 +188,8 @@ where integration_key = %(integration_key)s and user_id = %(user_id)s
 for share;
 
 -- name: application_shared
--- It is not deleted before the commit.
-select integration_key from application where integration_key = %(integration_key)s for share;
+-- It is not changed or deleted before the commit.
+select rights from application where integration_key = %(integration_key)s for share;
 
 -- name: application_locked
 -- Nobody else adds a key meanwhile.
@@ -244,12 +254,10 @@ update token set revoked_us = %(now)s
 where token_hash = %(token_hash)s and integration_key = %(integration_key)s and revoked_us is null;
 
 -- name: sweep_token
--- Tokens of applications; those that an administrator made are kept as they were.
 delete from token
 where token_hash in (
     select token_hash from token
-    where expires_us < %(now)s and integration_key is not null
-    order by expires_us limit %(most)s for update skip locked
+    where expires_us < %(now)s order by expires_us limit %(most)s for update skip locked
 );
 
 -- name: sweep_used_assertion

@@ -95,6 +95,15 @@ def check_room(count: int, what: str) -> None:
         raise InvalidParameter(f"An application has at most {MOST_KEYS} {what}: delete one first.")
 
 
+def check_rights(rights: Sequence[str], wanted: NewToken) -> None:
+    """Raises NotFound unless the application is there, and may have a token in its own name.
+
+    `rights` are those of the application that was found, if one was.
+    """
+    if not rights or (wanted.user_id is None and rights[0] != wanted.role):
+        raise no_consent()
+
+
 def consent(row: Sequence[Any]) -> Consent:
     """The columns of `consent_columns`."""
     integration_key, name, user_id, scopes, granted_by, created = row

@@ -43,7 +43,10 @@ class SignIns(Protocol):
         ...
 
     async def change_application(self, account_id: str, change: ApplicationChange) -> Application:
-        """Change an application. Raises NotFound."""
+        """Change an application. Raises NotFound.
+
+        Its tokens in its own name end where they have another role than the new rights.
+        """
         ...
 
     async def delete_application(self, account_id: str, integration_key: str) -> bool:
@@ -80,7 +83,10 @@ class SignIns(Protocol):
         ...
 
     async def remove_secret(self, account_id: str, integration_key: str, secret_id: str) -> bool:
-        """Take a secret away. False where there is none."""
+        """Take a secret away. False where there is none.
+
+        With the last one go the refresh tokens: who has one would need no secret any more.
+        """
         ...
 
     # consents of the account's users

@@ -70,12 +70,14 @@ class SqliteSignIns:
 
     async def change_application(self, account_id: str, change: ApplicationChange) -> Application:
         def run(db: apsw.Connection) -> Application:
-            db.execute(
-                _Q["application_change"], sign_in_rows.application_change(account_id, change)
-            )
-            return _managed(db, account_id, change.integration_key)
+            values = sign_in_rows.application_change(account_id, change)
+            db.execute(_Q["application_change"], values)
+            changed = _managed(db, account_id, change.integration_key)
+            if change.rights is not None:
+                db.execute(_Q["application_own_tokens_revoke"], {**values, "now": self._now()})
+            return changed
 
-        return await self._writer.write(run)
+        return await self._write_and_forget(run)
 
     async def delete_application(self, account_id: str, integration_key: str) -> bool:
         def run(db: apsw.Connection) -> bool:
@@ -131,17 +133,24 @@ class SqliteSignIns:
         return await self._writer.write(run)
 
     async def remove_key(self, account_id: str, integration_key: str, key_id: str) -> bool:
-        return await self._remove("key_remove", account_id, integration_key, key_id)
-
-    async def remove_secret(self, account_id: str, integration_key: str, secret_id: str) -> bool:
-        return await self._remove("secret_remove", account_id, integration_key, secret_id)
-
-    async def _remove(self, query: str, account_id: str, integration_key: str, named: str) -> bool:
-        values = {"account_id": account_id, "integration_key": integration_key, "id": named}
+        values = {"account_id": account_id, "integration_key": integration_key, "id": key_id}
 
         def run(db: apsw.Connection) -> bool:
-            db.execute(_Q[query], values)
+            db.execute(_Q["key_remove"], values)
             return db.changes() > 0
+
+        return await self._writer.write(run)
+
+    async def remove_secret(self, account_id: str, integration_key: str, secret_id: str) -> bool:
+        values = {"account_id": account_id, "integration_key": integration_key, "id": secret_id}
+
+        def run(db: apsw.Connection) -> bool:
+            db.execute(_Q["secret_remove"], values)
+            if not db.changes():
+                return False
+            if _managed(db, account_id, integration_key).public:
+                db.execute(_Q["application_refreshes_delete"], values)
+            return True
 
         return await self._writer.write(run)
 
@@ -267,8 +276,8 @@ class SqliteSignIns:
         def run(db: apsw.Connection) -> bool:
             now = self._now()
             _sweep(db, now)
-            if not _applications(db, "application_registered", named):
-                raise sign_in_rows.no_consent()
+            found = _applications(db, "application_registered", named)
+            sign_in_rows.check_rights([one.rights for one in found], wanted)
             if wanted.user_id is not None:
                 _check_active(db, account_id, wanted.user_id)
                 if not _consented(db, named):

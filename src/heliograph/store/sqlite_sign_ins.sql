@@ -16,6 +16,13 @@ set
     rights = coalesce(:rights, rights)
 where account_id = :account_id and integration_key = :integration_key;
 
+-- name: application_own_tokens_revoke
+-- Tokens in the application's own name that have another role than it may have from now on.
+update token set revoked_us = :now
+where
+    account_id = :account_id and integration_key = :integration_key and user_id is null
+    and role <> :rights and revoked_us is null;
+
 -- name: application_delete
 delete from application where account_id = :account_id and integration_key = :integration_key;
 
@@ -71,6 +78,9 @@ delete from application_secret
 where
     secret_id = :id and integration_key = :integration_key
     and integration_key in (select integration_key from application where account_id = :account_id);
+
+-- name: application_refreshes_delete
+delete from refresh_token where integration_key = :integration_key;
 
 -- name: consent_columns
 c.integration_key, a.name, c.user_id, c.scopes, c.granted_by, c.created_us;
@@ -219,12 +229,10 @@ update token set revoked_us = :now
 where token_hash = :token_hash and integration_key = :integration_key and revoked_us is null;
 
 -- name: sweep_token
--- Tokens of applications; those that an administrator made are kept as they were.
 delete from token
 where token_hash in (
     select token_hash from token
-    where expires_us < :now and integration_key is not null
-    order by expires_us limit :most
+    where expires_us < :now order by expires_us limit :most
 );
 
 -- name: sweep_used_assertion
