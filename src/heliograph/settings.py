@@ -32,6 +32,15 @@ _LIMITS: Final = ("hourly_limit", "burst_limit", "token_limit", "refused_limit")
 """None of them holds in the emulator by default: a test suite calls as often as it likes."""
 
 
+NOT_OF_DISPATCH: Final = frozenset(
+    {
+        *("public_url", "assertions", "legacy_header", *_LIMITS),
+        *("no_dispatch", "adopt", "i_accept_exposure"),
+    }
+)
+"""What a node that only sends does not read: it has no API, and its database is no file."""
+
+
 def _setting(default: Any, about: str) -> Any:
     return field(default=default, metadata={"about": about})
 

@@ -14,7 +14,7 @@ import heliograph
 from heliograph.api.selection import NAMES
 from heliograph.cli import _ABOUT, main
 from heliograph.cli.exits import STATUSES, Exit
-from heliograph.settings import Settings, environment_name
+from heliograph.settings import NOT_OF_DISPATCH, Settings, environment_name
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 
@@ -103,3 +103,9 @@ def test_the_overview_lists_every_command() -> None:
 def test_the_version_is_told() -> None:
     told = CliRunner().invoke(main, ["--version"])
     assert told.output == f"heliograph {heliograph.__version__}\n"
+
+
+def test_a_node_that_only_sends_takes_no_option_that_only_the_api_reads() -> None:
+    of_dispatch = {option.name for option in dict(EVERY)[("dispatch",)].params}
+    of_serve = {option.name for option in dict(EVERY)[("serve",)].params}
+    assert of_serve - of_dispatch == NOT_OF_DISPATCH

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from heliograph.credentials import FILE_NAME, Credentials
 from heliograph.exposure import refuse_exposure
 from heliograph.incoming.bounds import proxies_from
 from heliograph.incoming.certificate import ServerCertificate
-from heliograph.settings import Settings, environment_name, from_environment
+from heliograph.settings import NOT_OF_DISPATCH, Settings, environment_name, from_environment
 from heliograph.watching import check_tracing
 
 
@@ -30,9 +31,11 @@ def _option_type(default: Any) -> Any:
     return type(default)
 
 
-def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def setting_options(
+    command: Callable[..., Any], without: Collection[str] = ()
+) -> Callable[..., Any]:
     """One option for each setting: names, defaults and texts are those of `Settings`."""
-    for one in reversed(fields(Settings)):
+    for one in reversed([one for one in fields(Settings) if one.name not in without]):
         flag = isinstance(one.default, bool)
         notes = [environment_name(one.name)]
         if not flag and one.default != "":
@@ -61,7 +64,7 @@ def serve(**given: Any) -> None:
 
 
 @click.command(epilog="Example: heliograph dispatch --data-dir ./node2 --port 8081")
-@setting_options
+@functools.partial(setting_options, without=NOT_OF_DISPATCH)
 def dispatch(**given: Any) -> None:
     """Run a node that only sends, beside nodes of `serve` on the same PostgreSQL.
 

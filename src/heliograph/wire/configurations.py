@@ -129,7 +129,7 @@ def read(
         shows_certificate=any(_says(fields, name, "true") for name in _SHOW_CERTIFICATE),
         group_ids=frozenset(group_id.strip() for group_id in fields.get("groupIds", ())),
         borrows_oauth=_says(fields, "includeOAuth", "true") and not _has_oauth(fields, secrets),
-        received=_type(fields) == _RECEIVED,
+        received=receives(fields),
         preset=None if _type(fields) in (_SENT, _RECEIVED) else fields["configurationType"].strip(),
     )
 
@@ -194,6 +194,11 @@ def _has_oauth(fields: Mapping[str, Any], secrets: Mapping[str, Secret]) -> bool
     return bool(
         own.get("authorizationServerUrl") and own.get("clientId") and secrets.get(OAUTH_SECRET)
     )
+
+
+def receives(fields: Mapping[str, Any]) -> bool:
+    """Whether a configuration's document asks for what users receive (Recipient Connect)."""
+    return _type(fields) == _RECEIVED
 
 
 def _type(fields: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ import msgspec
 
 from heliograph.model import ConnectConfiguration, Event
 from heliograph.wire import json_sim, legacy_xml
+from heliograph.wire.configurations import receives
 from heliograph.wire.summary import Switches, select
 
 _JSON: Final = (("Content-Type", "application/json; charset=utf-8"),)
@@ -131,9 +132,8 @@ def choice(document: bytes) -> Choice:
 
 def _format(fields: Mapping[str, Any], named: str, *, soap: bool) -> Format:
     legacy = bool(fields.get("envelopeEvents") or fields.get("recipientEvents"))
-    received = str(fields.get("configurationType") or "").strip().lower() == "customrecipient"
     xml = soap or named == "xml" or (legacy and not fields.get("events") and not named)
-    if xml and not received:
+    if xml and not receives(fields):
         return Format.XML
     aggregate = str(fields.get("deliveryMode") or "").strip().lower() == "aggregate"
     return Format.JSON_AGGREGATE if aggregate else Format.JSON_SIM
