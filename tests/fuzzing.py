@@ -36,6 +36,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from heliograph.api.contract import LINES
+from tests.integration import private_key, public_pem
 from tests.process import Server, started
 from tests.service.pki import Authority
 from tests.support import published
@@ -110,6 +111,9 @@ _OAUTH: Final = {
     "clientSecret": "secret",
     "customParameters": {"audience": "crm"},
 }
+
+APPLICATIONS: Final = 20
+"""More than are deleted before the last of their keys and secrets is."""
 
 MODULE: Final = "tests.fenced"
 """The server runs in there: made-up addresses must lead nowhere."""
@@ -205,6 +209,13 @@ class Fuzzer:
             "delete_groups": {"groups": groups},
             "create_token": {"name": one, "role": "viewer", "expires": _LATER, **users[0]},
             "create_account": {"accountName": one},
+            "create_application": {"name": one, "redirectUris": ["https://crm.example.com/back"]},
+            "update_application": {"name": one, "redirectUris": [], "role": "viewer"},
+            "add_application_key": {"publicKey": public_pem(private_key())},
+            "create_consent": {
+                "integrationKey": self.known["integrationKey"][number % APPLICATIONS],
+                **users[0],
+            },
             "update_client_certificate": self.identity,
             "create_connect_o_auth_config": _OAUTH,
             "update_connect_o_auth_config": _OAUTH,
@@ -288,6 +299,15 @@ def _known(server: Server, account: str) -> Mapping[str, Sequence[str]]:
     key = server.call("POST", "secret").json
     past = {"envelopes": ["env-1"], "config": {"urlToPublishTo": "http://127.0.0.1:9999/x"}}
     historical = server.call("POST", "envelopes/publish/historical", past).json
+    applications = [
+        server.call("POST", f"{account}/applications", {"name": f"a{number}"}).json[
+            "integrationKey"
+        ]
+        for number in range(APPLICATIONS)
+    ]
+    of_first = f"{account}/applications/{applications[0]}"
+    proof = server.call("POST", f"{of_first}/keys", {"publicKey": public_pem(private_key())}).json
+    secret = server.call("POST", f"{of_first}/secrets").json
     failures = server.call("GET", "failures").json["failures"]
     logs = server.call("GET", "logs").json["logs"]
     return {
@@ -296,8 +316,10 @@ def _known(server: Server, account: str) -> Mapping[str, Sequence[str]]:
         "envelopeId": ["env-1", "env-2"],
         "failureId": [one["failureId"] for one in failures],
         "groupId": [one["groupId"] for one in made_groups],
-        "keyId": [key["keyId"]],
+        "integrationKey": applications,
+        "keyId": [key["keyId"], proof["keyId"]],
         "logId": [one["logId"] for one in logs],
+        "secretId": [secret["secretId"]],
         "tokenId": [spare["tokenId"]],
         "transactionId": [historical["envelopePublishTransactionId"]],
         "userId": [one["userId"] for one in made_users],
