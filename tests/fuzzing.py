@@ -171,8 +171,9 @@ class Fuzzer:
             phases=[hypothesis.Phase.generate],
             suppress_health_check=list(hypothesis.HealthCheck),
         )
-        @hypothesis.given(cases)
-        def one(case: Any) -> None:
+        # The number makes every call another one, also of what takes no parameters.
+        @hypothesis.given(cases, st.integers())
+        def one(case: Any, _number: int) -> None:
             for name in case.path_parameters or {}:
                 if name in self.known and chance.random() < OFTEN:
                     case.path_parameters[name] = chance.choice(self.known[name])

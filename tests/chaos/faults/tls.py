@@ -48,22 +48,32 @@ class Front:
         self.port = 0
         self.trouble = ""
 
+    async def open(self) -> None:
+        """Take connections; it begins well."""
+        await self.set()
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
     async def set(self, trouble: str = "") -> None:
-        """Begin anew with one of `TROUBLES`, or well."""
-        await self.close()
+        """End what is open, and take what comes then with one of `TROUBLES`, or well.
+
+        The server stays: asyncio forgets connections that come while one closes.
+        """
         self.trouble = trouble
         self._tls = serving(self._pair(trouble), self._folder)
-        self._server = await asyncio.start_server(self._take, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self._end()
 
     async def close(self) -> None:
         """Take nothing, and end what is open."""
         if self._server is not None:
             self._server.close()
-            for task in self._open:
-                task.cancel()
-            await asyncio.gather(*self._open, return_exceptions=True)
+            await self._end()
             await self._server.wait_closed()
+
+    async def _end(self) -> None:
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
 
     def _pair(self, trouble: str) -> Pair:
         match trouble:
@@ -103,7 +113,6 @@ class Front:
             await writer.drain()
             return
         assert self._tls is not None
-        # Here and not in the server, which forgets whose handshake is not over when it closes.
         await writer.start_tls(self._tls)
         to_reader, to_writer = await asyncio.open_connection(self._sink.hostname, self._sink.port)
         pumps = [
@@ -128,7 +137,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def front(authority: Authority, folder: Path, base: str) -> AsyncIterator[Front]:
     """TLS before the sink at `base`; it begins well."""
     made = Front(authority, folder, base)
-    await made.set()
+    await made.open()
     try:
         yield made
     finally:
