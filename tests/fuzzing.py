@@ -394,13 +394,15 @@ def table(tallies: Mapping[str, Tally], seconds: float) -> str:
 @click.option("--document", default="/openapi.json", help="Or /openapi-v2.json, of version 2.")
 @click.option("--seed", default=0, help="Makes the same calls again.")
 def main(examples: int, only: str, document: str, seed: int) -> None:
-    """Make up calls of every operation, and say what became of them."""
+    """Make up calls of every operation, and say what became of them; Ctrl-C says so of those
+    that are done."""
     began, tallies = time.monotonic(), {}
     with tempfile.TemporaryDirectory() as folder, fuzzing(Path(folder), document) as fuzzer:
-        for label in fuzzer.operations:
-            if only in label:
-                tallies[label] = fuzzer.run(label, examples, seed)
-                click.echo(f"{label}: {tallies[label].calls}", err=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            for label in fuzzer.operations:
+                if only in label:
+                    tallies[label] = fuzzer.run(label, examples, seed)
+                    click.echo(f"{label}: {tallies[label].calls}", err=True)
         assert fuzzer.server.answers
     click.echo(table(tallies, time.monotonic() - began))
     if any(one.failures for one in tallies.values()):
