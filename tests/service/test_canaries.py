@@ -496,7 +496,17 @@ async def test_s7_no_secret_leaves_its_place_on_postgresql(
 
 
 def in_postgres(canaries: Canaries, server: PostgresServer, url: str) -> list[str]:
-    """What is found in a server's tables, and in its files: data, WAL, log."""
+    """What is found in a database's tables and files, and in what the server keeps beside them:
+    WAL, log. Databases of other tests, hundreds of them, are not looked into."""
     with psycopg.connect(server.url, autocommit=True) as db:
         db.execute("checkpoint")
-    return canaries.in_database(url) + canaries.in_folder(server.folder)
+    with psycopg.connect(url) as db:
+        found = db.execute("select oid from pg_database where datname = current_database()")
+        ((oid,),) = found.fetchall()
+    (base,) = server.folder.glob("**/base")
+
+    def of_it(path: Path) -> bool:
+        return base not in path.parents or base / str(oid) in path.parents
+
+    assert any(of_it(path) for path in (base / str(oid)).iterdir())
+    return canaries.in_database(url) + canaries.in_folder(server.folder, of=of_it)
