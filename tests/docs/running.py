@@ -114,7 +114,11 @@ class Runner:
     ) -> None:
         self._folder = folder
         self._ports = ports
-        own = {name: value for name, value in os.environ.items() if not name.startswith("HELIO")}
+        own = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("HELIO", "PYTEST_"))
+        }
         # Whoever has Heliograph installed has its commands in the path.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self._environment = {**own, "PATH": path, "COLUMNS": "100", **environment}
