@@ -26,7 +26,8 @@ PATHS = ("/a", "/b")
 class Sink:
     """What it answers: `broken` of all answers are 500, each comes `delay` seconds late.
 
-    `most` counts the requests that a path had at once.
+    `most` counts the requests that a path had at once. Answers of the paths in `closing` end
+    their connections, so that the next message needs a new one.
     """
 
     def __init__(self, path: Path, seed: int, broken: float = 0.02) -> None:
@@ -41,6 +42,7 @@ class Sink:
         self.now = 0
         self.last_took = 0.0
         self.dead: set[str] = set()
+        self.closing: set[str] = set()
         self.most: Counter[str] = Counter()
         self._at_once: Counter[str] = Counter()
         self._asked: Counter[str] = Counter()
@@ -82,7 +84,10 @@ class Sink:
             if status == 200:
                 self.took += 1
                 self.last_took = time.monotonic()
-            return web.Response(status=status)
+            answer = web.Response(status=status)
+            if request.path in self.closing:
+                answer.force_close()
+            return answer
         finally:
             self.now -= 1
             self._at_once[request.path] -= 1
