@@ -39,6 +39,7 @@ class ManualClock:
         self._now = start
         self._passed = 0.0
         self._waiting: list[tuple[float, asyncio.Event]] = []
+        self._began_to_wait = asyncio.Event()
 
     def now(self) -> datetime:
         return self._now
@@ -63,17 +64,28 @@ class ManualClock:
         if seconds is None:
             await event.wait()
             return
-        expired = asyncio.Event()
-        self._waiting.append((self._passed + seconds, expired))
         if seconds <= 0:
             return
+        expired = asyncio.Event()
+        waiting = (self._passed + seconds, expired)
+        self._waiting.append(waiting)
+        self._began_to_wait.set()
         waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(expired.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
             for wait in waits:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+
+    async def until_waited_for(self) -> None:
+        """Return once somebody waits for a time to come: only then does moving wake them."""
+        async with asyncio.timeout(10):
+            while not self._waiting:
+                self._began_to_wait.clear()
+                await self._began_to_wait.wait()
 
 
 def published(

@@ -131,22 +131,26 @@ class Dispatcher:
                 self._signals.work.clear()
                 if settling.done():
                     settling.result()
-                claimed, next_due = await self._claim()
+                looked = self._clock.monotonic()
+                claimed, next_due = await self._claim(looked)
                 if claimed or self._stopping:
                     continue
-                await self._clock.wait(self._signals.work, self._until(next_due))
+                await self._clock.wait(self._signals.work, self._until(next_due, looked))
             await self._drain(grace, settling)
         finally:
             for task in (settling, *self._telling):
                 task.cancel()
             await asyncio.gather(settling, *self._telling, return_exceptions=True)
 
-    async def _claim(self) -> tuple[bool, datetime | None]:
-        """Start an attempt for each delivery claimed; when to look again if there is none."""
+    async def _claim(self, now: float) -> tuple[bool, datetime | None]:
+        """Start an attempt for each delivery claimed; when to look again if there is none.
+
+        `now` is in monotonic seconds.
+        """
         room = self._limits.in_flight - self._unsettled
         if room <= 0 or self._suspended:
             return False, None  # the next settlement, or `resume`, wakes us
-        suspensions, now = self._suspensions, self._clock.monotonic()
+        suspensions = self._suspensions
         caps = self._pacing.caps(self._unsettled, now)
         try:
             result = await self._store.claim(room, FIRST, caps, self._limits.per_account)
@@ -170,10 +174,13 @@ class Dispatcher:
         await self._clock.wait(asyncio.Event(), _STORAGE_PAUSE)
         self._observer.paused(doing, self._clock.monotonic() - began)
 
-    def _until(self, due: datetime | None) -> float | None:
-        """Seconds until something may be claimed by itself; None: only a signal can tell."""
-        token = self._pacing.next_turn(self._clock.monotonic())
-        waits = [] if token is None else [token]
+    def _until(self, due: datetime | None, looked: float) -> float | None:
+        """Seconds until something may be claimed by itself; None: only a signal can tell.
+
+        `looked` is when the claim began: whose turn has come since was not among those claimed.
+        """
+        turn = self._pacing.next_turn(looked)
+        waits = [] if turn is None else [looked + turn - self._clock.monotonic()]
         if due is not None:
             waits.append((due - self._clock.now()).total_seconds())
         # The store's clock may be slower than the one we wait by.

@@ -130,6 +130,7 @@ async def test_a_failed_delivery_is_tried_again_when_it_is_due_and_not_before(
         assert failure.next_try is not None
         listener.behave = lambda _url, _body: always(OK)
         due_in = (failure.next_try - clock.now()).total_seconds()
+        await clock.until_waited_for()
         clock.move(due_in - 0.001)
         assert (await store.claim(10, 10)).claims == ()
         clock.move(0.002)
@@ -403,6 +404,31 @@ async def test_a_rate_bounds_the_messages_of_a_second(store: Store, clock: Manua
     assert 5 <= len(listener.received) <= 1 + 2 * passed
 
 
+async def test_r4_a_turn_that_comes_while_the_dispatcher_looks_is_not_missed(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.create_configuration(wanted_configuration(maxPerSecond="2"))
+    listener = Listener(lambda _url, _body: always(OK))
+    real, passed = store.claim, asyncio.Event()
+
+    async def claim(*given: Any) -> Any:
+        found = await real(*given)
+        quiet = not part.dispatcher.in_flight and not part.signals.work.is_set()
+        if listener.received and quiet and not passed.is_set():
+            passed.set()
+            clock.move(0.5)  # the second message may go now, and nothing else will say so
+        return found
+
+    async with dispatching(store, clock, listener) as part:
+        monkeypatch.setattr(store, "claim", claim)
+        await part.publisher.publish(ACCOUNT, [new_event(), new_event(envelope_id="env-2")])
+        await passed.wait()
+        await clock.until_waited_for()
+        clock.move(0.002)
+        await part.settled(lambda: _is(part.logs(), 2))
+    assert len(listener.received) == 2
+
+
 async def test_r4_a_listener_that_says_410_is_disabled_and_what_it_did_not_take_is_held(
     store: Store, clock: ManualClock
 ) -> None:
@@ -449,11 +475,13 @@ async def test_on_docusigns_schedule_a_failure_holds_all_up_and_a_success_lets_a
         await part.publisher.publish(ACCOUNT, others)
         await part.signals_seen()
         assert len(listener.received) == 1
+        await clock.until_waited_for()
         clock.move(15)  # one goes out, fails, and all are held up for 15 s or more
         await part.settled(lambda: _is(part.logs(), 2))
         await part.signals_seen()
         assert len(listener.received) == 2
         answers["now"] = OK
+        await clock.until_waited_for()
         clock.move(30)
         await part.settled(lambda: _is(part.logs(), 13))
         # The one whose own next try was minutes away is among them.

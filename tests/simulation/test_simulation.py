@@ -161,8 +161,8 @@ def test_the_simulation_sees_a_retry_after_that_nobody_heeds(
 def test_the_simulation_sees_a_wake_up_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     claim = Dispatcher._claim
 
-    async def clearing(self: Dispatcher) -> object:
-        found = await claim(self)
+    async def clearing(self: Dispatcher, now: float) -> object:
+        found = await claim(self, now)
         self._signals.work.clear()
         return found
 
