@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,13 +87,11 @@ class Canaries:
             if (at := data.find(text)) >= 0
         ]
 
-    def in_folder(
-        self, folder: Path, *spared: str, of: Callable[[Path], bool] = lambda _: True
-    ) -> list[str]:
-        """What is found in the files below a folder that are `of` it, but for these names."""
+    def in_folder(self, folder: Path, *spared: str) -> list[str]:
+        """What is found in the files below a folder, but for these names."""
         found, scanned = [], 0
         for path in files(folder):
-            if path.name not in spared and of(path):
+            if path.name not in spared:
                 found += self.in_bytes(path.read_bytes(), str(path.relative_to(folder)))
                 scanned += 1
         assert scanned, f"{folder} has no files"

@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +26,8 @@ from click.testing import CliRunner
 
 from heliograph.cli import main
 from tests.canaries import Canaries, forms, secret_fields
-from tests.conftest import new_database
 from tests.operations import all_operations
-from tests.postgres_server import PostgresServer
+from tests.postgres_server import PostgresServer, postgres_server
 from tests.process import Server, everything, started
 from tests.server import Reply
 from tests.service import pki, sign_in_canaries
@@ -453,9 +452,16 @@ async def live(folder: Path, canaries: Canaries) -> None:
     assert canaries.in_folder(folder, *KEPT_BY_DESIGN) == []
 
 
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server that has nothing of other tests: all its files are looked into."""
+    with postgres_server() as server:
+        yield server
+
+
 @pytest.mark.timeout(400)
 async def test_s7_no_secret_leaves_its_place_on_sqlite(
-    tmp_path: Path, postgres: PostgresServer, empty_database_url: str
+    tmp_path: Path, own_postgres: PostgresServer
 ) -> None:
     canaries = Canaries()
     await live(tmp_path, canaries)
@@ -466,24 +472,24 @@ async def test_s7_no_secret_leaves_its_place_on_sqlite(
         [sys.executable, "-m", "heliograph.cli", "copy", "--from", f"sqlite:{data}/heliograph.db"],
         capture_output=True,
         check=True,
-        env={**os.environ, "HELIOGRAPH_COPY_TO": empty_database_url},
+        env={**os.environ, "HELIOGRAPH_COPY_TO": own_postgres.url},
     )
     assert canaries.in_bytes(copied.stdout + copied.stderr, "copy") == []
-    assert in_postgres(canaries, postgres, empty_database_url) == []
+    assert in_postgres(canaries, own_postgres) == []
 
 
 @pytest.mark.timeout(400)
 async def test_s7_no_secret_leaves_its_place_on_postgresql(
-    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canaries = Canaries()
     password = canaries.plant("the database's password")
-    url = new_database(postgres).replace("//postgres@", f"//postgres:{password}@")
+    url = own_postgres.url.replace("//postgres@", f"//postgres:{password}@")
     monkeypatch.setenv("HELIOGRAPH_DATABASE_URL", url)
     await live(tmp_path, canaries)
-    assert in_postgres(canaries, postgres, url) == []
+    assert in_postgres(canaries, own_postgres) == []
     # Nor does it where the database cannot be had.
-    monkeypatch.setenv("HELIOGRAPH_DATABASE_URL", re.sub(r"/test_\w+", "/no_such_one", url))
+    monkeypatch.setenv("HELIOGRAPH_DATABASE_URL", url.replace("/postgres?", "/no_such_one?"))
     for command in ("serve", "doctor", "dispatch"):
         done = await asyncio.to_thread(
             subprocess.run,
@@ -495,18 +501,8 @@ async def test_s7_no_secret_leaves_its_place_on_postgresql(
         assert canaries.in_bytes(done.stdout + done.stderr, command) == []
 
 
-def in_postgres(canaries: Canaries, server: PostgresServer, url: str) -> list[str]:
-    """What is found in a database's tables and files, and in what the server keeps beside them:
-    WAL, log. Databases of other tests, hundreds of them, are not looked into."""
+def in_postgres(canaries: Canaries, server: PostgresServer) -> list[str]:
+    """What is found in the database's tables, and in all files of its server: WAL, log, all."""
     with psycopg.connect(server.url, autocommit=True) as db:
         db.execute("checkpoint")
-    with psycopg.connect(url) as db:
-        found = db.execute("select oid from pg_database where datname = current_database()")
-        ((oid,),) = found.fetchall()
-    (base,) = server.folder.glob("**/base")
-
-    def of_it(path: Path) -> bool:
-        return base not in path.parents or base / str(oid) in path.parents
-
-    assert any(of_it(path) for path in (base / str(oid)).iterdir())
-    return canaries.in_database(url) + canaries.in_folder(server.folder, of=of_it)
+    return canaries.in_database(server.url) + canaries.in_folder(server.folder)
