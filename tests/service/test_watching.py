@@ -57,7 +57,10 @@ async def test_r4_metrics_count_what_happened_and_show_that_nothing_is_orphaned(
     await listener.until(lambda received: len(received) >= 2)
 
     found = await metrics(api)
-    while found['heliograph_attempts_total{outcome="delivered",phase=""}'] < 1:
+    while (
+        found['heliograph_attempts_total{outcome="delivered",phase=""}'] < 1
+        or found["heliograph_configurations_failing"] < 1
+    ):
         found = await metrics(api)
     assert found['heliograph_events_total{result="accepted"}'] == 1
     assert found['heliograph_events_total{result="repeated"}'] == 1
