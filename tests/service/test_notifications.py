@@ -73,6 +73,45 @@ async def test_each_field_of_docusigns_notification_has_its_effect(
     assert {one["deliveryState"] for one in failed} == {"failed"}  # one try was all
 
 
+@pytest.mark.parametrize("soap", ["true", "false"])
+async def test_an_event_says_by_itself_whether_documents_come_with_it(
+    api: Client, listener: LoopbackListener, soap: str
+) -> None:
+    hook = {
+        "url": listener.base,
+        "useSoapInterface": soap,
+        "includeDocuments": "false",
+        "deliveryOrder": "envelope",
+        "envelopeEvents": [
+            {"envelopeEventStatusCode": "Sent"},
+            {"envelopeEventStatusCode": "Delivered", "includeDocuments": "false"},
+            {"envelopeEventStatusCode": "Completed", "includeDocuments": True},
+        ],
+        "recipientEvents": [
+            {"recipientEventStatusCode": "Declined", "includeDocuments": "true"},
+        ],
+    }
+    with_documents = {}
+    names = ("envelope-sent", "envelope-delivered", "envelope-completed", "recipient-declined")
+    for count, name in enumerate(names, 1):
+        body = published(name, eventNotification=hook)
+        body["data"]["envelopeSummary"]["envelopeDocuments"] = [
+            {"documentId": "1", "name": "Lease", "PDFBytes": "JVBERi0x"}
+        ]
+        assert (await api.call("POST", "events", body)).status == 202
+        await listener.until(lambda got, count=count: len(got) == count)  # type: ignore[misc]
+        with_documents[name] = b"JVBERi0x" in listener.received[-1].body
+    assert with_documents == dict(zip(names, (False, False, True, True), strict=True))
+
+
+async def test_whether_documents_come_with_an_event_is_true_or_false(api: Client) -> None:
+    events = [{"envelopeEventStatusCode": "Sent", "includeDocuments": "maybe"}]
+    hook = {"url": "http://127.0.0.1:9/", "envelopeEvents": events}
+    refused = await api.call("POST", "events", published(eventNotification=hook))
+    assert (refused.status, refused.error) == (400, "INVALID_REQUEST_BODY")
+    assert 'includeDocuments must be "true" or "false"' in refused.json["message"]
+
+
 async def test_a_notification_that_fails_is_listed_and_republished_like_any_other(
     api: Client, listener: LoopbackListener
 ) -> None:

@@ -163,13 +163,19 @@ def _event_names(fields: Mapping[str, list[str]]) -> frozenset[str]:
     """What `events` names, and what the legacy lists name, in the spelling of events."""
     names = {name.strip().lower() for name in fields.get("events", ())}
     for wire_name, kind in (("envelopeEvents", "envelope"), ("recipientEvents", "recipient")):
-        for word in fields.get(wire_name, ()):
-            lower = word.strip().lower()
-            # Connect calls a draft both "Draft" and "Created".
-            lower = "created" if lower == "draft" else lower
-            if lower:
-                names.add(lower if lower.startswith(f"{kind}-") else f"{kind}-{lower}")
+        names |= {event_name(word, kind) for word in fields.get(wire_name, ())}
     return frozenset(names - {""})
+
+
+def event_name(word: str, kind: str) -> str:
+    """A legacy status such as "Completed" as an event's name; empty for none.
+
+    `kind` is `envelope` or `recipient`.
+    """
+    lower = word.strip().lower()
+    # Connect calls a draft both "Draft" and "Created".
+    lower = "created" if lower == "draft" else lower
+    return lower if not lower or lower.startswith(f"{kind}-") else f"{kind}-{lower}"
 
 
 def _flag(fields: Mapping[str, str], name: str) -> bool:

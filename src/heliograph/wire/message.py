@@ -8,7 +8,7 @@ republished in another format.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
@@ -18,6 +18,7 @@ import msgspec
 from heliograph.model import ConnectConfiguration, Event
 from heliograph.wire import json_sim, legacy_xml
 from heliograph.wire.configurations import receives
+from heliograph.wire.notifications import DOCUMENTS_OF
 from heliograph.wire.summary import Switches, select
 
 _JSON: Final = (("Content-Type", "application/json; charset=utf-8"),)
@@ -55,6 +56,13 @@ class Choice:
     time_zone: bool = False
     soap_namespace: str | None = None
     certificate_header: bool = False
+    documents_of: Mapping[str, bool] = field(default_factory=dict)
+
+    def switches_for(self, event_name: str) -> Switches:
+        """The switches for an event: a notification may want documents with some alone."""
+        if event_name not in self.documents_of:
+            return self.switches
+        return replace(self.switches, documents=self.documents_of[event_name])
 
 
 def render(
@@ -69,7 +77,7 @@ def render(
     the account's client certificate (PEM), for SOAP messages that shall have it.
     """
     chosen = choice(configuration.document)
-    switches = chosen.switches
+    switches = chosen.switches_for(event.name)
     if chosen.format is Format.JSON_SIM:
         body = json_sim.render(event, configuration.connect_id, retry_count, switches)
         return Message(_JSON, body)
@@ -127,6 +135,7 @@ def choice(document: bytes) -> Choice:
         time_zone=_flag(fields, "includeTimeZoneInformation") is True,
         soap_namespace=(fields.get("soapNamespace") or DEFAULT_SOAP_NAMESPACE) if soap else None,
         certificate_header=_flag(fields, "includeCertSoapHeader") is True,
+        documents_of=fields.get(DOCUMENTS_OF) or {},
     )
 
 

@@ -64,6 +64,8 @@ _EVENTS: Final[Mapping[str, str]] = {
     "envelopeEvents": "envelopeEventStatusCode",
     "recipientEvents": "recipientEventStatusCode",
 }
+DOCUMENTS_OF: Final = "documentsOf"
+"""In a notification's document: for each event that says `includeDocuments`, whether."""
 
 
 def parse(fields: Mapping[str, Any], where: str) -> tuple[bytes, ...]:
@@ -123,7 +125,10 @@ def _document(given: Any, where: str) -> bytes:
         raise InvalidBody(f"{where}: a notification needs a `url`.")
     if not made.events:
         raise InvalidBody(f"{where}: a notification needs `events`, or envelope or recipient ones.")
-    ordered: bytes = msgspec.json.encode(msgspec.json.decode(document), order="deterministic")
+    stored = msgspec.json.decode(document)
+    if said := _documents_of(given, where):
+        stored[DOCUMENTS_OF] = said
+    ordered: bytes = msgspec.json.encode(stored, order="deterministic")
     return ordered
 
 
@@ -136,6 +141,22 @@ def _codes(value: Any, name: str, where: str) -> Sequence[str]:
         if all(isinstance(one, str) for one in codes):
             return [str(one) for one in codes]
     raise InvalidBody(f"{where}: events of a notification must be objects with `{name}`.")
+
+
+def _documents_of(given: Mapping[str, Any], where: str) -> dict[str, bool]:
+    """What single events say of documents, by their names."""
+    said = {}
+    for name, code in _EVENTS.items():
+        listed = given.get(name)
+        for one in listed if isinstance(listed, list) else ():
+            if not isinstance(one, dict) or one.get("includeDocuments") in (None, ""):
+                continue
+            flag = str(_texts(one["includeDocuments"])).strip().lower()
+            if flag not in ("true", "false"):
+                raise InvalidBody(f'{where}: includeDocuments must be "true" or "false".')
+            event = configurations.event_name(one[code], name.removesuffix("Events"))
+            said[event] = flag == "true"
+    return said
 
 
 def _texts(value: Any) -> Any:
