@@ -47,10 +47,10 @@ class Sink:
         self._at_once: Counter[str] = Counter()
         self._asked: Counter[str] = Counter()
 
-    async def until_asked(self, path: str) -> None:
-        """Wait until a path was posted to at least once."""
-        async with asyncio.timeout(60):
-            while not self._asked[path]:
+    async def until_asked(self, path: str, times: int = 1) -> None:
+        """Wait until a path was posted to at least so many times."""
+        async with asyncio.timeout(120):
+            while self._asked[path] < times:
                 await asyncio.sleep(0.02)
 
     async def receive(self, request: web.BaseRequest) -> web.Response:
