@@ -155,8 +155,9 @@ async def recovery(context: Context) -> Result:
         async with bench.nemesis.fault("return", listeners=listeners, waiting=waiting):
             bench.sink.dead.clear()
             # Each new event is one more message for every listener: the more of them there are,
-            # the fewer events, or the backlog would only grow.
-            async with bench.load(publishers=2, pace=0.2 * context.cycles) as load:
+            # the fewer events, or the backlog would only grow. One after the other: while all slots
+            # are taken a listener has one, so that two at once would be two turns.
+            async with bench.load(publishers=1, pace=0.1 * context.cycles) as load:
                 await load.accepts(20, seconds=60)
                 while await asyncio.to_thread(bench.installation.engine.unfinished) > waiting / 10:
                     await load.accepts(1, seconds=60)
