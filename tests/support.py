@@ -38,7 +38,7 @@ class ManualClock:
     def __init__(self, start: datetime = START) -> None:
         self._now = start
         self._passed = 0.0
-        self._waiting: list[tuple[float, asyncio.Event]] = []
+        self._waiting: list[tuple[float, asyncio.Event, asyncio.Event]] = []
         self._began_to_wait = asyncio.Event()
 
     def now(self) -> datetime:
@@ -51,10 +51,10 @@ class ManualClock:
         """Let time pass."""
         self._passed += seconds
         self.jump(seconds)
-        due = [event for when, event in self._waiting if when <= self._passed]
-        self._waiting = [pair for pair in self._waiting if pair[0] > self._passed]
-        for event in due:
-            event.set()
+        due = [expired for when, expired, _ in self._waiting if when <= self._passed]
+        self._waiting = [one for one in self._waiting if one[0] > self._passed]
+        for expired in due:
+            expired.set()
 
     def jump(self, seconds: float) -> None:
         """Set the wall clock; no time passes."""
@@ -67,7 +67,7 @@ class ManualClock:
         if seconds <= 0:
             return
         expired = asyncio.Event()
-        waiting = (self._passed + seconds, expired)
+        waiting = (self._passed + seconds, expired, event)
         self._waiting.append(waiting)
         self._began_to_wait.set()
         waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(expired.wait())]
@@ -83,7 +83,7 @@ class ManualClock:
     async def until_waited_for(self) -> None:
         """Return once somebody waits for a time to come: only then does moving wake them."""
         async with asyncio.timeout(10):
-            while not self._waiting:
+            while all(event.is_set() for *_, event in self._waiting):
                 self._began_to_wait.clear()
                 await self._began_to_wait.wait()
 

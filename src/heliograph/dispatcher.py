@@ -177,7 +177,7 @@ class Dispatcher:
     def _until(self, due: datetime | None, looked: float) -> float | None:
         """Seconds until something may be claimed by itself; None: only a signal can tell.
 
-        `looked` is when the claim began: whose turn has come since was not among those claimed.
+        `looked` is when the claim began: a listener whose turn came after that was passed over.
         """
         turn = self._pacing.next_turn(looked)
         waits = [] if turn is None else [looked + turn - self._clock.monotonic()]

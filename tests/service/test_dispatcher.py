@@ -422,7 +422,8 @@ async def test_r4_a_turn_that_comes_while_the_dispatcher_looks_is_not_missed(
     async with dispatching(store, clock, listener) as part:
         monkeypatch.setattr(store, "claim", claim)
         await part.publisher.publish(ACCOUNT, [new_event(), new_event(envelope_id="env-2")])
-        await passed.wait()
+        async with asyncio.timeout(10):
+            await passed.wait()
         await clock.until_waited_for()
         clock.move(0.002)
         await part.settled(lambda: _is(part.logs(), 2))

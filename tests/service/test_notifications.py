@@ -73,35 +73,49 @@ async def test_each_field_of_docusigns_notification_has_its_effect(
     assert {one["deliveryState"] for one in failed} == {"failed"}  # one try was all
 
 
-@pytest.mark.parametrize("soap", ["true", "false"])
+@pytest.mark.parametrize("otherwise", [True, False])
+@pytest.mark.parametrize(
+    "form", [{}, {"useSoapInterface": "true"}, {"eventData": {"format": "json"}}]
+)
 async def test_an_event_says_by_itself_whether_documents_come_with_it(
-    api: Client, listener: LoopbackListener, soap: str
+    api: Client, listener: LoopbackListener, form: dict[str, Any], otherwise: bool
 ) -> None:
     hook = {
+        **form,
         "url": listener.base,
-        "useSoapInterface": soap,
-        "includeDocuments": "false",
-        "deliveryOrder": "envelope",
+        "loggingEnabled": True,
+        "includeDocuments": otherwise,
         "envelopeEvents": [
-            {"envelopeEventStatusCode": "Sent"},
+            {"envelopeEventStatusCode": "Sent", "includeDocuments": " "},
             {"envelopeEventStatusCode": "Delivered", "includeDocuments": "false"},
             {"envelopeEventStatusCode": "Completed", "includeDocuments": True},
         ],
-        "recipientEvents": [
-            {"recipientEventStatusCode": "Declined", "includeDocuments": "true"},
-        ],
+        "recipientEvents": [{"recipientEventStatusCode": "Declined", "includeDocuments": "true"}],
     }
     with_documents = {}
-    names = ("envelope-sent", "envelope-delivered", "envelope-completed", "recipient-declined")
+    names = ("envelope-sent", "envelope-delivered", "Envelope-Completed", "recipient-declined")
     for count, name in enumerate(names, 1):
-        body = published(name, eventNotification=hook)
-        body["data"]["envelopeSummary"]["envelopeDocuments"] = [
-            {"documentId": "1", "name": "Lease", "PDFBytes": "JVBERi0x"}
-        ]
-        assert (await api.call("POST", "events", body)).status == 202
+        await publish_with_documents(api, name, eventNotification=hook)
         await listener.until(lambda got, count=count: len(got) == count)  # type: ignore[misc]
-        with_documents[name] = b"JVBERi0x" in listener.received[-1].body
-    assert with_documents == dict(zip(names, (False, False, True, True), strict=True))
+        with_documents[name] = PDF in listener.received[-1].body
+    assert with_documents == dict(zip(names, (otherwise, False, True, True), strict=True))
+
+    connect_id = (await records(api, "logs", 4))[0]["connectId"]
+    changed = {"connectId": connect_id, "includeDocuments": "false"}
+    assert (await api.call("PUT", api.connect, changed)).status == 200
+    await publish_with_documents(api, "envelope-completed")
+    await listener.until(lambda got: len(got) == 5)
+    assert PDF not in listener.received[-1].body, "an update says it for all events"
+
+
+PDF = b"JVBERi0x"
+
+
+async def publish_with_documents(api: Client, name: str, **over: Any) -> None:
+    body = published(name, **over)
+    document = {"documentId": "1", "name": "Lease", "PDFBytes": PDF.decode()}
+    body["data"]["envelopeSummary"]["envelopeDocuments"] = [document]
+    assert (await api.call("POST", "events", body)).status == 202
 
 
 async def test_whether_documents_come_with_an_event_is_true_or_false(api: Client) -> None:

@@ -22,8 +22,8 @@ from tests.support import published
 ANSWERED, RESUMED = 2.0, 5.0
 """Seconds promised."""
 
-SLACK = 3.0
-"""Seconds more for either: the gate shares its machine, the chaos command holds to less."""
+SLACK = 3.0 if "PYTEST_XDIST_WORKER" in os.environ else 0.4
+"""Seconds more for either: more where other tests share the machine."""
 
 
 @pytest.fixture

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from pathlib import Path
 
 import pytest
 
+from heliograph import service
 from heliograph.credentials import Credentials
 from heliograph.errors import UnsafeStorage
 from heliograph.model import LogQuery, Secret
+from heliograph.settings import from_environment
 from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
@@ -32,6 +36,12 @@ async def test_a_slash_too_many_is_not_found_and_not_redirected(api: Client) -> 
     assert (answer.status, answer.error) == (404, "RESOURCE_NOT_FOUND")
     answer = await api.call("POST", "/healthz")
     assert (answer.status, answer.error) == (405, "METHOD_NOT_ALLOWED")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_listening_socket_is_named_as_tcp_so_that_answers_are_sent_at_once(host: str) -> None:
+    with contextlib.closing(service._listen(from_environment({}, host=host, port=0))) as listening:
+        assert listening.proto == socket.IPPROTO_TCP  # what asyncio sets TCP_NODELAY by
 
 
 async def test_s7_a_missing_master_key_is_not_replaced(tmp_path: Path) -> None:

@@ -79,10 +79,7 @@ def merge(
     event_data = fields.get("eventData")
     if event_data and isinstance(event_data.get("includeData"), str):
         event_data["includeData"] = split_texts(event_data["includeData"])
-    for name in _PARTS:
-        if name in fields:
-            fields[name] = document.get(name, {}) | fields[name]
-    document.update(fields)
+    _update(document, fields)
     for name, wire_name in _FLAG_NAMES.items():
         if wire_name in document:
             document[wire_name] = "true" if _flag(document, name) else "false"
@@ -91,6 +88,13 @@ def merge(
             del document[name]
         check(document)
     return msgspec.json.encode(document), secrets
+
+
+def _update(document: dict[str, Any], fields: Mapping[str, Any]) -> None:
+    parts = {name: document.get(name, {}) | fields[name] for name in _PARTS if name in fields}
+    document |= {**fields, **parts}
+    if fields.keys() & _SAY_DOCUMENTS:
+        document.pop(DOCUMENTS_OF, None)
 
 
 def disabled(before: ConnectConfiguration, by: str) -> tuple[bytes, Mapping[str, Secret]]:
@@ -299,6 +303,13 @@ _SHOW_CERTIFICATE: Final = (
     "signMessageWithX509Certificate",
     "includeCertSoapHeader",
 )
+
+DOCUMENTS_OF: Final = "documentsOf"
+"""In the document of an envelope's notification, never on the wire: whether documents come with an
+event, by the names of those events that say so themselves."""
+
+# A later update of any of these says it anew.
+_SAY_DOCUMENTS: Final = frozenset({"envelopeEvents", "includeDocuments", "recipientEvents"})
 
 # Objects inside a configuration: an update of one keeps the fields that it does not name.
 _PARTS: Final = ("eventData", "oAuthConfiguration")

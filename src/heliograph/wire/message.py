@@ -17,8 +17,7 @@ import msgspec
 
 from heliograph.model import ConnectConfiguration, Event
 from heliograph.wire import json_sim, legacy_xml
-from heliograph.wire.configurations import receives
-from heliograph.wire.notifications import DOCUMENTS_OF
+from heliograph.wire.configurations import DOCUMENTS_OF, receives
 from heliograph.wire.summary import Switches, select
 
 _JSON: Final = (("Content-Type", "application/json; charset=utf-8"),)
@@ -60,9 +59,8 @@ class Choice:
 
     def switches_for(self, event_name: str) -> Switches:
         """The switches for an event: a notification may want documents with some alone."""
-        if event_name not in self.documents_of:
-            return self.switches
-        return replace(self.switches, documents=self.documents_of[event_name])
+        wanted = self.documents_of.get(event_name.lower())
+        return self.switches if wanted is None else replace(self.switches, documents=wanted)
 
 
 def render(

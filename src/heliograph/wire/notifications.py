@@ -64,8 +64,6 @@ _EVENTS: Final[Mapping[str, str]] = {
     "envelopeEvents": "envelopeEventStatusCode",
     "recipientEvents": "recipientEventStatusCode",
 }
-DOCUMENTS_OF: Final = "documentsOf"
-"""In a notification's document: for each event that says `includeDocuments`, whether."""
 
 
 def parse(fields: Mapping[str, Any], where: str) -> tuple[bytes, ...]:
@@ -127,7 +125,7 @@ def _document(given: Any, where: str) -> bytes:
         raise InvalidBody(f"{where}: a notification needs `events`, or envelope or recipient ones.")
     stored = msgspec.json.decode(document)
     if said := _documents_of(given, where):
-        stored[DOCUMENTS_OF] = said
+        stored[configurations.DOCUMENTS_OF] = said
     ordered: bytes = msgspec.json.encode(stored, order="deterministic")
     return ordered
 
@@ -149,13 +147,12 @@ def _documents_of(given: Mapping[str, Any], where: str) -> dict[str, bool]:
     for name, code in _EVENTS.items():
         listed = given.get(name)
         for one in listed if isinstance(listed, list) else ():
-            if not isinstance(one, dict) or one.get("includeDocuments") in (None, ""):
-                continue
-            flag = str(_texts(one["includeDocuments"])).strip().lower()
-            if flag not in ("true", "false"):
+            given_flag = one.get("includeDocuments") if isinstance(one, dict) else None
+            flag = "" if given_flag is None else str(given_flag).strip().lower()
+            if flag not in ("", "true", "false"):
                 raise InvalidBody(f'{where}: includeDocuments must be "true" or "false".')
-            event = configurations.event_name(one[code], name.removesuffix("Events"))
-            said[event] = flag == "true"
+            if flag and (event := configurations.event_name(one[code], name[: -len("Events")])):
+                said[event] = flag == "true"
     return said
 
 

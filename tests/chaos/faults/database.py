@@ -184,7 +184,7 @@ def _hold_all(engine: Postgres) -> list[psycopg.Connection[object]]:
         except psycopg.OperationalError:
             ended = held[0].execute(f"select pg_terminate_backend(pid) {ours}".encode()).fetchall()
             quiet = 0 if ended else quiet + 1
-            # What was ended is replaced at once: its place must be taken before that.
+            # What was ended needs a moment to go, and is soon replaced: take its place first.
             time.sleep(0.01 if ended else 0.1)
         else:
             quiet = 0

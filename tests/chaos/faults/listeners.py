@@ -145,18 +145,18 @@ async def recovery(context: Context) -> Result:
             bench.configurations.append(made["connectId"])
         async with bench.load(publishers=4, pace=0.0) as load:
             await load.accepts(100, seconds=120)
-        waiting = await asyncio.to_thread(bench.installation.engine.unfinished)
         for path in paths:  # each has failed, and is known to be down
             await bench.sink.until_asked(path)
         for path in sinks.PATHS:  # the others have no backlog
             await bench.sink.until_asked(path, load.accepted)
+        waiting = await asyncio.to_thread(bench.installation.engine.unfinished)
         bench.sink.most.clear()
         back = time.time_ns()
         async with bench.nemesis.fault("return", listeners=listeners, waiting=waiting):
             bench.sink.dead.clear()
             # Each new event is one more message for every listener: the more of them there are,
-            # the fewer events, or the backlog would only grow. One after the other: while all slots
-            # are taken a listener has one, so that two at once would be two turns.
+            # the fewer events, or the backlog would only grow. One publisher: while all slots are
+            # taken each listener gets one message at a time, and a second one waits for a turn.
             async with bench.load(publishers=1, pace=0.1 * context.cycles) as load:
                 await load.accepts(20, seconds=60)
                 while await asyncio.to_thread(bench.installation.engine.unfinished) > waiting / 10:
@@ -164,9 +164,9 @@ async def recovery(context: Context) -> Result:
         result.notes.append(f"{waiting} deliveries waited for {listeners} listeners")
         most = max((bench.sink.most[path] for path in paths), default=0)
         result.expect(most <= 8, f"a listener got {most} messages at once, its cap is 8")
+        await bench.judge(result)
         late = _percentile(_arrivals(bench, "/a", back), 0.99)
         result.recovered(late, PROMPT, "a new event's p99")
-        await bench.judge(result)
     return result
 
 

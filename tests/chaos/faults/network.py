@@ -113,8 +113,8 @@ async def names(context: Context) -> Result:
             wanted = bench.wanted(path, urlToPublishTo=url) | {"retrySchedule": schedule}
             made = await bench.client.done("POST", "", wanted)
             bench.configurations.append(made["connectId"])
-        # Fewer events than a name's deliveries take while each waits a second for DNS: a second
-        # try comes after the first tries of all that was due before it.
+        # So few events that the queue stays short although each delivery waits a second for DNS: a
+        # second try goes out only after all first tries that were due before it.
         async with bench.load(publishers=2, pace=0.3) as load:
             for cycle in range(context.cycles):
                 trouble = DNS_TROUBLES[cycle % len(DNS_TROUBLES)]
