@@ -166,17 +166,17 @@ def to_wire(stored: ConnectConfiguration) -> ConnectCustomConfiguration:
 def _event_names(fields: Mapping[str, list[str]]) -> frozenset[str]:
     """What `events` names, and what the legacy lists name, in the spelling of events."""
     names = {name.strip().lower() for name in fields.get("events", ())}
-    for wire_name, kind in (("envelopeEvents", "envelope"), ("recipientEvents", "recipient")):
-        names |= {event_name(word, kind) for word in fields.get(wire_name, ())}
+    for listed in LEGACY_EVENTS:
+        names |= {event_name(word, listed) for word in fields.get(listed, ())}
     return frozenset(names - {""})
 
 
-def event_name(word: str, kind: str) -> str:
-    """A legacy status such as "Completed" as an event's name; empty for none.
+def event_name(word: str, listed: str) -> str:
+    """A status such as "Completed" as an event's name; empty for none.
 
-    `kind` is `envelope` or `recipient`.
+    `listed` is which of `LEGACY_EVENTS` names it.
     """
-    lower = word.strip().lower()
+    kind, lower = LEGACY_EVENTS[listed], word.strip().lower()
     # Connect calls a draft both "Draft" and "Created".
     lower = "created" if lower == "draft" else lower
     return lower if not lower or lower.startswith(f"{kind}-") else f"{kind}-{lower}"
@@ -304,12 +304,18 @@ _SHOW_CERTIFICATE: Final = (
     "includeCertSoapHeader",
 )
 
+LEGACY_EVENTS: Final[Mapping[str, str]] = {
+    "envelopeEvents": "envelope",
+    "recipientEvents": "recipient",
+}
+"""The lists of statuses that came before `events`, and how the names of their events begin."""
+
 DOCUMENTS_OF: Final = "documentsOf"
 """In the document of an envelope's notification, never on the wire: whether documents come with an
 event, by the names of those events that say so themselves."""
 
 # A later update of any of these says it anew.
-_SAY_DOCUMENTS: Final = frozenset({"envelopeEvents", "includeDocuments", "recipientEvents"})
+_SAY_DOCUMENTS: Final = frozenset({"includeDocuments", *LEGACY_EVENTS})
 
 # Objects inside a configuration: an update of one keeps the fields that it does not name.
 _PARTS: Final = ("eventData", "oAuthConfiguration")

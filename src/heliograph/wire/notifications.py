@@ -151,7 +151,7 @@ def _documents_of(given: Mapping[str, Any], where: str) -> dict[str, bool]:
             flag = "" if given_flag is None else str(given_flag).strip().lower()
             if flag not in ("", "true", "false"):
                 raise InvalidBody(f'{where}: includeDocuments must be "true" or "false".')
-            if flag and (event := configurations.event_name(one[code], name[: -len("Events")])):
+            if flag and (event := configurations.event_name(one[code], name)):
                 said[event] = flag == "true"
     return said
 
