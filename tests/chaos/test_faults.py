@@ -140,7 +140,7 @@ async def test_f9_r3_r5_r7_a_network_that_loses_answers_loses_no_event(
 
 
 @on_each_kind("F17")
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(200)
 async def test_f17_s1_r4_r9_dns_that_fails_costs_no_try(kind: str, tmp_path: Path) -> None:
     await holds("F17", kind, tmp_path)
 
