@@ -51,9 +51,11 @@ class Chromium:
     async def click(self, selector: str) -> None:
         await self.call("POST", f"{await self.find(selector)}/click")
 
-    async def text(self) -> str:
-        shown: str = await self.call("GET", f"{await self.find('body')}/text")
-        return shown
+    async def shows(self, text: str) -> None:
+        """Wait until a page with this text is there, and see that the text is visible."""
+        having = f"//*[contains(normalize-space(), '{text}')]"
+        await self.call("POST", "/element", {"using": "xpath", "value": having})
+        assert text in await self.call("GET", f"{await self.find('body')}/text")
 
 
 @pytest.fixture
@@ -82,6 +84,8 @@ async def chromium(tmp_path: Path) -> AsyncIterator[Chromium]:
                 made = (await answer.json())["value"]
                 assert answer.status == 200, made
             browser = Chromium(http, base, made["sessionId"])
+            # A page is asked for and arrives later: the driver looks again until it is there.
+            await browser.call("POST", "/timeouts", {"implicit": 30_000})
             yield browser
             await browser.call("DELETE", "")
     finally:
@@ -119,17 +123,18 @@ async def test_s9_a_user_consents_in_a_browser_and_comes_back_to_the_application
         }
     )
     await chromium.call("POST", "/url", {"url": f"{app.api.server.base_uri}/oauth/auth?{query}"})
-    assert "to continue to CRM" in await chromium.text()
+    await chromium.shows("to continue to CRM")
     await chromium.type("#email", "ada@example.com")
     await chromium.type("#password", "a wrong password" + _ENTER)
-    assert "is wrong" in await chromium.text()
+    await chromium.shows("is wrong")
     await chromium.type("#password", "correct horse battery" + _ENTER)
-    assert "Give CRM access?" in await chromium.text()
+    await chromium.shows("Give CRM access?")
     (cookie,) = await chromium.call("GET", "/cookie")
     assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Lax")
     style = await chromium.call("GET", f"{await chromium.find('main')}/css/max-width")
     assert style == "416px"  # the style sheet got past the policy
     await chromium.click("button[value=allow]")
+    await chromium.find("pre")  # the listener answers plain text
     at = await chromium.call("GET", "/url")
     assert at.startswith(back + "?"), at
     answer = parse_qs(urlsplit(at).query)
