@@ -559,6 +559,7 @@ async def test_s9_the_legacy_header_is_off_unless_it_is_switched_on(
         ):
             reply = await with_header(api, bad)
             assert (reply.status, reply.error) == (status, code)
+            assert reply.headers["WWW-Authenticate"] == "Bearer"
         right = legacy(IntegratorKey=key)
         token = api.credentials.access_token.reveal()
         both = await with_header(api, right, Authorization=f"Bearer {token}")

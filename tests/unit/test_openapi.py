@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import schemathesis
+from docusign_esign import EnvelopeEvent, EventNotification, RecipientEvent
 
 from heliograph import errors
 from heliograph.api.contract import Operation
@@ -110,6 +111,13 @@ def test_calls_that_count_say_where_the_account_stands_and_may_be_refused_s13(
         assert set(rate_limits.ABOUT) <= headers_of(responses[status])
 
 
+@each_operation
+def test_each_401_says_how_to_sign_in(operation: Operation) -> None:
+    responses = calls(DOCUMENT)[operation.operation_id]["responses"]
+    told = {status for status, one in responses.items() if "WWW-Authenticate" in headers_of(one)}
+    assert told == {"401"}
+
+
 def headers_of(response: Mapping[str, Any]) -> set[str]:
     return set(response.get("headers", {}))
 
@@ -152,6 +160,20 @@ def test_version_2_has_what_docusign_had_there_and_its_lists_as_text() -> None:
     for name in ("envelopeEvents", "recipientEvents", "userIds"):
         assert fields[name]["type"] == "string"
     assert fields["events"]["type"] == "array"
+
+
+def test_a_notification_has_every_field_of_docusigns_and_what_else_a_configuration_has() -> None:
+    (event, _) = calls(DOCUMENT)["publish_events"]["requestBody"]["content"]["application/json"][
+        "schema"
+    ]["anyOf"]
+    shown = event["properties"]["eventNotification"]["properties"]
+    docusigns = set(EventNotification.attribute_map.values())
+    marked = {name for name, one in shown.items() if OURS in one}
+    assert shown.keys() - docusigns == marked | {"requireMutualTls"}
+    assert docusigns <= shown.keys()
+    assert marked == {"certificateAuthorities", "deliveryOrder", "maxPerSecond", "retrySchedule"}
+    for name, one in (("envelopeEvents", EnvelopeEvent), ("recipientEvents", RecipientEvent)):
+        assert shown[name]["items"]["properties"].keys() == {*one.attribute_map.values()}
 
 
 def test_two_messages_of_one_name_are_refused() -> None:

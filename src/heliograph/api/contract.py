@@ -27,12 +27,10 @@ from heliograph.errors import (
     InvalidBody,
     InvalidContentType,
     InvalidParameter,
-    InvalidToken,
     LacksPermission,
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
-    NotSignedIn,
     StorageBroken,
     StorageUnavailable,
     Unavailable,
@@ -376,7 +374,7 @@ def _refuse(request: Request, error: ApiError) -> Response:
     response = Response(body, error.status, {"Cache-Control": "no-store"}, media_type=form)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, NotSignedIn | InvalidToken | LacksPermission):
+    if error.status == 401:  # each must say how to sign in (RFC 9110, 15.5.2)
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(error.allowed)

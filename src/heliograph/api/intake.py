@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from heliograph import tracing
 from heliograph.api import saving
 from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import Parameter
+from heliograph.api.schemas import Schema, properties
 from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
@@ -18,7 +19,12 @@ from heliograph.publisher import Publisher, Receipt
 from heliograph.wire import notifications
 from heliograph.wire.forms import JSON
 from heliograph.wire.json_sim import HOPS_HEADER, LONGEST_ID, MOST_HOPS, parse_events
-from heliograph.wire.rest import PublishedEvent, PublishResults, SkippedConfiguration
+from heliograph.wire.rest import (
+    ConnectCustomConfiguration,
+    PublishedEvent,
+    PublishResults,
+    SkippedConfiguration,
+)
 
 BODY_LIMIT: Final = 25 * 2**20
 """Bytes of one publish call."""
@@ -66,15 +72,34 @@ TRACESTATE: Final = Parameter(
 )
 
 _ID: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
-_NOTIFICATION: Final = {
-    "type": "object",
-    "description": "A listener of this envelope alone, with the fields of eventNotification.",
-    "properties": {
-        "url": {"type": "string", "format": "uri", "examples": ["https://hooks.example.com/in"]},
-        "events": {"type": "array", "items": _ID},
-    },
-    "required": ["url"],
-}
+_FLAG: Final = {"type": "string", "enum": ["true", "false"]}
+
+
+def _notification() -> Schema:
+    """A notification: the switches are described as a configuration's, whose they become."""
+    of_configuration = properties(ConnectCustomConfiguration)
+    switches = {name: of_configuration[same] for name, same in notifications.SWITCHES.items()}
+    events: Mapping[str, Schema] = {
+        name: {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {code: _ID, "includeDocuments": _FLAG},
+                "required": [code],
+            },
+        }
+        for name, code in notifications.EVENTS.items()
+    }
+    return {
+        "type": "object",
+        "description": "A listener of this envelope alone, as DocuSign's eventNotification.",
+        "properties": {**switches, **events},
+        "required": ["url"],
+        "anyOf": [{"required": [name]} for name in ("events", *events)],
+    }
+
+
+_NOTIFICATION: Final = _notification()
 _EVENT: Final = {
     "type": "object",
     "description": "An event; what is not listed here is kept and goes to listeners as it is.",
@@ -94,7 +119,11 @@ _EVENT: Final = {
             "required": ["envelopeId"],
         },
         "eventNotification": _NOTIFICATION,
-        "eventNotifications": {"type": "array", "items": _NOTIFICATION},
+        "eventNotifications": {
+            "type": "array",
+            "items": _NOTIFICATION,
+            "maxItems": notifications.MOST,
+        },
     },
     "required": ["event", "data"],
 }

@@ -92,12 +92,17 @@ _WITH_BODY: Final[Sequence[type[ApiError]]] = (InvalidBody, BodyTooLarge, Invali
 
 _LINK: Final = "Link"
 _RETRY_AFTER: Final = "Retry-After"
+_CHALLENGE: Final = "WWW-Authenticate"
 _HEADERS: Final[Mapping[str, Schema]] = {
     _LINK: {
         "description": "Where the next page is (RFC 8288), when there is more.",
         "schema": {"type": "string"},
     },
     _RETRY_AFTER: {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+    _CHALLENGE: {
+        "description": "How to sign in (RFC 9110, 11.6.1).",
+        "schema": {"type": "string", "const": "Bearer"},
+    },
     **{
         name: {"description": about, "schema": {"type": "integer"}}
         for name, about in rate_limits.ABOUT.items()
@@ -258,12 +263,15 @@ def _responses(operation: Operation) -> Schema:
     responses = {str(operation.status): success | _headers(named)}
     for status, errors in errors_of(operation).items():
         codes = dict.fromkeys(f"{one.code}: {one.advice}" for one in errors)
-        waits = any(one.retry_after is not None for one in errors)
-        counts = any(one not in _BEFORE_COUNTING for one in errors)
+        named = [
+            *([_CHALLENGE] if status == 401 else ()),
+            *([_RETRY_AFTER] if any(one.retry_after is not None for one in errors) else ()),
+            *(standing if any(one not in _BEFORE_COUNTING for one in errors) else ()),
+        ]
         responses[str(status)] = {
             "description": " ".join(codes),
             "content": _forms(reference(ErrorDetails)),
-            **_headers([*((_RETRY_AFTER,) if waits else ()), *(standing if counts else ())]),
+            **_headers(named),
         }
     return responses
 

@@ -30,6 +30,12 @@ def reference(shape: type[msgspec.Struct]) -> Schema:
     return {"$ref": _REFERENCE + shape.__name__}
 
 
+def properties(shape: type[msgspec.Struct], *, v2: bool = False) -> dict[str, Schema]:
+    """The schemas of a struct's fields, by the names that they have in a message."""
+    fields = msgspec.structs.fields(shape)
+    return {one.encode_name: _field(shape, one, v2=v2) for one in fields}
+
+
 def components(roots: Iterable[type[msgspec.Struct]], *, v2: bool = False) -> dict[str, Schema]:
     """The schemas of these structs and of all that they hold, by name."""
     found: dict[str, type[msgspec.Struct]] = {}
@@ -56,7 +62,7 @@ def _schema(shape: type[msgspec.Struct], *, v2: bool) -> Schema:
         "type": "object",
         "description": " ".join((inspect.getdoc(shape) or "").replace("`", "").split()),
         "xml": {"name": root_name(shape), "namespace": NAMESPACE},
-        "properties": {one.encode_name: _field(shape, one, v2=v2) for one in fields},
+        "properties": properties(shape, v2=v2),
     }
     if required := [one.encode_name for one in fields if one.required]:
         schema["required"] = required

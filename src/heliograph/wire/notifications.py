@@ -60,10 +60,17 @@ _SAME: Final = frozenset(
         "retrySchedule",
     }
 )
-_EVENTS: Final[Mapping[str, str]] = {
+SWITCHES: Final[Mapping[str, str]] = {
+    **_RENAMED,
+    **{name: name for name in sorted(_SAME)},
+}
+"""The fields of a notification that a configuration has too, and their names there."""
+
+EVENTS: Final[Mapping[str, str]] = {
     "envelopeEvents": "envelopeEventStatusCode",
     "recipientEvents": "recipientEventStatusCode",
 }
+"""The lists of events that only a notification has in this form, and what names one in each."""
 
 
 def parse(fields: Mapping[str, Any], where: str) -> tuple[bytes, ...]:
@@ -109,10 +116,10 @@ def _document(given: Any, where: str) -> bytes:
     for name, value in given.items():
         if value is None:
             continue
-        if name in _EVENTS:
-            fields[name] = _codes(value, _EVENTS[name], where)
-        elif name in _RENAMED or name in _SAME:
-            fields[_RENAMED.get(name, name)] = _texts(value)
+        if name in EVENTS:
+            fields[name] = _codes(value, EVENTS[name], where)
+        elif name in SWITCHES:
+            fields[SWITCHES[name]] = _texts(value)
     try:
         wire = msgspec.convert(fields, ConnectCustomConfiguration)
         document, _ = configurations.merge(wire, None)
@@ -144,7 +151,7 @@ def _codes(value: Any, name: str, where: str) -> Sequence[str]:
 def _documents_of(given: Mapping[str, Any], where: str) -> dict[str, bool]:
     """What single events say of documents, by their names."""
     said = {}
-    for name, code in _EVENTS.items():
+    for name, code in EVENTS.items():
         listed = given.get(name)
         for one in listed if isinstance(listed, list) else ():
             given_flag = one.get("includeDocuments") if isinstance(one, dict) else None
