@@ -8,7 +8,7 @@ import itertools
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,13 +152,19 @@ class Bench:
             **over,
         }
 
-    async def delivers(self, seconds: float = 30.0) -> float:
-        """Wait until the sink takes something more; how many seconds that took."""
-        began, took = time.monotonic(), self.sink.took
+    async def delivers(self, seconds: float = 30.0, to: Collection[str] = ()) -> float:
+        """Wait until the sink takes something more, or each of the paths `to` does; how many
+        seconds that took."""
+        began, before = time.monotonic(), self.sink.taken.copy()
         async with asyncio.timeout(seconds):
-            while self.sink.took == took:
+            while not (more := self.sink.taken - before) or not more.keys() >= set(to):
                 await asyncio.sleep(0.01)
         return time.monotonic() - began
+
+    async def serves_others(self, result: Result, most: float) -> None:
+        """Each listener that no fault is about takes something, in `most` seconds (R7)."""
+        seconds = await self.delivers(to=sinks.PATHS)
+        result.recovered(seconds, most, "a message to each of the other listeners")
 
     async def heal(self, seconds: float = HEAL_SECONDS) -> int:
         """All faults are over: republish until everything is delivered; how many are listed.

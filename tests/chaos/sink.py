@@ -26,8 +26,9 @@ PATHS = ("/a", "/b")
 class Sink:
     """What it answers: `broken` of all answers are 500, each comes `delay` seconds late.
 
-    `most` counts the requests that a path had at once. Answers of the paths in `closing` end
-    their connections, so that the next message needs a new one.
+    `taken` counts the messages that a path took, `most` the requests that it had at once.
+    Answers of the paths in `closing` end their connections, so that the next message needs a new
+    one.
     """
 
     def __init__(self, path: Path, seed: int, broken: float = 0.02) -> None:
@@ -38,7 +39,7 @@ class Sink:
         self.keys: list[str] = []
         self.base = ""
         self.requests = 0
-        self.took = 0
+        self.taken: Counter[str] = Counter()
         self.now = 0
         self.last_took = 0.0
         self.dead: set[str] = set()
@@ -82,7 +83,7 @@ class Sink:
                 digest=hashlib.sha256(re.sub(rb'"retryCount":\d+', b"", body)).hexdigest(),
             )
             if status == 200:
-                self.took += 1
+                self.taken[request.path] += 1
                 self.last_took = time.monotonic()
             answer = web.Response(status=status)
             if request.path in self.closing:

@@ -225,9 +225,9 @@ def _pin(engine: Postgres) -> Iterator[None]:
 
 
 async def _pace(bench: Bench, seconds: float) -> float:
-    took = bench.sink.took
+    took = bench.sink.taken.total()
     await asyncio.sleep(seconds)
-    return (bench.sink.took - took) / seconds
+    return (bench.sink.taken.total() - took) / seconds
 
 
 # ------------------------------------------------------------------------------- failover

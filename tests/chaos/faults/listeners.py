@@ -53,7 +53,7 @@ async def network(context: Context) -> Result:
                 async with bench.nemesis.fault("network", **trouble):
                     await proxy.set(**trouble)
                     await bench.nemesis.moment(0.3, 0.8)
-                    result.recovered(await bench.delivers(), PROMPT, "another listener's message")
+                    await bench.serves_others(result, PROMPT)
                 await proxy.set()
         await bench.judge(result)
     return result
@@ -85,7 +85,7 @@ async def listener_zoo(context: Context) -> Result:
                 async with bench.nemesis.fault("zoo", listeners=len(odd)):
                     for _ in range(5):
                         await load.accepts()
-                        result.recovered(await bench.delivers(), PROMPT, "a good listener's")
+                        await bench.serves_others(result, PROMPT)
         # What they have not taken ends visibly with their configurations.
         for connect_id in odd:
             await bench.client.done("DELETE", connect_id)

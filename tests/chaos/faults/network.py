@@ -83,8 +83,8 @@ OUR_TROUBLE = frozenset({"dead", "servfail", "slow", "garbage"})
 PROMPT = 2.0
 """Seconds in which a listener whose name needs no DNS gets something (R7)."""
 
-MISNAMED = 3.0
-"""Seconds of a trouble, at least."""
+MISNAMED, TRIED_TWICE = 3.0, 60.0
+"""Seconds of a trouble: at least, and at most until a delivery was tried a second time."""
 
 
 @fault(
@@ -130,11 +130,14 @@ async def _misname(bench: Bench, server: NameServer, trouble: str, result: Resul
         server.behaviours[PATIENT] = trouble
         if trouble in OUR_TROUBLE:
             server.behaviours[STRICT] = trouble
-        deadline = time.monotonic() + MISNAMED
-        while time.monotonic() < deadline or (
+        least, most = time.monotonic() + MISNAMED, time.monotonic() + TRIED_TWICE
+        while time.monotonic() < least or (
             trouble in OUR_TROUBLE and not await _tried_twice(bench, strict)
         ):
-            result.recovered(await bench.delivers(), PROMPT, "another listener's message")
+            await bench.serves_others(result, PROMPT)
+            if time.monotonic() > most:
+                result.expect(False, f"no delivery was tried twice in {TRIED_TWICE:g} s: {trouble}")
+                break
             await asyncio.sleep(0.2)
         listed = (await bench.client.done("GET", f"failures?connect_id={strict}"))["failures"]
     if trouble in OUR_TROUBLE:
