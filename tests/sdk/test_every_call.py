@@ -177,8 +177,9 @@ async def _failures(
     assert queued["status"] in ("queued", "in_progress")
 
     async def tried_again() -> bool:
-        (found,) = await connect.failures()
-        return bool(found["retryCount"] == "1")
+        # And it has ended: the synchronous call below would take its outcome for its own.
+        (found,) = (await api.call("GET", "failures")).json["failures"]
+        return (found["retryCount"], found["deliveryState"]) == ("1", "waiting")
 
     await eventually(tried_again)
     listener.status = 200
