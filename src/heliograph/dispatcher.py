@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
@@ -151,7 +152,10 @@ class Dispatcher:
         if room <= 0 or self._suspended:
             return False, None  # the next settlement, or `resume`, wakes us
         suspensions = self._suspensions
-        caps = self._pacing.caps(self._unsettled, now)
+
+        def caps() -> Mapping[int, int]:
+            return self._pacing.caps(self._unsettled, now)
+
         try:
             result = await self._store.claim(room, FIRST, caps, self._limits.per_account)
         except StorageUnavailable as trouble:

@@ -25,7 +25,7 @@ async def prepare(store: Store, account_id: str, configurations: int) -> None:
 
 
 async def claim(store: Store, room: int, share: int | None = SHARE) -> list[Claim]:
-    return list((await store.claim(room, 8, None, share)).claims)
+    return list((await store.claim(room, 8, per_account=share)).claims)
 
 
 def by_account(claims: list[Claim]) -> Counter[str]:

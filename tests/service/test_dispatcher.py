@@ -70,23 +70,26 @@ class Part:
                 await settled.wait()
 
     async def signals_seen(self) -> None:
-        """Wait until the dispatcher has looked for work twice, with all that it knows now."""
-        looked, real = 0, self.store.claim
-        done = asyncio.Event()
+        """Wait until the dispatcher has looked for work twice, with all that it knows now, and
+        rests: what is marked while it looks holds from its next look on."""
+        looked, looking, real = 0, 0, self.store.claim
 
         async def claim(*given: Any) -> Any:
-            nonlocal looked
-            found = await real(*given)
-            looked += 1
-            if looked == 2:
-                done.set()
-            return found
+            nonlocal looked, looking
+            looking += 1
+            try:
+                return await real(*given)
+            finally:
+                looking -= 1
+                looked += 1
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self.store, "claim", claim)
             async with asyncio.timeout(10):
-                while not done.is_set():
+                while looked < 2:
                     self.signals.work.set()
+                    await asyncio.sleep(0)
+                while looking or self.signals.work.is_set():
                     await asyncio.sleep(0)
 
     async def failures(self) -> int:
@@ -366,13 +369,14 @@ async def test_r10_after_an_outage_the_first_message_goes_out_alone_and_each_suc
         await part.publisher.publish(
             ACCOUNT, [new_event(envelope_id=f"env-{number}") for number in range(60)]
         )
+        await reached(gates, 1)
+        await part.signals_seen()
         for answer, then in (
             *((OK, 2), (OK, 4), (OK, 8), (OK, 8)),
             # What runs goes on when the limit falls to 4, 2, 1: nothing is added to it.
             *((BROKEN, 7), (BROKEN, 6), (BROKEN, 5), (BROKEN, 4)),
             *((OK, 3), (OK, 4), (OK, 8)),
         ):
-            await reached(gates, 1)
             settled, begun = part.signals.next_settled(), len(listener.received)
             gates.pop(0).set_result(answer)
             await settled.wait()
@@ -402,6 +406,27 @@ async def test_a_rate_bounds_the_messages_of_a_second(store: Store, clock: Manua
                 await asyncio.sleep(0)
         passed = (clock.now() - START).total_seconds()
     assert 5 <= len(listener.received) <= 1 + 2 * passed
+
+
+async def test_r10_what_ends_while_the_dispatcher_looks_lets_nothing_out_beyond_the_rate(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.create_configuration(wanted_configuration(maxPerSecond="2"))
+    listener = Listener(lambda _url, _body: always(OK))
+    real = store.claim
+
+    async def claim(*given: Any) -> Any:
+        settled = part.signals.next_settled()
+        if part.dispatcher.in_flight:
+            await settled.wait()
+        return await real(*given)
+
+    async with dispatching(store, clock, listener) as part:
+        monkeypatch.setattr(store, "claim", claim)
+        await part.publisher.publish(ACCOUNT, [new_event(), new_event(envelope_id="env-2")])
+        await part.settled(lambda: _is(part.logs(), 1))
+        await part.signals_seen()
+        assert len(listener.received) == 1
 
 
 async def test_r4_a_turn_that_comes_while_the_dispatcher_looks_is_not_missed(
@@ -462,22 +487,29 @@ async def test_on_docusigns_schedule_a_failure_holds_all_up_and_a_success_lets_a
     store: Store, clock: ManualClock
 ) -> None:
     await store.create_configuration(wanted_configuration(retrySchedule=["docusign"]))
-    answers = {"now": BROKEN}
+    answers, answering = {"now": BROKEN}, asyncio.Event()
+    answering.set()
 
     async def behave(_url: str, _body: bytes) -> Answer | Fault:
+        await answering.wait()
         return answers["now"]
 
     listener = Listener(behave)
     async with dispatching(store, clock, listener) as part:
         await part.publisher.publish(ACCOUNT, [new_event()])
         await part.settled(lambda: _is(part.failures(), 1))
+        await part.signals_seen()
         # Down for 15 s: what comes meanwhile is not even tried.
         others = [new_event(envelope_id=f"env-{number}") for number in range(2, 12)]
         await part.publisher.publish(ACCOUNT, others)
         await part.signals_seen()
         assert len(listener.received) == 1
         await clock.until_waited_for()
+        answering.clear()
         clock.move(15)  # one goes out, fails, and all are held up for 15 s or more
+        await reached(listener.received, 2)
+        await part.signals_seen()
+        answering.set()
         await part.settled(lambda: _is(part.logs(), 2))
         await part.signals_seen()
         assert len(listener.received) == 2
