@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
@@ -152,12 +151,9 @@ class Dispatcher:
         if room <= 0 or self._suspended:
             return False, None  # the next settlement, or `resume`, wakes us
         suspensions = self._suspensions
-
-        def caps() -> Mapping[int, int]:
-            return self._pacing.caps(self._unsettled, now)
-
+        free = self._pacing.free(self._unsettled, now)
         try:
-            result = await self._store.claim(room, FIRST, caps, self._limits.per_account)
+            result = await self._store.claim(room, FIRST, free, self._limits.per_account)
         except StorageUnavailable as trouble:
             await self._pause("claim", trouble)
             return True, None

@@ -109,14 +109,15 @@ class Pacing:
         listener.down_until = None
         return True
 
-    def caps(self, sending: int, now: float) -> Mapping[int, int]:
-        """How many attempts each known listener may have at once; all others `FIRST`.
+    def free(self, sending: int, now: float) -> Mapping[int, int]:
+        """How many more attempts may begin to each known listener; all others may have `FIRST`.
 
-        `sending` is how many attempts run in all.
+        `sending` is how many attempts run in all. An attempt that ends later leaves room for
+        another one: who acts on this a little late begins too few and never too many.
         """
         tight = sending >= self._slots * (1.0 - _RESERVED)
         return {
-            connect_id: self._allowed(listener, now, FIRST if tight else listener.limit)
+            connect_id: self._free(listener, now, FIRST if tight else listener.limit)
             for connect_id, listener in self._listeners.items()
         }
 
@@ -134,14 +135,15 @@ class Pacing:
         ]
         return min(waits, default=None)
 
-    def _allowed(self, listener: _Listener, now: float, limit: int) -> int:
+    def _free(self, listener: _Listener, now: float, limit: int) -> int:
         if listener.down_until is not None:
             if now < listener.down_until:
                 return 0
             limit = FIRST
-        if listener.rate is None:
-            return limit
-        return min(limit, listener.sending + int(listener.refill(now)))
+        free = limit - listener.sending
+        if listener.rate is not None:
+            free = min(free, int(listener.refill(now)))
+        return max(free, 0)
 
     def _forget(self) -> None:
         """Bound what is known: who was idle for longest begins anew."""

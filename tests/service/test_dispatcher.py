@@ -429,6 +429,34 @@ async def test_r10_what_ends_while_the_dispatcher_looks_lets_nothing_out_beyond_
         assert len(listener.received) == 1
 
 
+async def test_r10_a_failure_that_is_deleted_while_it_is_sent_leaves_no_room_before_its_end(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration(maxPerSecond="1"))
+    answering = asyncio.Event()
+
+    async def behave(_url: str, _body: bytes) -> Answer | Fault:
+        if len(listener.received) == 2:
+            await answering.wait()
+        return BROKEN
+
+    listener = Listener(behave)
+    async with dispatching(store, clock, listener) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await part.settled(lambda: _is(part.failures(), 1))
+        await clock.until_waited_for()
+        clock.move(60)
+        await reached(listener.received, 2)  # tried again, which takes a while
+        others = [new_event(envelope_id=f"env-{number}") for number in range(2, 6)]
+        await part.publisher.publish(ACCOUNT, others)
+        (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+        assert failure.failure_id is not None
+        await store.delete_failure(ACCOUNT, failure.failure_id, "ada")
+        await part.signals_seen()
+        assert len(listener.received) == 2
+        answering.set()
+
+
 async def test_r4_a_turn_that_comes_while_the_dispatcher_looks_is_not_missed(
     store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

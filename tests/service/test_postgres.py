@@ -171,7 +171,7 @@ async def test_r4_a_claim_whose_answer_was_lost_is_put_back_and_does_not_count(
     node, _ = await two_nodes(open_node)
     await publish(node, 2)
     # Committed, and then the connection breaks: the node does not learn of it.
-    await node._database.transact(lambda db: node._queue.claim(db, 10, 10, dict))
+    await node._database.transact(lambda db: node._queue.claim(db, 10, 10, {}))
     node._queue.claim_failed()
 
     assert [claim.number for claim in await claim_all(node)] == [1, 1]
@@ -196,7 +196,7 @@ async def test_r4_a_claim_that_is_committed_long_after_its_answer_was_lost_is_pu
 async def claim_late(node: PostgresStore) -> psycopg.AsyncConnection[tuple[object, ...]]:
     """Claim in a transaction that is open still, while the node believes the connection lost."""
     connection = await psycopg.AsyncConnection.connect(node._database.conninfo)
-    assert (await node._queue.claim(connection, 10, 10, dict)).claims
+    assert (await node._queue.claim(connection, 10, 10, {})).claims
     node._queue.claim_failed()
     return connection
 

@@ -293,7 +293,7 @@ class Database:
         now: int,
         room: int,
         per_configuration: int,
-        caps: Mapping[int, int],
+        free: Mapping[int, int],
         in_flight: Counter[int],
     ) -> ClaimResult:
         """See `Store.claim`; `in_flight` is what the node has of each configuration."""
@@ -309,10 +309,10 @@ class Database:
         self.random.shuffle(turn)
         share = max(1, room // len(turn)) if turn else 0
         for connect_id in turn:
-            cap = caps.get(connect_id, per_configuration)
-            free = min(cap - in_flight[connect_id], room - len(claims), share)
+            here = free.get(connect_id, per_configuration - in_flight[connect_id])
+            most = max(0, min(here, room - len(claims), share))
             in_order = sorted(due[connect_id], key=lambda one: (one.due, one.delivery_id))
-            claims += [self._claim_one(one, epoch) for one in in_order[: max(0, free)]]
+            claims += [self._claim_one(one, epoch) for one in in_order[:most]]
         return ClaimResult(tuple(claims), None if later is None else from_microseconds(later))
 
     def _claim_one(self, delivery: Delivery, epoch: int) -> Claim:

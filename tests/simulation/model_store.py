@@ -331,7 +331,7 @@ class NodeStore:
         self,
         room: int,
         per_configuration: int,
-        caps: Callable[[], Mapping[int, int]] = dict,
+        free: Mapping[int, int] | None = None,
         _per_account: int | None = None,  # there is but one
     ) -> ClaimResult:
         # Decided when the transaction begins, however late it is committed.
@@ -345,7 +345,7 @@ class NodeStore:
                 self._database.unclaim(self.epoch, self._claimed, now)
             in_flight = Counter(self._claimed.values())
             result = self._database.claim(
-                self.epoch, now, room, per_configuration, caps(), in_flight
+                self.epoch, now, room, per_configuration, free or {}, in_flight
             )
             self._watcher.claimed(self._name, result.claims, began)
             return result

@@ -18,13 +18,18 @@ def known(slots: int = 100) -> Pacing:
     return made
 
 
+def at_once(paced: Pacing, sending: int = 1) -> int:
+    """How many attempts the listener may have at once; it has one."""
+    return 1 + paced.free(sending, 0.0)[1]
+
+
 def test_r10_a_listener_earns_attempts_by_doubling_and_loses_them_by_halving() -> None:
     paced = known()
     seen = []
     for succeeded in (True, True, True, True, False, False, True, False, False, False, False):
         paced.ended(1, succeeded=succeeded)
         paced.began(1, None, 0.0)
-        seen.append(paced.caps(1, 0.0)[1])
+        seen.append(at_once(paced))
     assert seen == [2, 4, 8, 8, 4, 2, 4, 2, 1, 1, 1]
 
 
@@ -33,7 +38,7 @@ def limits_after(*seconds: float) -> list[int]:
     for took in seconds:
         paced.ended(1, succeeded=True, seconds=took)
         paced.began(1, None, 0.0)
-        seen.append(paced.caps(1, 0.0)[1])
+        seen.append(at_once(paced))
     return seen
 
 
@@ -60,7 +65,7 @@ def test_what_says_nothing_of_the_listener_changes_nothing() -> None:
     paced.ended(1, succeeded=True)
     paced.began(1, None, 0.0)
     paced.ended(1, succeeded=None)
-    assert paced.caps(0, 0.0) == {1: 2}
+    assert paced.free(0, 0.0) == {1: 2}
 
 
 def test_r7_from_the_last_quarter_of_the_slots_nobody_gets_a_second_one() -> None:
@@ -68,8 +73,8 @@ def test_r7_from_the_last_quarter_of_the_slots_nobody_gets_a_second_one() -> Non
     for _ in range(3):
         paced.ended(1, succeeded=True)
         paced.began(1, None, 0.0)
-    assert paced.caps(74, 0.0) == {1: CAP}
-    assert paced.caps(75, 0.0) == {1: FIRST}
+    assert at_once(paced, 74) == CAP
+    assert at_once(paced, 75) == FIRST
 
 
 @given(
@@ -85,7 +90,7 @@ def test_a_rate_is_kept_over_any_time(rate: float, steps: list[tuple[float, bool
         if end_one and sending:
             paced.ended(1, succeeded=True)
             sending -= 1
-        while sending < paced.caps(sending, now)[1]:
+        while paced.free(sending, now)[1]:
             paced.began(1, rate, now)
             sending += 1
             sent += 1
@@ -96,10 +101,10 @@ def test_who_waits_for_its_rate_is_waited_for() -> None:
     paced = Pacing(100, CAP)
     paced.began(1, 2.0, 10.0)
     assert paced.next_turn(10.0) == 0.5
-    assert paced.caps(1, 10.0) == {1: 1}  # the one that runs
+    assert paced.free(1, 10.0) == {1: 0}
     paced.ended(1, succeeded=True)
-    assert paced.caps(0, 10.0) == {1: 0}
-    assert paced.caps(0, 10.5) == {1: 1}
+    assert paced.free(0, 10.0) == {1: 0}
+    assert paced.free(0, 10.5) == {1: 1}
     assert paced.next_turn(10.5) is None
 
 
@@ -110,7 +115,7 @@ def test_what_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         paced.began(connect_id, None, 0.0)
         if connect_id:  # the first one never ends
             paced.ended(connect_id, succeeded=True)
-    assert set(paced.caps(1, 0.0)) == {0, 8, 9}
+    assert set(paced.free(1, 0.0)) == {0, 8, 9}
 
 
 def test_a_listener_that_is_down_gets_nothing_until_its_time_and_then_one() -> None:
@@ -120,8 +125,10 @@ def test_a_listener_that_is_down_gets_nothing_until_its_time_and_then_one() -> N
         paced.began(1, None, 0.0)
     assert not paced.up(1)
     paced.down(1, until=15.0)
-    assert (paced.caps(0, 14.9)[1], paced.next_turn(10.0)) == (0, 5.0)
-    assert (paced.caps(0, 15.0)[1], paced.next_turn(15.0)) == (1, None)
+    assert paced.free(1, 15.0)[1] == 0  # the one that runs
+    paced.ended(1, succeeded=None)
+    assert (paced.free(0, 14.9)[1], paced.next_turn(10.0)) == (0, 5.0)
+    assert (paced.free(0, 15.0)[1], paced.next_turn(15.0)) == (1, None)
     assert paced.up(1)
     assert not paced.up(1)
-    assert paced.caps(0, 15.0)[1] == CAP
+    assert paced.free(0, 15.0)[1] == CAP

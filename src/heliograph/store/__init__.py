@@ -7,7 +7,7 @@ flushed (R1), and its commit is never cancelled. Both engines pass tests/contrac
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -333,18 +333,16 @@ class Store(Protocol):
         self,
         room: int,
         per_configuration: int,
-        caps: Callable[[], Mapping[int, int]] = dict,
+        free: Mapping[int, int] | None = None,
         per_account: int | None = None,
     ) -> ClaimResult:
         """Take due deliveries and open an attempt for each.
 
-        At most `room` in all, and so many of a configuration that no more than its entry in
-        `caps()`, or else `per_configuration`, are in flight on this node; configurations take
-        turns (R7). `caps` is called as late as what is in flight is counted, so that both know
-        of what has ended by then. An account that has `per_account` in flight here gets more
-        only where no other one has anything due, and of the last `per_account` of the room
-        nothing. Of a lane (what is kept in order) only the oldest unfinished delivery is taken
-        (R6).
+        At most `room` in all, and of a configuration its entry in `free`, or else so many that
+        no more than `per_configuration` are in flight on this node; configurations take turns
+        (R7). An account that has `per_account` in flight here gets more only where no other
+        one has anything due, and of the last `per_account` of the room nothing. Of a lane
+        (what is kept in order) only the oldest unfinished delivery is taken (R6).
         """
         ...
 

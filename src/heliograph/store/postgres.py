@@ -402,12 +402,12 @@ class PostgresStore:
         self,
         room: int,
         per_configuration: int,
-        caps: Callable[[], Mapping[int, int]] = dict,
+        free: Mapping[int, int] | None = None,
         per_account: int | None = None,
     ) -> ClaimResult:
         try:
             result = await self._database.transact(
-                lambda db: self._queue.claim(db, room, per_configuration, caps, per_account),
+                lambda db: self._queue.claim(db, room, per_configuration, free or {}, per_account),
                 "claim",
             )
         except BaseException:

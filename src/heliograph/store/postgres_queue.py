@@ -127,7 +127,7 @@ class Queue:
         db: Connection,
         room: int,
         per_configuration: int,
-        caps: Callable[[], Mapping[int, int]],
+        free: Mapping[int, int],
         per_account: int | None = None,
     ) -> ClaimResult:
         """See `Store.claim`. Nothing is claimed without a lease (R8)."""
@@ -143,12 +143,12 @@ class Queue:
         due = await rows(db, _Q["due_since"], {"since": since, "now": now})
         failpoint("claim.select")
         self._lanes.found((connect_id for (connect_id,) in due), since, now)
-        in_flight, most_of = Counter(self._claimed.values()), caps()
+        in_flight = Counter(self._claimed.values())
         accounts = await self._accounts_of(db, {*self._lanes.marks, *in_flight})
         # Who is alone has nobody to leave room for.
         several = len(self._account_ids) > 1
         turns = Turns(accounts, in_flight, per_account if several else None)
-        free = {c: most_of.get(c, per_configuration) - in_flight[c] for c in self._lanes.turn()}
+        free = {c: free.get(c, per_configuration - in_flight[c]) for c in self._lanes.turn()}
         most = self._shares(free, room, turns)
         taken = await self._take(db, most, now) if most else []
         if not taken and (beyond := turns.beyond(room)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -361,12 +361,11 @@ class SqliteStore:
         self,
         room: int,
         per_configuration: int,
-        caps: Callable[[], Mapping[int, int]] = dict,
+        free: Mapping[int, int] | None = None,
         per_account: int | None = None,
     ) -> ClaimResult:
-        most_of = caps()  # here, not in the writer: settlements queue up behind the claim
         return await self._writer.write(
-            lambda db: self._queue.claim(db, room, per_configuration, most_of, per_account),
+            lambda db: self._queue.claim(db, room, per_configuration, free or {}, per_account),
             "claim",
         )
 

@@ -209,7 +209,7 @@ class Queue:
         db: apsw.Connection,
         room: int,
         per_configuration: int,
-        caps: Mapping[int, int],
+        free: Mapping[int, int],
         per_account: int | None = None,
     ) -> ClaimResult:
         """See `Store.claim`."""
@@ -226,7 +226,7 @@ class Queue:
         # Who is alone has nobody to leave room for.
         several = len(self._account_ids) > 1
         turns = Turns(accounts, in_flight, per_account if several else None)
-        free = {c: caps.get(c, per_configuration) - in_flight.get(c, 0) for c in turn}
+        free = {c: free.get(c, per_configuration - in_flight.get(c, 0)) for c in turn}
         claims: list[Claim] = []
         if turn:
             claims = self._claim_turn(db, turn, now, free, room, turns)
