@@ -163,7 +163,12 @@ class Bench:
 
     async def serves_others(self, result: Result, most: float) -> None:
         """Each listener that no fault is about takes something, in `most` seconds (R7)."""
-        seconds = await self.delivers(to=sinks.PATHS)
+        before = self.sink.taken.copy()
+        try:
+            seconds = await self.delivers(to=sinks.PATHS)
+        except TimeoutError:
+            starved = sorted(set(sinks.PATHS) - (self.sink.taken - before).keys())
+            raise TimeoutError(f"nothing reached {', '.join(starved)} in time") from None
         result.recovered(seconds, most, "a message to each of the other listeners")
 
     async def heal(self, seconds: float = HEAL_SECONDS) -> int:

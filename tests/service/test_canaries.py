@@ -309,7 +309,7 @@ class Life:
             with self.server.open() as connection:
                 connection.sendall(head.encode())
                 self.said.append(("no HTTP", await asyncio.to_thread(everything, connection)))
-        event = published(eventNotification={"url": url, "password": secret, "events": [7]})
+        event = published(eventNotification={"url": url, "password": secret, "events": [{}]})
         assert (await self.call("POST", "events", event)).status == 400
 
     async def read_everything(self) -> int:

@@ -48,6 +48,8 @@ async def test_each_field_of_docusigns_notification_has_its_effect(
         "includeSenderAccountAsCustomField": "true",
         "includeTimeZone": "true",
         "includeHMAC": "false",
+        "maxPerSecond": 50,
+        "retrySchedule": [600, 601.5, None],
         "envelopeEvents": [{"envelopeEventStatusCode": "Voided", "includeDocuments": "false"}],
         "recipientEvents": [{"recipientEventStatusCode": "Declined"}],
     }
@@ -158,7 +160,7 @@ HOOK = {"url": "http://127.0.0.1:9/", "events": ["envelope-sent"]}
         ({"eventNotification": {"events": ["envelope-sent"]}}, "a notification needs a `url`"),
         ({"eventNotification": {"url": HOOK["url"]}}, "a notification needs `events`"),
         ({"eventNotification": {**HOOK, "includeHMAC": "perhaps"}}, "includeHMAC must be"),
-        ({"eventNotification": {**HOOK, "events": [7]}}, "the notification cannot be used"),
+        ({"eventNotification": {**HOOK, "events": [{}]}}, "the notification cannot be used"),
         ({"eventNotification": {**HOOK, "envelopeEvents": [{}]}}, "must be objects with"),
         ({"eventNotification": {**HOOK, "url": {"a": 1}}}, "the notification cannot be used"),
         ({"eventNotifications": [HOOK] * 21}, "20 are the most"),

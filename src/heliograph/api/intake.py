@@ -10,7 +10,7 @@ from heliograph import tracing
 from heliograph.api import saving
 from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import Parameter
-from heliograph.api.schemas import Schema, properties
+from heliograph.api.schemas import OURS, Schema, properties
 from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
@@ -79,12 +79,13 @@ def _notification() -> Schema:
     """A notification: the switches are described as a configuration's, whose they become."""
     of_configuration = properties(ConnectCustomConfiguration)
     switches = {name: of_configuration[same] for name, same in notifications.SWITCHES.items()}
+    switches["requireMutualTls"] |= {OURS: True}  # DocuSign has it of configurations alone
     events: Mapping[str, Schema] = {
         name: {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {code: _ID, "includeDocuments": _FLAG},
+                "properties": {code: {"type": "string"}, "includeDocuments": _FLAG},
                 "required": [code],
             },
         }
@@ -92,7 +93,8 @@ def _notification() -> Schema:
     }
     return {
         "type": "object",
-        "description": "A listener of this envelope alone, as DocuSign's eventNotification.",
+        "description": "A listener of this envelope alone, as DocuSign's eventNotification; it "
+        f"names an event, and an envelope {notifications.MOST} listeners at most.",
         "properties": {**switches, **events},
         "required": ["url"],
         "anyOf": [{"required": [name]} for name in ("events", *events)],

@@ -59,7 +59,7 @@ def decode_json(body: bytes, shape: type[S], most: int = MOST_NODES) -> S:
     try:
         value = msgspec.json.decode(body)
         check_json(value, most)
-        value = _texts(value)
+        value = texts(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidBody(f"The body is not valid JSON: {error}") from None
     return _shape(value, shape)
@@ -132,12 +132,16 @@ def _shape(value: Any, shape: type[S]) -> S:
         raise InvalidBody(f"The body is not a valid {root_name(shape)}: {error}") from None
 
 
-def _texts(value: Any) -> Any:
-    """Every scalar as text; a null is as if it were not there."""
+def texts(value: Any) -> Any:
+    """A JSON value with every scalar as text; a null is as if it were not there.
+
+    Raises:
+        InvalidBody: a text with a NUL.
+    """
     if isinstance(value, dict):
-        return {key: _texts(item) for key, item in value.items() if item is not None}
+        return {key: texts(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_texts(item) for item in value if item is not None]
+        return [texts(item) for item in value if item is not None]
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

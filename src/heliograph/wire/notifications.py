@@ -16,7 +16,8 @@ import msgspec
 from heliograph.errors import InvalidBody
 from heliograph.model import ConnectConfiguration
 from heliograph.wire import configurations
-from heliograph.wire.rest import ConnectCustomConfiguration
+from heliograph.wire.codec import texts
+from heliograph.wire.rest import ConnectCustomConfiguration, split_texts
 
 _ONE, _SEVERAL = "eventNotification", "eventNotifications"
 
@@ -119,7 +120,7 @@ def _document(given: Any, where: str) -> bytes:
         if name in EVENTS:
             fields[name] = _codes(value, EVENTS[name], where)
         elif name in SWITCHES:
-            fields[SWITCHES[name]] = _texts(value)
+            fields[SWITCHES[name]] = texts(value)
     try:
         wire = msgspec.convert(fields, ConnectCustomConfiguration)
         document, _ = configurations.merge(wire, None)
@@ -140,7 +141,7 @@ def _document(given: Any, where: str) -> bytes:
 def _codes(value: Any, name: str, where: str) -> Sequence[str]:
     """Objects with a status code each; plain texts are taken too, as in a configuration."""
     if isinstance(value, str):
-        return [one.strip() for one in value.split(",")]
+        return split_texts(value)
     if isinstance(value, list):
         codes = [one.get(name) if isinstance(one, dict) else one for one in value]
         if all(isinstance(one, str) for one in codes):
@@ -161,12 +162,3 @@ def _documents_of(given: Mapping[str, Any], where: str) -> dict[str, bool]:
             if flag and (event := configurations.event_name(one[code], name)):
                 said[event] = flag == "true"
     return said
-
-
-def _texts(value: Any) -> Any:
-    """Flags and numbers as the texts that the wire has for them."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    return value
