@@ -428,7 +428,11 @@ class SigningIn:
         await life.command(*add_key, key, "--make", str(file), status=2)
         await life.command(*add_key, self.user_id, "--make", str(other), status=4)
         assert not other.exists(), "a private key that belongs to nothing"
-        for wrong in (["show", self.secret], ["remove-secret", key, self.secret, "--yes"]):
+        # A secret may begin with a dash.
+        for wrong in (
+            ["show", "--", self.secret],
+            ["remove-secret", "--yes", "--", key, self.secret],
+        ):
             await life.command("applications", *wrong, status=4)
         uri = f"https://u:{text}@app.example/"
         await life.command("applications", "change", key, "--redirect-uri", uri, status=4)
