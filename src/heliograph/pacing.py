@@ -112,8 +112,9 @@ class Pacing:
     def free(self, sending: int, now: float) -> Mapping[int, int]:
         """How many more attempts may begin to each known listener; all others may have `FIRST`.
 
-        `sending` is how many attempts run in all. An attempt that ends later leaves room for
-        another one: who acts on this a little late begins too few and never too many.
+        `sending` is how many attempts run in all. This holds also for who acts on it a little
+        late: what has ended by then leaves more room and not less, and what a failure takes
+        away counts from the next time on.
         """
         tight = sending >= self._slots * (1.0 - _RESERVED)
         return {
