@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from heliograph.keyring import KeyRing
 from heliograph.model import Account
 from heliograph.store import Store
-from heliograph.store.postgres import PostgresStore
-from heliograph.store.sqlite import SqliteStore
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres.store import PostgresStore
+from heliograph.store.sqlite.store import SqliteStore
 from tests.listener import LoopbackListener, listening
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.server import Client, serving

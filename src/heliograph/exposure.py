@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from heliograph.credentials import FILE_NAME, Credentials
-from heliograph.doctor import Check
 from heliograph.egress import Profile
 from heliograph.settings import Settings
+from heliograph.store.sqlite.doctor import Check
 
 ACCEPT: Final = "--i-accept-exposure"
 

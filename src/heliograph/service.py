@@ -23,7 +23,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from heliograph import doctor
 from heliograph.alerts import AlertHook
 from heliograph.api import reference
 from heliograph.api.applications import Applications
@@ -53,7 +52,6 @@ from heliograph.incoming.bounds import bounds_from
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
 from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
-from heliograph.keyring import KeyRing
 from heliograph.limits import CallLimits, Rules
 from heliograph.listener_credentials import Authorizer
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
@@ -66,7 +64,9 @@ from heliograph.sign_in import SignIn
 from heliograph.signals import Signals
 from heliograph.store import Store
 from heliograph.store.file_lock import FileLock
-from heliograph.store.sqlite import SqliteStore
+from heliograph.store.keyring import KeyRing
+from heliograph.store.sqlite import doctor
+from heliograph.store.sqlite.store import SqliteStore
 from heliograph.transport import Budget, Transport
 from heliograph.watching import Watch, watching
 
@@ -168,7 +168,7 @@ async def _open_sqlite(settings: Settings, clock: Clock) -> Store:
 
 async def _open_postgres(settings: Settings, clock: Clock | None) -> Store:
     # A server on SQLite need not wait for the driver to be imported.
-    from heliograph.store.postgres import PostgresStore  # noqa: PLC0415
+    from heliograph.store.postgres.store import PostgresStore  # noqa: PLC0415
 
     key = settings.data_dir / "master.key"
     node_id = settings.data_dir / NODE_ID

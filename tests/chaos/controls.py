@@ -21,9 +21,12 @@ from heliograph import matching
 from heliograph.cli import main
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model import Accepted, Settlement
-from heliograph.store import ClaimResult, postgres_queue, sql, sqlite_connection, sqlite_queue
-from heliograph.store.postgres import PostgresStore
-from heliograph.store.sqlite import SqliteStore
+from heliograph.store import ClaimResult, sql
+from heliograph.store.postgres import queue as postgres_queue
+from heliograph.store.postgres.store import PostgresStore
+from heliograph.store.sqlite import connection as sqlite_connection
+from heliograph.store.sqlite import queue as sqlite_queue
+from heliograph.store.sqlite.store import SqliteStore
 from tests.chaos.ledger import Ledger
 
 PLANT = "HELIOGRAPH_CHAOS_PLANT"

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from heliograph.keyring import KeyRing
 from heliograph.model import Account, Claim, Delivered, GaveUp, Interrupted, Ordering, RetryAt
 from heliograph.store import Store
-from heliograph.store.sqlite import SqliteStore
+from heliograph.store.keyring import KeyRing
+from heliograph.store.sqlite.store import SqliteStore
 from tests.support import WHY, ManualClock, accept, new_event, settled, wanted_configuration
 
 ROOM = 1_000

@@ -23,11 +23,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from heliograph.keyring import KeyRing
 from heliograph.model import Account, Claim, Delivered, GaveUp, LogQuery, Outcome
 from heliograph.store import MOST_UNSETTLED_CLAIMS, Store
-from heliograph.store.postgres import PostgresStore
-from heliograph.store.sqlite import SqliteStore
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres.store import PostgresStore
+from heliograph.store.sqlite.store import SqliteStore
 from tests.conftest import EXAMPLES, YEARS, new_database
 from tests.postgres_server import PostgresServer
 from tests.support import (

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from heliograph.errors import ConfigurationsChanged
-from heliograph.keyring import KeyRing
 from heliograph.model import ClientCredentials, Secret
 from heliograph.store import Store
-from heliograph.store.postgres import PostgresStore
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres.store import PostgresStore
 from tests.conftest import YEARS, OpenStore
 from tests.support import (
     ACCOUNT,

@@ -11,12 +11,12 @@ import psycopg
 import pytest
 
 from heliograph.errors import UnsafeStorage
-from heliograph.keyring import KeyRing
 from heliograph.model import Account
 from heliograph.store import sql
-from heliograph.store.postgres import PostgresStore
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres.store import PostgresStore
 from heliograph.store.sql import Migration
-from heliograph.store.sqlite import SqliteStore
+from heliograph.store.sqlite.store import SqliteStore
 from tests.support import (
     ACCOUNT,
     ManualClock,
@@ -27,7 +27,7 @@ from tests.support import (
     wanted_configuration,
 )
 
-SPINE = (Path(sql.__file__).parent / "migrations/sqlite/0001_spine.sql").read_text("utf-8")
+SPINE = (Path(sql.__file__).parent / "sqlite/migrations/0001_spine.sql").read_text("utf-8")
 
 Cut = Callable[[str, int], None]
 

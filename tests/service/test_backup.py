@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from heliograph import backup
 from heliograph.errors import UnsafeStorage
 from heliograph.service import DATABASE
+from heliograph.store.sqlite import backup
 from tests.listener import LoopbackListener, listening
 from tests.server import Client, serving
 from tests.support import published

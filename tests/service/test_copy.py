@@ -11,18 +11,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from heliograph import copying
 from heliograph.applications import CodeProof, NewApplication, NewCode, Pair, Rights
 from heliograph.errors import UnsafeStorage
-from heliograph.keyring import KeyRing
 from heliograph.model import Account, ClientCredentials, LogQuery, Role, Secret
 from heliograph.people import NewToken, NewUser, UserQuery
 from heliograph.publisher import Publisher
 from heliograph.signals import Signals
-from heliograph.store import Store
+from heliograph.store import Store, copying
 from heliograph.store.historical import Wish
-from heliograph.store.postgres import PostgresStore
-from heliograph.store.sqlite import SqliteStore
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres.store import PostgresStore
+from heliograph.store.sqlite.store import SqliteStore
 from tests.support import (
     ACCOUNT,
     OTHER_ACCOUNT,

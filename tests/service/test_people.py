@@ -16,10 +16,10 @@ from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
 from heliograph.api.people import People
 from heliograph.api.tokens import Tokens, new_token
-from heliograph.keyring import KeyRing
 from heliograph.model import Account, Role, Secret
 from heliograph.people import NewToken
-from heliograph.store.postgres import PostgresStore
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres.store import PostgresStore
 from heliograph.wire import dates
 from tests.conftest import YEARS
 from tests.listener import LoopbackListener

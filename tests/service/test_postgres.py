@@ -10,12 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from heliograph.doctor_postgres import database_checks
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable, UnsafeStorage
-from heliograph.keyring import KeyRing
 from heliograph.model import Account, Claim, Delivered, LogQuery
-from heliograph.store import Store, postgres_connection
-from heliograph.store.postgres import PostgresStore
+from heliograph.store import Store
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres import connection
+from heliograph.store.postgres.doctor import database_checks
+from heliograph.store.postgres.store import PostgresStore
 from heliograph.store.sql import migrations
 from tests.postgres_server import DURABLE, postgres_server
 from tests.support import (
@@ -214,7 +215,7 @@ async def test_r8_a_lease_whose_loss_was_noticed_in_a_commit_without_an_answer_i
             raise psycopg.OperationalError("the connection is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(postgres_connection, "failpoint", answer_lost)
+        patch.setattr(connection, "failpoint", answer_lost)
         with pytest.raises(StorageUnavailable):
             await node.renew_lease()
     assert not await node.renew_lease()

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from heliograph.errors import UnsafeStorage
-from heliograph.keyring import KeyRing, read_keys
 from heliograph.model import Account, ClientCredentials, Secret
 from heliograph.service import open_store
 from heliograph.settings import Settings
+from heliograph.store.keyring import KeyRing, read_keys
 from tests.server import serving
 from tests.support import ACCOUNT, wanted_configuration
 

@@ -16,10 +16,10 @@ import apsw
 import pytest
 
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
-from heliograph.keyring import KeyRing
 from heliograph.model import LEGAL_MOVES, Account, DeliveryState, LogQuery, Secret
-from heliograph.store.sqlite import SqliteStore
-from heliograph.store.sqlite_connection import PRAGMAS, Writer, connect
+from heliograph.store.keyring import KeyRing
+from heliograph.store.sqlite.connection import PRAGMAS, Writer, connect
+from heliograph.store.sqlite.store import SqliteStore
 from tests.support import (
     ACCOUNT,
     OTHER_ACCOUNT,

@@ -9,9 +9,9 @@ from typing import Any
 import apsw
 import pytest
 
-from heliograph.doctor import Check, refuse_unsafe, settings_check, storage_checks
 from heliograph.errors import UnsafeStorage
-from heliograph.store.sqlite_connection import connect
+from heliograph.store.sqlite.connection import connect
+from heliograph.store.sqlite.doctor import Check, refuse_unsafe, settings_check, storage_checks
 
 
 class Lying(apsw.Connection):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.errors import UnsafeStorage
-from heliograph.keyring import KeyRing, next_file, write_keys
+from heliograph.store.keyring import KeyRing, next_file, write_keys
 
 RING = KeyRing(b"k" * 32)
 PLACE = "hmac_key:1:sealed"

@@ -31,7 +31,7 @@ SECRET = Secret(CANARY)
 
 
 def test_r4_the_database_knows_the_same_legal_moves() -> None:
-    spine = files("heliograph.store").joinpath("migrations", "sqlite", "0001_spine.sql")
+    spine = files("heliograph.store").joinpath("sqlite", "migrations", "0001_spine.sql")
     database = apsw.Connection(":memory:")
     database.execute(spine.read_text(encoding="utf-8"))
     rows = database.execute("select from_state, to_state from legal_move").fetchall()

@@ -25,7 +25,7 @@ def applied(*steps: Migration) -> list[tuple[int, str, str]]:
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stands for the package's folder of .sql files."""
-    (tmp_path / "migrations" / "sqlite").mkdir(parents=True)
+    (tmp_path / "sqlite" / "migrations").mkdir(parents=True)
     monkeypatch.setattr(sql, "files", lambda _: tmp_path)
     return tmp_path
 
@@ -49,17 +49,17 @@ def test_a_name_given_twice_is_refused(package: Path) -> None:
 
 def test_every_name_line_of_the_real_file_is_understood() -> None:
     # A name that the pattern does not take would be swallowed by the query before it.
-    text = files("heliograph.store").joinpath("sqlite.sql").read_text(encoding="utf-8")
+    text = files("heliograph.store").joinpath("sqlite/store.sql").read_text(encoding="utf-8")
     lines = [
         line for line in text.splitlines() if line.lower().replace(" ", "").startswith("--name")
     ]
-    queries = named_queries("sqlite.sql")
+    queries = named_queries("sqlite/store.sql")
     assert len(lines) == len(queries) > 30
     assert all(query.strip() for query in queries.values())
 
 
 def test_every_file_among_the_real_migrations_is_one() -> None:
-    folder = files("heliograph.store").joinpath("migrations", "sqlite")
+    folder = files("heliograph.store").joinpath("sqlite", "migrations")
     names = sorted(file.name for file in folder.iterdir() if not file.name.startswith("__"))
     assert [step.name for step in migrations("sqlite")] == names
 
@@ -78,15 +78,15 @@ def test_the_real_migrations_run_and_their_checksums_are_of_their_text() -> None
 )
 def test_r16_a_gap_or_a_twin_among_the_numbers_is_refused(package: Path, names: list[str]) -> None:
     for name in names:
-        (package / "migrations" / "sqlite" / f"{name}.sql").write_text("select 1")
+        (package / "sqlite" / "migrations" / f"{name}.sql").write_text("select 1")
     with pytest.raises(ValueError, match="without a gap"):
         migrations("sqlite")
 
 
 def test_migrations_come_in_the_order_of_their_numbers(package: Path) -> None:
     for name in ("0002_b", "0010_j", *(f"000{n}_x" for n in (9, 8, 7, 6, 5, 4, 3)), "0001_z"):
-        (package / "migrations" / "sqlite" / f"{name}.sql").write_text(name)
-    (package / "migrations" / "sqlite" / "README.md").write_text("not a step")
+        (package / "sqlite" / "migrations" / f"{name}.sql").write_text(name)
+    (package / "sqlite" / "migrations" / "README.md").write_text("not a step")
     assert [step.number for step in migrations("sqlite")] == list(range(1, 11))
 
 

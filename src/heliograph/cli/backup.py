@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from heliograph.backup import SECRETS, back_up
-from heliograph.backup import restore as put_back
 from heliograph.cli.connection import data_dir_option
 from heliograph.cli.terminal import output, print_json
 from heliograph.service import DATABASE
+from heliograph.store.sqlite.backup import SECRETS, back_up
+from heliograph.store.sqlite.backup import restore as put_back
 
 
 @click.command(epilog="Example: heliograph backup --data-dir ./hg --to hg-2026-11-23.db")

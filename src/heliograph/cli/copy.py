@@ -12,8 +12,8 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from heliograph.cli.exits import wrong
 from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
-from heliograph.copying import Compared
-from heliograph.copying import copy as copy_all
+from heliograph.store.copying import Compared
+from heliograph.store.copying import copy as copy_all
 
 _SQLITE = "sqlite:"
 

@@ -14,16 +14,11 @@ from heliograph.cli.connection import Connection, data_dir_option
 from heliograph.cli.exits import Exit, Stop, wrong
 from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
 from heliograph.credentials import FILE_NAME, Credentials
-from heliograph.doctor import (
-    Check,
-    mode_checks,
-    settings_check,
-    storage_checks,
-)
 from heliograph.errors import UnsafeStorage
 from heliograph.exposure import exposure_check
 from heliograph.service import DATABASE
 from heliograph.settings import environment_name, from_environment
+from heliograph.store.sqlite.doctor import Check, mode_checks, settings_check, storage_checks
 
 
 @click.command(epilog="Example: heliograph doctor --data-dir ./hg")
@@ -37,7 +32,7 @@ from heliograph.settings import environment_name, from_environment
 def doctor(data_dir: Path, database_url: str | None, as_json: bool) -> None:
     """Check the storage, and the server if it runs. The exit status is 1 if a check fails."""
     if database_url:
-        from heliograph.doctor_postgres import database_checks  # noqa: PLC0415 (the driver)
+        from heliograph.store.postgres.doctor import database_checks  # noqa: PLC0415 (the driver)
 
         checks = [*mode_checks(data_dir), *asyncio.run(database_checks(database_url))]
     else:

@@ -12,8 +12,8 @@ from heliograph.cli.connection import data_dir_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import counted, notes, output, print_json
-from heliograph.keyring import new_key, next_file, read_keys, write_keys
 from heliograph.settings import environment_name, from_environment
+from heliograph.store.keyring import new_key, next_file, read_keys, write_keys
 
 KEY_FILE = "master.key"
 

@@ -9,7 +9,6 @@ from typing import Any, Final, assert_never
 
 from heliograph import signing
 from heliograph.errors import EventConflict, TooManyKeys
-from heliograph.keyring import KeyRing
 from heliograph.model import (
     Answer,
     AttemptDetail,
@@ -36,6 +35,7 @@ from heliograph.model import (
     Why,
 )
 from heliograph.store import MOST_UNSETTLED_CLAIMS, Failing
+from heliograph.store.keyring import KeyRing
 from heliograph.wire import oauth
 from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds

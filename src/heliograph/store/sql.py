@@ -15,7 +15,7 @@ _FILE = re.compile(r"(\d{4})_\w+\.sql")
 
 
 def named_queries(file: str) -> Mapping[str, str]:
-    """The queries of a .sql file of this package, by the name in the line above each."""
+    """The queries of a .sql file below this package, by the name in the line above each."""
     text = files(__package__).joinpath(file).read_text(encoding="utf-8")
     _, *parts = _NAME.split(text)
     names, bodies = parts[::2], parts[1::2]
@@ -46,7 +46,7 @@ class Migration:
 def migrations(engine: str) -> Sequence[Migration]:
     """All steps for an engine, in order, without a gap."""
     found = []
-    for file in files(__package__).joinpath("migrations", engine).iterdir():
+    for file in files(__package__).joinpath(engine, "migrations").iterdir():
         matched = _FILE.fullmatch(file.name)
         if matched is None:
             continue

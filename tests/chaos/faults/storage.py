@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
-from heliograph.backup import back_up, restore
+from heliograph.store.sqlite.backup import back_up, restore
 from tests.chaos.bench import Bench, Result, answers
 from tests.chaos.catalogue import Context, NotHere, fault
 from tests.chaos.engines import Postgres, Sqlite

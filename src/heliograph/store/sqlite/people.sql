@@ -1,4 +1,4 @@
--- The named queries of users, groups and tokens on SQLite; see postgres_people.sql too.
+-- The named queries of users, groups and tokens on SQLite; see postgres/people.sql too.
 -- `{...}` is filled with another named query of this file; values are always bound.
 
 -- name: account_new

@@ -16,7 +16,6 @@ import apsw
 
 from heliograph.errors import ConfigurationsChanged
 from heliograph.failpoints import failpoint
-from heliograph.keyring import KeyRing
 from heliograph.model import (
     Accepted,
     Claim,
@@ -39,11 +38,12 @@ from heliograph.model import (
     Wanted,
 )
 from heliograph.store import ClaimResult, rows, sql
-from heliograph.store.sqlite_connection import fetch
+from heliograph.store.keyring import KeyRing
+from heliograph.store.sqlite.connection import fetch
 from heliograph.store.turns import Turns
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
-QUERIES = sql.named_queries("sqlite.sql")
+QUERIES = sql.named_queries("sqlite/store.sql")
 _Q = QUERIES
 
 _MOST_KNOWN = 20_000

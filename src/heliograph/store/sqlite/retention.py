@@ -6,9 +6,10 @@ import json
 
 import apsw
 
-from heliograph.store import BATCH_MOST, Retired, sqlite_historical
-from heliograph.store.sqlite_connection import fetch
-from heliograph.store.sqlite_queue import QUERIES
+from heliograph.store import BATCH_MOST, Retired
+from heliograph.store.sqlite import historical
+from heliograph.store.sqlite.connection import fetch
+from heliograph.store.sqlite.queue import QUERIES
 
 
 def retire(db: apsw.Connection, before_us: int) -> Retired:
@@ -37,7 +38,7 @@ def retire(db: apsw.Connection, before_us: int) -> Retired:
     if of_gone:
         connect_ids = json.dumps([connect_id for (connect_id,) in of_gone])
         db.execute(QUERIES["retire_ad_hoc"], {"connect_ids": connect_ids, "now": before_us})
-    sqlite_historical.retire(db, before_us)
+    historical.retire(db, before_us)
     return Retired(deliveries, attempts, gone, retired)
 
 

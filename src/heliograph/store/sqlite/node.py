@@ -13,8 +13,8 @@ import apsw
 from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
 from heliograph.store import MOST_UNSETTLED_CLAIMS, rows, sql
-from heliograph.store.sqlite_connection import fetch
-from heliograph.store.sqlite_queue import QUERIES
+from heliograph.store.sqlite.connection import fetch
+from heliograph.store.sqlite.queue import QUERIES
 
 _STALE_US: Final = 30 * 1_000_000
 

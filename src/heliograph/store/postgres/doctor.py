@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from heliograph.doctor import Check
 from heliograph.errors import StorageUnavailable
-from heliograph.store.postgres_connection import Connection, Database, behind_pooler, rows
-from heliograph.store.postgres_node import ServerSettings, is_new
-from heliograph.store.postgres_queue import QUERIES
+from heliograph.store.postgres.connection import Connection, Database, behind_pooler, rows
+from heliograph.store.postgres.node import ServerSettings, is_new
+from heliograph.store.postgres.queue import QUERIES
+from heliograph.store.sqlite.doctor import Check
 
 
 async def database_checks(url: str) -> Sequence[Check]:

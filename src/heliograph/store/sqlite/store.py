@@ -15,7 +15,6 @@ import apsw
 
 from heliograph.clock import Clock, NeverBackwards
 from heliograph.errors import StorageUnavailable
-from heliograph.keyring import KeyRing
 from heliograph.model import (
     Accepted,
     Account,
@@ -50,17 +49,18 @@ from heliograph.store import (
     Retired,
     Statistics,
     rows,
-    sqlite_retention,
 )
 from heliograph.store.file_lock import FileLock
+from heliograph.store.keyring import KeyRing
 from heliograph.store.people import People
-from heliograph.store.sqlite_connection import Readers, Writer, check_library, connect, fetch
-from heliograph.store.sqlite_historical import SqliteHistorical
-from heliograph.store.sqlite_node import damaged, last_beat, start
-from heliograph.store.sqlite_oauth import SqliteOAuthClients
-from heliograph.store.sqlite_people import SqlitePeople, memberships, write_token
-from heliograph.store.sqlite_queue import QUERIES, Queue
-from heliograph.store.sqlite_sign_ins import SqliteSignIns
+from heliograph.store.sqlite import retention
+from heliograph.store.sqlite.connection import Readers, Writer, check_library, connect, fetch
+from heliograph.store.sqlite.historical import SqliteHistorical
+from heliograph.store.sqlite.node import damaged, last_beat, start
+from heliograph.store.sqlite.oauth import SqliteOAuthClients
+from heliograph.store.sqlite.people import SqlitePeople, memberships, write_token
+from heliograph.store.sqlite.queue import QUERIES, Queue
+from heliograph.store.sqlite.sign_ins import SqliteSignIns
 from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
@@ -520,9 +520,7 @@ class SqliteStore:
 
     async def retire(self, before: datetime) -> Retired:
         limit = to_microseconds(before)
-        return await self._writer.write(
-            lambda db: sqlite_retention.retire(db, limit), "retention.batch"
-        )
+        return await self._writer.write(lambda db: retention.retire(db, limit), "retention.batch")
 
     async def orphans(self) -> Sequence[Orphan]:
         return await self._readers.read(

@@ -13,15 +13,16 @@ import apsw
 
 from heliograph.clock import SystemClock
 from heliograph.errors import UnsafeStorage
-from heliograph.keyring import KeyRing
-from heliograph.store import BATCH_MOST, postgres_node, sql
+from heliograph.store import BATCH_MOST, sql
 from heliograph.store.file_lock import FileLock
-from heliograph.store.postgres_connection import Connection, Database, one, row, rows, run
-from heliograph.store.postgres_queue import QUERIES as POSTGRES
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres import node
+from heliograph.store.postgres.connection import Connection, Database, one, row, rows, run
+from heliograph.store.postgres.queue import QUERIES as POSTGRES
 from heliograph.store.rows import storable
-from heliograph.store.sqlite import SqliteStore
-from heliograph.store.sqlite_connection import fetch
-from heliograph.store.sqlite_node import file_id
+from heliograph.store.sqlite.connection import fetch
+from heliograph.store.sqlite.node import file_id
+from heliograph.store.sqlite.store import SqliteStore
 from heliograph.wire.dates import to_microseconds
 
 _Q: Final = sql.named_queries("copying.sql")
@@ -130,19 +131,19 @@ class _Copy:
 
     async def _begin(self, db: Connection, source: str) -> None:
         (unfinished,) = await one(db, POSTGRES["copy_unfinished"])
-        if not unfinished and not await postgres_node.is_new(db):
+        if not unfinished and not await node.is_new(db):
             raise UnsafeStorage(
                 "The target has an installation already: give an empty database, made with "
                 "`createdb`."
             )
         now = to_microseconds(SystemClock().now())
-        await postgres_node.migrate(db, lambda: now)
-        await postgres_node.check_key(db, self._keyring, now)
+        await node.migrate(db, lambda: now)
+        await node.check_key(db, self._keyring, now)
         await run(db, _Q["progress_table"])
         known = {text for (text,) in await rows(db, _Q["progress_source"])}
         if known - {source}:
             raise UnsafeStorage("The target has an unfinished copy of another installation.")
-        await postgres_node.make_days(db, now)
+        await node.make_days(db, now)
         for (first,) in fetch(self._source, _Q["days_of_source"]):
             await run(db, POSTGRES["make_day"], (first,))
 

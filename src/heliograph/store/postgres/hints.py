@@ -9,8 +9,8 @@ from typing import Final
 import psycopg
 
 from heliograph.errors import StorageUnavailable
-from heliograph.store.postgres_connection import Connection, Database, run
-from heliograph.store.postgres_queue import QUERIES
+from heliograph.store.postgres.connection import Connection, Database, run
+from heliograph.store.postgres.queue import QUERIES
 
 _LOOK_ANYWAY: Final = 1.0
 """Seconds after which a node looks for work without a hint."""

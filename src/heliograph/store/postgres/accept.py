@@ -1,4 +1,4 @@
-"""Accept on PostgreSQL, in sets: what runs inside the transaction (see postgres_queue.py)."""
+"""Accept on PostgreSQL, in sets: what runs inside the transaction (see queue.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from heliograph.errors import ConfigurationsChanged, EventConflict
 from heliograph.failpoints import failpoint
 from heliograph.model import Accepted, DeliveryState, HeldReason, Wanted
-from heliograph.store.postgres_columns import (
+from heliograph.store.postgres.columns import (
     New,
     Submitted,
     columns,
@@ -17,8 +17,8 @@ from heliograph.store.postgres_columns import (
     receipts_of,
     summary_columns,
 )
-from heliograph.store.postgres_connection import Connection, Raced, rows, run
-from heliograph.store.postgres_queue import QUERIES
+from heliograph.store.postgres.connection import Connection, Raced, rows, run
+from heliograph.store.postgres.queue import QUERIES
 
 _Q: Final = QUERIES
 _SECOND: Final = 1_000_000

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import apsw
 
-from heliograph.keyring import KeyRing
 from heliograph.model import ClientCredentials
 from heliograph.store import rows
-from heliograph.store.sqlite_connection import Readers, Writer, fetch
-from heliograph.store.sqlite_queue import QUERIES, Queue
+from heliograph.store.keyring import KeyRing
+from heliograph.store.sqlite.connection import Readers, Writer, fetch
+from heliograph.store.sqlite.queue import QUERIES, Queue
 
 _Q: Final = QUERIES
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from heliograph.errors import ConfigurationsChanged
-from heliograph.keyring import KeyRing
 from heliograph.model import ClientCredentials
 from heliograph.store import rows as shared
-from heliograph.store.postgres_connection import Connection, Database, row, rows, run
-from heliograph.store.postgres_queue import QUERIES
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres.connection import Connection, Database, row, rows, run
+from heliograph.store.postgres.queue import QUERIES
 
 _Q: Final = QUERIES
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from heliograph.keyring import KeyRing
 from heliograph.model import DeliveryState
-from heliograph.store import historical, postgres_configurations, sql
+from heliograph.store import historical, sql
 from heliograph.store import rows as shared
 from heliograph.store.historical import PublishTransaction, Wish
-from heliograph.store.postgres_connection import Connection, Database, one, rows, run
-from heliograph.store.postgres_hints import Hints
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres import configurations
+from heliograph.store.postgres.connection import Connection, Database, one, rows, run
+from heliograph.store.postgres.hints import Hints
 
-_Q: Final = sql.named_queries("historical_postgres.sql")
+_Q: Final = sql.named_queries("postgres/historical.sql")
 
 
 class PostgresHistorical:
@@ -42,7 +43,7 @@ class PostgresHistorical:
         (before,) = await one(db, _Q["within_hour"], {**values, "since": since})
         historical.refuse_too_much(before, len(wish.distinct))
         key = wish.transaction_id.encode()
-        made = await postgres_configurations.create(db, self._keyring, wish.configuration, now, key)
+        made = await configurations.create(db, self._keyring, wish.configuration, now, key)
         reason = shared.held_reason(made)
         state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
         values |= {
@@ -83,7 +84,7 @@ class PostgresHistorical:
             for (connect_id,) in marked:
                 await run(db, _Q["cancel_unsent"], {**ended, "connect_id": connect_id})
                 # What was put back meanwhile, or is under way and fails, is a visible failure.
-                await postgres_configurations.delete(db, account_id, connect_id, self._now())
+                await configurations.delete(db, account_id, connect_id, self._now())
             return bool(marked)
 
         return await self._database.transact(work)

@@ -1,5 +1,5 @@
 -- The named queries of applications, consents, sign-ins and grants on SQLite; see
--- postgres_sign_ins.sql too. `{...}` is filled with another named query of this file.
+-- postgres/sign_ins.sql too. `{...}` is filled with another named query of this file.
 
 -- name: application_columns
 a.integration_key, a.account_id, a.name, a.redirect_uris, a.rights, a.created_us;

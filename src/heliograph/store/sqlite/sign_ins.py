@@ -33,13 +33,13 @@ from heliograph.people import NewToken
 from heliograph.store import people_rows, sign_in_rows, sql
 from heliograph.store.rows import token_hash
 from heliograph.store.sign_ins import SWEPT_MOST
-from heliograph.store.sqlite_connection import Readers, Writer, fetch
-from heliograph.store.sqlite_people import write_token
+from heliograph.store.sqlite.connection import Readers, Writer, fetch
+from heliograph.store.sqlite.people import write_token
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
 T = TypeVar("T")
 
-_Q: Final = sql.filled_queries("sqlite_sign_ins.sql")
+_Q: Final = sql.filled_queries("sqlite/sign_ins.sql")
 
 
 class SqliteSignIns:

@@ -14,11 +14,11 @@ from psycopg import errors
 from heliograph.clock import SystemClock
 from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
-from heliograph.keyring import KeyRing
 from heliograph.store import rows as shared
 from heliograph.store import sql
-from heliograph.store.postgres_connection import Connection, one, row, rows, run
-from heliograph.store.postgres_queue import QUERIES
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres.connection import Connection, one, row, rows, run
+from heliograph.store.postgres.queue import QUERIES
 from heliograph.wire.dates import from_microseconds
 
 OLDEST_SERVER: Final = 15

@@ -1,4 +1,4 @@
--- The named queries of users, groups and tokens on PostgreSQL. Names that sqlite_people.sql has
+-- The named queries of users, groups and tokens on PostgreSQL. Names that sqlite/people.sql has
 -- too mean the same; here sets are written at once.
 -- `{...}` is filled with another named query of this file; values are always bound.
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from heliograph.failpoints import failpoint
-from heliograph.keyring import KeyRing
 from heliograph.model import (
     Claim,
     ClientCredentials,
@@ -28,7 +27,8 @@ from heliograph.model import (
 )
 from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, sql
 from heliograph.store import rows as shared
-from heliograph.store.postgres_columns import (
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres.columns import (
     attempt_columns,
     columns,
     fence_columns,
@@ -36,11 +36,11 @@ from heliograph.store.postgres_columns import (
     settle_columns,
     where_next,
 )
-from heliograph.store.postgres_connection import Connection, row, rows, run
+from heliograph.store.postgres.connection import Connection, row, rows, run
 from heliograph.store.turns import Turns
 from heliograph.wire.dates import from_microseconds
 
-QUERIES: Final = sql.named_queries("postgres.sql")
+QUERIES: Final = sql.named_queries("postgres/store.sql")
 _Q: Final = QUERIES
 
 _SECOND: Final = 1_000_000

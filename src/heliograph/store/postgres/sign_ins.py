@@ -28,7 +28,7 @@ from heliograph.clock import Clock
 from heliograph.model import Secret
 from heliograph.people import NewToken
 from heliograph.store import people_rows, sign_in_rows, sql
-from heliograph.store.postgres_connection import (
+from heliograph.store.postgres.connection import (
     LISTING_PATIENCE,
     Connection,
     Database,
@@ -37,14 +37,14 @@ from heliograph.store.postgres_connection import (
     rows,
     run,
 )
-from heliograph.store.postgres_people import write_token
+from heliograph.store.postgres.people import write_token
 from heliograph.store.rows import token_hash
 from heliograph.store.sign_ins import SWEPT_MOST
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
 T = TypeVar("T")
 
-_Q: Final = sql.filled_queries("postgres_sign_ins.sql")
+_Q: Final = sql.filled_queries("postgres/sign_ins.sql")
 
 
 class PostgresSignIns:

@@ -1,5 +1,5 @@
 -- The named queries of applications, consents, sign-ins and grants on PostgreSQL.
--- Names that sqlite_sign_ins.sql has too mean the same; here what must not change before the commit is
+-- Names that sqlite/sign_ins.sql has too mean the same; here what must not change before the commit is
 -- locked. `{...}` is filled with another named query of this file; values are always bound.
 
 -- name: application_columns

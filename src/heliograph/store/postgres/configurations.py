@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from heliograph.keyring import KeyRing
 from heliograph.model import ConnectConfiguration
 from heliograph.store import rows as shared
-from heliograph.store.postgres_connection import Connection, one, rows, run
-from heliograph.store.postgres_queue import QUERIES
+from heliograph.store.keyring import KeyRing
+from heliograph.store.postgres.connection import Connection, one, rows, run
+from heliograph.store.postgres.queue import QUERIES
 from heliograph.wire.configurations import read as read_configuration
 
 

@@ -8,9 +8,10 @@ from operator import itemgetter
 
 from psycopg import errors
 
-from heliograph.store import BATCH_MOST, Retired, postgres_historical
-from heliograph.store.postgres_connection import Connection, one, rows, run
-from heliograph.store.postgres_queue import QUERIES
+from heliograph.store import BATCH_MOST, Retired
+from heliograph.store.postgres import historical
+from heliograph.store.postgres.connection import Connection, one, rows, run
+from heliograph.store.postgres.queue import QUERIES
 
 
 async def retire(db: Connection, before_us: int) -> Retired:
@@ -51,7 +52,7 @@ async def _delete_rows(db: Connection, before_us: int) -> Retired:
     await run(db, QUERIES["rest_events_recount"], values)
     events = await run(db, QUERIES["event_keys_retire"], values)
     envelopes = await run(db, QUERIES["envelopes_retire"], values)
-    await postgres_historical.retire(db, before_us)
+    await historical.retire(db, before_us)
     if envelopes:
         await run(db, QUERIES["retire_notifications"], values)
         await run(db, QUERIES["retire_ad_hoc"], values)

@@ -27,7 +27,7 @@ from heliograph.people import (
     UserStatus,
 )
 from heliograph.store import FIRST_TOKEN, people_rows, sql
-from heliograph.store.postgres_connection import (
+from heliograph.store.postgres.connection import (
     LISTING_PATIENCE,
     Connection,
     Database,
@@ -36,13 +36,13 @@ from heliograph.store.postgres_connection import (
     rows,
     run,
 )
-from heliograph.store.postgres_queue import QUERIES
+from heliograph.store.postgres.queue import QUERIES
 from heliograph.store.principals import Principals
 from heliograph.wire.dates import to_microseconds
 
 T = TypeVar("T")
 
-_Q: Final = sql.filled_queries("postgres_people.sql")
+_Q: Final = sql.filled_queries("postgres/people.sql")
 
 _REVOKED_WITHIN: Final = 1.0
 """Seconds after which a token that another node revoked works nowhere."""

@@ -13,7 +13,7 @@ from typing import Final
 import apsw
 
 from heliograph.errors import UnsafeStorage
-from heliograph.store.sqlite_connection import check_library, connect
+from heliograph.store.sqlite.connection import check_library, connect
 
 MOUNTS: Final = Path("/proc/self/mountinfo")
 

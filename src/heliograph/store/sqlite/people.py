@@ -28,13 +28,13 @@ from heliograph.people import (
 )
 from heliograph.store import FIRST_TOKEN, people_rows, sql
 from heliograph.store.principals import Principals
-from heliograph.store.sqlite_connection import Readers, Writer, fetch
-from heliograph.store.sqlite_queue import Queue
+from heliograph.store.sqlite.connection import Readers, Writer, fetch
+from heliograph.store.sqlite.queue import Queue
 from heliograph.wire.dates import to_microseconds
 
 T = TypeVar("T")
 
-_Q: Final = sql.filled_queries("sqlite_people.sql")
+_Q: Final = sql.filled_queries("sqlite/people.sql")
 
 
 class SqlitePeople:

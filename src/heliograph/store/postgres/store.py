@@ -16,7 +16,6 @@ from heliograph.errors import (
     StorageUnavailable,
     UnsafeStorage,
 )
-from heliograph.keyring import KeyRing
 from heliograph.model import (
     Accepted,
     Account,
@@ -51,15 +50,14 @@ from heliograph.store import (
     RequeuePage,
     Retired,
     Statistics,
-    postgres_configurations,
-    postgres_node,
-    postgres_retention,
 )
 from heliograph.store import rows as shared
+from heliograph.store.keyring import KeyRing
 from heliograph.store.people import People
-from heliograph.store.postgres_accept import accept
-from heliograph.store.postgres_columns import Submitted
-from heliograph.store.postgres_connection import (
+from heliograph.store.postgres import configurations, node, retention
+from heliograph.store.postgres.accept import accept
+from heliograph.store.postgres.columns import Submitted
+from heliograph.store.postgres.connection import (
     LISTING_PATIENCE,
     PATIENCE,
     Connection,
@@ -70,13 +68,13 @@ from heliograph.store.postgres_connection import (
     rows,
     run,
 )
-from heliograph.store.postgres_hints import Hints
-from heliograph.store.postgres_historical import PostgresHistorical
-from heliograph.store.postgres_node import DatabaseClock
-from heliograph.store.postgres_oauth import PostgresOAuthClients
-from heliograph.store.postgres_people import PostgresPeople, memberships, write_token
-from heliograph.store.postgres_queue import QUERIES, Queue
-from heliograph.store.postgres_sign_ins import PostgresSignIns
+from heliograph.store.postgres.hints import Hints
+from heliograph.store.postgres.historical import PostgresHistorical
+from heliograph.store.postgres.node import DatabaseClock
+from heliograph.store.postgres.oauth import PostgresOAuthClients
+from heliograph.store.postgres.people import PostgresPeople, memberships, write_token
+from heliograph.store.postgres.queue import QUERIES, Queue
+from heliograph.store.postgres.sign_ins import PostgresSignIns
 from heliograph.wire.dates import from_microseconds, to_microseconds
 
 T = TypeVar("T")
@@ -153,19 +151,19 @@ class PostgresStore:
         """
         database = await Database(url).open()
         try:
-            return await database.transact(postgres_node.is_new)
+            return await database.transact(node.is_new)
         finally:
             await database.close()
 
     async def _start(self, accept_data_loss: bool) -> None:
         async def begin(db: Connection) -> int:
             await self._adjust(db)
-            await postgres_node.migrate(db, self._now)
-            await postgres_node.refuse_unfinished_copy(db)
-            await postgres_node.check_key(db, self._keyring, self._now())
-            return await postgres_node.start(db, self._instance, self._now(), self._lease_us)
+            await node.migrate(db, self._now)
+            await node.refuse_unfinished_copy(db)
+            await node.check_key(db, self._keyring, self._now())
+            return await node.start(db, self._instance, self._now(), self._lease_us)
 
-        settings = await self._database.transact(postgres_node.ServerSettings.read)
+        settings = await self._database.transact(node.ServerSettings.read)
         problems = settings.problems()
         if problems and not accept_data_loss:
             raise UnsafeStorage(
@@ -214,7 +212,7 @@ class PostgresStore:
             values = {"epoch": self._queue.epoch, "until": now + self._lease_us}
             if await run(db, _Q["node_renew"], values):
                 return
-            epoch = await postgres_node.start(db, self._instance, now, self._lease_us)
+            epoch = await node.start(db, self._instance, now, self._lease_us)
             self._queue.begin_epoch(epoch)
             # Kept until it is told: the answer of this commit may be lost on its way.
             self._lease_lost = True
@@ -226,7 +224,7 @@ class PostgresStore:
         return kept
 
     async def _make_days(self, db: Connection) -> None:
-        await postgres_node.make_days(db, self._now())
+        await node.make_days(db, self._now())
 
     async def take_over(self) -> int:
         return await self._database.transact(self._queue.take_over, "lease.steal")
@@ -311,7 +309,7 @@ class PostgresStore:
         return shared.client_certificate(self._keyring, account_id, found)
 
     async def reseal(self) -> int:
-        return await self._database.transact(lambda db: postgres_node.reseal(db, self._keyring))
+        return await self._database.transact(lambda db: node.reseal(db, self._keyring))
 
     # ------------------------------------------------------------------- configurations
 
@@ -319,9 +317,7 @@ class PostgresStore:
         self, wanted: ConnectConfiguration, ad_hoc: bytes | None = None
     ) -> ConnectConfiguration:
         return await self._write(
-            lambda db: postgres_configurations.create(
-                db, self._keyring, wanted, self._now(), ad_hoc
-            )
+            lambda db: configurations.create(db, self._keyring, wanted, self._now(), ad_hoc)
         )
 
     async def update_configuration(
@@ -334,7 +330,7 @@ class PostgresStore:
             if version is not None and changed[0] != version + 1:
                 raise ConfigurationsChanged
             before = await row(db, _Q["configuration_publishes"], (wanted.connect_id,))
-            if not await postgres_configurations.write(db, self._keyring, wanted, self._now()):
+            if not await configurations.write(db, self._keyring, wanted, self._now()):
                 return False
             if wanted.publishing and before == (False,):  # what it failed at is past
                 await run(db, _Q["failing_clear"], {"connect_ids": [wanted.connect_id]})
@@ -352,7 +348,7 @@ class PostgresStore:
 
     async def delete_configuration(self, account_id: str, connect_id: int) -> bool:
         return await self._write(
-            lambda db: postgres_configurations.delete(db, account_id, connect_id, self._now())
+            lambda db: configurations.delete(db, account_id, connect_id, self._now())
         )
 
     async def failing(self) -> Sequence[Failing]:
@@ -557,7 +553,7 @@ class PostgresStore:
     async def retire(self, before: datetime) -> Retired:
         limit = to_microseconds(before)
         return await self._database.transact(
-            lambda db: postgres_retention.retire(db, limit), "retention.batch"
+            lambda db: retention.retire(db, limit), "retention.batch"
         )
 
     # ------------------------------------------------------------------------- shorthand

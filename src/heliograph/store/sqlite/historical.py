@@ -11,10 +11,10 @@ import apsw
 from heliograph.model import ConnectConfiguration, DeliveryState
 from heliograph.store import historical, rows, sql
 from heliograph.store.historical import PublishTransaction, Wish
-from heliograph.store.sqlite_connection import Readers, Writer, fetch
-from heliograph.store.sqlite_queue import QUERIES
+from heliograph.store.sqlite.connection import Readers, Writer, fetch
+from heliograph.store.sqlite.queue import QUERIES
 
-_Q: Final = sql.named_queries("historical_sqlite.sql")
+_Q: Final = sql.named_queries("sqlite/historical.sql")
 
 Create = Callable[[apsw.Connection, ConnectConfiguration, bytes], ConnectConfiguration]
 Delete = Callable[[apsw.Connection, str, int], bool]

@@ -1,4 +1,4 @@
--- The named queries of the PostgreSQL store. Names that sqlite.sql has too mean the same. A
+-- The named queries of the PostgreSQL store. Names that sqlite/store.sql has too mean the same. A
 -- name in braces is filled with another named query of this file, chosen by the listing's
 -- filters; values are always bound.
 

@@ -1,0 +1,1 @@
+"""The store on one SQLite file: one process, one writer thread, nothing to install."""
