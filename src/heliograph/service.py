@@ -23,7 +23,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from heliograph.alerts import AlertHook
 from heliograph.api import reference
 from heliograph.api.applications import Applications
 from heliograph.api.callers import Callers
@@ -53,10 +52,12 @@ from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
 from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
 from heliograph.limits import CallLimits, Rules
-from heliograph.listener_credentials import Authorizer
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
 from heliograph.metrics import CONTENT_TYPE, Metrics
 from heliograph.model import ScheduleName
+from heliograph.outbound.alerts import AlertHook
+from heliograph.outbound.authorizer import Authorizer
+from heliograph.outbound.transport import Budget, Transport
 from heliograph.publisher import Publisher
 from heliograph.republish import Republisher
 from heliograph.settings import Settings
@@ -67,7 +68,6 @@ from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite import doctor
 from heliograph.store.sqlite.store import SqliteStore
-from heliograph.transport import Budget, Transport
 from heliograph.watching import Watch, watching
 
 EXIT_STORAGE: Final = 74

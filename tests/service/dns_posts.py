@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from heliograph.egress import Guard, Profile
 from heliograph.model import Fault
-from heliograph.transport import Budget, Transport
+from heliograph.outbound.transport import Budget, Transport
 
 
 async def post(connect: float, urls: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from heliograph.egress import Guard, Profile
 from heliograph.model import Answer, Fault, Phase
-from heliograph.transport import Budget, Transport
+from heliograph.outbound.transport import Budget, Transport
 
 EMULATOR = Guard(Profile.EMULATOR)
 PUBLIC = Guard(Profile.PUBLIC)

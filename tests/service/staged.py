@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from heliograph.egress import Guard
-from heliograph.listener_credentials import Authorizer
 from heliograph.model import Answer, ClientCredentials, ConnectConfiguration, Fault, Secret
-from heliograph.oauth_client import Tokens
-from heliograph.transport import Budget, Transport
+from heliograph.outbound.authorizer import Authorizer
+from heliograph.outbound.tokens import Tokens
+from heliograph.outbound.transport import Budget, Transport
 from heliograph.wire import configurations
 from tests.service.scripted import (
     BODY,

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from heliograph.alerts import AlertHook
 from heliograph.disabling import Alert
 from heliograph.egress import Guard, Profile
-from heliograph.transport import Budget, Transport
+from heliograph.outbound.alerts import AlertHook
+from heliograph.outbound.transport import Budget, Transport
 from tests.listener import LoopbackListener, listening
 from tests.server import serving
 from tests.support import START, published

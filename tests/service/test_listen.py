@@ -25,8 +25,8 @@ from heliograph.listen import zoo
 from heliograph.listen.messages import summarise
 from heliograph.listen.requests import Request
 from heliograph.model import Answer, HmacKey, Secret
+from heliograph.outbound.transport import Budget, Transport
 from heliograph.plain import harmless
-from heliograph.transport import Budget, Transport
 
 COMMAND = (sys.executable, "-m", "heliograph.cli", "listen", "--port", "0")
 JSON = ("Content-Type", "application/json; charset=utf-8")

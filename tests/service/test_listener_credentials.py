@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliograph.model import Answer, Phase, Secret
-from heliograph.transport import Budget
+from heliograph.outbound.transport import Budget
 from tests.service.pki import Authority, secured, serving
 from tests.service.scripted import (
     BODY,

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliograph.model import Answer, Fault, Phase, Secret, TlsIdentity
-from heliograph.oauth_client import Tokens
-from heliograph.oauth_client import form as form_of
-from heliograph.transport import Budget
+from heliograph.outbound.tokens import Tokens
+from heliograph.outbound.tokens import form as form_of
+from heliograph.outbound.transport import Budget
 from tests.service.pki import Authority
 from tests.service.scripted import (
     BODY,

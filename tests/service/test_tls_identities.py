@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph import tls
 from heliograph.model import Answer, Fault, Phase, Secret, TlsIdentity
-from heliograph.transport import Budget, Transport
-from heliograph.transport_pools import Pools
+from heliograph.outbound import tls
+from heliograph.outbound.pools import Pools
+from heliograph.outbound.transport import Budget, Transport
 from tests.service.pki import Authority, Pair, resetting, secured, serving
 from tests.service.scripted import BODY, EMULATOR, HEADERS, fault, keep_answering, listening
 

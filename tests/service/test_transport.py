@@ -15,7 +15,7 @@ from aiohttp.abc import ResolveResult
 
 from heliograph.egress import Guard, Profile, Target
 from heliograph.model import Answer, Fault, Phase
-from heliograph.transport import Budget, Transport
+from heliograph.outbound.transport import Budget, Transport
 from tests.service.scripted import (
     BODY,
     EMULATOR,

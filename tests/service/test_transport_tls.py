@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from heliograph.model import Answer, Phase
-from heliograph.transport import Budget, Transport
+from heliograph.outbound.transport import Budget, Transport
 from tests.service.scripted import (
     BODY,
     EMULATOR,

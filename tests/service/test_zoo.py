@@ -28,8 +28,8 @@ from heliograph.listen.listener import listening
 from heliograph.listen.publishing import publishing
 from heliograph.listen.requests import Request
 from heliograph.model import Answer, Delivered, Fault, RetryAt, Secret
+from heliograph.outbound.transport import Budget, Transport
 from heliograph.retry import RETRY_AFTER_CEILING, explain, judge, says_gone
-from heliograph.transport import Budget, Transport
 from tests.listener import LoopbackListener
 from tests.server import Client
 from tests.support import published

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from heliograph.model import Phase
-from heliograph.transport_words import is_ours
+from heliograph.outbound.words import is_ours
 
 
 @pytest.mark.parametrize(

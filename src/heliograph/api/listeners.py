@@ -9,12 +9,12 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from heliograph import tls
 from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import row_id
 from heliograph.attempt import Sender, compose
 from heliograph.errors import InvalidBody, NotFound
 from heliograph.model import Answer, ConnectConfiguration, Event, Secret, TlsIdentity
+from heliograph.outbound import tls
 from heliograph.store import Store
 from heliograph.wire import dates, json_sim, rest
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from heliograph import tls
 from heliograph.egress import Guard, Refused
 from heliograph.errors import InvalidBody, RefusedUrl
 from heliograph.model import ConnectConfiguration, TlsIdentity
+from heliograph.outbound import tls
 from heliograph.wire import configurations
 
 

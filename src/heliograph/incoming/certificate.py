@@ -14,8 +14,8 @@ import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from heliograph import tls
 from heliograph.errors import UnsafeStorage
+from heliograph.outbound import tls
 from heliograph.settings import Settings
 
 AUTHORITY: Final = "ca.pem"

@@ -26,7 +26,7 @@ from heliograph.model import (
     Secret,
     TlsIdentity,
 )
-from heliograph.oauth_client import Tokens
+from heliograph.outbound.tokens import Tokens
 
 GRACE: Final = 1.0
 """Seconds above the time of an attempt before it is ended here: the transport's own timer

@@ -10,8 +10,8 @@ from typing import Final
 
 import aiohttp
 
-from heliograph import tls
 from heliograph.model import TlsIdentity
+from heliograph.outbound import tls
 
 MOST_POOLS: Final = 64
 """Pools that are kept while nothing uses them: each context has its own copy of the system's

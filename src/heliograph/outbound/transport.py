@@ -39,12 +39,11 @@ from aiohttp.http import HttpProcessingError, RawResponseMessage
 from aiohttp.payload import Payload
 from yarl import URL
 
-from heliograph import tls
-from heliograph import transport_words as words
 from heliograph.egress import Guard, Profile, Refused, Target
 from heliograph.failpoints import failpoint
 from heliograph.model import Answer, Fault, Phase, TlsIdentity
-from heliograph.transport_pools import Pools
+from heliograph.outbound import tls, words
+from heliograph.outbound.pools import Pools
 
 KEPT_ALIVE: Final = 1.5
 """Seconds an idle connection is kept: less than the 2 s of gunicorn, the 5 s of Apache and

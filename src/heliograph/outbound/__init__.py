@@ -1,0 +1,1 @@
+"""Every byte that leaves: posts to listeners, requests for tokens, alerts."""
