@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
 
-from heliograph.credentials import Credentials
+from heliograph.access.credentials_file import Credentials
 from tests.server import Reply
 
 PATIENCE = 20.0

@@ -13,8 +13,8 @@ from typing import Any
 
 import aiohttp
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.clock import Clock
-from heliograph.credentials import Credentials
 from heliograph.service import Running, running
 from heliograph.settings import from_environment
 

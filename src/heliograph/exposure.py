@@ -12,7 +12,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Final
 
-from heliograph.credentials import FILE_NAME, Credentials
+from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.egress import Profile
 from heliograph.settings import Settings
 from heliograph.store.sqlite.doctor import Check

@@ -23,6 +23,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from heliograph.access.credentials_file import first_account
+from heliograph.access.grants import Grants
+from heliograph.access.limits import CallLimits, Rules
+from heliograph.access.sign_in import SignIn
 from heliograph.api import reference
 from heliograph.api.applications import Applications
 from heliograph.api.callers import Callers
@@ -40,18 +44,15 @@ from heliograph.api.people import People
 from heliograph.api.tokens import Tokens
 from heliograph.attempt import Sender
 from heliograph.clock import Clock, SystemClock
-from heliograph.credentials import first_account
 from heliograph.disabling import watch_listeners
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, UnsafeStorage
 from heliograph.exposure import refuse_exposure
-from heliograph.grants import Grants
 from heliograph.incoming.bounds import bounds_from
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
 from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
-from heliograph.limits import CallLimits, Rules
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
 from heliograph.metrics import CONTENT_TYPE, Metrics
 from heliograph.model import ScheduleName
@@ -61,7 +62,6 @@ from heliograph.outbound.transport import Budget, Transport
 from heliograph.publisher import Publisher
 from heliograph.republish import Republisher
 from heliograph.settings import Settings
-from heliograph.sign_in import SignIn
 from heliograph.signals import Signals
 from heliograph.store import Store
 from heliograph.store.file_lock import FileLock

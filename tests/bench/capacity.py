@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from heliograph.credentials import Credentials
+from heliograph.access.credentials_file import Credentials
 from tests.bench.http import Client, Sink
 from tests.postgres_server import DURABLE, postgres_server
 from tests.support import published

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heliograph.credentials import Credentials
+from heliograph.access.credentials_file import Credentials
 from tests.chaos.engines import Engine, Postgres, Sqlite
 
 KINDS = ("sqlite-1", "postgres-1", "postgres-3")

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from heliograph.grants import challenge_of
+from heliograph.access.grants import challenge_of
 from tests.integration import BACK, FORM, JWT_BEARER, Assertion
 from tests.process import everything
 from tests.server import Reply

@@ -20,10 +20,10 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli import main
 from heliograph.cli.connection import Connection
 from heliograph.cli.listing import fetch
-from heliograph.credentials import Credentials
 from tests.listener import LoopbackListener, listening
 from tests.support import published
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from heliograph.credentials import Credentials
+from heliograph.access.credentials_file import Credentials
 from heliograph.exposure import Exposed, exposure_check, is_local
 from heliograph.listen import zoo
 from heliograph.model import Secret

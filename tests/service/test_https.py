@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from heliograph import dev_certificate
-from heliograph.credentials import Credentials
+from heliograph.access.credentials_file import Credentials
 from heliograph.errors import UnsafeStorage
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.settings import Settings

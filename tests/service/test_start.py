@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from heliograph import service
-from heliograph.credentials import Credentials
+from heliograph.access.credentials_file import Credentials
 from heliograph.errors import UnsafeStorage
 from heliograph.model import LogQuery, Secret
 from heliograph.settings import from_environment

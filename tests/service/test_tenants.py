@@ -21,8 +21,8 @@ import apsw
 import psycopg
 import pytest
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.api.selection import write_cursor
-from heliograph.credentials import Credentials
 from heliograph.model import Cursor, Secret
 from tests.browser import Visitor
 from tests.integration import post_form, private_key, public_pem

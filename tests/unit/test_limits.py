@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heliograph.errors import BurstLimitExceeded, HourlyLimitExceeded, TooManyRefused
-from heliograph.limits import (
+from heliograph.access.limits import (
     BURST,
     GUESSES,
     HOUR,
@@ -17,6 +16,7 @@ from heliograph.limits import (
     Windows,
     client_of,
 )
+from heliograph.errors import BurstLimitExceeded, HourlyLimitExceeded, TooManyRefused
 
 TEN = 1_795_428_000.0
 """2026-11-23T10:00:00Z, a full hour."""

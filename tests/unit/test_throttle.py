@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from heliograph import throttle
-from heliograph.throttle import Attempts, PasswordGuesses, Throttle
+from heliograph.access import throttle
+from heliograph.access.throttle import Attempts, PasswordGuesses, Throttle
 from tests.support import ManualClock
 
 

@@ -9,12 +9,12 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
+from heliograph.access.grants import new_secret
+from heliograph.access.sign_in import SignIn
 from heliograph.api import paging, parameters
 from heliograph.api.contract import Call, Operation
 from heliograph.applications import no_application
 from heliograph.errors import NotFound
-from heliograph.grants import new_secret
-from heliograph.sign_in import SignIn
 from heliograph.store import Store
 from heliograph.wire import applications as wire
 from heliograph.wire.people import LONGEST_EMAIL

@@ -6,10 +6,10 @@ from typing import Final
 
 from starlette.requests import Request
 
+from heliograph.access.limits import CallLimits
 from heliograph.api.legacy import LegacySignIn
 from heliograph.applications import SIGNATURE
 from heliograph.errors import InvalidToken, NotSignedIn
-from heliograph.limits import CallLimits
 from heliograph.model import Principal
 from heliograph.store import Store
 

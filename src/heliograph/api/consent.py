@@ -21,6 +21,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from heliograph.access.grants import new_secret
+from heliograph.access.sign_in import SignIn
 from heliograph.api.endpoint import Endpoint
 from heliograph.api.forms import read_fields, read_form
 from heliograph.api.oauth import AUTHORIZE, Place
@@ -35,10 +37,8 @@ from heliograph.applications import (
     known_scopes,
 )
 from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
-from heliograph.grants import new_secret
 from heliograph.model import Secret
 from heliograph.observing import Observer
-from heliograph.sign_in import SignIn
 from heliograph.store import Store
 
 SIGN_IN: Final = f"{AUTHORIZE}/sign-in"

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from heliograph.access.limits import UNLIMITED, CallLimits
 from heliograph.api.parameters import Parameter
 from heliograph.errors import (
     ApiError,
@@ -36,7 +37,6 @@ from heliograph.errors import (
     Unavailable,
     Unspecified,
 )
-from heliograph.limits import UNLIMITED, CallLimits
 from heliograph.model import Principal, Role
 from heliograph.observing import UNWATCHED, Observer
 from heliograph.wire import rate_limits

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import msgspec
 
+from heliograph.access.limits import client_of
+from heliograph.access.sign_in import SignIn
 from heliograph.applications import Person
 from heliograph.errors import LacksPermission, NotSignedIn, WrongCredentials
-from heliograph.limits import client_of
 from heliograph.model import Principal, Role, Secret
-from heliograph.sign_in import SignIn
 from heliograph.store import Store
 
 

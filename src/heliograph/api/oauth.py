@@ -15,13 +15,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from heliograph.access.grants import Client, Granted, Grants
+from heliograph.access.limits import client_of
 from heliograph.api.callers import Callers
 from heliograph.api.endpoint import Endpoint
 from heliograph.api.forms import read_form
 from heliograph.applications import SCOPES
 from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
-from heliograph.grants import Client, Granted, Grants
-from heliograph.limits import client_of
 from heliograph.model import Secret
 from heliograph.observing import Observer
 from heliograph.store import Store

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, segment
 from heliograph.cli.exits import wrong
-from heliograph.credentials import Credentials
 
 _PAGE: Final = "1000"
 

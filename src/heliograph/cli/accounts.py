@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.account_calls import call, run
 from heliograph.cli.connection import (
     ACCESS_TOKEN,
@@ -16,7 +17,6 @@ from heliograph.cli.connection import (
 )
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import Column, Row, notes, output, print_json, print_rows
-from heliograph.credentials import Credentials
 
 _PATH: Final = "/restapi/v2.1/accounts"
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.applications import IMPERSONATION, SCOPES, SIGNATURE, Rights
 from heliograph.cli.account_calls import call, every, run, user_ids
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
@@ -32,7 +33,6 @@ from heliograph.cli.terminal import (
     print_rows,
     zone_of,
 )
-from heliograph.credentials import Credentials
 
 _BITS: Final = 3072
 

@@ -9,10 +9,10 @@ from typing import Any
 import click
 import msgspec
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, json_option, server_options, yes_option
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import output, print_fields, print_json
-from heliograph.credentials import Credentials
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 

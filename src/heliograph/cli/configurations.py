@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.grouping import Commands
@@ -21,7 +22,6 @@ from heliograph.cli.terminal import (
     print_json,
     print_rows,
 )
-from heliograph.credentials import Credentials
 
 
 def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:

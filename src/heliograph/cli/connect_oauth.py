@@ -9,11 +9,11 @@ from typing import Any, TextIO
 import click
 import msgspec
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, json_option, server_options, yes_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import output, print_fields, print_json
-from heliograph.credentials import Credentials
 
 
 @click.group("connect-oauth", cls=Commands)

@@ -18,8 +18,8 @@ import click
 import msgspec
 from yarl import URL
 
+from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.cli.exits import Exit, Stop, wrong
-from heliograph.credentials import FILE_NAME, Credentials
 from heliograph.model import Secret
 from heliograph.settings import PREFIX, Settings, environment_name
 

@@ -20,11 +20,11 @@ from rich.live import Live
 from rich.text import Text
 
 from heliograph import service
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import LINES, Connection
 from heliograph.cli.exits import Exit
 from heliograph.cli.listing import fetch, print_listing
 from heliograph.cli.terminal import Column, Row, counted, output, print_rows, print_text
-from heliograph.credentials import Credentials
 from heliograph.demo import (
     ENVELOPES,
     PARTS,

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import click
 
+from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.cli.connection import Connection, data_dir_option
 from heliograph.cli.exits import Exit, Stop, wrong
 from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
-from heliograph.credentials import FILE_NAME, Credentials
 from heliograph.errors import UnsafeStorage
 from heliograph.exposure import exposure_check
 from heliograph.service import DATABASE

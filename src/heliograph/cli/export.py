@@ -16,12 +16,12 @@ from typing import BinaryIO, Final
 import click
 import msgspec
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, server_options
 from heliograph.cli.exits import wrong
 from heliograph.cli.plain import spreadsheet_cell
 from heliograph.cli.selecting import count_and_order_options, filter_options
 from heliograph.cli.terminal import counted, notes
-from heliograph.credentials import Credentials
 from heliograph.plain import harmless_json
 
 COLUMNS: Final = (

@@ -11,6 +11,7 @@ import click
 import msgspec
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.export import export
@@ -35,7 +36,6 @@ from heliograph.cli.terminal import (
     print_rows,
     zone_of,
 )
-from heliograph.credentials import Credentials
 from heliograph.plain import harmless
 
 _MOST_ENVELOPES: Final = 500

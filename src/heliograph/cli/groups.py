@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.account_calls import call, every, group_ids, run, user_ids, users_path
 from heliograph.cli.connection import Connection, json_option, server_options, yes_option
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import Column, Row, counted, notes, output, print_json, print_rows
-from heliograph.credentials import Credentials
 
 
 @click.group(cls=Commands)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
@@ -23,7 +24,6 @@ from heliograph.cli.terminal import (
     print_rows,
     zone_of,
 )
-from heliograph.credentials import Credentials
 
 _PATH = "envelopes/publish/historical"
 

@@ -6,6 +6,7 @@ import asyncio
 
 import click
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
@@ -18,7 +19,6 @@ from heliograph.cli.terminal import (
     print_rows,
     zone_of,
 )
-from heliograph.credentials import Credentials
 
 
 @click.group("hmac-keys", cls=Commands)

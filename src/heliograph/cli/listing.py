@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection
 from heliograph.cli.terminal import (
     Column,
@@ -22,7 +23,6 @@ from heliograph.cli.terminal import (
     until,
     zone_of,
 )
-from heliograph.credentials import Credentials
 
 Kind = Literal["failures", "logs"]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.grouping import Commands
@@ -25,7 +26,6 @@ from heliograph.cli.terminal import (
     print_fields,
     print_json,
 )
-from heliograph.credentials import Credentials
 
 
 @click.group(cls=Commands)

@@ -24,6 +24,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.batches import BadEvent, Batch, batches
 from heliograph.cli.connection import LINES, Connection, server_options
 from heliograph.cli.exits import Exit, Stop, wrong
@@ -36,7 +37,6 @@ from heliograph.cli.terminal import (
     print_json,
     print_rows,
 )
-from heliograph.credentials import Credentials
 
 _LONGEST_KEY: Final = 120
 _MOST_SKIPS: Final = 20

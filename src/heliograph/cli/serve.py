@@ -15,9 +15,9 @@ import uvloop
 
 import heliograph
 from heliograph import logs, service
+from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.cli.exits import Stop, wrong
 from heliograph.cli.terminal import output
-from heliograph.credentials import FILE_NAME, Credentials
 from heliograph.exposure import refuse_exposure
 from heliograph.incoming.bounds import proxies_from
 from heliograph.incoming.certificate import ServerCertificate

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli.account_calls import call, every, run, user_ids
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.grouping import Commands
@@ -22,7 +23,6 @@ from heliograph.cli.terminal import (
     print_rows,
     zone_of,
 )
-from heliograph.credentials import Credentials
 from heliograph.model import Role
 from heliograph.wire import dates
 

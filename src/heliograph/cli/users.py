@@ -8,13 +8,13 @@ from typing import Any, BinaryIO
 
 import click
 
+from heliograph.access.credentials_file import Credentials
 from heliograph.cli import users_file
 from heliograph.cli.account_calls import call, every, group_ids, groups_by_name, run, user_ids
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import Column, Row, counted, notes, output, print_json, print_rows
-from heliograph.credentials import Credentials
 
 
 @click.group(cls=Commands)

@@ -14,11 +14,11 @@ from typing import Final
 import structlog
 import uvicorn
 
+from heliograph.access.limits import client_of
 from heliograph.errors import Unavailable
 from heliograph.incoming.bounds import Bounds
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.protocol import GuardedProtocol, answer
-from heliograph.limits import client_of
 
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 

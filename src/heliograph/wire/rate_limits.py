@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from heliograph.limits import Standing
+from heliograph.access.limits import Standing
 
 ABOUT: Final[Mapping[str, str]] = {
     "X-RateLimit-Limit": "Calls that the account may make in an hour.",

@@ -9,12 +9,12 @@ import secrets
 from collections import OrderedDict
 from typing import Final
 
+from heliograph.access.passwords import Passwords
+from heliograph.access.throttle import PasswordGuesses
 from heliograph.applications import Person
 from heliograph.errors import TooManyAttempts, WrongCredentials
 from heliograph.model import Secret
-from heliograph.passwords import Passwords
 from heliograph.store import Store
-from heliograph.throttle import PasswordGuesses
 
 _LONGEST: Final = 512
 _MOST_KNOWN: Final = 1000

@@ -19,6 +19,7 @@ from datetime import timedelta
 from typing import Final
 
 from heliograph import assertion
+from heliograph.access.throttle import token_requests
 from heliograph.applications import (
     ACCESS_SECONDS,
     IMPERSONATION,
@@ -35,7 +36,6 @@ from heliograph.errors import NotFound, OAuthRefused
 from heliograph.model import Role, Secret
 from heliograph.people import NewToken
 from heliograph.store import Store
-from heliograph.throttle import token_requests
 
 _RANDOM_BYTES: Final = 32
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636, 4.1

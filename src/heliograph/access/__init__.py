@@ -1,0 +1,1 @@
+"""Who may call: sign-ins, grants, passwords, guesses, quotas, the first credentials."""
