@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from heliograph.api.contract import Operation
-from heliograph.observing import UNWATCHED
 from heliograph.service import operations_of
+from heliograph.watch import UNWATCHED
 
 BASE_URI: Final = "https://connect.example.com"
 """Where the documents of tests say that the server is."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 import heliograph
-from heliograph import signing, tracing
+from heliograph import signing
 from heliograph.clock import Clock
 from heliograph.failpoints import failpoint
 from heliograph.model import (
@@ -30,6 +30,7 @@ from heliograph.model import (
     Why,
 )
 from heliograph.retry import Schedule, judge, schedule_for
+from heliograph.watch import tracing
 from heliograph.wire import json_sim, message
 
 _FIXED_HEADERS = (

@@ -25,11 +25,11 @@ from heliograph.model import (
     ScheduleName,
     Settlement,
 )
-from heliograph.observing import UNWATCHED, Observer
 from heliograph.pacing import FIRST, Pacing
 from heliograph.retry import DOCUSIGN, Schedule, judge, says_gone, schedule_for
 from heliograph.signals import Signals
 from heliograph.store import Store
+from heliograph.watch import UNWATCHED, Observer
 
 _STORAGE_PAUSE: Final = 1.0
 """Seconds between tries while the storage is unavailable (R11: work resumes within 5 s)."""

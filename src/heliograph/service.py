@@ -54,7 +54,6 @@ from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
 from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
-from heliograph.metrics import CONTENT_TYPE, Metrics
 from heliograph.model import ScheduleName
 from heliograph.outbound.alerts import AlertHook
 from heliograph.outbound.authorizer import Authorizer
@@ -68,7 +67,8 @@ from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite import doctor
 from heliograph.store.sqlite.store import SqliteStore
-from heliograph.watching import Watch, watching
+from heliograph.watch.metrics import CONTENT_TYPE, Metrics
+from heliograph.watch.watching import Watch, watching
 
 EXIT_STORAGE: Final = 74
 """Exit status after a failed read or write of the database (sysexits: EX_IOERR)."""

@@ -13,12 +13,11 @@ import structlog
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from heliograph import logs, tracing
 from heliograph.clock import SystemClock
 from heliograph.model import Delivered, GaveUp, Secret
-from heliograph.observing import AcceptedEvent, Publication
-from heliograph.spans import Spans
 from heliograph.store import Store
+from heliograph.watch import AcceptedEvent, Publication, logs, tracing
+from heliograph.watch.spans import Spans
 from tests.listener import LoopbackListener
 from tests.postgres_server import postgres_server
 from tests.server import Client, serving

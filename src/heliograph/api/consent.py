@@ -38,8 +38,8 @@ from heliograph.applications import (
 )
 from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
 from heliograph.model import Secret
-from heliograph.observing import Observer
 from heliograph.store import Store
+from heliograph.watch import Observer
 
 SIGN_IN: Final = f"{AUTHORIZE}/sign-in"
 SIGN_OUT: Final = f"{AUTHORIZE}/sign-out"

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from heliograph.errors import NotFound, OAuthRefused, StorageBroken, StorageUnavailable
-from heliograph.observing import Observer
+from heliograph.watch import Observer
 
 Answer = Callable[[Request], Awaitable[Response]]
 Refuse = Callable[[Request, OAuthRefused], Response]

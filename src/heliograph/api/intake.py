@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from heliograph import tracing
 from heliograph.api import saving
 from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import Parameter
@@ -14,8 +13,8 @@ from heliograph.api.schemas import OURS, Schema, properties
 from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
-from heliograph.observing import UNWATCHED, AcceptedEvent, Observer, Publication
 from heliograph.publisher import Publisher, Receipt
+from heliograph.watch import UNWATCHED, AcceptedEvent, Observer, Publication, tracing
 from heliograph.wire import notifications
 from heliograph.wire.forms import JSON
 from heliograph.wire.json_sim import HOPS_HEADER, LONGEST_ID, MOST_HOPS, parse_events

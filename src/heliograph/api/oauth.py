@@ -23,8 +23,8 @@ from heliograph.api.forms import read_form
 from heliograph.applications import SCOPES
 from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
 from heliograph.model import Secret
-from heliograph.observing import Observer
 from heliograph.store import Store
+from heliograph.watch import Observer
 from heliograph.wire import dates
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"

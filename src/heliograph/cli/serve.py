@@ -14,7 +14,7 @@ import click
 import uvloop
 
 import heliograph
-from heliograph import logs, service
+from heliograph import service
 from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.cli.exits import Stop, wrong
 from heliograph.cli.terminal import output
@@ -22,7 +22,8 @@ from heliograph.exposure import refuse_exposure
 from heliograph.incoming.bounds import proxies_from
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.settings import NOT_OF_DISPATCH, Settings, environment_name, from_environment
-from heliograph.watching import check_tracing
+from heliograph.watch import logs
+from heliograph.watch.watching import check_tracing
 
 
 def _option_type(default: Any) -> Any:

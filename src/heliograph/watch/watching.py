@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from heliograph.logs import LogObserver
-from heliograph.metrics import Metrics
-from heliograph.observing import Observer, Several
 from heliograph.settings import Settings
 from heliograph.store import Store
+from heliograph.watch import Observer, Several
+from heliograph.watch.logs import LogObserver
+from heliograph.watch.metrics import Metrics
 
 _NEEDED: Final = ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
@@ -41,7 +41,7 @@ async def watching(settings: Settings, store: Store) -> AsyncIterator[Watch]:
     if not settings.otlp_endpoint:
         yield Watch(Several(observers), metrics)
         return
-    from heliograph.spans import exporting  # noqa: PLC0415 (an optional extra)
+    from heliograph.watch.spans import exporting  # noqa: PLC0415 (an optional extra)
 
     async with exporting(settings.otlp_endpoint, store.clock) as spans:
         yield Watch(Several([*observers, spans]), metrics)

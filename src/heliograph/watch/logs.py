@@ -21,11 +21,10 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 
-from heliograph import tracing
 from heliograph.clock import SystemClock
 from heliograph.model import Delivered, RetryAt, Settlement
-from heliograph.observing import Publication, outcome_name
 from heliograph.plain import harmless, harmless_json, harmless_lines
+from heliograph.watch import Publication, outcome_name, tracing
 
 FORMATS: Final = ("auto", "json", "console")
 LEVELS: Final = ("debug", "info", "warning", "error")

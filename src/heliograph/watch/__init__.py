@@ -22,7 +22,7 @@ from heliograph.model import (
     RetryAt,
     Settlement,
 )
-from heliograph.tracing import Trace
+from heliograph.watch.tracing import Trace
 
 _log = structlog.get_logger()
 

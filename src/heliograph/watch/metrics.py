@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 import heliograph
 from heliograph.errors import HeliographError
 from heliograph.model import Delivered, Settlement
-from heliograph.observing import Publication, outcome_name
 from heliograph.store import Statistics, Store
+from heliograph.watch import Publication, outcome_name
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 

@@ -25,11 +25,10 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.util.types import AttributeValue
 
 import heliograph
-from heliograph import tracing
 from heliograph.clock import Clock
 from heliograph.model import Delivered, Settlement
-from heliograph.observing import Publication, outcome_name
-from heliograph.tracing import Trace
+from heliograph.watch import Publication, outcome_name, tracing
+from heliograph.watch.tracing import Trace
 
 _PATH: Final = "/v1/traces"
 _EXPORT_SECONDS: Final = 5.0
