@@ -48,10 +48,10 @@ from heliograph.disabling import watch_listeners
 from heliograph.dispatcher import Dispatcher, Limits
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, UnsafeStorage
-from heliograph.exposure import refuse_exposure
 from heliograph.incoming.bounds import bounds_from
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
+from heliograph.incoming.exposure import refuse_exposure
 from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
 from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
 from heliograph.model import ScheduleName

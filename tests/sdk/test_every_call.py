@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from heliograph import dev_certificate
+from heliograph.incoming import dev_certificate
 from tests.listener import LoopbackListener
 from tests.sdk.clients import Body, Parsed, Refused, Sdk, node_sdk, sdk_of
 from tests.server import Client, serving

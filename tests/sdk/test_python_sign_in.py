@@ -13,7 +13,7 @@ import docusign_esign
 import pytest
 from docusign_esign.client.api_exception import ApiException
 
-from heliograph import dev_certificate
+from heliograph.incoming import dev_certificate
 from tests.browser import Visitor
 from tests.integration import (
     ADA,

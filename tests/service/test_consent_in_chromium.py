@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import aiohttp
 import pytest
 
-from heliograph import dev_certificate
+from heliograph.incoming import dev_certificate
 from tests.integration import Integration, integrate, set_password
 from tests.listener import LoopbackListener
 from tests.server import serving

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from heliograph.access.credentials_file import Credentials
-from heliograph.exposure import Exposed, exposure_check, is_local
+from heliograph.incoming.exposure import Exposed, exposure_check, is_local
 from heliograph.listen import zoo
 from heliograph.model import Secret
 from heliograph.service import running

@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from heliograph import dev_certificate
 from heliograph.access.credentials_file import Credentials
 from heliograph.errors import UnsafeStorage
+from heliograph.incoming import dev_certificate
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.settings import Settings
 from tests.process import Server, everything, started, statuses

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from heliograph import dev_certificate
 from heliograph.cli.exits import wrong
 from heliograph.cli.terminal import output, print_json
+from heliograph.incoming import dev_certificate
 
 FOLDER = Path("heliograph-tls")
 

@@ -15,7 +15,7 @@ from heliograph.cli.connection import Connection, data_dir_option
 from heliograph.cli.exits import Exit, Stop, wrong
 from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
 from heliograph.errors import UnsafeStorage
-from heliograph.exposure import exposure_check
+from heliograph.incoming.exposure import exposure_check
 from heliograph.service import DATABASE
 from heliograph.settings import environment_name, from_environment
 from heliograph.store.sqlite.doctor import Check, mode_checks, settings_check, storage_checks

@@ -18,9 +18,9 @@ from heliograph import service
 from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.cli.exits import Stop, wrong
 from heliograph.cli.terminal import output
-from heliograph.exposure import refuse_exposure
 from heliograph.incoming.bounds import proxies_from
 from heliograph.incoming.certificate import ServerCertificate
+from heliograph.incoming.exposure import refuse_exposure
 from heliograph.settings import NOT_OF_DISPATCH, Settings, environment_name, from_environment
 from heliograph.watch import logs
 from heliograph.watch.watching import check_tracing
