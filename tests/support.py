@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from heliograph.matching import match_all
+from heliograph.delivery.matching import match_all
 from heliograph.model import (
     Accepted,
     Answer,

@@ -42,10 +42,14 @@ from heliograph.api.mobile_notifiers import MobileNotifiers
 from heliograph.api.oauth import OAuth, Place
 from heliograph.api.people import People
 from heliograph.api.tokens import Tokens
-from heliograph.attempt import Sender
 from heliograph.clock import Clock, SystemClock
-from heliograph.disabling import watch_listeners
-from heliograph.dispatcher import Dispatcher, Limits
+from heliograph.delivery.attempt import Sender
+from heliograph.delivery.disabling import watch_listeners
+from heliograph.delivery.dispatcher import Dispatcher, Limits
+from heliograph.delivery.maintenance import LeaseKeeper, follow_hints, retain, take_over
+from heliograph.delivery.publisher import Publisher
+from heliograph.delivery.republish import Republisher
+from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken, UnsafeStorage
 from heliograph.incoming.bounds import bounds_from
@@ -53,15 +57,11 @@ from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
 from heliograph.incoming.exposure import refuse_exposure
 from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
-from heliograph.maintenance import LeaseKeeper, follow_hints, retain, take_over
 from heliograph.model import ScheduleName
 from heliograph.outbound.alerts import AlertHook
 from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.transport import Budget, Transport
-from heliograph.publisher import Publisher
-from heliograph.republish import Republisher
 from heliograph.settings import Settings
-from heliograph.signals import Signals
 from heliograph.store import Store
 from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing

@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from heliograph import matching
 from heliograph.cli import main
+from heliograph.delivery import matching
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model import Accepted, Settlement
 from heliograph.store import ClaimResult, sql

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from heliograph.delivery.matching import match_all
 from heliograph.errors import ConfigurationsChanged, EventConflict
-from heliograph.matching import match_all
 from heliograph.model import DeliveryState, LogQuery
 from heliograph.store import Store
 from tests.support import (

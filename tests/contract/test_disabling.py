@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from heliograph.disabling import GONE, Alert, disable, watch_listeners
+from heliograph.delivery.disabling import GONE, Alert, disable, watch_listeners
 from heliograph.model import DeliveryState, LogQuery, Phase, RetryAt, Why
 from heliograph.store import Store
 from tests.support import (

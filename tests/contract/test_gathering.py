@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from heliograph.attempt import attempt
-from heliograph.matching import GATHERING
+from heliograph.delivery.attempt import attempt
+from heliograph.delivery.matching import GATHERING
 from heliograph.model import Answer, Claim, DeliveryState, LogQuery, NewEvent, ScheduleName, Secret
 from heliograph.store import Store
 from tests.support import (

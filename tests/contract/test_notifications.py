@@ -6,9 +6,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from heliograph.delivery.publisher import Publisher, Receipt
+from heliograph.delivery.signals import Signals
 from heliograph.model import Account, LogQuery
-from heliograph.publisher import Publisher, Receipt
-from heliograph.signals import Signals
 from heliograph.store import Store
 from tests.support import (
     ACCOUNT,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from heliograph.delivery.matching import match_all
+from heliograph.delivery.publisher import Publisher
+from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, GroupExists, NotFound, UserExists
-from heliograph.matching import match_all
 from heliograph.model import Account, Role, Secret
 from heliograph.people import Named, NewToken, NewUser, UserChange, UserQuery, UserStatus
-from heliograph.publisher import Publisher
-from heliograph.signals import Signals
 from heliograph.store import Store
 from tests.conftest import OpenStore
 from tests.support import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heliograph import matching
+from heliograph.delivery import matching
 from heliograph.store import Store
 from tests.contract import orders
 from tests.support import ManualClock

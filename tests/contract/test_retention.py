@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from heliograph.maintenance import retire
+from heliograph.delivery.maintenance import retire
 from heliograph.model import Delivered, LogQuery
 from heliograph.store import BATCH_MOST, Retired, Store
 from tests.support import (

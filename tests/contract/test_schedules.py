@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from heliograph.attempt import attempt
+from heliograph.delivery.attempt import attempt
+from heliograph.delivery.retry import STANDARD
 from heliograph.model import (
     Account,
     Answer,
@@ -20,7 +21,6 @@ from heliograph.model import (
     Phase,
     ScheduleName,
 )
-from heliograph.retry import STANDARD
 from heliograph.store import Store
 from tests.conftest import OpenStore
 from tests.support import ACCOUNT, START, ManualClock, accept, new_event, wanted_configuration

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from heliograph.disabling import Alert
+from heliograph.delivery.disabling import Alert
 from heliograph.egress import Guard, Profile
 from heliograph.outbound.alerts import AlertHook
 from heliograph.outbound.transport import Budget, Transport

@@ -12,11 +12,11 @@ import psycopg
 import pytest
 
 from heliograph.applications import CodeProof, NewApplication, NewCode, Pair, Rights
+from heliograph.delivery.publisher import Publisher
+from heliograph.delivery.signals import Signals
 from heliograph.errors import UnsafeStorage
 from heliograph.model import Account, ClientCredentials, LogQuery, Role, Secret
 from heliograph.people import NewToken, NewUser, UserQuery
-from heliograph.publisher import Publisher
-from heliograph.signals import Signals
 from heliograph.store import Store, copying
 from heliograph.store.historical import Wish
 from heliograph.store.keyring import KeyRing

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from heliograph.dispatcher import Dispatcher, Limits
+from heliograph.delivery.dispatcher import Dispatcher, Limits
+from heliograph.delivery.publisher import Publisher
+from heliograph.delivery.republish import Republisher
+from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageBroken, StorageUnavailable
 from heliograph.model import Answer, ConnectConfiguration, DeliveryState, Fault, LogQuery, Phase
-from heliograph.publisher import Publisher
-from heliograph.republish import Republisher
-from heliograph.signals import Signals
 from heliograph.store import Store
 from tests.support import ACCOUNT, START, ManualClock, new_event, wanted_configuration
 

@@ -207,7 +207,7 @@ async def test_spans_of_a_publish_and_its_attempts_belong_together(store: Store)
     for span in exporter.get_finished_spans():
         by_name.setdefault(span.name, []).append(span)
     (publish,), (accepted,) = by_name["heliograph.publish"], by_name["heliograph.accept"]
-    failed, delivered = by_name["heliograph.attempt"]
+    failed, delivered = by_name["heliograph.delivery.attempt"]
     assert caller is not None
     assert publish.context.trace_id == int(caller.trace_id, 16)
     assert publish.parent.trace_state["vendor"] == "1"

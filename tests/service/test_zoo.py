@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from heliograph.delivery.retry import RETRY_AFTER_CEILING, explain, judge, says_gone
 from heliograph.egress import Guard, Profile
 from heliograph.listen import zoo
 from heliograph.listen.behaviour import Parameters
@@ -29,7 +30,6 @@ from heliograph.listen.publishing import publishing
 from heliograph.listen.requests import Request
 from heliograph.model import Answer, Delivered, Fault, RetryAt, Secret
 from heliograph.outbound.transport import Budget, Transport
-from heliograph.retry import RETRY_AFTER_CEILING, explain, judge, says_gone
 from tests.listener import LoopbackListener
 from tests.server import Client
 from tests.support import published

@@ -9,8 +9,8 @@ from enum import Enum
 from hashlib import sha256
 from typing import Final
 
+from heliograph.delivery.retry import STANDARD, Schedule
 from heliograph.model import ConnectConfiguration, Envelope, NewEvent
-from heliograph.retry import STANDARD, Schedule
 from tests.simulation.listeners import Listener, Mood
 from tests.support import ACCOUNT
 

@@ -10,10 +10,11 @@ from typing import Final
 
 import pytest
 
-from heliograph import attempt
-from heliograph.dispatcher import Dispatcher
+from heliograph.delivery import attempt
+from heliograph.delivery.dispatcher import Dispatcher
+from heliograph.delivery.maintenance import LeaseKeeper
+from heliograph.delivery.retry import judge
 from heliograph.errors import StorageUnavailable
-from heliograph.maintenance import LeaseKeeper
 from heliograph.model import (
     Answer,
     Claim,
@@ -24,7 +25,6 @@ from heliograph.model import (
     RetryAt,
     Settlement,
 )
-from heliograph.retry import judge
 from tests.simulation.__main__ import shown
 from tests.simulation.database import Database, Delivery
 from tests.simulation.world import simulate
@@ -160,7 +160,7 @@ def test_the_simulation_sees_a_retry_before_its_time(monkeypatch: pytest.MonkeyP
 def test_the_simulation_sees_a_retry_after_that_nobody_heeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("heliograph.retry.retry_after", lambda *_: None)
+    monkeypatch.setattr("heliograph.delivery.retry.retry_after", lambda *_: None)
     _assert_caught("too early")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from heliograph.delivery.retry import RETRY_AFTER_CEILING, Schedule
 from heliograph.model import (
     AttemptOutcome,
     Claim,
@@ -21,7 +22,6 @@ from heliograph.model import (
     RetryAt,
     Settlement,
 )
-from heliograph.retry import RETRY_AFTER_CEILING, Schedule
 from tests.simulation.database import UNFINISHED, Database, Delivery, Pair
 from tests.simulation.loop import SimulatedLoop
 

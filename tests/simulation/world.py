@@ -13,13 +13,13 @@ from typing import Any, Final, cast
 
 import structlog
 
-from heliograph.dispatcher import Dispatcher, Limits
+from heliograph.delivery.dispatcher import Dispatcher, Limits
+from heliograph.delivery.maintenance import LeaseKeeper, follow_hints, take_over
+from heliograph.delivery.publisher import Publisher, Receipt
+from heliograph.delivery.republish import Republisher
+from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageUnavailable, Unavailable
-from heliograph.maintenance import LeaseKeeper, follow_hints, take_over
 from heliograph.model import LogQuery
-from heliograph.publisher import Publisher, Receipt
-from heliograph.republish import Republisher
-from heliograph.signals import Signals
 from heliograph.store import Store
 from heliograph.wire.dates import to_microseconds
 from tests.simulation.database import SECOND, Database

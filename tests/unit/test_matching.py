@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.matching import GATHERING, NO_GROUPS, Groups, includes, match, match_all
+from heliograph.delivery.matching import GATHERING, NO_GROUPS, Groups, includes, match, match_all
 from heliograph.model import ConnectConfiguration, HeldReason, NewEvent, Skip, Wanted
 from tests.support import new_event, wanted_configuration
 

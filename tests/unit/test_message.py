@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from heliograph import signing
-from heliograph.attempt import compose, message_id
+from heliograph.delivery.attempt import compose, message_id
 from heliograph.model import Event, HmacKey, Secret
 from heliograph.wire import message
 from tests.support import ACCOUNT, START, published, wanted_configuration

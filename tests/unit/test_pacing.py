@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph import pacing
-from heliograph.pacing import FIRST, Pacing
+from heliograph.delivery import pacing
+from heliograph.delivery.pacing import FIRST, Pacing
 
 CAP = 8
 

@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heliograph.delivery.retry import (
+    RETRY_AFTER_CEILING,
+    STANDARD,
+    Schedule,
+    explain,
+    judge,
+    retry_after,
+)
 from heliograph.model import Answer, Delivered, Fault, GaveUp, Outcome, Phase, RetryAt
-from heliograph.retry import RETRY_AFTER_CEILING, STANDARD, Schedule, explain, judge, retry_after
 from tests.support import START, ManualClock
 
 LONGEST_TRY_GAP = timedelta(seconds=RETRY_AFTER_CEILING)

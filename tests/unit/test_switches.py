@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from heliograph.delivery.matching import match
 from heliograph.errors import InvalidBody
-from heliograph.matching import match
 from heliograph.model import Event, NewEvent, Skip, Wanted
 from heliograph.wire import json_sim, message
 from heliograph.wire.rest import ConnectCustomConfiguration

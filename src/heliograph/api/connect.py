@@ -13,6 +13,8 @@ from heliograph.api import parameters, saving, selection
 from heliograph.api.contract import LINES, Call, Operation, Reply
 from heliograph.api.parameters import row_id
 from heliograph.api.selection import MOST_RECORDS
+from heliograph.delivery.republish import Republisher
+from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard
 from heliograph.errors import (
     ConfigurationsChanged,
@@ -29,8 +31,6 @@ from heliograph.model import (
     LogEntry,
     Role,
 )
-from heliograph.republish import Republisher
-from heliograph.signals import Signals
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
 from heliograph.wire import configurations, json_sim, message, rest
 from heliograph.wire.codec import encode_json

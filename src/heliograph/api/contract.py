@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from heliograph.access.limits import UNLIMITED, CallLimits
+from heliograph.api import rate_limits
 from heliograph.api.parameters import Parameter
 from heliograph.errors import (
     ApiError,
@@ -39,7 +40,6 @@ from heliograph.errors import (
 )
 from heliograph.model import Principal, Role
 from heliograph.watch import UNWATCHED, Observer
-from heliograph.wire import rate_limits
 from heliograph.wire.codec import MOST_NODES, decode_json, decode_xml, encode_json, encode_xml
 from heliograph.wire.forms import FORMS, JSON, XML, XML_TYPES, choose, error_body
 from heliograph.wire.version2 import as_v2

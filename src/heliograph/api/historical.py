@@ -8,9 +8,9 @@ from typing import Final
 
 from heliograph.api import saving
 from heliograph.api.contract import Call, Operation
+from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard
 from heliograph.errors import InvalidBody, NotFound, TooMuchPublished
-from heliograph.signals import Signals
 from heliograph.store import Store
 from heliograph.store.historical import MOST_AN_HOUR, PublishTransaction, Wish
 from heliograph.wire import historical, rest

@@ -10,10 +10,10 @@ from heliograph.api import saving
 from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import Parameter
 from heliograph.api.schemas import OURS, Schema, properties
+from heliograph.delivery.publisher import Publisher, Receipt
 from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
-from heliograph.publisher import Publisher, Receipt
 from heliograph.watch import UNWATCHED, AcceptedEvent, Observer, Publication, tracing
 from heliograph.wire import notifications
 from heliograph.wire.forms import JSON

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import row_id
-from heliograph.attempt import Sender, compose
+from heliograph.delivery.attempt import Sender, compose
 from heliograph.errors import InvalidBody, NotFound
 from heliograph.model import Answer, ConnectConfiguration, Event, Secret, TlsIdentity
 from heliograph.outbound import tls

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import heliograph
+from heliograph.api import rate_limits
 from heliograph.api.contract import LINES, Operation
 from heliograph.api.oauth import AUTHORIZE, TOKEN
 from heliograph.api.parameters import LARGEST_ID, Parameter
@@ -37,7 +38,6 @@ from heliograph.errors import (
     WrongCredentials,
 )
 from heliograph.model import Role
-from heliograph.wire import rate_limits
 from heliograph.wire.forms import JSON, TEXT_XML, XML
 from heliograph.wire.rest import ErrorDetails
 

@@ -13,8 +13,8 @@ from typing import Final
 from heliograph.api import paging, parameters
 from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import row_id
+from heliograph.delivery.matching import includes
 from heliograph.errors import GroupExists, InvalidBody, InvalidParameter, NotFound, UserExists
-from heliograph.matching import includes
 from heliograph.model import ConnectConfiguration, Role
 from heliograph.people import Named, User, UserPage, UserQuery
 from heliograph.store import Store

@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 from rich.status import Status
 
-from heliograph import maintenance, service
+from heliograph import service
 from heliograph.cli.connection import data_dir_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.terminal import counted, output, print_json
+from heliograph.delivery import maintenance
 from heliograph.settings import Settings, environment_name, from_environment
 from heliograph.store import Retired
 

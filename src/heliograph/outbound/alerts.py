@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from heliograph.attempt import Transport
-from heliograph.disabling import Alert
+from heliograph.delivery.attempt import Transport
+from heliograph.delivery.disabling import Alert
 from heliograph.model import Answer
 
 _HEADERS: Final = (("Content-Type", "application/json"),)

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from heliograph.attempt import Transport
 from heliograph.clock import Clock
+from heliograph.delivery.attempt import Transport
 from heliograph.model import (
     Answer,
     ClientCredentials,

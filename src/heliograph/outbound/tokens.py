@@ -18,8 +18,8 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 import heliograph
-from heliograph.attempt import Transport
 from heliograph.clock import Clock
+from heliograph.delivery.attempt import Transport
 from heliograph.model import Answer, ClientCredentials, Fault, Phase, Secret, TlsIdentity
 
 MOST_TOKENS: Final = 1024

@@ -105,7 +105,7 @@ class Spans:
             "heliograph.event_id": event.event_id,
             "heliograph.delivery_id": claim.delivery_id,
             "heliograph.configuration_id": claim.configuration.connect_id,
-            "heliograph.attempt": claim.number,
+            "heliograph.delivery.attempt": claim.number,
             "heliograph.outcome": outcome_name(outcome),
         }
         if settlement.answer is not None:
@@ -115,7 +115,7 @@ class Spans:
             problem = str(outcome.why)
             attributes["error.type"] = outcome.why.phase.value
         self._span(
-            "heliograph.attempt",
+            "heliograph.delivery.attempt",
             otel.SpanKind.CLIENT,
             settlement.started_at,
             settlement.started_at + timedelta(seconds=settlement.seconds),

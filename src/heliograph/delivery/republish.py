@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from heliograph.clock import Clock
+from heliograph.delivery.signals import Signals
 from heliograph.failpoints import failpoint
 from heliograph.model import Cursor, DeliveryState, LogQuery, Requeued
-from heliograph.signals import Signals
 from heliograph.store import DeliveryProgress, RequeuePage, Store
 
 LONGEST_WAIT: Final = 110.0

@@ -9,9 +9,12 @@ from typing import Final, assert_never
 
 import structlog
 
-from heliograph.attempt import Sender, attempt, interrupted
 from heliograph.clock import Clock
-from heliograph.disabling import Tell, disable_gone, tell_nobody
+from heliograph.delivery.attempt import Sender, attempt, interrupted
+from heliograph.delivery.disabling import Tell, disable_gone, tell_nobody
+from heliograph.delivery.pacing import FIRST, Pacing
+from heliograph.delivery.retry import DOCUSIGN, Schedule, judge, says_gone, schedule_for
+from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
 from heliograph.model import (
@@ -25,9 +28,6 @@ from heliograph.model import (
     ScheduleName,
     Settlement,
 )
-from heliograph.pacing import FIRST, Pacing
-from heliograph.retry import DOCUSIGN, Schedule, judge, says_gone, schedule_for
-from heliograph.signals import Signals
 from heliograph.store import Store
 from heliograph.watch import UNWATCHED, Observer
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from heliograph.delivery.matching import match_all
+from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, StorageBroken, Unavailable
-from heliograph.matching import match_all
 from heliograph.model import Accepted, ConnectConfiguration, NewEvent, Skip
-from heliograph.signals import Signals
 from heliograph.store import Configurations, Store
 from heliograph.wire import notifications
 

@@ -11,9 +11,9 @@ from typing import Final, Protocol
 import structlog
 
 from heliograph.clock import Clock
+from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageUnavailable
 from heliograph.settings import FEWEST_DAYS
-from heliograph.signals import Signals
 from heliograph.store import Retired, Store
 
 _TRY_AGAIN: Final = 1.0

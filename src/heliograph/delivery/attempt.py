@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import heliograph
 from heliograph import signing
 from heliograph.clock import Clock
+from heliograph.delivery.retry import Schedule, judge, schedule_for
 from heliograph.failpoints import failpoint
 from heliograph.model import (
     Answer,
@@ -29,7 +30,6 @@ from heliograph.model import (
     TlsIdentity,
     Why,
 )
-from heliograph.retry import Schedule, judge, schedule_for
 from heliograph.watch import tracing
 from heliograph.wire import json_sim, message
 
