@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from heliograph.model import Account
+from heliograph.model.accounts import Account
 from heliograph.store import Store
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.store import PostgresStore

@@ -9,20 +9,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from heliograph.delivery.matching import match_all
-from heliograph.model import (
-    Accepted,
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import (
     Answer,
     Claim,
-    ConnectConfiguration,
     Delivered,
     GaveUp,
-    NewEvent,
     Outcome,
     Phase,
     RetryAt,
     Settlement,
     Why,
 )
+from heliograph.model.events import Accepted, NewEvent
 from heliograph.store import Store
 from heliograph.wire import configurations, json_sim, rest
 from heliograph.wire.codec import decode_json

@@ -19,7 +19,7 @@ import msgspec
 from aiohttp import web
 
 from heliograph import signing
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 from heliograph.wire import dates
 
 

@@ -57,7 +57,7 @@ from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server
 from heliograph.incoming.exposure import refuse_exposure
 from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
-from heliograph.model import ScheduleName
+from heliograph.model.configurations import ScheduleName
 from heliograph.outbound.alerts import AlertHook
 from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.transport import Budget, Transport

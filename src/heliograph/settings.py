@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from heliograph.egress import Profile
-from heliograph.model import ScheduleName
+from heliograph.model.configurations import ScheduleName
 
 PREFIX: Final = "HELIOGRAPH_"
 

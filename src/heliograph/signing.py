@@ -15,7 +15,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
-from heliograph.model import HmacKey, Secret
+from heliograph.model.accounts import HmacKey, Secret
 
 MOST_KEYS: Final = 100
 """An account has at most this many active keys (DocuSign)."""

@@ -20,7 +20,8 @@ from typing import Any
 from heliograph.cli import main
 from heliograph.delivery import matching
 from heliograph.errors import ConfigurationsChanged
-from heliograph.model import Accepted, Settlement
+from heliograph.model.deliveries import Settlement
+from heliograph.model.events import Accepted
 from heliograph.store import ClaimResult, sql
 from heliograph.store.postgres import queue as postgres_queue
 from heliograph.store.postgres.store import PostgresStore

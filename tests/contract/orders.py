@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from heliograph.model import Account, Claim, Delivered, GaveUp, Interrupted, Ordering, RetryAt
+from heliograph.model.accounts import Account
+from heliograph.model.configurations import Ordering
+from heliograph.model.deliveries import Claim, Delivered, GaveUp, Interrupted, RetryAt
 from heliograph.store import Store
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite.store import SqliteStore

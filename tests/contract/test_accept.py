@@ -8,7 +8,8 @@ import pytest
 
 from heliograph.delivery.matching import match_all
 from heliograph.errors import ConfigurationsChanged, EventConflict
-from heliograph.model import DeliveryState, LogQuery
+from heliograph.model.deliveries import DeliveryState
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from tests.support import (
     ACCOUNT,

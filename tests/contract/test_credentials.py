@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from heliograph.errors import TooManyKeys, UnsafeStorage
-from heliograph.model import Role, Secret
+from heliograph.model.accounts import Role, Secret
 from heliograph.signing import MOST_KEYS
 from heliograph.store import Store
 from tests.conftest import OpenStore

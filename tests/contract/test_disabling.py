@@ -6,7 +6,8 @@ import asyncio
 from datetime import timedelta
 
 from heliograph.delivery.disabling import GONE, Alert, disable, watch_listeners
-from heliograph.model import DeliveryState, LogQuery, Phase, RetryAt, Why
+from heliograph.model.deliveries import DeliveryState, Phase, RetryAt, Why
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from tests.support import (
     ACCOUNT,

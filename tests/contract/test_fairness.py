@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from heliograph.model import Claim
+from heliograph.model.deliveries import Claim
 from heliograph.store import Store
 from tests.support import (
     ACCOUNT,

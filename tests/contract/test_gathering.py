@@ -8,7 +8,11 @@ from typing import Any
 
 from heliograph.delivery.attempt import attempt
 from heliograph.delivery.matching import GATHERING
-from heliograph.model import Answer, Claim, DeliveryState, LogQuery, NewEvent, ScheduleName, Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import ScheduleName
+from heliograph.model.deliveries import Answer, Claim, DeliveryState
+from heliograph.model.events import NewEvent
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from tests.support import (
     ACCOUNT,

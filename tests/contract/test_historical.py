@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from heliograph.errors import TooMuchPublished
-from heliograph.model import Claim, LogQuery
+from heliograph.model.deliveries import Claim
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from heliograph.store.historical import MOST_AN_HOUR, PublishTransaction, Wish
 from tests.support import (

@@ -23,7 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from heliograph.model import Account, Claim, Delivered, GaveUp, LogQuery, Outcome
+from heliograph.model.accounts import Account
+from heliograph.model.deliveries import Claim, Delivered, GaveUp, Outcome
+from heliograph.model.logs import LogQuery
 from heliograph.store import MOST_UNSETTLED_CLAIMS, Store
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.store import PostgresStore

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from heliograph.model import Delivered, LogQuery, Order
+from heliograph.model.deliveries import Delivered
+from heliograph.model.logs import LogQuery, Order
 from heliograph.store import Page, Store, every_page
 from tests.support import (
     ACCOUNT,

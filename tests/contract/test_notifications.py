@@ -8,7 +8,8 @@ from typing import Any
 
 from heliograph.delivery.publisher import Publisher, Receipt
 from heliograph.delivery.signals import Signals
-from heliograph.model import Account, LogQuery
+from heliograph.model.accounts import Account
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from tests.support import (
     ACCOUNT,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from heliograph.errors import ConfigurationsChanged
-from heliograph.model import ClientCredentials, Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import ClientCredentials
 from heliograph.store import Store
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.store import PostgresStore

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from heliograph.model import Claim, DeliveryState, GaveUp, LogQuery
+from heliograph.model.deliveries import Claim, DeliveryState, GaveUp
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from tests.conftest import OpenStore
 from tests.support import (

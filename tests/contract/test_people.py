@@ -13,8 +13,8 @@ from heliograph.delivery.matching import match_all
 from heliograph.delivery.publisher import Publisher
 from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, GroupExists, NotFound, UserExists
-from heliograph.model import Account, Role, Secret
-from heliograph.people import Named, NewToken, NewUser, UserChange, UserQuery, UserStatus
+from heliograph.model.accounts import Account, Role, Secret
+from heliograph.model.people import Named, NewToken, NewUser, UserChange, UserQuery, UserStatus
 from heliograph.store import Store
 from tests.conftest import OpenStore
 from tests.support import (

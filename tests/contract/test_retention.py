@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from heliograph.delivery.maintenance import retire
-from heliograph.model import Delivered, LogQuery
+from heliograph.model.deliveries import Delivered
+from heliograph.model.logs import LogQuery
 from heliograph.store import BATCH_MOST, Retired, Store
 from tests.support import (
     ACCOUNT,

@@ -10,17 +10,10 @@ import pytest
 
 from heliograph.delivery.attempt import attempt
 from heliograph.delivery.retry import STANDARD
-from heliograph.model import (
-    Account,
-    Answer,
-    DeliveryState,
-    Fault,
-    LogEntry,
-    LogQuery,
-    Ordering,
-    Phase,
-    ScheduleName,
-)
+from heliograph.model.accounts import Account
+from heliograph.model.configurations import Ordering, ScheduleName
+from heliograph.model.deliveries import Answer, DeliveryState, Fault, Phase
+from heliograph.model.logs import LogEntry, LogQuery
 from heliograph.store import Store
 from tests.conftest import OpenStore
 from tests.support import ACCOUNT, START, ManualClock, accept, new_event, wanted_configuration

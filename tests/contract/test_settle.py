@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from heliograph.model import (
+from heliograph.model.deliveries import (
     LEGAL_MOVES,
     AttemptOutcome,
     Claim,
@@ -15,11 +15,10 @@ from heliograph.model import (
     DeliveryState,
     GaveUp,
     Interrupted,
-    LogEntry,
-    LogQuery,
     Phase,
     Why,
 )
+from heliograph.model.logs import LogEntry, LogQuery
 from heliograph.store import Store
 from tests.conftest import OpenStore
 from tests.support import (

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from heliograph.applications import (
+from heliograph.errors import InvalidParameter, NotFound
+from heliograph.model.accounts import Role, Secret
+from heliograph.model.applications import (
     ACCESS_SECONDS,
     MOST_KEYS,
     REFRESH_SECONDS,
@@ -20,9 +22,7 @@ from heliograph.applications import (
     Pair,
     Rights,
 )
-from heliograph.errors import InvalidParameter, NotFound
-from heliograph.model import Role, Secret
-from heliograph.people import NewToken, NewUser
+from heliograph.model.people import NewToken, NewUser
 from heliograph.store import Store
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from heliograph.errors import UnsafeStorage
-from heliograph.model import Account
+from heliograph.model.accounts import Account
 from heliograph.store import sql
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.store import PostgresStore

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.model import Role
+from heliograph.model.accounts import Role
 from tests.docs import pages
 from tests.docs.pages import Block, Page
 from tests.docs.running import Runner

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from heliograph.egress import Guard, Profile
-from heliograph.model import Fault
+from heliograph.model.deliveries import Fault
 from heliograph.outbound.transport import Budget, Transport
 
 

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from heliograph.model import Secret, TlsIdentity
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import TlsIdentity
 from tests.service.scripted import OK
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey

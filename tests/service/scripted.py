@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from heliograph.egress import Guard, Profile
-from heliograph.model import Answer, Fault, Phase
+from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound.transport import Budget, Transport
 
 EMULATOR = Guard(Profile.EMULATOR)

@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from heliograph.egress import Guard
-from heliograph.model import Answer, ClientCredentials, ConnectConfiguration, Fault, Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
+from heliograph.model.deliveries import Answer, Fault
 from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.tokens import Tokens
 from heliograph.outbound.transport import Budget, Transport

@@ -11,12 +11,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from heliograph.applications import CodeProof, NewApplication, NewCode, Pair, Rights
 from heliograph.delivery.publisher import Publisher
 from heliograph.delivery.signals import Signals
 from heliograph.errors import UnsafeStorage
-from heliograph.model import Account, ClientCredentials, LogQuery, Role, Secret
-from heliograph.people import NewToken, NewUser, UserQuery
+from heliograph.model.accounts import Account, Role, Secret
+from heliograph.model.applications import CodeProof, NewApplication, NewCode, Pair, Rights
+from heliograph.model.configurations import ClientCredentials
+from heliograph.model.logs import LogQuery
+from heliograph.model.people import NewToken, NewUser, UserQuery
 from heliograph.store import Store, copying
 from heliograph.store.historical import Wish
 from heliograph.store.keyring import KeyRing

@@ -15,7 +15,9 @@ from heliograph.delivery.publisher import Publisher
 from heliograph.delivery.republish import Republisher
 from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageBroken, StorageUnavailable
-from heliograph.model import Answer, ConnectConfiguration, DeliveryState, Fault, LogQuery, Phase
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import Answer, DeliveryState, Fault, Phase
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from tests.support import ACCOUNT, START, ManualClock, new_event, wanted_configuration
 

@@ -13,7 +13,7 @@ import pytest
 from heliograph.access.credentials_file import Credentials
 from heliograph.incoming.exposure import Exposed, exposure_check, is_local
 from heliograph.listen import zoo
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 from heliograph.service import running
 from heliograph.settings import Settings
 from tests.server import Client

@@ -24,7 +24,8 @@ from heliograph.egress import Guard, Profile
 from heliograph.listen import zoo
 from heliograph.listen.messages import summarise
 from heliograph.listen.requests import Request
-from heliograph.model import Answer, HmacKey, Secret
+from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.deliveries import Answer
 from heliograph.outbound.transport import Budget, Transport
 from heliograph.plain import harmless
 

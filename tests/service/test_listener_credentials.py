@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.model import Answer, Phase, Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.deliveries import Answer, Phase
 from heliograph.outbound.transport import Budget
 from tests.service.pki import Authority, secured, serving
 from tests.service.scripted import (

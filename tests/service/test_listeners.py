@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 from heliograph.store import Store
 from tests.listener import LoopbackListener
 from tests.server import Client

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 from heliograph.signing import signature
 from tests.listener import LoopbackListener
 from tests.server import Client

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.model import Answer, Fault, Phase, Secret, TlsIdentity
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import TlsIdentity
+from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound.tokens import Tokens
 from heliograph.outbound.tokens import form as form_of
 from heliograph.outbound.transport import Budget

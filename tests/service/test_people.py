@@ -16,8 +16,8 @@ from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
 from heliograph.api.people import People
 from heliograph.api.tokens import Tokens, new_token
-from heliograph.model import Account, Role, Secret
-from heliograph.people import NewToken
+from heliograph.model.accounts import Account, Role, Secret
+from heliograph.model.people import NewToken
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.store import PostgresStore
 from heliograph.wire import dates

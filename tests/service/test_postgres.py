@@ -11,7 +11,9 @@ import psycopg
 import pytest
 
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable, UnsafeStorage
-from heliograph.model import Account, Claim, Delivered, LogQuery
+from heliograph.model.accounts import Account
+from heliograph.model.deliveries import Claim, Delivered
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres import connection

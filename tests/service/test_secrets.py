@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from heliograph.errors import UnsafeStorage
-from heliograph.model import Account, ClientCredentials, Secret
+from heliograph.model.accounts import Account, Secret
+from heliograph.model.configurations import ClientCredentials
 from heliograph.service import open_store
 from heliograph.settings import Settings
 from heliograph.store.keyring import KeyRing, read_keys

@@ -16,7 +16,9 @@ import apsw
 import pytest
 
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
-from heliograph.model import LEGAL_MOVES, Account, DeliveryState, LogQuery, Secret
+from heliograph.model.accounts import Account, Secret
+from heliograph.model.deliveries import LEGAL_MOVES, DeliveryState
+from heliograph.model.logs import LogQuery
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite.connection import PRAGMAS, Writer, connect
 from heliograph.store.sqlite.store import SqliteStore

@@ -12,7 +12,8 @@ import pytest
 from heliograph import service
 from heliograph.access.credentials_file import Credentials
 from heliograph.errors import UnsafeStorage
-from heliograph.model import LogQuery, Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.logs import LogQuery
 from heliograph.settings import from_environment
 from tests.listener import LoopbackListener
 from tests.server import Client, serving

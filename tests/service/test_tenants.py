@@ -23,7 +23,8 @@ import pytest
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.api.selection import write_cursor
-from heliograph.model import Cursor, Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.logs import Cursor
 from tests.browser import Visitor
 from tests.integration import post_form, private_key, public_pem
 from tests.listener import LoopbackListener

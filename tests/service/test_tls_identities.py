@@ -24,7 +24,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.model import Answer, Fault, Phase, Secret, TlsIdentity
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import TlsIdentity
+from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound import tls
 from heliograph.outbound.pools import Pools
 from heliograph.outbound.transport import Budget, Transport

@@ -14,7 +14,7 @@ import pytest
 from aiohttp.abc import ResolveResult
 
 from heliograph.egress import Guard, Profile, Target
-from heliograph.model import Answer, Fault, Phase
+from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound.transport import Budget, Transport
 from tests.service.scripted import (
     BODY,

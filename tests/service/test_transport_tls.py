@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from heliograph.model import Answer, Phase
+from heliograph.model.deliveries import Answer, Phase
 from heliograph.outbound.transport import Budget, Transport
 from tests.service.scripted import (
     BODY,

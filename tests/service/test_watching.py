@@ -14,7 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from heliograph.clock import SystemClock
-from heliograph.model import Delivered, GaveUp, Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.deliveries import Delivered, GaveUp
 from heliograph.store import Store
 from heliograph.watch import AcceptedEvent, Publication, logs, tracing
 from heliograph.watch.spans import Spans

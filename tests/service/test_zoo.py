@@ -28,7 +28,8 @@ from heliograph.listen.behaviour import Parameters
 from heliograph.listen.listener import listening
 from heliograph.listen.publishing import publishing
 from heliograph.listen.requests import Request
-from heliograph.model import Answer, Delivered, Fault, RetryAt, Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.deliveries import Answer, Delivered, Fault, RetryAt
 from heliograph.outbound.transport import Budget, Transport
 from tests.listener import LoopbackListener
 from tests.server import Client

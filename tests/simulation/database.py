@@ -13,25 +13,20 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from heliograph.errors import ConfigurationsChanged, EventConflict
-from heliograph.model import (
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import (
     LEGAL_MOVES,
-    Accepted,
     AttemptOutcome,
     Claim,
-    ConnectConfiguration,
     Delivered,
     DeliveryState,
-    Event,
     GaveUp,
-    HeldReason,
     Interrupted,
-    NewEvent,
-    Requeued,
     RetryAt,
     Settlement,
-    Verdict,
-    Wanted,
 )
+from heliograph.model.events import Accepted, Event, HeldReason, NewEvent, Verdict, Wanted
+from heliograph.model.logs import Requeued
 from heliograph.store import MOST_UNSETTLED_CLAIMS, ClaimResult
 from heliograph.store.rows import DELETED, POISON, held_reason
 from heliograph.wire.dates import from_microseconds, to_microseconds

@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from heliograph.model import Answer, ConnectConfiguration, Fault, Phase
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import Answer, Fault, Phase
 from tests.simulation.loop import Owner, SimulatedLoop
 from tests.simulation.watcher import Watcher
 

@@ -13,15 +13,9 @@ from typing import Final, TypeVar
 
 from heliograph.clock import Clock, NeverBackwards
 from heliograph.errors import StorageUnavailable
-from heliograph.model import (
-    Accepted,
-    Cursor,
-    LogQuery,
-    NewEvent,
-    Requeued,
-    Settlement,
-    Verdict,
-)
+from heliograph.model.deliveries import Settlement
+from heliograph.model.events import Accepted, NewEvent, Verdict
+from heliograph.model.logs import Cursor, LogQuery, Requeued
 from heliograph.store import ClaimResult, Configurations, DeliveryProgress, RequeuePage
 from heliograph.wire.dates import from_microseconds, to_microseconds
 from tests.simulation.database import Database

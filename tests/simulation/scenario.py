@@ -10,7 +10,8 @@ from hashlib import sha256
 from typing import Final
 
 from heliograph.delivery.retry import STANDARD, Schedule
-from heliograph.model import ConnectConfiguration, Envelope, NewEvent
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.events import Envelope, NewEvent
 from tests.simulation.listeners import Listener, Mood
 from tests.support import ACCOUNT
 

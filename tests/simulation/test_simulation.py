@@ -15,16 +15,16 @@ from heliograph.delivery.dispatcher import Dispatcher
 from heliograph.delivery.maintenance import LeaseKeeper
 from heliograph.delivery.retry import judge
 from heliograph.errors import StorageUnavailable
-from heliograph.model import (
+from heliograph.model.deliveries import (
     Answer,
     Claim,
     DeliveryState,
     Fault,
-    HeldReason,
     Outcome,
     RetryAt,
     Settlement,
 )
+from heliograph.model.events import HeldReason
 from tests.simulation.__main__ import shown
 from tests.simulation.database import Database, Delivery
 from tests.simulation.world import simulate

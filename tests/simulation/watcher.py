@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from heliograph.delivery.retry import RETRY_AFTER_CEILING, Schedule
-from heliograph.model import (
+from heliograph.model.deliveries import (
     AttemptOutcome,
     Claim,
     Delivered,

@@ -19,7 +19,7 @@ from heliograph.delivery.publisher import Publisher, Receipt
 from heliograph.delivery.republish import Republisher
 from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageUnavailable, Unavailable
-from heliograph.model import LogQuery
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from heliograph.wire.dates import to_microseconds
 from tests.simulation.database import SECOND, Database

@@ -11,7 +11,7 @@ import pytest
 
 from heliograph import errors
 from heliograph.api.selection import NAMES
-from heliograph.model import Phase
+from heliograph.model.deliveries import Phase
 from heliograph.settings import Settings, environment_name
 from heliograph.wire.rest import ConnectCustomConfiguration, ConnectEventData
 from tests.operations import all_operations

@@ -10,8 +10,9 @@ import apsw
 import pytest
 
 from heliograph.errors import UnsafeStorage
+from heliograph.model.checks import Check
 from heliograph.store.sqlite.connection import connect
-from heliograph.store.sqlite.doctor import Check, refuse_unsafe, settings_check, storage_checks
+from heliograph.store.sqlite.doctor import refuse_unsafe, settings_check, storage_checks
 
 
 class Lying(apsw.Connection):

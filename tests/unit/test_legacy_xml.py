@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from heliograph.model import Event
+from heliograph.model.events import Event
 from heliograph.wire import message
 from heliograph.wire.legacy_xml import NAMESPACE, LegacyOptions, render
 from tests.support import ACCOUNT, START, published, wanted_configuration

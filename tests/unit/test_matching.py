@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.delivery.matching import GATHERING, NO_GROUPS, Groups, includes, match, match_all
-from heliograph.model import ConnectConfiguration, HeldReason, NewEvent, Skip, Wanted
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.events import HeldReason, NewEvent, Skip, Wanted
 from tests.support import new_event, wanted_configuration
 
 EVENT = new_event("envelope-sent")

@@ -13,7 +13,8 @@ import pytest
 
 from heliograph import signing
 from heliograph.delivery.attempt import compose, message_id
-from heliograph.model import Event, HmacKey, Secret
+from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.events import Event
 from heliograph.wire import message
 from tests.support import ACCOUNT, START, published, wanted_configuration
 

@@ -14,15 +14,8 @@ import apsw
 import msgspec
 import pytest
 
-from heliograph.model import (
-    LEGAL_MOVES,
-    Account,
-    DeliveryState,
-    HmacKey,
-    Phase,
-    Secret,
-    Why,
-)
+from heliograph.model.accounts import Account, HmacKey, Secret
+from heliograph.model.deliveries import LEGAL_MOVES, DeliveryState, Phase, Why
 from tests.support import START, wanted_configuration
 
 CANARY = "canary-1234"

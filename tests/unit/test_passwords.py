@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from heliograph.access.passwords import Passwords
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 
 
 async def test_s9_a_password_matches_its_own_hash_and_no_other_does() -> None:

@@ -12,21 +12,11 @@ import msgspec
 import pytest
 
 from heliograph.errors import InvalidBody
-from heliograph.model import (
-    Answer,
-    AttemptDetail,
-    AttemptOutcome,
-    ConnectConfiguration,
-    Cursor,
-    DeliveryState,
-    Event,
-    HeldReason,
-    HmacKey,
-    LogEntry,
-    Requeued,
-    ScheduleName,
-    Secret,
-)
+from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.configurations import ConnectConfiguration, ScheduleName
+from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState
+from heliograph.model.events import Event, HeldReason
+from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, Requeued
 from heliograph.wire import configurations, rest
 from heliograph.wire.codec import decode_json, decode_xml, encode_json, encode_xml
 from tests.support import ACCOUNT, START, WHY

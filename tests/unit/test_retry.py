@@ -17,7 +17,7 @@ from heliograph.delivery.retry import (
     judge,
     retry_after,
 )
-from heliograph.model import Answer, Delivered, Fault, GaveUp, Outcome, Phase, RetryAt
+from heliograph.model.deliveries import Answer, Delivered, Fault, GaveUp, Outcome, Phase, RetryAt
 from tests.support import START, ManualClock
 
 LONGEST_TRY_GAP = timedelta(seconds=RETRY_AFTER_CEILING)

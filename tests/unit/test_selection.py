@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from heliograph.api.parameters import row_id
 from heliograph.api.selection import MOST_RECORDS, NAMES, next_link, read, write_cursor
 from heliograph.errors import InvalidParameter
-from heliograph.model import Cursor, LogQuery, Order
+from heliograph.model.logs import Cursor, LogQuery, Order
 from heliograph.wire.json_sim import LONGEST_ID, STATUS_WORDS
 
 LARGEST = 2**63 - 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.model import HmacKey, Secret
+from heliograph.model.accounts import HmacKey, Secret
 from heliograph.signing import headers, new_secret, signature, verify
 from tests.support import START
 

@@ -11,7 +11,7 @@ import pytest
 
 from heliograph.delivery.matching import match
 from heliograph.errors import InvalidBody
-from heliograph.model import Event, NewEvent, Skip, Wanted
+from heliograph.model.events import Event, NewEvent, Skip, Wanted
 from heliograph.wire import json_sim, message
 from heliograph.wire.rest import ConnectCustomConfiguration
 from heliograph.wire.summary import INCLUDE_DATA

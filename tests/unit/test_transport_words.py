@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from heliograph.model import Phase
+from heliograph.model.deliveries import Phase
 from heliograph.outbound.words import is_ours
 
 

@@ -13,7 +13,7 @@ from typing import Final, Self
 import msgspec
 
 from heliograph.errors import UnsafeStorage
-from heliograph.model import Account, Secret
+from heliograph.model.accounts import Account, Secret
 from heliograph.store import Store
 
 FILE_NAME: Final = "credentials.json"

@@ -20,7 +20,9 @@ from typing import Final
 
 from heliograph import assertion
 from heliograph.access.throttle import token_requests
-from heliograph.applications import (
+from heliograph.errors import NotFound, OAuthRefused
+from heliograph.model.accounts import Role, Secret
+from heliograph.model.applications import (
     ACCESS_SECONDS,
     IMPERSONATION,
     REFRESH_SECONDS,
@@ -32,9 +34,7 @@ from heliograph.applications import (
     Rights,
     known_scopes,
 )
-from heliograph.errors import NotFound, OAuthRefused
-from heliograph.model import Role, Secret
-from heliograph.people import NewToken
+from heliograph.model.people import NewToken
 from heliograph.store import Store
 
 _RANDOM_BYTES: Final = 32

@@ -10,7 +10,7 @@ import hmac
 import secrets
 from typing import Final
 
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 
 _COST: Final = (2**15, 8, 3)
 """n, r and p: one of the sets that OWASP's cheat sheet names."""

@@ -11,9 +11,9 @@ from typing import Final
 
 from heliograph.access.passwords import Passwords
 from heliograph.access.throttle import PasswordGuesses
-from heliograph.applications import Person
 from heliograph.errors import TooManyAttempts, WrongCredentials
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.applications import Person
 from heliograph.store import Store
 
 _LONGEST: Final = 512

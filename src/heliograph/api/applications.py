@@ -13,8 +13,8 @@ from heliograph.access.grants import new_secret
 from heliograph.access.sign_in import SignIn
 from heliograph.api import paging, parameters
 from heliograph.api.contract import Call, Operation
-from heliograph.applications import no_application
 from heliograph.errors import NotFound
+from heliograph.model.applications import no_application
 from heliograph.store import Store
 from heliograph.wire import applications as wire
 from heliograph.wire.people import LONGEST_EMAIL

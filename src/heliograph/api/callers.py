@@ -8,9 +8,9 @@ from starlette.requests import Request
 
 from heliograph.access.limits import CallLimits
 from heliograph.api.legacy import LegacySignIn
-from heliograph.applications import SIGNATURE
 from heliograph.errors import InvalidToken, NotSignedIn
-from heliograph.model import Principal
+from heliograph.model.accounts import Principal
+from heliograph.model.applications import SIGNATURE
 from heliograph.store import Store
 
 LEGACY_HEADER: Final = "x-docusign-authentication"

@@ -24,13 +24,10 @@ from heliograph.errors import (
     TooManyKeys,
     Unavailable,
 )
-from heliograph.model import (
-    AttemptDetail,
-    ConnectConfiguration,
-    DeliveryState,
-    LogEntry,
-    Role,
-)
+from heliograph.model.accounts import Role
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import DeliveryState
+from heliograph.model.logs import AttemptDetail, LogEntry
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
 from heliograph.wire import configurations, json_sim, message, rest
 from heliograph.wire.codec import encode_json

@@ -26,7 +26,9 @@ from heliograph.access.sign_in import SignIn
 from heliograph.api.endpoint import Endpoint
 from heliograph.api.forms import read_fields, read_form
 from heliograph.api.oauth import AUTHORIZE, Place
-from heliograph.applications import (
+from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
+from heliograph.model.accounts import Secret
+from heliograph.model.applications import (
     CODE_SECONDS,
     SCOPES_ABOUT,
     SESSION_SECONDS,
@@ -36,8 +38,6 @@ from heliograph.applications import (
     Person,
     known_scopes,
 )
-from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
-from heliograph.model import Secret
 from heliograph.store import Store
 from heliograph.watch import Observer
 

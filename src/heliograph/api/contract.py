@@ -38,7 +38,7 @@ from heliograph.errors import (
     Unavailable,
     Unspecified,
 )
-from heliograph.model import Principal, Role
+from heliograph.model.accounts import Principal, Role
 from heliograph.watch import UNWATCHED, Observer
 from heliograph.wire.codec import MOST_NODES, decode_json, decode_xml, encode_json, encode_xml
 from heliograph.wire.forms import FORMS, JSON, XML, XML_TYPES, choose, error_body

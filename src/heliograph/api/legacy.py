@@ -9,9 +9,9 @@ import msgspec
 
 from heliograph.access.limits import client_of
 from heliograph.access.sign_in import SignIn
-from heliograph.applications import Person
 from heliograph.errors import LacksPermission, NotSignedIn, WrongCredentials
-from heliograph.model import Principal, Role, Secret
+from heliograph.model.accounts import Principal, Role, Secret
+from heliograph.model.applications import Person
 from heliograph.store import Store
 
 

@@ -13,7 +13,10 @@ from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import row_id
 from heliograph.delivery.attempt import Sender, compose
 from heliograph.errors import InvalidBody, NotFound
-from heliograph.model import Answer, ConnectConfiguration, Event, Secret, TlsIdentity
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import ConnectConfiguration, TlsIdentity
+from heliograph.model.deliveries import Answer
+from heliograph.model.events import Event
 from heliograph.outbound import tls
 from heliograph.store import Store
 from heliograph.wire import dates, json_sim, rest

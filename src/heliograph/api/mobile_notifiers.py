@@ -12,7 +12,7 @@ from typing import Final
 
 from heliograph.api.contract import Call, Operation
 from heliograph.errors import ApiError, InvalidBody, NotFound
-from heliograph.model import Role
+from heliograph.model.accounts import Role
 from heliograph.wire import mobile_notifiers as wire
 from heliograph.wire.rest import ErrorDetails
 

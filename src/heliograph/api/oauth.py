@@ -20,9 +20,9 @@ from heliograph.access.limits import client_of
 from heliograph.api.callers import Callers
 from heliograph.api.endpoint import Endpoint
 from heliograph.api.forms import read_form
-from heliograph.applications import SCOPES
 from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.applications import SCOPES
 from heliograph.store import Store
 from heliograph.watch import Observer
 from heliograph.wire import dates

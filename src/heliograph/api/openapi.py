@@ -12,7 +12,6 @@ from heliograph.api.contract import LINES, Operation
 from heliograph.api.oauth import AUTHORIZE, TOKEN
 from heliograph.api.parameters import LARGEST_ID, Parameter
 from heliograph.api.schemas import OURS, Schema, components, reference
-from heliograph.applications import SCOPES_ABOUT, SIGNATURE
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,
@@ -37,7 +36,8 @@ from heliograph.errors import (
     VersionNotSupported,
     WrongCredentials,
 )
-from heliograph.model import Role
+from heliograph.model.accounts import Role
+from heliograph.model.applications import SCOPES_ABOUT, SIGNATURE
 from heliograph.wire.forms import JSON, TEXT_XML, XML
 from heliograph.wire.rest import ErrorDetails
 

@@ -11,7 +11,7 @@ from heliograph.api import parameters
 from heliograph.api.contract import Call
 from heliograph.api.parameters import Parameter
 from heliograph.errors import InvalidParameter
-from heliograph.people import UserQuery, UserStatus
+from heliograph.model.people import UserQuery, UserStatus
 from heliograph.wire.people import LONGEST_EMAIL, STATUSES, Paged
 
 MOST: Final = 1000

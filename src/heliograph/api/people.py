@@ -15,8 +15,9 @@ from heliograph.api.contract import Call, Operation
 from heliograph.api.parameters import row_id
 from heliograph.delivery.matching import includes
 from heliograph.errors import GroupExists, InvalidBody, InvalidParameter, NotFound, UserExists
-from heliograph.model import ConnectConfiguration, Role
-from heliograph.people import Named, User, UserPage, UserQuery
+from heliograph.model.accounts import Role
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.people import Named, User, UserPage, UserQuery
 from heliograph.store import Store
 from heliograph.wire import people as wire
 from heliograph.wire.people import LONGEST_EMAIL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heliograph.egress import Guard, Refused
 from heliograph.errors import InvalidBody, RefusedUrl
-from heliograph.model import ConnectConfiguration, TlsIdentity
+from heliograph.model.configurations import ConnectConfiguration, TlsIdentity
 from heliograph.outbound import tls
 from heliograph.wire import configurations
 

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from heliograph.api import parameters
 from heliograph.api.parameters import LARGEST_ID, Parameter
 from heliograph.errors import InvalidParameter
-from heliograph.model import Cursor, LogQuery, Order
+from heliograph.model.logs import Cursor, LogQuery, Order
 from heliograph.wire.json_sim import LONGEST_ID, STATUS_WORDS
 
 MOST_RECORDS: Final = 10_000

@@ -9,7 +9,7 @@ from typing import Final
 from heliograph.api import paging, parameters
 from heliograph.api.contract import Call, Operation
 from heliograph.errors import InvalidParameter, LacksPermission, NotFound
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 from heliograph.store import Store
 from heliograph.wire import people as wire
 from heliograph.wire.people import LONGEST_EMAIL

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from heliograph.access.credentials_file import Credentials
-from heliograph.applications import IMPERSONATION, SCOPES, SIGNATURE, Rights
 from heliograph.cli.account_calls import call, every, run, user_ids
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import wrong
@@ -33,6 +32,7 @@ from heliograph.cli.terminal import (
     print_rows,
     zone_of,
 )
+from heliograph.model.applications import IMPERSONATION, SCOPES, SIGNATURE, Rights
 
 _BITS: Final = 3072
 

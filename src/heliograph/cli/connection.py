@@ -20,7 +20,7 @@ from yarl import URL
 
 from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.cli.exits import Exit, Stop, wrong
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 from heliograph.settings import PREFIX, Settings, environment_name
 
 JSON: Final = "application/json"

@@ -35,7 +35,7 @@ from heliograph.demo import (
     published,
     sample_event,
 )
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 from heliograph.settings import environment_name, from_environment
 
 _PATIENCE: Final = 30.0

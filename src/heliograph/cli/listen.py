@@ -29,7 +29,7 @@ from heliograph.listen.messages import Summary, summarise
 from heliograph.listen.publishing import publishing
 from heliograph.listen.requests import Request
 from heliograph.listen.signatures import Signatures, Verdict, check
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 from heliograph.plain import harmless, harmless_json
 from heliograph.wire import dates
 

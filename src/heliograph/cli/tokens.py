@@ -23,7 +23,7 @@ from heliograph.cli.terminal import (
     print_rows,
     zone_of,
 )
-from heliograph.model import Role
+from heliograph.model.accounts import Role
 from heliograph.wire import dates
 
 

@@ -13,23 +13,24 @@ from heliograph import signing
 from heliograph.clock import Clock
 from heliograph.delivery.retry import Schedule, judge, schedule_for
 from heliograph.failpoints import failpoint
-from heliograph.model import (
-    Answer,
-    Claim,
+from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.configurations import (
     ClientCredentials,
     ConnectConfiguration,
-    Event,
+    ScheduleName,
+    TlsIdentity,
+)
+from heliograph.model.deliveries import (
+    Answer,
+    Claim,
     Fault,
     GaveUp,
-    HmacKey,
     Interrupted,
     Phase,
-    ScheduleName,
-    Secret,
     Settlement,
-    TlsIdentity,
     Why,
 )
+from heliograph.model.events import Event
 from heliograph.watch import tracing
 from heliograph.wire import json_sim, message
 

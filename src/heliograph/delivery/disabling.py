@@ -16,7 +16,7 @@ import structlog
 
 from heliograph.clock import Clock
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable
-from heliograph.model import ConnectConfiguration
+from heliograph.model.configurations import ConnectConfiguration
 from heliograph.store import Failing, Store
 from heliograph.wire import configurations, dates
 

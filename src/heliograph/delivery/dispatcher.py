@@ -17,7 +17,8 @@ from heliograph.delivery.retry import DOCUSIGN, Schedule, judge, says_gone, sche
 from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
-from heliograph.model import (
+from heliograph.model.configurations import ScheduleName
+from heliograph.model.deliveries import (
     Claim,
     Delivered,
     Fault,
@@ -25,7 +26,6 @@ from heliograph.model import (
     Interrupted,
     Phase,
     RetryAt,
-    ScheduleName,
     Settlement,
 )
 from heliograph.store import Store

@@ -11,15 +11,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, assert_never
 
-from heliograph.model import (
-    ConnectConfiguration,
-    HeldReason,
-    NewEvent,
-    Ordering,
-    Skip,
-    Verdict,
-    Wanted,
-)
+from heliograph.model.configurations import ConnectConfiguration, Ordering
+from heliograph.model.events import HeldReason, NewEvent, Skip, Verdict, Wanted
 
 GATHERING: Final = 5.0
 """Seconds in which events of one envelope become one aggregate message (DocuSign: a few)."""

@@ -10,7 +10,8 @@ from typing import Final
 from heliograph.delivery.matching import match_all
 from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, StorageBroken, Unavailable
-from heliograph.model import Accepted, ConnectConfiguration, NewEvent, Skip
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.events import Accepted, NewEvent, Skip
 from heliograph.store import Configurations, Store
 from heliograph.wire import notifications
 

@@ -9,7 +9,8 @@ from typing import Final
 from heliograph.clock import Clock
 from heliograph.delivery.signals import Signals
 from heliograph.failpoints import failpoint
-from heliograph.model import Cursor, DeliveryState, LogQuery, Requeued
+from heliograph.model.deliveries import DeliveryState
+from heliograph.model.logs import Cursor, LogQuery, Requeued
 from heliograph.store import DeliveryProgress, RequeuePage, Store
 
 LONGEST_WAIT: Final = 110.0

@@ -13,16 +13,15 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final, assert_never
 
-from heliograph.model import (
+from heliograph.model.configurations import ConnectConfiguration, ScheduleName
+from heliograph.model.deliveries import (
     Answer,
-    ConnectConfiguration,
     Delivered,
     Fault,
     GaveUp,
     Outcome,
     Phase,
     RetryAt,
-    ScheduleName,
     Why,
 )
 

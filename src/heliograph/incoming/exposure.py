@@ -14,8 +14,8 @@ from typing import Final
 
 from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.egress import Profile
+from heliograph.model.checks import Check
 from heliograph.settings import Settings
-from heliograph.store.sqlite.doctor import Check
 
 ACCEPT: Final = "--i-accept-exposure"
 

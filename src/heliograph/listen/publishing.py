@@ -10,7 +10,7 @@ import aiohttp
 
 from heliograph.listen.behaviour import Publish
 from heliograph.listen.requests import Request
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 
 _PATIENCE: Final = 30.0
 """Seconds for one publish."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from heliograph import signing
 from heliograph.listen.requests import Request
-from heliograph.model import Secret
+from heliograph.model.accounts import Secret
 
 _NAME: Final = re.compile(r"X-DocuSign-Signature-[0-9]{1,4}", re.IGNORECASE)
 

@@ -9,7 +9,7 @@ import structlog
 
 from heliograph.delivery.attempt import Transport
 from heliograph.delivery.disabling import Alert
-from heliograph.model import Answer
+from heliograph.model.deliveries import Answer
 
 _HEADERS: Final = (("Content-Type", "application/json"),)
 

@@ -17,15 +17,9 @@ import msgspec
 
 from heliograph.clock import Clock
 from heliograph.delivery.attempt import Transport
-from heliograph.model import (
-    Answer,
-    ClientCredentials,
-    ConnectConfiguration,
-    Fault,
-    Phase,
-    Secret,
-    TlsIdentity,
-)
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, TlsIdentity
+from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound.tokens import Tokens
 
 GRACE: Final = 1.0

@@ -10,7 +10,7 @@ from typing import Final
 
 import aiohttp
 
-from heliograph.model import TlsIdentity
+from heliograph.model.configurations import TlsIdentity
 from heliograph.outbound import tls
 
 MOST_POOLS: Final = 64

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from heliograph.model import TlsIdentity
+from heliograph.model.configurations import TlsIdentity
 
 MOST_PEM: Final = 64 * 1024
 """Characters of a PEM text: a chain, or some twenty authorities."""

@@ -20,7 +20,9 @@ import msgspec
 import heliograph
 from heliograph.clock import Clock
 from heliograph.delivery.attempt import Transport
-from heliograph.model import Answer, ClientCredentials, Fault, Phase, Secret, TlsIdentity
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import ClientCredentials, TlsIdentity
+from heliograph.model.deliveries import Answer, Fault, Phase
 
 MOST_TOKENS: Final = 1024
 """Tokens that are kept; what was not used for the longest goes first."""

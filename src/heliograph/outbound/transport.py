@@ -41,7 +41,8 @@ from yarl import URL
 
 from heliograph.egress import Guard, Profile, Refused, Target
 from heliograph.failpoints import failpoint
-from heliograph.model import Answer, Fault, Phase, TlsIdentity
+from heliograph.model.configurations import TlsIdentity
+from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound import tls, words
 from heliograph.outbound.pools import Pools
 

@@ -13,7 +13,7 @@ import ssl
 from typing import Final
 
 from heliograph.egress import Profile, Target
-from heliograph.model import Phase
+from heliograph.model.deliveries import Phase
 
 HEAD_TOO_LONG: Final = "head too long"
 """Stands for an answer's head above the budget, where only a text can be passed on."""

@@ -13,27 +13,12 @@ from datetime import datetime
 from typing import Protocol
 
 from heliograph.clock import Clock
-from heliograph.model import (
-    Accepted,
-    Account,
-    AttemptDetail,
-    Claim,
-    ConnectConfiguration,
-    Cursor,
-    DeliveryState,
-    Envelope,
-    HmacKey,
-    LogEntry,
-    LogQuery,
-    NewEvent,
-    Principal,
-    Requeued,
-    Role,
-    Secret,
-    Settlement,
-    Verdict,
-)
-from heliograph.people import Memberships
+from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import Claim, DeliveryState, Settlement
+from heliograph.model.events import Accepted, Envelope, NewEvent, Verdict
+from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery, Requeued
+from heliograph.model.people import Memberships
 from heliograph.store.historical import HistoricalPublishing
 from heliograph.store.oauth import OAuthClients
 from heliograph.store.people import People

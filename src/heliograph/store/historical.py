@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from heliograph.errors import TooMuchPublished
-from heliograph.model import ConnectConfiguration
+from heliograph.model.configurations import ConnectConfiguration
 from heliograph.wire.dates import from_microseconds
 
 MOST_AN_HOUR: Final = 9_999

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from heliograph.model import ClientCredentials
+from heliograph.model.configurations import ClientCredentials
 
 
 class OAuthClients(Protocol):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from heliograph.model import Account, Principal, Secret
-from heliograph.people import (
+from heliograph.model.accounts import Account, Principal, Secret
+from heliograph.model.people import (
     Group,
     GroupPage,
     Memberships,

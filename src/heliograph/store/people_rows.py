@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from heliograph.errors import GroupExists, NotFound, UserExists
-from heliograph.model import Account, Principal, Role, Secret
-from heliograph.people import (
+from heliograph.model.accounts import Account, Principal, Role, Secret
+from heliograph.model.people import (
     Group,
     Memberships,
     NewToken,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from heliograph.clock import Clock
-from heliograph.model import Principal
+from heliograph.model.accounts import Principal
 from heliograph.store.rows import token_hash
 
 _MOST_KNOWN: Final = 10_000

@@ -9,31 +9,24 @@ from typing import Any, Final, assert_never
 
 from heliograph import signing
 from heliograph.errors import EventConflict, TooManyKeys
-from heliograph.model import (
+from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
+from heliograph.model.deliveries import (
     Answer,
-    AttemptDetail,
     AttemptOutcome,
     Claim,
-    ClientCredentials,
-    ConnectConfiguration,
-    Cursor,
     Delivered,
     DeliveryState,
-    Event,
     Gathered,
     GaveUp,
-    HeldReason,
-    HmacKey,
     Interrupted,
-    LogEntry,
-    LogQuery,
     Phase,
-    Requeued,
     RetryAt,
-    Secret,
     Settlement,
     Why,
 )
+from heliograph.model.events import Event, HeldReason
+from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery, Requeued
 from heliograph.store import MOST_UNSETTLED_CLAIMS, Failing
 from heliograph.store.keyring import KeyRing
 from heliograph.wire import oauth

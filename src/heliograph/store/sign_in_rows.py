@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from heliograph.applications import (
+from heliograph.errors import InvalidParameter, NotFound
+from heliograph.model.accounts import Account, Role, Secret
+from heliograph.model.applications import (
     EXTENDED,
     MOST_KEYS,
     Application,
@@ -26,9 +28,7 @@ from heliograph.applications import (
     Rights,
     fits,
 )
-from heliograph.errors import InvalidParameter, NotFound
-from heliograph.model import Account, Role, Secret
-from heliograph.people import NewToken, UserStatus
+from heliograph.model.people import NewToken, UserStatus
 from heliograph.store import people_rows, rows
 from heliograph.wire.dates import from_microseconds, to_microseconds
 

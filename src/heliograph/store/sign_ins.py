@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from heliograph.applications import (
+from heliograph.model.accounts import Secret
+from heliograph.model.applications import (
     Application,
     ApplicationChange,
     ApplicationKey,
@@ -26,8 +27,7 @@ from heliograph.applications import (
     Person,
     Redeemed,
 )
-from heliograph.model import Secret
-from heliograph.people import NewToken
+from heliograph.model.people import NewToken
 
 SWEPT_MOST = 100
 """Rows of each kind that have expired and are deleted when a new one is written."""

@@ -12,16 +12,8 @@ from typing import Final, Protocol, assert_never
 
 import structlog
 
-from heliograph.model import (
-    Accepted,
-    Delivered,
-    GaveUp,
-    Interrupted,
-    NewEvent,
-    Outcome,
-    RetryAt,
-    Settlement,
-)
+from heliograph.model.deliveries import Delivered, GaveUp, Interrupted, Outcome, RetryAt, Settlement
+from heliograph.model.events import Accepted, NewEvent
 from heliograph.watch.tracing import Trace
 
 _log = structlog.get_logger()

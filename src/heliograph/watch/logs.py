@@ -22,7 +22,7 @@ import msgspec
 import structlog
 
 from heliograph.clock import SystemClock
-from heliograph.model import Delivered, RetryAt, Settlement
+from heliograph.model.deliveries import Delivered, RetryAt, Settlement
 from heliograph.plain import harmless, harmless_json, harmless_lines
 from heliograph.watch import Publication, outcome_name, tracing
 

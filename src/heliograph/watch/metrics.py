@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 import heliograph
 from heliograph.errors import HeliographError
-from heliograph.model import Delivered, Settlement
+from heliograph.model.deliveries import Delivered, Settlement
 from heliograph.store import Statistics, Store
 from heliograph.watch import Publication, outcome_name
 

@@ -26,7 +26,7 @@ from opentelemetry.util.types import AttributeValue
 
 import heliograph
 from heliograph.clock import Clock
-from heliograph.model import Delivered, Settlement
+from heliograph.model.deliveries import Delivered, Settlement
 from heliograph.watch import Publication, outcome_name, tracing
 from heliograph.watch.tracing import Trace
 

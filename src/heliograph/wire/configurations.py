@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from heliograph.errors import InvalidBody
-from heliograph.model import ConnectConfiguration, Ordering, ScheduleName, Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import ConnectConfiguration, Ordering, ScheduleName
 from heliograph.wire.rest import ConnectCustomConfiguration, split_texts
 
 MASK: Final = "********"

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 
 from heliograph.errors import InvalidBody
-from heliograph.model import ConnectConfiguration
+from heliograph.model.configurations import ConnectConfiguration
 from heliograph.wire import configurations, dates
 from heliograph.wire.codec import Wire
 from heliograph.wire.message import Format, choice

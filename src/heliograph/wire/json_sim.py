@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from heliograph.errors import InvalidBody
-from heliograph.model import Envelope, Event, NewEvent
+from heliograph.model.events import Envelope, Event, NewEvent
 from heliograph.wire import dates, notifications
 from heliograph.wire.codec import MOST_DEPTH, check_json
 from heliograph.wire.summary import AS_PUBLISHED, Switches, select

@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 from lxml import etree
 
-from heliograph.model import Event
+from heliograph.model.events import Event
 from heliograph.wire import dates, json_sim
 from heliograph.wire.summary import CERTIFICATE
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from heliograph.model import ConnectConfiguration, Event
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.events import Event
 from heliograph.wire import json_sim, legacy_xml
 from heliograph.wire.configurations import DOCUMENTS_OF, receives
 from heliograph.wire.summary import Switches, select

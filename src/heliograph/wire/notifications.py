@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from heliograph.errors import InvalidBody
-from heliograph.model import ConnectConfiguration
+from heliograph.model.configurations import ConnectConfiguration
 from heliograph.wire import configurations
 from heliograph.wire.codec import texts
 from heliograph.wire.rest import ConnectCustomConfiguration, split_texts

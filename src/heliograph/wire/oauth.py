@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from heliograph.errors import InvalidBody
-from heliograph.model import ClientCredentials, Secret
+from heliograph.model.accounts import Secret
+from heliograph.model.configurations import ClientCredentials
 from heliograph.wire.configurations import MASK, OAUTH_SECRET, check_parameters
 from heliograph.wire.rest import ConnectOAuthConfig
 

@@ -14,10 +14,10 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from heliograph import people
 from heliograph.errors import InvalidBody
-from heliograph.model import Account, Role, Secret
-from heliograph.people import UserStatus
+from heliograph.model import people
+from heliograph.model.accounts import Account, Role, Secret
+from heliograph.model.people import UserStatus
 from heliograph.wire import dates
 from heliograph.wire.codec import Wire
 from heliograph.wire.rest import DateTime, Guid, Number, UserInfo, own

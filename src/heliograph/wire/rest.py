@@ -13,16 +13,10 @@ from urllib.parse import quote
 import msgspec
 from msgspec import field
 
-from heliograph.model import (
-    Answer,
-    AttemptDetail,
-    AttemptOutcome,
-    DeliveryState,
-    HeldReason,
-    HmacKey,
-    LogEntry,
-    Requeued,
-)
+from heliograph.model.accounts import HmacKey
+from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState
+from heliograph.model.events import HeldReason
+from heliograph.model.logs import AttemptDetail, LogEntry, Requeued
 from heliograph.wire import dates
 from heliograph.wire.codec import Wire
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from heliograph.errors import ConfigurationsChanged, EventConflict
 from heliograph.failpoints import failpoint
-from heliograph.model import Accepted, DeliveryState, HeldReason, Wanted
+from heliograph.model.deliveries import DeliveryState
+from heliograph.model.events import Accepted, HeldReason, Wanted
 from heliograph.store.postgres.columns import (
     New,
     Submitted,

@@ -6,19 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from heliograph.model import (
-    Accepted,
+from heliograph.model.deliveries import (
     Delivered,
     DeliveryState,
     GaveUp,
-    HeldReason,
     Interrupted,
-    NewEvent,
     RetryAt,
     Settlement,
-    Verdict,
-    Wanted,
 )
+from heliograph.model.events import Accepted, HeldReason, NewEvent, Verdict, Wanted
 from heliograph.store import rows as shared
 from heliograph.wire.dates import to_microseconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from heliograph.model import ConnectConfiguration
+from heliograph.model.configurations import ConnectConfiguration
 from heliograph.store import rows as shared
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.connection import Connection, one, rows, run

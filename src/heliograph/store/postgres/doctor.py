@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from heliograph.errors import StorageUnavailable
+from heliograph.model.checks import Check
 from heliograph.store.postgres.connection import Connection, Database, behind_pooler, rows
 from heliograph.store.postgres.node import ServerSettings, is_new
 from heliograph.store.postgres.queue import QUERIES
-from heliograph.store.sqlite.doctor import Check
 
 
 async def database_checks(url: str) -> Sequence[Check]:

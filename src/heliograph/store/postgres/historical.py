@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from heliograph.model import DeliveryState
+from heliograph.model.deliveries import DeliveryState
 from heliograph.store import historical, sql
 from heliograph.store import rows as shared
 from heliograph.store.historical import PublishTransaction, Wish

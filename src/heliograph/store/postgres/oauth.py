@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from heliograph.errors import ConfigurationsChanged
-from heliograph.model import ClientCredentials
+from heliograph.model.configurations import ClientCredentials
 from heliograph.store import rows as shared
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.connection import Connection, Database, row, rows, run

@@ -11,8 +11,9 @@ from psycopg.errors import UniqueViolation
 
 from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable
-from heliograph.model import Account, ConnectConfiguration, Principal, Role, Secret
-from heliograph.people import (
+from heliograph.model.accounts import Account, Principal, Role, Secret
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.people import (
     Group,
     GroupPage,
     Memberships,

@@ -13,18 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from heliograph.failpoints import failpoint
-from heliograph.model import (
-    Claim,
-    ClientCredentials,
-    ConnectConfiguration,
-    Delivered,
-    DeliveryState,
-    Event,
-    HmacKey,
-    Requeued,
-    Secret,
-    Settlement,
-)
+from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
+from heliograph.model.deliveries import Claim, Delivered, DeliveryState, Settlement
+from heliograph.model.events import Event
+from heliograph.model.logs import Requeued
 from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, sql
 from heliograph.store import rows as shared
 from heliograph.store.keyring import KeyRing

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from heliograph.applications import (
+from heliograph.clock import Clock
+from heliograph.model.accounts import Secret
+from heliograph.model.applications import (
     Application,
     ApplicationChange,
     ApplicationKey,
@@ -24,9 +26,7 @@ from heliograph.applications import (
     Redeemed,
     no_application,
 )
-from heliograph.clock import Clock
-from heliograph.model import Secret
-from heliograph.people import NewToken
+from heliograph.model.people import NewToken
 from heliograph.store import people_rows, sign_in_rows, sql
 from heliograph.store.postgres.connection import (
     LISTING_PATIENCE,

@@ -6,13 +6,13 @@ import contextlib
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import apsw
 
 from heliograph.errors import UnsafeStorage
+from heliograph.model.checks import Check
 from heliograph.store.sqlite.connection import check_library, connect
 
 MOUNTS: Final = Path("/proc/self/mountinfo")
@@ -35,16 +35,6 @@ _UNSAFE_FILE_SYSTEMS: Final = {
 }
 
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding; `mend` says what to do where `passed` is False."""
-
-    name: str
-    passed: bool
-    found: str
-    mend: str = ""
 
 
 def storage_checks(data_dir: Path, mounts: Path = MOUNTS) -> Sequence[Check]:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import apsw
 
-from heliograph.model import ConnectConfiguration, DeliveryState
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import DeliveryState
 from heliograph.store import historical, rows, sql
 from heliograph.store.historical import PublishTransaction, Wish
 from heliograph.store.sqlite.connection import Readers, Writer, fetch

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import apsw
 
-from heliograph.model import ClientCredentials
+from heliograph.model.configurations import ClientCredentials
 from heliograph.store import rows
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite.connection import Readers, Writer, fetch

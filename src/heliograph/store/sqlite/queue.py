@@ -16,27 +16,20 @@ import apsw
 
 from heliograph.errors import ConfigurationsChanged
 from heliograph.failpoints import failpoint
-from heliograph.model import (
-    Accepted,
+from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
+from heliograph.model.deliveries import (
     Claim,
-    ClientCredentials,
-    ConnectConfiguration,
     Delivered,
     DeliveryState,
-    Event,
     Gathered,
     GaveUp,
-    HeldReason,
-    HmacKey,
     Interrupted,
-    NewEvent,
-    Requeued,
     RetryAt,
-    Secret,
     Settlement,
-    Verdict,
-    Wanted,
 )
+from heliograph.model.events import Accepted, Event, HeldReason, NewEvent, Verdict, Wanted
+from heliograph.model.logs import Requeued
 from heliograph.store import ClaimResult, rows, sql
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite.connection import fetch

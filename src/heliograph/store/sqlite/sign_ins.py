@@ -10,7 +10,9 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
-from heliograph.applications import (
+from heliograph.clock import Clock
+from heliograph.model.accounts import Secret
+from heliograph.model.applications import (
     Application,
     ApplicationChange,
     ApplicationKey,
@@ -27,9 +29,7 @@ from heliograph.applications import (
     Redeemed,
     no_application,
 )
-from heliograph.clock import Clock
-from heliograph.model import Secret
-from heliograph.people import NewToken
+from heliograph.model.people import NewToken
 from heliograph.store import people_rows, sign_in_rows, sql
 from heliograph.store.rows import token_hash
 from heliograph.store.sign_ins import SWEPT_MOST

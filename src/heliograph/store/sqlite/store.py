@@ -15,27 +15,12 @@ import apsw
 
 from heliograph.clock import Clock, NeverBackwards
 from heliograph.errors import StorageUnavailable
-from heliograph.model import (
-    Accepted,
-    Account,
-    AttemptDetail,
-    ConnectConfiguration,
-    Cursor,
-    DeliveryState,
-    Envelope,
-    HmacKey,
-    LogEntry,
-    LogQuery,
-    NewEvent,
-    Order,
-    Principal,
-    Requeued,
-    Role,
-    Secret,
-    Settlement,
-    Verdict,
-)
-from heliograph.people import NewToken
+from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import DeliveryState, Settlement
+from heliograph.model.events import Accepted, Envelope, NewEvent, Verdict
+from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery, Order, Requeued
+from heliograph.model.people import NewToken
 from heliograph.store import (
     BATCH_MOST,
     FIRST_TOKEN,

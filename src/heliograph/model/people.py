@@ -1,6 +1,6 @@
 """Who belongs to an account: users, the groups they are in, and the tokens that act for them.
 
-Frozen values, as in model.py. A user's id is a GUID in small letters; a group's is a number.
+Frozen values, as all of the model. A user's id is a GUID in small letters; a group's is a number.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from heliograph.model import Role
+from heliograph.model.accounts import Role
 
 
 class UserStatus(StrEnum):

@@ -1,6 +1,6 @@
 """Applications that sign users in: integration keys, consents, and what grants are made of.
 
-Frozen values, as in model.py. An integration key (OAuth: client_id) and a user's id are GUIDs
+Frozen values, as all of the model. An integration key (OAuth: client_id) and a user's id are GUIDs
 in small letters. Lifetimes are seconds.
 """
 
@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Final
 
 from heliograph.errors import NotFound
-from heliograph.model import Account, Secret
-from heliograph.people import User
+from heliograph.model.accounts import Account, Secret
+from heliograph.model.people import User
 
 SIGNATURE: Final = "signature"
 """The scope that every call of the API takes."""

@@ -1,0 +1,207 @@
+"""Deliveries, their legal moves, and what an attempt comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
+from heliograph.model.events import Event
+
+
+class DeliveryState(StrEnum):
+    """A delivery is always in exactly one of these (R4)."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    IN_FLIGHT = "in_flight"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+LEGAL_MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
+    DeliveryState.WAITING: frozenset(
+        {
+            DeliveryState.WAITING,  # a new due time
+            DeliveryState.HELD,
+            DeliveryState.IN_FLIGHT,
+            DeliveryState.FAILED,
+            DeliveryState.CANCELLED,
+        }
+    ),
+    DeliveryState.HELD: frozenset(
+        {
+            DeliveryState.HELD,  # another reason
+            DeliveryState.WAITING,
+            DeliveryState.FAILED,
+            DeliveryState.CANCELLED,
+        }
+    ),
+    DeliveryState.IN_FLIGHT: frozenset(
+        {
+            DeliveryState.DELIVERED,
+            DeliveryState.WAITING,
+            DeliveryState.HELD,
+            DeliveryState.FAILED,
+            DeliveryState.CANCELLED,
+        }
+    ),
+    DeliveryState.FAILED: frozenset(
+        {DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.CANCELLED}
+    ),
+    DeliveryState.DELIVERED: frozenset(),
+    DeliveryState.CANCELLED: frozenset(),
+}
+"""Every move a delivery may make; the database asserts the same table (a test compares)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What an aggregate message shows: the envelope's newest `event`, whatever event it is for.
+
+    It stands for all events of the envelope up to `through`, a place in the order of acceptance.
+    """
+
+    event: Event
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery in our hands: one attempt is open and must be settled.
+
+    `number` counts the attempts of the delivery from 1, so the message's retryCount is
+    `number - 1`. `schedule_number` counts from 1 since the schedule last began (creation,
+    or a republish after retries had ended) at `schedule_started_at`. `epoch` is the fencing
+    token: a settle with an older one changes nothing (R8). `client` is the account's client
+    certificate and its key (PEM), where the configuration asks for mutual TLS, and `oauth` its
+    OAuth client, where the configuration borrows that. `gathered` is set in aggregate mode.
+    """
+
+    delivery_id: int
+    attempt_id: int
+    epoch: int
+    number: int
+    schedule_number: int
+    schedule_started_at: datetime
+    seed: int
+    event: Event
+    configuration: ConnectConfiguration
+    keys: tuple[HmacKey, ...]
+    client: tuple[str, Secret] | None = None
+    oauth: ClientCredentials | None = None
+    gathered: Gathered | None = None
+
+    @property
+    def shown(self) -> Event:
+        """The event that the message is rendered from."""
+        return self.event if self.gathered is None else self.gathered.event
+
+
+class Phase(StrEnum):
+    """How far an attempt came before it failed."""
+
+    TOKEN = "token"  # noqa: S105 (a phase)
+    DNS = "dns"
+    REFUSED_ADDRESS = "refused address"
+    CONNECT = "connect"
+    TLS = "tls"
+    WRITE = "write"
+    HEADERS = "headers"
+    BODY = "body"
+    STATUS = "status"
+    CLAIM = "claim"
+    RENDER = "render"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a listener answered, bounded: headers as sent, at most the stored part of the body."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why no whole answer came: the phase and what happened, with no internal detail.
+
+    `ours` is True where the fault is not the listener's: our own DNS, network or descriptors.
+    """
+
+    phase: Phase
+    what: str
+    answer: Answer | None = None
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The reason of a failed attempt, as the failure log shows it."""
+
+    phase: Phase
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.phase.value}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The listener answered 2xx."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """The attempt failed; the next is due at `when`.
+
+    `counts` is False where the fault was ours: the schedule does not advance (R9).
+    """
+
+    when: datetime
+    why: Why
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """The attempt failed and the schedule has ended; the failure stays listed."""
+
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """We stopped waiting (a hard stop): whether the listener took it is unknown (R5)."""
+
+    why: Why
+
+
+Outcome = Delivered | RetryAt | GaveUp | Interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt came to; `settle` writes it in one transaction."""
+
+    claim: Claim
+    outcome: Outcome
+    answer: Answer | None
+    started_at: datetime
+    seconds: float
+
+
+class AttemptOutcome(StrEnum):
+    """How an attempt ended. `unknown` only after a crash or a hard stop (R5)."""
+
+    OPEN = "open"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
