@@ -23,8 +23,9 @@ from heliograph.model.deliveries import (
 )
 from heliograph.model.events import Accepted, NewEvent
 from heliograph.store import Store
-from heliograph.wire import configurations, json_sim, rest
+from heliograph.wire import configurations, rest
 from heliograph.wire.codec import decode_json
+from heliograph.wire.messages import json_sim
 
 ACCOUNT = "11111111-2222-4333-8444-555555555555"
 OTHER_ACCOUNT = "99999999-2222-4333-8444-555555555555"

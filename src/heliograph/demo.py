@@ -18,9 +18,9 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from heliograph import signing
 from heliograph.model.accounts import Secret
 from heliograph.wire import dates
+from heliograph.wire.messages import signing
 
 
 class Fails(StrEnum):

@@ -8,8 +8,8 @@ import pytest
 
 from heliograph.errors import TooManyKeys, UnsafeStorage
 from heliograph.model.accounts import Role, Secret
-from heliograph.signing import MOST_KEYS
 from heliograph.store import Store
+from heliograph.wire.messages.signing import MOST_KEYS
 from tests.conftest import OpenStore
 from tests.support import (
     ACCOUNT,

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from heliograph.assertion import LEEWAY, LONGEST, MOST_SECONDS, public_key
 from heliograph.settings import Settings
+from heliograph.wire.assertion import LEEWAY, LONGEST, MOST_SECONDS, public_key
 from tests.integration import (
     ADA,
     Assertion,

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from heliograph import signing
 from heliograph.cli import main
 from heliograph.egress import Guard, Profile
 from heliograph.listen import zoo
@@ -28,6 +27,7 @@ from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.deliveries import Answer
 from heliograph.outbound.transport import Budget, Transport
 from heliograph.plain import harmless
+from heliograph.wire.messages import signing
 
 COMMAND = (sys.executable, "-m", "heliograph.cli", "listen", "--port", "0")
 JSON = ("Content-Type", "application/json; charset=utf-8")

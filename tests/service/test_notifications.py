@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from heliograph.model.accounts import Secret
-from heliograph.signing import signature
+from heliograph.wire.messages.signing import signature
 from tests.listener import LoopbackListener
 from tests.server import Client
 from tests.service.test_api import records

@@ -22,13 +22,8 @@ from heliograph.wire.codec import (
     encode_json,
     encode_xml,
 )
-from heliograph.wire.rest import (
-    ConnectCustomConfiguration,
-    ConnectDebugLog,
-    ConnectLog,
-    ConnectLogs,
-    ErrorDetails,
-)
+from heliograph.wire.logs import ConnectDebugLog, ConnectLog, ConnectLogs
+from heliograph.wire.rest import ConnectCustomConfiguration, ErrorDetails
 from tests.hostile_xml import HARMLESS, REFUSED, wrapped
 
 SLOWEST = 0.5

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from heliograph.errors import InvalidBody
 from heliograph.model.events import Event, NewEvent
 from heliograph.wire import dates
-from heliograph.wire.json_sim import LONGEST_ID, STATUS_WORDS, parse_events, render, status_word
+from heliograph.wire.messages.json_sim import (
+    LONGEST_ID,
+    STATUS_WORDS,
+    parse_events,
+    render,
+    status_word,
+)
 from tests.support import ACCOUNT, START, published
 
 JSON = "application/json"

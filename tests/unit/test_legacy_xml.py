@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from heliograph.model.events import Event
-from heliograph.wire import message
-from heliograph.wire.legacy_xml import NAMESPACE, LegacyOptions, render
+from heliograph.wire.messages import message
+from heliograph.wire.messages.legacy_xml import NAMESPACE, LegacyOptions, render
 from tests.support import ACCOUNT, START, published, wanted_configuration
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from heliograph import signing
 from heliograph.delivery.attempt import compose, message_id
 from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.events import Event
-from heliograph.wire import message
+from heliograph.wire.messages import message, signing
 from tests.support import ACCOUNT, START, published, wanted_configuration
 
 KEYS = tuple(HmacKey(f"k{n}", signing.new_secret(), START) for n in range(5))

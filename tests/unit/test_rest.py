@@ -17,7 +17,7 @@ from heliograph.model.configurations import ConnectConfiguration, ScheduleName
 from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState
 from heliograph.model.events import Event, HeldReason
 from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, Requeued
-from heliograph.wire import configurations, rest
+from heliograph.wire import configurations, listeners, logs, rest
 from heliograph.wire.codec import decode_json, decode_xml, encode_json, encode_xml
 from tests.support import ACCOUNT, START, WHY
 
@@ -336,7 +336,7 @@ LOG_EXTENSIONS = {"deliveryState", "heldReason", "nextTry"}
 
 def test_a_log_entry_has_the_eighteen_fields_of_the_page() -> None:
     base = f"/v2.1/accounts/{ACCOUNT}/connect"
-    log = rest.log_to_wire(ENTRY)
+    log = logs.log_to_wire(ENTRY)
     log.connect_debug_log = []
     assert json.loads(encode_json(log)) == {
         "accountId": ACCOUNT,
@@ -359,7 +359,7 @@ def test_a_log_entry_has_the_eighteen_fields_of_the_page() -> None:
         "subject": "Lease",
         "userName": "Ada",
     }
-    assert len(msgspec.structs.fields(rest.ConnectLog)) == 18 + len(LOG_EXTENSIONS)
+    assert len(msgspec.structs.fields(logs.ConnectLog)) == 18 + len(LOG_EXTENSIONS)
 
 
 @pytest.mark.parametrize(
@@ -370,19 +370,19 @@ def test_a_failure_that_is_held_says_why_its_next_try_is_skipped(
     held: HeldReason, said: str
 ) -> None:
     failure = replace(ENTRY, log_id=None, state=DeliveryState.HELD, held=held, next_try=START)
-    shown = rest.log_to_wire(failure)
+    shown = logs.log_to_wire(failure)
     assert (shown.held_reason, shown.next_try) == (held.value, None)
     assert shown.error is not None
     assert shown.error.startswith("status: 500 - the next try is skipped while ")
     assert said in shown.error
     # An entry of the log says what its attempt came to, and no more.
-    assert rest.log_to_wire(replace(failure, log_id=8)).error == "status: 500"
-    taken = rest.log_to_wire(replace(failure, failure_id=None, error=None, log_id=8))
+    assert logs.log_to_wire(replace(failure, log_id=8)).error == "status: 500"
+    taken = logs.log_to_wire(replace(failure, failure_id=None, error=None, log_id=8))
     assert (taken.held_reason, taken.error) == (None, None)
 
 
 def test_ids_and_uris_that_an_entry_has_not_are_left_out() -> None:
-    log = rest.log_to_wire(replace(ENTRY, log_id=None, failure_id=None, error=None, subject=None))
+    log = logs.log_to_wire(replace(ENTRY, log_id=None, failure_id=None, error=None, subject=None))
     assert {
         "failureId",
         "failureUri",
@@ -395,12 +395,12 @@ def test_ids_and_uris_that_an_entry_has_not_are_left_out() -> None:
 
 
 def test_a_listing_has_both_lists_and_counts_its_own_records() -> None:
-    log = rest.log_to_wire(ENTRY)
-    failures = json.loads(encode_json(rest.listing([log, log], failures=True)))
+    log = logs.log_to_wire(ENTRY)
+    failures = json.loads(encode_json(logs.listing([log, log], failures=True)))
     assert (len(failures["failures"]), failures["logs"]) == (2, [])
     assert (failures["totalRecords"], failures["type"]) == ("2", "failures")
-    logs = json.loads(encode_json(rest.listing([log], failures=False)))
-    assert (logs["failures"], len(logs["logs"]), logs["type"]) == ([], 1, "logs")
+    logged = json.loads(encode_json(logs.listing([log], failures=False)))
+    assert (logged["failures"], len(logged["logs"]), logged["type"]) == ([], 1, "logs")
 
 
 def detail(outcome: AttemptOutcome, answer: Answer | None) -> AttemptDetail:
@@ -411,7 +411,7 @@ def detail(outcome: AttemptOutcome, answer: Answer | None) -> AttemptDetail:
 
 def test_the_debug_log_shows_both_halves_of_the_exchange() -> None:
     answer = Answer(500, "Oops", (("Content-Type", "text/plain"),), b"br\xffken")
-    log = rest.detail_to_wire(detail(AttemptOutcome.FAILED, answer), b'{"event":"x"}')
+    log = logs.detail_to_wire(detail(AttemptOutcome.FAILED, answer), b'{"event":"x"}')
     assert log.connect_debug_log is not None
     sent, came_back = log.connect_debug_log
     assert sent.payload == '{"event":"x"}'
@@ -423,7 +423,7 @@ def test_the_debug_log_shows_both_halves_of_the_exchange() -> None:
 
 @pytest.mark.parametrize("outcome", list(AttemptOutcome))
 def test_each_outcome_of_an_attempt_has_its_words(outcome: AttemptOutcome) -> None:
-    log = rest.failure_to_wire(ENTRY, [(detail(outcome, None), b"{}")] * 2)
+    log = logs.failure_to_wire(ENTRY, [(detail(outcome, None), b"{}")] * 2)
     assert log.connect_debug_log is not None
     assert len(log.connect_debug_log) == 4
     assert log.connect_debug_log[1].event_description
@@ -431,22 +431,22 @@ def test_each_outcome_of_an_attempt_has_its_words(outcome: AttemptOutcome) -> No
 
 def test_a_listeners_hostile_bytes_are_shown_in_json_and_in_xml() -> None:
     answer = Answer(500, "\x1b[31m", (("X", "</script>"),), bytes(range(256)))
-    log = rest.detail_to_wire(detail(AttemptOutcome.FAILED, answer), b"{}")
-    assert msgspec.json.decode(encode_json(log), type=rest.ConnectLog) == log
-    assert decode_xml(encode_xml(log), rest.ConnectLog).connect_debug_log is not None
+    log = logs.detail_to_wire(detail(AttemptOutcome.FAILED, answer), b"{}")
+    assert msgspec.json.decode(encode_json(log), type=logs.ConnectLog) == log
+    assert decode_xml(encode_xml(log), logs.ConnectLog).connect_debug_log is not None
 
 
 @pytest.mark.parametrize("state", list(DeliveryState))
 def test_each_state_of_a_requeued_delivery_has_a_status(state: DeliveryState) -> None:
-    result = rest.requeued_to_wire(Requeued(1, "env-1", 5, "https://x/", 3, state, "a note"))
+    result = logs.requeued_to_wire(Requeued(1, "env-1", 5, "https://x/", 3, state, "a note"))
     assert result.status
     assert (result.config_id, result.envelope_id, result.status_message) == ("5", "env-1", "a note")
 
 
 def test_s7_an_hmac_key_shows_its_secret_only_when_asked_to() -> None:
     key = HmacKey("k1", Secret("canary"), START)
-    assert rest.secret_to_wire(key, shown=True).secret == "canary"
-    assert b"canary" not in encode_json(rest.secret_to_wire(key, shown=False))
+    assert listeners.secret_to_wire(key, shown=True).secret == "canary"
+    assert b"canary" not in encode_json(listeners.secret_to_wire(key, shown=False))
 
 
 def test_r4_who_disabled_a_configuration_is_ours_to_say_and_ends_with_the_next_switch() -> None:

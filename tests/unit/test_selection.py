@@ -14,7 +14,7 @@ from heliograph.api.parameters import row_id
 from heliograph.api.selection import MOST_RECORDS, NAMES, next_link, read, write_cursor
 from heliograph.errors import InvalidParameter
 from heliograph.model.logs import Cursor, LogQuery, Order
-from heliograph.wire.json_sim import LONGEST_ID, STATUS_WORDS
+from heliograph.wire.messages.json_sim import LONGEST_ID, STATUS_WORDS
 
 LARGEST = 2**63 - 1
 cursors = st.builds(Cursor, st.integers(-LARGEST, LARGEST), st.integers(0, LARGEST))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.model.accounts import HmacKey, Secret
-from heliograph.signing import headers, new_secret, signature, verify
+from heliograph.wire.messages.signing import headers, new_secret, signature, verify
 from tests.support import START
 
 EVENT = b'{"event":"envelope-sent"}'

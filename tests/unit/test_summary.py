@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.wire.summary import INCLUDE_DATA, Switches, select
+from heliograph.wire.messages.summary import INCLUDE_DATA, Switches, select
 
 SUMMARY: dict[str, Any] = {
     "envelopeId": "env-1",

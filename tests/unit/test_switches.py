@@ -12,9 +12,9 @@ import pytest
 from heliograph.delivery.matching import match
 from heliograph.errors import InvalidBody
 from heliograph.model.events import Event, NewEvent, Skip, Wanted
-from heliograph.wire import json_sim, message
+from heliograph.wire.messages import json_sim, message
+from heliograph.wire.messages.summary import INCLUDE_DATA
 from heliograph.wire.rest import ConnectCustomConfiguration
-from heliograph.wire.summary import INCLUDE_DATA
 from tests.support import ACCOUNT, START, wanted_configuration
 
 PDF = base64.b64encode(b"%PDF-1.7").decode()

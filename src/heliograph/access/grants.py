@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from heliograph import assertion
 from heliograph.access.throttle import token_requests
 from heliograph.errors import NotFound, OAuthRefused
 from heliograph.model.accounts import Role, Secret
@@ -36,6 +35,7 @@ from heliograph.model.applications import (
 )
 from heliograph.model.people import NewToken
 from heliograph.store import Store
+from heliograph.wire import assertion
 
 _RANDOM_BYTES: Final = 32
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636, 4.1

@@ -8,7 +8,6 @@ from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
-from heliograph import signing
 from heliograph.api import parameters, saving, selection
 from heliograph.api.contract import LINES, Call, Operation, Reply
 from heliograph.api.parameters import row_id
@@ -29,8 +28,9 @@ from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import AttemptDetail, LogEntry
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
-from heliograph.wire import configurations, json_sim, message, rest
+from heliograph.wire import configurations, listeners, logs, rest
 from heliograph.wire.codec import encode_json
+from heliograph.wire.messages import json_sim, message, signing
 from heliograph.wire.version2 import as_v2
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
@@ -108,16 +108,16 @@ class Connect:
         return [
             Operation(
                 *("retry_event_for_envelopes", "PUT", f"{path}/{queue}", self._retry_envelopes),
-                body=rest.ConnectFailureFilter,
+                body=logs.ConnectFailureFilter,
                 summary="Republishes the open failures of these envelopes.",
-                answer=rest.ConnectFailureResults,
+                answer=logs.ConnectFailureResults,
                 v2=True,
             ),
             Operation(
                 *("retry_event_for_envelope", "PUT", one, self._retry_envelope),
                 summary="Republishes the open failures of one envelope.",
                 errors=(EnvelopeNotFound,),
-                answer=rest.ConnectFailureResults,
+                answer=logs.ConnectFailureResults,
                 v2=True,
             ),
             Operation(
@@ -126,7 +126,7 @@ class Connect:
                 f"{_ACCOUNT}/failures/{queue}",
                 self._retry_failures,
                 summary="Republishes all failures that the parameters select, some at a time.",
-                answer=rest.BulkResults,
+                answer=logs.BulkResults,
                 query=(*selection.FILTERS, selection.CURSOR),
                 extension=True,
             ),
@@ -140,14 +140,14 @@ class Connect:
                 lines=True,
                 role=Role.VIEWER,
                 summary="Lists the failures: events that a listener should have and has not taken.",
-                answer=rest.ConnectLogs,
+                answer=logs.ConnectLogs,
                 query=selection.LISTING,
                 v2=True,
             ),
             Operation(
                 *("delete_event_failure_logs", "DELETE", failures, self._delete_failures),
                 summary="Deletes all failures that the parameters select, some at a time.",
-                answer=rest.BulkResults,
+                answer=logs.BulkResults,
                 query=selection.FILTERS,
                 extension=True,
             ),
@@ -155,7 +155,7 @@ class Connect:
                 *("get_event_failure_log", "GET", one, self._get_failure),
                 role=Role.VIEWER,
                 summary="Shows one failure, which is what its failureUri leads to.",
-                answer=rest.ConnectLog,
+                answer=logs.ConnectLog,
                 query=(_ADDITIONAL_INFO,),
                 extension=True,
                 v2=True,
@@ -163,38 +163,38 @@ class Connect:
             Operation(
                 *("delete_event_failure_log", "DELETE", one, self._delete_failure),
                 summary="Deletes a failure: its event is not tried again.",
-                answer=rest.ConnectDeleteFailureResult,
+                answer=logs.ConnectDeleteFailureResult,
                 v2=True,
             ),
         ]
 
     def _of_logs(self) -> Sequence[Operation]:
-        logs, one = f"{_ACCOUNT}/logs", f"{_ACCOUNT}/logs/{{logId}}"
+        log, entry = f"{_ACCOUNT}/logs", f"{_ACCOUNT}/logs/{{logId}}"
         return [
             Operation(
-                *("list_event_logs", "GET", logs, self._list_logs),
+                *("list_event_logs", "GET", log, self._list_logs),
                 lines=True,
                 role=Role.VIEWER,
                 summary="Lists the log: every post of configurations that keep one.",
-                answer=rest.ConnectLogs,
+                answer=logs.ConnectLogs,
                 query=selection.LISTING,
                 v2=True,
             ),
             Operation(
-                *("delete_event_logs", "DELETE", logs, self._delete_logs),
+                *("delete_event_logs", "DELETE", log, self._delete_logs),
                 summary="Empties the log; failures stay.",
                 v2=True,
             ),
             Operation(
-                *("get_event_log", "GET", one, self._get_log),
+                *("get_event_log", "GET", entry, self._get_log),
                 role=Role.VIEWER,
                 summary="Shows one entry of the log.",
-                answer=rest.ConnectLog,
+                answer=logs.ConnectLog,
                 query=(_ADDITIONAL_INFO,),
                 v2=True,
             ),
             Operation(
-                *("delete_event_log", "DELETE", one, self._delete_log),
+                *("delete_event_log", "DELETE", entry, self._delete_log),
                 summary="Deletes one entry of the log.",
                 v2=True,
             ),
@@ -208,14 +208,14 @@ class Connect:
                 *("create_connect_secret", "POST", secrets, self._create_secret),
                 status=201,
                 summary="Makes an HMAC key; the answer shows its secret, this once.",
-                answer=rest.ConnectSecret,
+                answer=listeners.ConnectSecret,
                 errors=(TooManyKeys,),
                 v2=True,
             ),
             Operation(
                 *("list_connect_secrets", "GET", secrets, self._list_secrets),
                 summary="Lists the active HMAC keys, in the order of the signature headers.",
-                answer=rest.ConnectSecrets,
+                answer=listeners.ConnectSecrets,
             ),
             Operation(
                 *("delete_connect_secret", "DELETE", f"{secrets}/{{keyId}}", self._delete_secret),
@@ -266,14 +266,14 @@ class Connect:
 
     # ------------------------------------------------------------------------ republish
 
-    async def _retry_envelope(self, call: Call) -> rest.ConnectFailureResults:
+    async def _retry_envelope(self, call: Call) -> logs.ConnectFailureResults:
         envelope_id = call.path["envelopeId"]
         if await self._store.envelope(call.account_id, envelope_id) is None:
             raise EnvelopeNotFound(f"No event of envelope {envelope_id} was published.")
         return await self._retry(call.account_id, [envelope_id], synchronous=False)
 
-    async def _retry_envelopes(self, call: Call) -> rest.ConnectFailureResults:
-        given: rest.ConnectFailureFilter = call.body
+    async def _retry_envelopes(self, call: Call) -> logs.ConnectFailureResults:
+        given: logs.ConnectFailureFilter = call.body
         ids = given.envelope_ids or []
         wanted = rest.split_texts(ids) if isinstance(ids, str) else [one for one in ids if one]
         if not wanted:
@@ -285,12 +285,12 @@ class Connect:
 
     async def _retry(
         self, account_id: str, envelope_ids: Sequence[str], *, synchronous: bool
-    ) -> rest.ConnectFailureResults:
+    ) -> logs.ConnectFailureResults:
         done = await self._republisher.envelopes(account_id, envelope_ids, synchronous=synchronous)
-        results = [rest.requeued_to_wire(one) for one in done]
+        results = [logs.requeued_to_wire(one) for one in done]
         answered = {result.envelope_id for result in results}
         results += [
-            rest.ConnectFailureResult(
+            logs.ConnectFailureResult(
                 envelope_id=envelope_id,
                 status="not_found",
                 status_message="The envelope has no open failure.",
@@ -298,9 +298,9 @@ class Connect:
             for envelope_id in dict.fromkeys(envelope_ids)
             if envelope_id not in answered
         ]
-        return rest.ConnectFailureResults(retry_queue=results)
+        return logs.ConnectFailureResults(retry_queue=results)
 
-    async def _retry_failures(self, call: Call) -> rest.BulkResults:
+    async def _retry_failures(self, call: Call) -> logs.BulkResults:
         chosen = selection.read(call.query)
         page = await self._republisher.failures(call.account_id, chosen.query, chosen.cursor)
         return _bulk(page)
@@ -310,46 +310,46 @@ class Connect:
     async def _list_failures(self, call: Call) -> Reply | Response:
         return await self._listing(call, failures=True)
 
-    async def _get_failure(self, call: Call) -> rest.ConnectLog:
+    async def _get_failure(self, call: Call) -> logs.ConnectLog:
         failure_id = row_id(call.path["failureId"], "failureId")
         entry = await self._store.failure(call.account_id, failure_id)
         if entry is None:
             raise _no_failure(failure_id)
         if not _ADDITIONAL_INFO.read(call.query):
-            return rest.log_to_wire(entry)
+            return logs.log_to_wire(entry)
         attempts = await self._store.attempts(call.account_id, failure_id)
         messages = await self._messages(call.account_id, attempts)
-        return rest.failure_to_wire(entry, list(zip(attempts, messages, strict=True)))
+        return logs.failure_to_wire(entry, list(zip(attempts, messages, strict=True)))
 
-    async def _delete_failure(self, call: Call) -> rest.ConnectDeleteFailureResult:
+    async def _delete_failure(self, call: Call) -> logs.ConnectDeleteFailureResult:
         failure_id = row_id(call.path["failureId"], "failureId")
         who = call.principal.name
         if not await self._store.delete_failure(call.account_id, failure_id, who):
             raise _no_failure(failure_id)
-        return rest.ConnectDeleteFailureResult()
+        return logs.ConnectDeleteFailureResult()
 
-    async def _delete_failures(self, call: Call) -> rest.BulkResults:
+    async def _delete_failures(self, call: Call) -> logs.BulkResults:
         chosen = selection.read(call.query)
         who = call.principal.name
         deleted = await self._store.delete_failures(call.account_id, chosen.query, who)
         # There may be more only where a whole batch was found.
         more = "more" if deleted >= BATCH_MOST else None
-        return rest.BulkResults(changed=str(deleted), next_cursor=more)
+        return logs.BulkResults(changed=str(deleted), next_cursor=more)
 
     # ----------------------------------------------------------------------------- logs
 
     async def _list_logs(self, call: Call) -> Reply | Response:
         return await self._listing(call, failures=False)
 
-    async def _get_log(self, call: Call) -> rest.ConnectLog:
+    async def _get_log(self, call: Call) -> logs.ConnectLog:
         log_id = row_id(call.path["logId"], "logId")
         detail = await self._store.log(call.account_id, log_id)
         if detail is None:
             raise _no_log(log_id)
         if not _ADDITIONAL_INFO.read(call.query):
-            return rest.log_to_wire(detail.entry)
+            return logs.log_to_wire(detail.entry)
         (sent,) = await self._messages(call.account_id, [detail])
-        return rest.detail_to_wire(detail, sent)
+        return logs.detail_to_wire(detail, sent)
 
     async def _messages(
         self, account_id: str, attempts: Sequence[AttemptDetail]
@@ -388,8 +388,8 @@ class Connect:
         page = await listing(
             call.account_id, chosen.query, chosen.count or MOST_RECORDS, chosen.cursor
         )
-        answer = rest.listing(
-            [rest.log_to_wire(entry) for entry in page.entries], failures=failures
+        answer = logs.listing(
+            [logs.log_to_wire(entry) for entry in page.entries], failures=failures
         )
         if page.next_cursor is None:
             return Reply(answer)
@@ -398,15 +398,17 @@ class Connect:
 
     # ------------------------------------------------------------------------ HMAC keys
 
-    async def _create_secret(self, call: Call) -> rest.ConnectSecret:
+    async def _create_secret(self, call: Call) -> listeners.ConnectSecret:
         key = await self._store.add_hmac_key(
             call.account_id, str(uuid.uuid4()), signing.new_secret()
         )
-        return rest.secret_to_wire(key, shown=True)
+        return listeners.secret_to_wire(key, shown=True)
 
-    async def _list_secrets(self, call: Call) -> rest.ConnectSecrets:
+    async def _list_secrets(self, call: Call) -> listeners.ConnectSecrets:
         keys = await self._store.hmac_keys(call.account_id)
-        return rest.ConnectSecrets(secrets=[rest.secret_to_wire(key, shown=False) for key in keys])
+        return listeners.ConnectSecrets(
+            secrets=[listeners.secret_to_wire(key, shown=False) for key in keys]
+        )
 
     async def _delete_secret(self, call: Call) -> None:
         key_id = call.path["keyId"]
@@ -428,9 +430,9 @@ def _results(found: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults
     )
 
 
-def _bulk(page: RequeuePage) -> rest.BulkResults:
+def _bulk(page: RequeuePage) -> logs.BulkResults:
     changed = sum(one.state is DeliveryState.WAITING for one in page.requeued)
-    return rest.BulkResults(
+    return logs.BulkResults(
         changed=str(changed),
         unchanged=str(len(page.requeued) - changed),
         next_cursor=None if page.next_cursor is None else selection.write_cursor(page.next_cursor),
@@ -443,7 +445,7 @@ async def _lines(
     left = count
     async for page in pages:
         entries: Sequence[LogEntry] = page.entries if left is None else page.entries[:left]
-        logs = [rest.log_to_wire(entry) for entry in entries]
+        logs = [logs.log_to_wire(entry) for entry in entries]
         yield b"".join(encode_json(as_v2(log) if v2 else log) + b"\n" for log in logs)
         if left is not None:
             left -= len(entries)

@@ -17,13 +17,9 @@ from heliograph.failpoints import failpoint
 from heliograph.watch import UNWATCHED, AcceptedEvent, Observer, Publication, tracing
 from heliograph.wire import notifications
 from heliograph.wire.forms import JSON
-from heliograph.wire.json_sim import HOPS_HEADER, LONGEST_ID, MOST_HOPS, parse_events
-from heliograph.wire.rest import (
-    ConnectCustomConfiguration,
-    PublishedEvent,
-    PublishResults,
-    SkippedConfiguration,
-)
+from heliograph.wire.messages.json_sim import HOPS_HEADER, LONGEST_ID, MOST_HOPS, parse_events
+from heliograph.wire.publishing import PublishedEvent, PublishResults, SkippedConfiguration
+from heliograph.wire.rest import ConnectCustomConfiguration
 
 BODY_LIMIT: Final = 25 * 2**20
 """Bytes of one publish call."""

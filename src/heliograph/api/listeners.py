@@ -19,7 +19,8 @@ from heliograph.model.deliveries import Answer
 from heliograph.model.events import Event
 from heliograph.outbound import tls
 from heliograph.store import Store
-from heliograph.wire import dates, json_sim, rest
+from heliograph.wire import dates, listeners
+from heliograph.wire.messages import json_sim
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
 
@@ -41,20 +42,20 @@ class Listeners:
             Operation(
                 *("test_configuration", "POST", f"{_ACCOUNT}/{{connectId}}/test", self._test),
                 summary="Sends a test message to the listener and shows the whole exchange.",
-                answer=rest.TestSend,
+                answer=listeners.TestSend,
                 extension=True,
             ),
             Operation(
                 *("get_client_certificate", "GET", certificate, self._get_certificate),
                 summary="Shows the certificate that listeners with mutual TLS are shown.",
-                answer=rest.ClientCertificate,
+                answer=listeners.ClientCertificate,
                 extension=True,
             ),
             Operation(
                 *("update_client_certificate", "PUT", certificate, self._put_certificate),
-                body=rest.ClientCertificate,
+                body=listeners.ClientCertificate,
                 summary="Sets the account's client certificate and its private key.",
-                answer=rest.ClientCertificate,
+                answer=listeners.ClientCertificate,
                 extension=True,
             ),
             Operation(
@@ -64,7 +65,7 @@ class Listeners:
             ),
         ]
 
-    async def _test(self, call: Call) -> rest.TestSend:
+    async def _test(self, call: Call) -> listeners.TestSend:
         connect_id = row_id(call.path["connectId"], "connectId")
         known = await self._store.configurations(call.account_id, also=connect_id)
         for configuration in known.all:
@@ -72,7 +73,7 @@ class Listeners:
                 return await self._send_sample(configuration)
         raise NotFound(f"There is no configuration {connect_id}.")
 
-    async def _send_sample(self, configuration: ConnectConfiguration) -> rest.TestSend:
+    async def _send_sample(self, configuration: ConnectConfiguration) -> listeners.TestSend:
         """One message, whatever the configuration's switches and schedule say of events."""
         clock, account_id = self._store.clock, configuration.account_id
         keys = await self._store.hmac_keys(account_id) if configuration.include_hmac else ()
@@ -93,7 +94,7 @@ class Listeners:
         came_back = await self._sender.post(configuration, post.headers, post.body, client, oauth)
         answer = came_back if isinstance(came_back, Answer) else came_back.answer
         taken = isinstance(came_back, Answer) and 200 <= came_back.status <= 299
-        return rest.TestSend(
+        return listeners.TestSend(
             connect_id=str(configuration.connect_id),
             url=configuration.url,
             success="true" if taken else "false",
@@ -108,14 +109,14 @@ class Listeners:
             response_body=None if answer is None else answer.body.decode("utf-8", "replace"),
         )
 
-    async def _get_certificate(self, call: Call) -> rest.ClientCertificate:
+    async def _get_certificate(self, call: Call) -> listeners.ClientCertificate:
         found = await self._store.client_certificate(call.account_id)
         if found is None:
             raise NotFound("The account has no client certificate.")
         return _shown(found[0])
 
-    async def _put_certificate(self, call: Call) -> rest.ClientCertificate:
-        given: rest.ClientCertificate = call.body
+    async def _put_certificate(self, call: Call) -> listeners.ClientCertificate:
+        given: listeners.ClientCertificate = call.body
         if not given.certificate or not given.private_key:
             raise InvalidBody("certificate and privateKey must both be given, as PEM.")
         key = Secret(given.private_key)
@@ -134,7 +135,7 @@ class Listeners:
 def sample(configuration: ConnectConfiguration, event_id: str, at: str) -> Event:
     """An event that the configuration asks for, of an envelope that does not exist."""
     name = min(configuration.events, default="envelope-sent")
-    body = rest.sample_event(name, configuration.account_id, SAMPLE_ENVELOPE, at)
+    body = listeners.sample_event(name, configuration.account_id, SAMPLE_ENVELOPE, at)
     (made,) = json_sim.parse_events(body, "application/json", configuration.account_id)
     return Event(
         configuration.account_id, event_id, name, SAMPLE_ENVELOPE, dates.parse(at), made.document
@@ -145,9 +146,9 @@ def _header_lines(headers: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{name}: {value}" for name, value in headers]
 
 
-def _shown(certificate: str) -> rest.ClientCertificate:
+def _shown(certificate: str) -> listeners.ClientCertificate:
     found = x509.load_pem_x509_certificates(certificate.encode())[0]
-    return rest.ClientCertificate(
+    return listeners.ClientCertificate(
         certificate=certificate,
         subject=found.subject.rfc4514_string(),
         issuer=found.issuer.rfc4514_string(),

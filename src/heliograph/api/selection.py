@@ -17,7 +17,7 @@ from heliograph.api import parameters
 from heliograph.api.parameters import LARGEST_ID, Parameter
 from heliograph.errors import InvalidParameter
 from heliograph.model.logs import Cursor, LogQuery, Order
-from heliograph.wire.json_sim import LONGEST_ID, STATUS_WORDS
+from heliograph.wire.messages.json_sim import LONGEST_ID, STATUS_WORDS
 
 MOST_RECORDS: Final = 10_000
 """Records in one answer, and how many come when the caller does not say (ConnectLogs has no

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from heliograph.errors import InvalidBody
-from heliograph.wire.json_sim import parse_events
+from heliograph.wire.messages.json_sim import parse_events
 
 MOST_EVENTS: Final = 1_000
 MOST_BYTES: Final = 5 * 2**20

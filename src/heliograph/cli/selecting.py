@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from heliograph.wire import dates
-from heliograph.wire.json_sim import STATUS_WORDS
+from heliograph.wire.messages.json_sim import STATUS_WORDS
 
 _AGO: Final = re.compile(r"(\d{1,9})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

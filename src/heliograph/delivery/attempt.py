@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Final, Protocol
 
 import heliograph
-from heliograph import signing
 from heliograph.clock import Clock
 from heliograph.delivery.retry import Schedule, judge, schedule_for
 from heliograph.failpoints import failpoint
@@ -32,7 +31,7 @@ from heliograph.model.deliveries import (
 )
 from heliograph.model.events import Event
 from heliograph.watch import tracing
-from heliograph.wire import json_sim, message
+from heliograph.wire.messages import json_sim, message, signing
 
 _FIXED_HEADERS = (
     ("User-Agent", f"Heliograph/{heliograph.__version__}"),

@@ -1,7 +1,8 @@
 """Who signed a message: each signature header is held against every given key.
 
-The scheme is DocuSign's Connect HMAC (see `heliograph.signing`): `X-DocuSign-Signature-1` to
-`-n`, one for each active key of the account, so that keys can be changed without a gap.
+The scheme is DocuSign's Connect HMAC (see `heliograph.wire.messages.signing`):
+`X-DocuSign-Signature-1` to `-n`, one for each active key of the account, so that keys can be
+changed without a gap.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from heliograph import signing
 from heliograph.listen.requests import Request
 from heliograph.model.accounts import Secret
+from heliograph.wire.messages import signing
 
 _NAME: Final = re.compile(r"X-DocuSign-Signature-[0-9]{1,4}", re.IGNORECASE)
 

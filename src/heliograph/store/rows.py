@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, assert_never
 
-from heliograph import signing
 from heliograph.errors import EventConflict, TooManyKeys
 from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
@@ -32,6 +31,7 @@ from heliograph.store.keyring import KeyRing
 from heliograph.wire import oauth
 from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.wire.messages import signing
 
 DELETED: Final = "claim: the configuration was deleted"
 """The error of deliveries whose configuration was deleted before they ended."""

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from heliograph import assertion
 from heliograph.errors import InvalidBody
 from heliograph.model import applications as model
 from heliograph.model.accounts import Secret
-from heliograph.wire import dates
+from heliograph.wire import assertion, dates
 from heliograph.wire.codec import Wire
 from heliograph.wire.people import LONGEST_NAME, Paged, guid
 

@@ -17,7 +17,7 @@ from heliograph.errors import InvalidBody
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.wire import configurations, dates
 from heliograph.wire.codec import Wire
-from heliograph.wire.message import Format, choice
+from heliograph.wire.messages.message import Format, choice
 from heliograph.wire.rest import ConnectCustomConfiguration, Texts, UserInfo, own
 
 _NAME: Final = "Historical publish"

@@ -21,8 +21,9 @@ import msgspec
 from lxml import etree
 
 from heliograph.model.events import Event
-from heliograph.wire import dates, json_sim
-from heliograph.wire.summary import CERTIFICATE
+from heliograph.wire import dates
+from heliograph.wire.messages import json_sim
+from heliograph.wire.messages.summary import CERTIFICATE
 
 NAMESPACE: Final = "http://www.docusign.net/API/3.0"
 

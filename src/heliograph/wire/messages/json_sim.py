@@ -19,7 +19,7 @@ from heliograph.errors import InvalidBody
 from heliograph.model.events import Envelope, Event, NewEvent
 from heliograph.wire import dates, notifications
 from heliograph.wire.codec import MOST_DEPTH, check_json
-from heliograph.wire.summary import AS_PUBLISHED, Switches, select
+from heliograph.wire.messages.summary import AS_PUBLISHED, Switches, select
 
 API_VERSION: Final = "v2.1"
 

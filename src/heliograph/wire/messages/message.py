@@ -17,9 +17,9 @@ import msgspec
 
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.events import Event
-from heliograph.wire import json_sim, legacy_xml
 from heliograph.wire.configurations import DOCUMENTS_OF, receives
-from heliograph.wire.summary import Switches, select
+from heliograph.wire.messages import json_sim, legacy_xml
+from heliograph.wire.messages.summary import Switches, select
 
 _JSON: Final = (("Content-Type", "application/json; charset=utf-8"),)
 _XML: Final = (("Content-Type", "text/xml; charset=utf-8"),)

@@ -1,0 +1,1 @@
+"""The messages that listeners get, and their signatures."""
