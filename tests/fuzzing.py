@@ -35,7 +35,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from heliograph.api.contract import LINES
+from heliograph.api.contract.operation import LINES
 from tests.integration import private_key, public_pem
 from tests.process import Server, started
 from tests.service.pki import Authority

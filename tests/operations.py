@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, Final
 
-from heliograph.api.contract import Operation
+from heliograph.api.contract.operation import Operation
 from heliograph.service import operations_of
 from heliograph.watch import UNWATCHED
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from heliograph.api.contract import Operation
+from heliograph.api.contract.operation import Operation
 from heliograph.wire.codec import decode_json, encode_xml
 from heliograph.wire.forms import JSON, XML
 

@@ -27,20 +27,20 @@ from heliograph.access.credentials_file import first_account
 from heliograph.access.grants import Grants
 from heliograph.access.limits import CallLimits, Rules
 from heliograph.access.sign_in import SignIn
-from heliograph.api import reference
 from heliograph.api.applications import Applications
-from heliograph.api.callers import Callers
 from heliograph.api.connect import Connect
 from heliograph.api.connect_oauth import ConnectOAuth
-from heliograph.api.consent import ConsentPages
-from heliograph.api.contract import Operation, application
+from heliograph.api.contract import reference
+from heliograph.api.contract.callers import Callers
+from heliograph.api.contract.operation import Operation, application
 from heliograph.api.historical import Historical
 from heliograph.api.intake import Intake
-from heliograph.api.legacy import LegacySignIn
 from heliograph.api.listeners import Listeners
 from heliograph.api.mobile_notifiers import MobileNotifiers
-from heliograph.api.oauth import OAuth, Place
 from heliograph.api.people import People
+from heliograph.api.sign_in.consent import ConsentPages
+from heliograph.api.sign_in.legacy import LegacySignIn
+from heliograph.api.sign_in.oauth import OAuth, Place
 from heliograph.api.tokens import Tokens
 from heliograph.clock import Clock, SystemClock
 from heliograph.delivery.attempt import Sender

@@ -14,8 +14,8 @@ from typing import Any
 import docusign_esign
 import pytest
 
-from heliograph.api.openapi import document
-from heliograph.api.schemas import OURS
+from heliograph.api.contract.openapi import document
+from heliograph.api.contract.schemas import OURS
 from tests.operations import BASE_URI, all_operations
 
 APIS = ("ConnectApi", "EnvelopesApi", "UsersApi", "GroupsApi", "AccountsApi")

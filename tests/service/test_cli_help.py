@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import heliograph
-from heliograph.api.selection import NAMES
+from heliograph.api.contract.selection import NAMES
 from heliograph.cli import _ABOUT, main
 from heliograph.cli.exits import STATUSES, Exit
 from heliograph.settings import NOT_OF_DISPATCH, Settings, environment_name

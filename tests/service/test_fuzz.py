@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from heliograph.api.openapi import document
+from heliograph.api.contract.openapi import document
 from tests.fuzzing import Fuzzer, fuzzing
 from tests.operations import BASE_URI, all_operations
 

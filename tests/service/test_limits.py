@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from heliograph.api import rate_limits
+from heliograph.api.contract import rate_limits
 from tests.server import Client, serving
 from tests.support import START, ManualClock, published
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from heliograph.api import contract
-from heliograph.api.parameters import Parameter
+from heliograph.api.contract import operation as contract
+from heliograph.api.contract.parameters import Parameter
 from tests.listener import LoopbackListener
 from tests.operations import all_operations
 from tests.server import Client

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 from lxml import etree
 
-from heliograph.api.selection import NAMES
+from heliograph.api.contract.selection import NAMES
 from heliograph.wire.codec import encode_xml
 from heliograph.wire.rest import ConnectCustomConfiguration
 from tests.listener import LoopbackListener, listening

@@ -22,7 +22,7 @@ import psycopg
 import pytest
 
 from heliograph.access.credentials_file import Credentials
-from heliograph.api.selection import write_cursor
+from heliograph.api.contract.selection import write_cursor
 from heliograph.model.accounts import Secret
 from heliograph.model.logs import Cursor
 from tests.browser import Visitor

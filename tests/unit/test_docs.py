@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from heliograph import errors
-from heliograph.api.selection import NAMES
+from heliograph.api.contract.selection import NAMES
 from heliograph.model.deliveries import Phase
 from heliograph.settings import Settings, environment_name
 from heliograph.wire.rest import ConnectCustomConfiguration, ConnectEventData

@@ -13,11 +13,11 @@ import schemathesis
 from docusign_esign import EnvelopeEvent, EventNotification, RecipientEvent
 
 from heliograph import errors
-from heliograph.api import rate_limits
-from heliograph.api.contract import Operation
-from heliograph.api.openapi import PATH_PARAMETERS, document, errors_of, plain_path
-from heliograph.api.reference import render
-from heliograph.api.schemas import OURS, components
+from heliograph.api.contract import rate_limits
+from heliograph.api.contract.openapi import PATH_PARAMETERS, document, errors_of, plain_path
+from heliograph.api.contract.operation import Operation
+from heliograph.api.contract.reference import render
+from heliograph.api.contract.schemas import OURS, components
 from heliograph.wire.rest import ConnectCustomConfiguration
 from tests.operations import BASE_URI, all_operations
 

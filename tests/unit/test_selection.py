@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.api.parameters import row_id
-from heliograph.api.selection import MOST_RECORDS, NAMES, next_link, read, write_cursor
+from heliograph.api.contract.parameters import row_id
+from heliograph.api.contract.selection import MOST_RECORDS, NAMES, next_link, read, write_cursor
 from heliograph.errors import InvalidParameter
 from heliograph.model.logs import Cursor, LogQuery, Order
 from heliograph.wire.messages.json_sim import LONGEST_ID, STATUS_WORDS

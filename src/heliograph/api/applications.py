@@ -11,8 +11,8 @@ from typing import Final
 
 from heliograph.access.grants import new_secret
 from heliograph.access.sign_in import SignIn
-from heliograph.api import paging, parameters
-from heliograph.api.contract import Call, Operation
+from heliograph.api.contract import paging, parameters
+from heliograph.api.contract.operation import Call, Operation
 from heliograph.errors import NotFound
 from heliograph.model.applications import no_application
 from heliograph.store import Store

@@ -8,10 +8,11 @@ from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
-from heliograph.api import parameters, saving, selection
-from heliograph.api.contract import LINES, Call, Operation, Reply
-from heliograph.api.parameters import row_id
-from heliograph.api.selection import MOST_RECORDS
+from heliograph.api import saving
+from heliograph.api.contract import parameters, selection
+from heliograph.api.contract.operation import LINES, Call, Operation, Reply
+from heliograph.api.contract.parameters import row_id
+from heliograph.api.contract.selection import MOST_RECORDS
 from heliograph.delivery.republish import Republisher
 from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard

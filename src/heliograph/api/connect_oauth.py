@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from heliograph.api import saving
-from heliograph.api.contract import Call, Operation
+from heliograph.api.contract.operation import Call, Operation
 from heliograph.egress import Guard
 from heliograph.errors import ConfigurationsChanged, NotFound, OAuthClientExists, Unavailable
 from heliograph.store import Store

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from heliograph.api import saving
-from heliograph.api.contract import Call, Operation
+from heliograph.api.contract.operation import Call, Operation
 from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard
 from heliograph.errors import InvalidBody, NotFound, TooMuchPublished

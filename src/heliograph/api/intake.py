@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from heliograph.api import saving
-from heliograph.api.contract import Call, Operation
-from heliograph.api.parameters import Parameter
-from heliograph.api.schemas import OURS, Schema, properties
+from heliograph.api.contract.operation import Call, Operation
+from heliograph.api.contract.parameters import Parameter
+from heliograph.api.contract.schemas import OURS, Schema, properties
 from heliograph.delivery.publisher import Publisher, Receipt
 from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected

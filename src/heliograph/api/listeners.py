@@ -9,8 +9,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from heliograph.api.contract import Call, Operation
-from heliograph.api.parameters import row_id
+from heliograph.api.contract.operation import Call, Operation
+from heliograph.api.contract.parameters import row_id
 from heliograph.delivery.attempt import Sender, compose
 from heliograph.errors import InvalidBody, NotFound
 from heliograph.model.accounts import Secret

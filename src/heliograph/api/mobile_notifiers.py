@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from heliograph.api.contract import Call, Operation
+from heliograph.api.contract.operation import Call, Operation
 from heliograph.errors import ApiError, InvalidBody, NotFound
 from heliograph.model.accounts import Role
 from heliograph.wire import mobile_notifiers as wire

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from heliograph.api import paging, parameters
-from heliograph.api.contract import Call, Operation
-from heliograph.api.parameters import row_id
+from heliograph.api.contract import paging, parameters
+from heliograph.api.contract.operation import Call, Operation
+from heliograph.api.contract.parameters import row_id
 from heliograph.delivery.matching import includes
 from heliograph.errors import GroupExists, InvalidBody, InvalidParameter, NotFound, UserExists
 from heliograph.model.accounts import Role

@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from heliograph.api import paging, parameters
-from heliograph.api.contract import Call, Operation
+from heliograph.api.contract import paging, parameters
+from heliograph.api.contract.operation import Call, Operation
 from heliograph.errors import InvalidParameter, LacksPermission, NotFound
 from heliograph.model.accounts import Secret
 from heliograph.store import Store

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from heliograph.api.contract import read_body
+from heliograph.api.contract.operation import read_body
 from heliograph.errors import BodyTooLarge, OAuthRefused
 
 FORM: Final = "application/x-www-form-urlencoded"

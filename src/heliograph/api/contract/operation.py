@@ -20,8 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from heliograph.access.limits import UNLIMITED, CallLimits
-from heliograph.api import rate_limits
-from heliograph.api.parameters import Parameter
+from heliograph.api.contract import rate_limits
+from heliograph.api.contract.parameters import Parameter
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,

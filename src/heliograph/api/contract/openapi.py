@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import heliograph
-from heliograph.api import rate_limits
-from heliograph.api.contract import LINES, Operation
-from heliograph.api.oauth import AUTHORIZE, TOKEN
-from heliograph.api.parameters import LARGEST_ID, Parameter
-from heliograph.api.schemas import OURS, Schema, components, reference
+from heliograph.api.contract import rate_limits
+from heliograph.api.contract.operation import LINES, Operation
+from heliograph.api.contract.parameters import LARGEST_ID, Parameter
+from heliograph.api.contract.schemas import OURS, Schema, components, reference
+from heliograph.api.sign_in.oauth import AUTHORIZE, TOKEN
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,

@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from heliograph.access.grants import Client, Granted, Grants
 from heliograph.access.limits import client_of
-from heliograph.api.callers import Callers
-from heliograph.api.endpoint import Endpoint
-from heliograph.api.forms import read_form
+from heliograph.api.contract.callers import Callers
+from heliograph.api.contract.endpoint import Endpoint
+from heliograph.api.contract.forms import read_form
 from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
 from heliograph.model.accounts import Secret
 from heliograph.model.applications import SCOPES

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
-from heliograph.api import parameters
-from heliograph.api.contract import Call
-from heliograph.api.parameters import Parameter
+from heliograph.api.contract import parameters
+from heliograph.api.contract.operation import Call
+from heliograph.api.contract.parameters import Parameter
 from heliograph.errors import InvalidParameter
 from heliograph.model.people import UserQuery, UserStatus
 from heliograph.wire.people import LONGEST_EMAIL, STATUSES, Paged

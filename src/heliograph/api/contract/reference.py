@@ -17,9 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from heliograph import errors
-from heliograph.api.contract import Operation
-from heliograph.api.openapi import document
-from heliograph.api.parameters import LARGEST_ID
+from heliograph.api.contract.openapi import document
+from heliograph.api.contract.operation import Operation
+from heliograph.api.contract.parameters import LARGEST_ID
 from heliograph.wire.forms import JSON
 
 _HTML: Final = "text/html; charset=utf-8"

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import Request
 
 from heliograph.access.limits import CallLimits
-from heliograph.api.legacy import LegacySignIn
+from heliograph.api.sign_in.legacy import LegacySignIn
 from heliograph.errors import InvalidToken, NotSignedIn
 from heliograph.model.accounts import Principal
 from heliograph.model.applications import SIGNATURE

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from heliograph.api import parameters
-from heliograph.api.parameters import LARGEST_ID, Parameter
+from heliograph.api.contract import parameters
+from heliograph.api.contract.parameters import LARGEST_ID, Parameter
 from heliograph.errors import InvalidParameter
 from heliograph.model.logs import Cursor, LogQuery, Order
 from heliograph.wire.messages.json_sim import LONGEST_ID, STATUS_WORDS

@@ -23,9 +23,9 @@ from starlette.routing import Route
 
 from heliograph.access.grants import new_secret
 from heliograph.access.sign_in import SignIn
-from heliograph.api.endpoint import Endpoint
-from heliograph.api.forms import read_fields, read_form
-from heliograph.api.oauth import AUTHORIZE, Place
+from heliograph.api.contract.endpoint import Endpoint
+from heliograph.api.contract.forms import read_fields, read_form
+from heliograph.api.sign_in.oauth import AUTHORIZE, Place
 from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
 from heliograph.model.accounts import Secret
 from heliograph.model.applications import (

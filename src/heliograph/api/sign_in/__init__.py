@@ -1,0 +1,1 @@
+"""Signing in: OAuth as the SDKs do it, the consent pages, the legacy header."""
