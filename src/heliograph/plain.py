@@ -1,6 +1,6 @@
-"""Text from elsewhere is only ever text: nothing in it may move the cursor or the reader's eye.
+"""Text from elsewhere is only ever text: it never acts, moves the cursor or turns the reader's eye.
 
-Subjects, errors and bodies come from publishers and listeners (S12).
+Subjects, errors and bodies come from publishers and listeners (S10, S12).
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from typing import Final
 # The C1 controls (U+009B begins an escape sequence), DEL, and what turns the direction of
 # writing: in JSON they can stand only inside strings, where an escape means the same.
 _ACTIVE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def harmless(text: str) -> str:
@@ -28,6 +31,12 @@ def harmless_lines(text: str) -> str:
 def harmless_json(document: str) -> str:
     """A JSON document that means the same and holds no character that a terminal obeys."""
     return _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Text for CSV that no spreadsheet takes for a formula (S10)."""
+    guarded = "'" if text.startswith(FORMULA_STARTS) else ""
+    return guarded + harmless(text)
 
 
 def _visible(char: str) -> str:

@@ -11,9 +11,8 @@ import click
 import pytest
 
 from heliograph.cli.batches import MOST_BYTES, BadEvent, batches
-from heliograph.cli.plain import spreadsheet_cell
 from heliograph.cli.selecting import Moment
-from heliograph.plain import harmless, harmless_json, harmless_lines
+from heliograph.plain import harmless, harmless_json, harmless_lines, spreadsheet_cell
 from tests.support import published
 
 

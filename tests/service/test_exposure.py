@@ -123,7 +123,7 @@ def test_s14_serve_says_what_to_do_and_doctor_shows_it(tmp_path: Path) -> None:
 
 def test_s14_the_server_does_not_load_the_listener_that_misbehaves() -> None:
     code = (
-        "import sys, heliograph.cli.serve, heliograph.service\n"
+        "import sys, heliograph.cli.commands.serve, heliograph.service\n"
         "print([one for one in sys.modules if one.partition('heliograph.listen')[2][:1] == '.'"
         " or one == 'heliograph.listen'])"
     )

@@ -551,7 +551,7 @@ async def test_the_how_to_says_what_is_recorded(name: str) -> None:
 
 def test_s14_the_server_does_not_contain_the_listener() -> None:
     found = subprocess.run(
-        [sys.executable, "-c", "import heliograph.cli.serve, sys; print(*sys.modules)"],
+        [sys.executable, "-c", "import heliograph.cli.commands.serve, sys; print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,

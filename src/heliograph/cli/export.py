@@ -19,10 +19,9 @@ import msgspec
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, server_options
 from heliograph.cli.exits import wrong
-from heliograph.cli.plain import spreadsheet_cell
 from heliograph.cli.selecting import count_and_order_options, filter_options
 from heliograph.cli.terminal import counted, notes
-from heliograph.plain import harmless_json
+from heliograph.plain import harmless_json, spreadsheet_cell
 
 COLUMNS: Final = (
     "failureId",

@@ -1,9 +1,8 @@
-"""`heliograph serve`: the server in the foreground."""
+"""A server in the foreground: the options of its settings, what it says when it runs."""
 
 from __future__ import annotations
 
 import errno
-import functools
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import fields
@@ -21,7 +20,7 @@ from heliograph.cli.terminal import output
 from heliograph.incoming.bounds import proxies_from
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.exposure import refuse_exposure
-from heliograph.settings import NOT_OF_DISPATCH, Settings, environment_name, from_environment
+from heliograph.settings import Settings, environment_name, from_environment
 from heliograph.watch import logs
 from heliograph.watch.watching import check_tracing
 
@@ -53,29 +52,12 @@ def setting_options(
     return command
 
 
-@click.command(epilog="Example: heliograph serve --data-dir ./hg --egress emulator")
-@setting_options
-def serve(**given: Any) -> None:
-    """Run the server until SIGTERM or Ctrl-C; a second signal stops it at once.
+def run(given: dict[str, Any], *, api: bool) -> None:
+    """Run a server, or without `api` a node that only sends, until it is stopped.
 
-    Each setting is an option or an environment variable; the option wins. The log goes to
-    standard error: one JSON object to a line, or lines to read on a terminal.
+    Raises:
+        Stop: the settings cannot be used, or the server cannot start with them.
     """
-    _run(given, api=True)
-
-
-@click.command(epilog="Example: heliograph dispatch --data-dir ./node2 --port 8081")
-@functools.partial(setting_options, without=NOT_OF_DISPATCH)
-def dispatch(**given: Any) -> None:
-    """Run a node that only sends, beside nodes of `serve` on the same PostgreSQL.
-
-    It answers /healthz and /readyz and takes no events. Its data directory needs a copy of
-    master.key from a node that runs.
-    """
-    _run(given, api=False)
-
-
-def _run(given: dict[str, Any], *, api: bool) -> None:
     try:
         settings = from_environment(**given)
         service.guard_from(settings)

@@ -22,10 +22,7 @@ from rich.text import Text
 from heliograph import service
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import LINES, Connection
-from heliograph.cli.exits import Exit
-from heliograph.cli.listing import fetch, print_listing
-from heliograph.cli.terminal import Column, Row, counted, output, print_rows, print_text
-from heliograph.demo import (
+from heliograph.cli.demo_listeners import (
     ENVELOPES,
     PARTS,
     Fails,
@@ -35,6 +32,9 @@ from heliograph.demo import (
     published,
     sample_event,
 )
+from heliograph.cli.exits import Exit
+from heliograph.cli.listing import fetch, print_listing
+from heliograph.cli.terminal import Column, Row, counted, output, print_rows, print_text
 from heliograph.model.accounts import Secret
 from heliograph.settings import environment_name, from_environment
 
