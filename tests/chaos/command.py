@@ -1,4 +1,4 @@
-"""`heliograph-chaos`: runs faults, shows how it goes, writes the report."""
+"""Runs faults, shows how it goes, writes the report: `python -m tests.chaos.command`."""
 
 from __future__ import annotations
 
@@ -103,7 +103,9 @@ def _run(
 ) -> None:
     known = {one.id for one in catalogue()}
     if unknown := set(ids) - known:
-        raise click.BadParameter(f"{', '.join(sorted(unknown))}: see `heliograph-chaos list`.")
+        raise click.BadParameter(
+            f"{', '.join(sorted(unknown))}: see `python -m tests.chaos.command list`."
+        )
     given = [*(f"--engine {one}" for one in kinds), *(f"--fault {one}" for one in ids)]
     said = " ".join([selection, *given, *([f"--cycles {cycles}"] if cycles else [])])
     lines: list[Line] = []

@@ -92,7 +92,8 @@ def markdown(lines: Sequence[Line], facts: dict[str, str], selection: str, when:
     parts = [
         "# Reliability report",
         "",
-        f"Made on {when} by `uv run heliograph-chaos {selection}`; [how to read it](README.md).",
+        f"Made on {when} by `uv run python -m tests.chaos.command {selection}`; "
+        "[how to read it](README.md).",
         "",
         _summary(runs, controls, skipped, bad),
         "",

@@ -1,4 +1,4 @@
-"""The faults that every commit must stand; `heliograph-chaos full` runs more, for longer."""
+"""The faults that every commit must stand; `python -m tests.chaos.command full` runs more."""
 
 from __future__ import annotations
 
