@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from heliograph.api.contract.operation import Operation
-from heliograph.service import operations_of
+from heliograph.api.web import operations_of
 from heliograph.watch import UNWATCHED
 
 BASE_URI: Final = "https://connect.example.com"

@@ -12,17 +12,12 @@ from typing import Any, Final
 
 from heliograph.egress import Profile
 from heliograph.model.configurations import ScheduleName
+from heliograph.model.deliveries import FEWEST_DAYS, LEASE_SECONDS
 
 PREFIX: Final = "HELIOGRAPH_"
 
 _URL: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
-FEWEST_DAYS: Final = 16
-"""An event's id must be known as long as a publisher or a retry may come back to it: the
-schedule takes 15 days (R2)."""
-
-LEASE_SECONDS: Final = 30.0
-"""How long a node that does not renew its lease is still taken for alive (R8)."""
 
 _PROFILES: Final = tuple(profile.value for profile in Profile)
 _ASSERTIONS: Final = ("auto", "once", "repeatedly")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from heliograph.errors import UnsafeStorage
-from heliograph.service import DATABASE
+from heliograph.store.opening import DATABASE
 from heliograph.store.sqlite import backup
 from tests.listener import LoopbackListener, listening
 from tests.server import Client, serving

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from heliograph.store import times
 from heliograph.wire import dates
 from tests.process import Server, started
 from tests.support import published
@@ -39,7 +40,7 @@ class Filled:
 
 
 def micros(text: str) -> int:
-    return dates.to_microseconds(dates.parse(text))
+    return times.to_microseconds(dates.parse(text))
 
 
 @pytest.fixture(params=["sqlite", "postgres"], scope="module")
@@ -171,7 +172,7 @@ def between(filled: Filled, data: st.DataObject, query: dict[str, str]) -> tuple
             continue
         text, meant = data.draw(a_date())
         if isinstance(meant, int):
-            meant = dates.from_microseconds(
+            meant = times.from_microseconds(
                 filled.keys[data.draw(st.integers(0, EVENTS - 1))][0] + meant
             )
             text = spelled(meant, data.draw(st.integers(-1439, 1439)), "7", "T")
@@ -179,7 +180,7 @@ def between(filled: Filled, data: st.DataObject, query: dict[str, str]) -> tuple
         if meant is None:
             legal = False
         else:
-            span[place] = dates.to_microseconds(meant)
+            span[place] = times.to_microseconds(meant)
     return (span[0], span[1]) if legal else None
 
 

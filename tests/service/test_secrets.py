@@ -14,9 +14,9 @@ import pytest
 from heliograph.errors import UnsafeStorage
 from heliograph.model.accounts import Account, Secret
 from heliograph.model.configurations import ClientCredentials
-from heliograph.service import open_store
 from heliograph.settings import Settings
 from heliograph.store.keyring import KeyRing, read_keys
+from heliograph.store.opening import open_store
 from tests.server import serving
 from tests.support import ACCOUNT, wanted_configuration
 

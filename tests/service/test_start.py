@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from heliograph import service
 from heliograph.access.credentials_file import Credentials
 from heliograph.errors import UnsafeStorage
+from heliograph.incoming import door
 from heliograph.model.accounts import Secret
 from heliograph.model.logs import LogQuery
 from heliograph.settings import from_environment
@@ -41,7 +41,9 @@ async def test_a_slash_too_many_is_not_found_and_not_redirected(api: Client) -> 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_the_listening_socket_is_named_as_tcp_so_that_answers_are_sent_at_once(host: str) -> None:
-    with contextlib.closing(service._listen(from_environment({}, host=host, port=0))) as listening:
+    with contextlib.closing(
+        door.bound_socket(from_environment({}, host=host, port=0))
+    ) as listening:
         assert listening.proto == socket.IPPROTO_TCP  # what asyncio sets TCP_NODELAY by
 
 

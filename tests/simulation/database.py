@@ -29,7 +29,7 @@ from heliograph.model.events import Accepted, Event, HeldReason, NewEvent, Verdi
 from heliograph.model.logs import Requeued
 from heliograph.store import MOST_UNSETTLED_CLAIMS, ClaimResult
 from heliograph.store.rows import DELETED, POISON, held_reason
-from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.store.times import from_microseconds, to_microseconds
 
 SECOND: Final = 1_000_000
 

@@ -17,7 +17,7 @@ from heliograph.model.deliveries import Settlement
 from heliograph.model.events import Accepted, NewEvent, Verdict
 from heliograph.model.logs import Cursor, LogQuery, Requeued
 from heliograph.store import ClaimResult, Configurations, DeliveryProgress, RequeuePage
-from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.store.times import from_microseconds, to_microseconds
 from tests.simulation.database import Database
 from tests.simulation.loop import Owner, SimulatedLoop
 from tests.simulation.watcher import Watcher

@@ -21,7 +21,7 @@ from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageUnavailable, Unavailable
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
-from heliograph.wire.dates import to_microseconds
+from heliograph.store.times import to_microseconds
 from tests.simulation.database import SECOND, Database
 from tests.simulation.listeners import SimulatedTransport
 from tests.simulation.loop import OWNER, Owner, SimulatedLoop

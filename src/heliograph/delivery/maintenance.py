@@ -13,7 +13,7 @@ import structlog
 from heliograph.clock import Clock
 from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageUnavailable
-from heliograph.settings import FEWEST_DAYS
+from heliograph.model.deliveries import FEWEST_DAYS
 from heliograph.store import Retired, Store
 
 _TRY_AGAIN: Final = 1.0

@@ -13,12 +13,14 @@ from typing import Final
 
 import structlog
 import uvicorn
+from starlette.applications import Starlette
 
 from heliograph.access.limits import client_of
 from heliograph.errors import Unavailable
 from heliograph.incoming.bounds import Bounds
 from heliograph.incoming.certificate import ServerCertificate
-from heliograph.incoming.protocol import GuardedProtocol, answer
+from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol, answer
+from heliograph.settings import Settings
 
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -179,3 +181,49 @@ class _Door:
     def _is_proxy(self, address: str) -> bool:
         proxies = self._bounds.proxies
         return bool(proxies) and any(ipaddress.ip_address(address) in one for one in proxies)
+
+
+_ONLY_HTTPS: Final = ("Strict-Transport-Security", "max-age=31536000")
+"""HSTS, of a year (RFC 6797)."""
+
+
+def uvicorn_config(
+    web: Starlette, settings: Settings, certificate: ServerCertificate | None
+) -> uvicorn.Config:
+    """uvicorn as Heliograph runs it: no logs, no signals, no header of its own."""
+    headers = [NO_SNIFFING]
+    if certificate is not None and not certificate.is_for_development:
+        headers.append(_ONLY_HTTPS)
+    return uvicorn.Config(
+        web,
+        loop="none",
+        http=GuardedProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        headers=headers,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=max(1, round(settings.grace)),
+    )
+
+
+def bound_socket(settings: Settings) -> socket.socket:
+    """The address of the settings, taken and not yet listened on.
+
+    Raises:
+        OSError: it is taken, or none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # Named, or asyncio's own loop leaves Nagle's algorithm on: an answer whose body follows
+    # its headers then waits 40 ms for the caller's delayed acknowledgement.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError:
+        listening.close()
+        raise
+    return listening

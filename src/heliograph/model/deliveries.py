@@ -12,6 +12,13 @@ from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
 from heliograph.model.events import Event
 
+FEWEST_DAYS: Final = 16
+"""An event's id must be known as long as a publisher or a retry may come back to it: the
+schedule takes 15 days (R2)."""
+
+LEASE_SECONDS: Final = 30.0
+"""How long a node that does not renew its lease is still taken for alive (R8)."""
+
 
 class DeliveryState(StrEnum):
     """A delivery is always in exactly one of these (R4)."""

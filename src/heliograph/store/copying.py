@@ -23,7 +23,7 @@ from heliograph.store.rows import storable
 from heliograph.store.sqlite.connection import fetch
 from heliograph.store.sqlite.node import file_id
 from heliograph.store.sqlite.store import SqliteStore
-from heliograph.wire.dates import to_microseconds
+from heliograph.store.times import to_microseconds
 
 _Q: Final = sql.named_queries("copying.sql")
 

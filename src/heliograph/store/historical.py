@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from heliograph.errors import TooMuchPublished
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.wire.dates import from_microseconds
+from heliograph.store.times import from_microseconds
 
 MOST_AN_HOUR: Final = 9_999
 """Envelopes that an account may publish anew within an hour (DocuSign)."""

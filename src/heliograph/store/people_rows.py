@@ -19,7 +19,7 @@ from heliograph.model.people import (
     UserStatus,
 )
 from heliograph.store import rows
-from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.store.times import from_microseconds, to_microseconds
 
 _ID_BYTES: Final = 16
 _NAMED_MOST: Final = 5

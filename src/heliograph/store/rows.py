@@ -28,9 +28,9 @@ from heliograph.model.events import Event, HeldReason
 from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery, Requeued
 from heliograph.store import MOST_UNSETTLED_CLAIMS, Failing
 from heliograph.store.keyring import KeyRing
+from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.wire import oauth
 from heliograph.wire.configurations import read as read_configuration
-from heliograph.wire.dates import from_microseconds, to_microseconds
 from heliograph.wire.messages import signing
 
 DELETED: Final = "claim: the configuration was deleted"

@@ -30,7 +30,7 @@ from heliograph.model.applications import (
 )
 from heliograph.model.people import NewToken, UserStatus
 from heliograph.store import people_rows, rows
-from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.store.times import from_microseconds, to_microseconds
 
 SWEPT: Final = (
     *("token", "used_assertion", "authorization_code", "refresh_token"),

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 # DocuSign writes seven fractional digits, datetime keeps six: the rest is cut, not rounded,
 # so that an instant never moves forward past another.
@@ -43,13 +39,3 @@ def parse(text: str) -> datetime:
 def render(when: datetime) -> str:
     """Write an instant as DocuSign does: `2026-11-23T09:00:00.1234560Z`."""
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z").rjust(28, "0")
-
-
-def to_microseconds(when: datetime) -> int:
-    """Microseconds since 1970 in UTC, exactly; negative before."""
-    return (when - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(value: int) -> datetime:
-    """The instant of `to_microseconds`."""
-    return _EPOCH + timedelta(microseconds=value)

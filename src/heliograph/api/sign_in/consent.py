@@ -25,8 +25,9 @@ from heliograph.access.grants import new_secret
 from heliograph.access.sign_in import SignIn
 from heliograph.api.contract.endpoint import Endpoint
 from heliograph.api.contract.forms import read_fields, read_form
-from heliograph.api.sign_in.oauth import AUTHORIZE, Place
+from heliograph.api.sign_in.oauth import AUTHORIZE
 from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
+from heliograph.incoming.address import Place
 from heliograph.model.accounts import Secret
 from heliograph.model.applications import (
     CODE_SECONDS,

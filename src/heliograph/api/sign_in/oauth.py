@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -16,11 +15,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from heliograph.access.grants import Client, Granted, Grants
-from heliograph.access.limits import client_of
 from heliograph.api.contract.callers import Callers
 from heliograph.api.contract.endpoint import Endpoint
 from heliograph.api.contract.forms import read_form
 from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
+from heliograph.incoming.address import Place
 from heliograph.model.accounts import Secret
 from heliograph.model.applications import SCOPES
 from heliograph.store import Store
@@ -34,22 +33,6 @@ REVOKE: Final = "/oauth/revoke"
 USERINFO: Final = "/oauth/userinfo"
 AUTHORIZE: Final = "/oauth/auth"
 METADATA: Final = "/.well-known/oauth-authorization-server"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where clients find this server."""
-
-    base_uri: str
-
-    @property
-    def secure(self) -> bool:
-        """Whether clients come over HTTPS."""
-        return self.base_uri.startswith("https:")
-
-    def address(self, request: Request) -> str:
-        """Whom an attempt is counted for."""
-        return client_of("" if request.client is None else request.client.host)
 
 
 class OAuth:

@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from heliograph.cli.connection import data_dir_option
 from heliograph.cli.terminal import output, print_json
-from heliograph.service import DATABASE
+from heliograph.store.opening import DATABASE
 from heliograph.store.sqlite.backup import SECRETS, back_up
 
 

@@ -17,8 +17,8 @@ from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
 from heliograph.errors import UnsafeStorage
 from heliograph.incoming.exposure import exposure_check
 from heliograph.model.checks import Check
-from heliograph.service import DATABASE
 from heliograph.settings import environment_name, from_environment
+from heliograph.store.opening import DATABASE
 from heliograph.store.sqlite.doctor import mode_checks, settings_check, storage_checks
 
 

@@ -8,7 +8,7 @@ import click
 
 from heliograph.cli.connection import data_dir_option
 from heliograph.cli.terminal import output, print_json
-from heliograph.service import DATABASE
+from heliograph.store.opening import DATABASE
 from heliograph.store.sqlite.backup import SECRETS
 from heliograph.store.sqlite.backup import restore as put_back
 

@@ -10,13 +10,12 @@ from pathlib import Path
 import click
 from rich.status import Status
 
-from heliograph import service
 from heliograph.cli.connection import data_dir_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.terminal import counted, output, print_json
 from heliograph.delivery import maintenance
 from heliograph.settings import Settings, environment_name, from_environment
-from heliograph.store import Retired
+from heliograph.store import Retired, opening
 
 
 @click.command(epilog="Example: heliograph retention --data-dir ./hg --keep-logs 30")
@@ -49,7 +48,7 @@ def retention(data_dir: Path, database_url: str | None, keep_logs: int, as_json:
         raise wrong(str(error)) from None
     if not settings.keep_logs:
         raise wrong("--keep-logs 0 keeps everything: give a number of days.")
-    if not database_url and not (data_dir / service.DATABASE).exists():
+    if not database_url and not (data_dir / opening.DATABASE).exists():
         raise wrong(f"There is no database in {data_dir}.", "Give another --data-dir.")
     done = asyncio.run(_retire(settings, quiet=as_json))
     if as_json:
@@ -60,7 +59,7 @@ def retention(data_dir: Path, database_url: str | None, keep_logs: int, as_json:
 
 async def _retire(settings: Settings, *, quiet: bool) -> Retired:
     console = output()
-    async with service.open_store(settings) as store:
+    async with opening.open_store(settings) as store:
         before = store.clock.now() - timedelta(days=settings.keep_logs)
         if quiet or not console.is_terminal:
             return await maintenance.retire(store, before)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from heliograph import service
 from heliograph.cli.connection import data_dir_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import counted, notes, output, print_json
 from heliograph.settings import environment_name, from_environment
+from heliograph.store import opening
 from heliograph.store.keyring import new_key, next_file, read_keys, write_keys
 
 KEY_FILE = "master.key"
@@ -95,12 +95,12 @@ async def _reseal(data_dir: Path, database_url: str | None, keys: list[bytes]) -
     except ValueError as error:
         raise wrong(str(error)) from None
     path = data_dir / KEY_FILE
-    async with service.open_store(settings):
+    async with opening.open_store(settings):
         pass  # no server runs here, and its key is the installation's
     # The ring knows both before anything is sealed with the new one.
     write_keys(path, keys)
     next_file(path).unlink(missing_ok=True)
-    async with service.open_store(settings) as store:
+    async with opening.open_store(settings) as store:
         return await store.reseal()
 
 

@@ -16,7 +16,7 @@ from heliograph.model.deliveries import (
 )
 from heliograph.model.events import Accepted, HeldReason, NewEvent, Verdict, Wanted
 from heliograph.store import rows as shared
-from heliograph.wire.dates import to_microseconds
+from heliograph.store.times import to_microseconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
-from heliograph.settings import LEASE_SECONDS
+from heliograph.model.deliveries import LEASE_SECONDS
 
 T = TypeVar("T")
 Item = TypeVar("Item")

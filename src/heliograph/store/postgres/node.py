@@ -19,7 +19,7 @@ from heliograph.store import sql
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.connection import Connection, one, row, rows, run
 from heliograph.store.postgres.queue import QUERIES
-from heliograph.wire.dates import from_microseconds
+from heliograph.store.times import from_microseconds
 
 OLDEST_SERVER: Final = 15
 """Major version of PostgreSQL that Heliograph is tested with from."""

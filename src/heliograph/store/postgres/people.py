@@ -39,7 +39,7 @@ from heliograph.store.postgres.connection import (
 )
 from heliograph.store.postgres.queue import QUERIES
 from heliograph.store.principals import Principals
-from heliograph.wire.dates import to_microseconds
+from heliograph.store.times import to_microseconds
 
 T = TypeVar("T")
 

@@ -30,8 +30,8 @@ from heliograph.store.postgres.columns import (
     where_next,
 )
 from heliograph.store.postgres.connection import Connection, row, rows, run
+from heliograph.store.times import from_microseconds
 from heliograph.store.turns import Turns
-from heliograph.wire.dates import from_microseconds
 
 QUERIES: Final = sql.named_queries("postgres/store.sql")
 _Q: Final = QUERIES

@@ -40,7 +40,7 @@ from heliograph.store.postgres.connection import (
 from heliograph.store.postgres.people import write_token
 from heliograph.store.rows import token_hash
 from heliograph.store.sign_ins import SWEPT_MOST
-from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.store.times import from_microseconds, to_microseconds
 
 T = TypeVar("T")
 

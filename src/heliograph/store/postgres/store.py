@@ -18,11 +18,10 @@ from heliograph.errors import (
 )
 from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.model.deliveries import DeliveryState, Settlement
+from heliograph.model.deliveries import LEASE_SECONDS, DeliveryState, Settlement
 from heliograph.model.events import Accepted, Envelope, NewEvent, Verdict
 from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery, Order, Requeued
 from heliograph.model.people import NewToken
-from heliograph.settings import LEASE_SECONDS
 from heliograph.store import (
     BATCH_MOST,
     FIRST_TOKEN,
@@ -60,7 +59,7 @@ from heliograph.store.postgres.oauth import PostgresOAuthClients
 from heliograph.store.postgres.people import PostgresPeople, memberships, write_token
 from heliograph.store.postgres.queue import QUERIES, Queue
 from heliograph.store.postgres.sign_ins import PostgresSignIns
-from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.store.times import from_microseconds, to_microseconds
 
 T = TypeVar("T")
 

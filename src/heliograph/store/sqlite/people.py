@@ -31,7 +31,7 @@ from heliograph.store import FIRST_TOKEN, people_rows, sql
 from heliograph.store.principals import Principals
 from heliograph.store.sqlite.connection import Readers, Writer, fetch
 from heliograph.store.sqlite.queue import Queue
-from heliograph.wire.dates import to_microseconds
+from heliograph.store.times import to_microseconds
 
 T = TypeVar("T")
 

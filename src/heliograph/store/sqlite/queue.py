@@ -33,8 +33,8 @@ from heliograph.model.logs import Requeued
 from heliograph.store import ClaimResult, rows, sql
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite.connection import fetch
+from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.turns import Turns
-from heliograph.wire.dates import from_microseconds, to_microseconds
 
 QUERIES = sql.named_queries("sqlite/store.sql")
 _Q = QUERIES

@@ -35,7 +35,7 @@ from heliograph.store.rows import token_hash
 from heliograph.store.sign_ins import SWEPT_MOST
 from heliograph.store.sqlite.connection import Readers, Writer, fetch
 from heliograph.store.sqlite.people import write_token
-from heliograph.wire.dates import from_microseconds, to_microseconds
+from heliograph.store.times import from_microseconds, to_microseconds
 
 T = TypeVar("T")
 

@@ -46,8 +46,8 @@ from heliograph.store.sqlite.oauth import SqliteOAuthClients
 from heliograph.store.sqlite.people import SqlitePeople, memberships, write_token
 from heliograph.store.sqlite.queue import QUERIES, Queue
 from heliograph.store.sqlite.sign_ins import SqliteSignIns
+from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.wire.configurations import read as read_configuration
-from heliograph.wire.dates import from_microseconds, to_microseconds
 
 _Q: Final = QUERIES
 

@@ -1,0 +1,100 @@
+"""The HTTP face put together: every operation, the pages, health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from heliograph.access.grants import Grants
+from heliograph.access.limits import CallLimits, Rules
+from heliograph.access.sign_in import SignIn
+from heliograph.api.applications import Applications
+from heliograph.api.connect import Connect
+from heliograph.api.connect_oauth import ConnectOAuth
+from heliograph.api.contract import reference
+from heliograph.api.contract.callers import Callers
+from heliograph.api.contract.operation import Operation, application
+from heliograph.api.historical import Historical
+from heliograph.api.intake import Intake
+from heliograph.api.listeners import Listeners
+from heliograph.api.mobile_notifiers import MobileNotifiers
+from heliograph.api.people import People
+from heliograph.api.sign_in.consent import ConsentPages
+from heliograph.api.sign_in.legacy import LegacySignIn
+from heliograph.api.sign_in.oauth import OAuth
+from heliograph.api.tokens import Tokens
+from heliograph.delivery.attempt import Sender
+from heliograph.delivery.publisher import Publisher
+from heliograph.delivery.republish import Republisher
+from heliograph.delivery.signals import Signals
+from heliograph.egress import Guard
+from heliograph.incoming.address import PublicAddress
+from heliograph.settings import Settings
+from heliograph.store import Store
+from heliograph.watch.metrics import CONTENT_TYPE, Metrics
+from heliograph.watch.watching import Watch
+
+
+def operations_of(
+    store: Store, signals: Signals, guard: Guard, watch: Watch, sender: Sender, sign_in: SignIn
+) -> Sequence[Operation]:
+    """Every operation of the API: routes, OpenAPI document and page are made from this list."""
+    publisher = Publisher(store, signals)
+    connect = Connect(store, Republisher(store, store.clock, signals), guard, signals)
+    return [
+        *Intake(publisher, guard, watch.observer).operations(),
+        *connect.operations(),
+        *ConnectOAuth(store, guard).operations(),
+        *Listeners(store, sender).operations(),
+        *Historical(store, guard, signals).operations(),
+        *MobileNotifiers().operations(),
+        *People(store).operations(),
+        *Tokens(store).operations(),
+        *Applications(store, sign_in).operations(),
+    ]
+
+
+def web(
+    settings: Settings,
+    store: Store,
+    operations: Sequence[Operation],
+    watch: Watch,
+    sign_in: SignIn,
+    public: PublicAddress | None,
+) -> Starlette:
+    """The application that answers; `public` None: a node that only sends tells its health."""
+
+    async def alive(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def ready(_: Request) -> Response:
+        await store.ready()
+        return JSONResponse({"status": "ready"})
+
+    routes = [Route("/healthz", alive), Route("/readyz", ready)]
+    if watch.metrics is not None:
+        routes.append(Route("/metrics", _shown(watch.metrics)))
+    rules = Rules(
+        settings.hourly_limit, settings.burst_limit, settings.token_limit, settings.refused_limit
+    )
+    limits = CallLimits(rules, lambda: store.clock.now().timestamp())
+    callers = Callers(
+        store, limits, LegacySignIn(store, sign_in) if settings.legacy_header else None
+    )
+    if public is not None:
+        routes += reference.routes(operations, public.place.base_uri)
+        grants = Grants(store, public.audiences, public.once)
+        routes += OAuth(store, callers, grants, public.place, watch.observer).routes()
+        routes += ConsentPages(store, sign_in, public.place, watch.observer).routes()
+    return application(operations, callers.of, routes, watch.observer, limits)
+
+
+def _shown(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+    async def show(_: Request) -> Response:
+        return Response(await metrics.scrape(), media_type=CONTENT_TYPE)
+
+    return show

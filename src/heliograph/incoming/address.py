@@ -1,0 +1,80 @@
+"""Where clients find this server, and what it may be called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from heliograph.access.limits import client_of
+from heliograph.egress import Profile
+from heliograph.incoming.certificate import ServerCertificate
+from heliograph.settings import Settings
+
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAddress:
+    """How clients call this server."""
+
+    settings: Settings
+    base_uri: str
+    certificate: ServerCertificate | None
+
+    @property
+    def place(self) -> Place:
+        """Where clients are told that it is."""
+        return Place(self.settings.public_url or self.base_uri)
+
+    def audiences(self) -> frozenset[str]:
+        """What an assertion's `aud` may be: the host and port of this server, never what a
+        request says that it is called (J3). The certificate may have changed."""
+        if self.settings.public_url:
+            return _with_default_port({urlsplit(self.settings.public_url).netloc})
+        url = urlsplit(self.base_uri)
+        host = self.settings.host
+        hosts = {url.netloc.rpartition(":")[0], f"[{host}]" if ":" in host else host}
+        if self.certificate is not None:
+            hosts |= {name for name in self.certificate.hosts if "*" not in name}
+        elif host in _LOOPBACK:
+            hosts.add("localhost")
+        return _with_default_port({f"{name}:{url.port}" for name in hosts})
+
+    @property
+    def once(self) -> bool:
+        """Whether an assertion brings one token, and no more (J7)."""
+        chosen = self.settings.assertions
+        if chosen == "auto":
+            return self.settings.egress != Profile.EMULATOR
+        return chosen == "once"
+
+
+def _with_default_port(hosts: set[str]) -> frozenset[str]:
+    return frozenset(hosts | {one.removesuffix(":443") for one in hosts})
+
+
+def base_uri_of(host: str, port: int, certificate: ServerCertificate | None) -> str:
+    """How this machine's clients call a server that listens on `host` and `port`."""
+    scheme = "http"
+    if certificate is not None:
+        scheme, host = "https", certificate.host(host)
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where clients find this server."""
+
+    base_uri: str
+
+    @property
+    def secure(self) -> bool:
+        """Whether clients come over HTTPS."""
+        return self.base_uri.startswith("https:")
+
+    def address(self, request: Request) -> str:
+        """Whom an attempt is counted for."""
+        return client_of("" if request.client is None else request.client.host)

@@ -1,0 +1,92 @@
+"""Opens the storage that the settings name: here an engine is chosen."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from typing import Final
+
+import structlog
+
+from heliograph.clock import Clock, SystemClock
+from heliograph.errors import UnsafeStorage
+from heliograph.settings import Settings
+from heliograph.store import Store
+from heliograph.store.file_lock import FileLock
+from heliograph.store.keyring import KeyRing
+from heliograph.store.sqlite import doctor
+from heliograph.store.sqlite.store import SqliteStore
+
+DATABASE: Final = "heliograph.db"
+"""File of a data directory on SQLite."""
+
+
+NODE_ID: Final = "node-id"
+"""File of a data directory on PostgreSQL that names the node."""
+
+_log = structlog.get_logger()
+
+
+@contextlib.asynccontextmanager
+async def open_store(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Store]:
+    """The storage that the settings name, closed with the block.
+
+    Raises:
+        UnsafeStorage: the storage cannot keep the promises (R18), or another process has
+            it (R20).
+        StorageUnavailable: no PostgreSQL answers.
+    """
+    data_dir = settings.data_dir
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if settings.database_url:
+        store: Store
+        lock = FileLock(data_dir / "node.lock")
+        try:
+            store = await _open_postgres(settings, clock)
+        except BaseException:
+            lock.release()
+            raise
+    else:
+        lock = None
+        store = await _open_sqlite(settings, clock or SystemClock())
+    try:
+        yield store
+    finally:
+        await store.close()
+        if lock is not None:
+            lock.release()
+
+
+async def _open_sqlite(settings: Settings, clock: Clock) -> Store:
+    data_dir = settings.data_dir
+    for failed in doctor.refuse_unsafe(
+        doctor.storage_checks(data_dir), accept_data_loss=settings.i_accept_data_loss
+    ):
+        _log.warning("unsafe_storage", check=failed.name, found=failed.found, mend=failed.mend)
+    database = data_dir / DATABASE
+    keyring = KeyRing.load(data_dir / "master.key", make=not database.exists())
+    return await SqliteStore.open(database, keyring, clock, adopt=settings.adopt)
+
+
+async def _open_postgres(settings: Settings, clock: Clock | None) -> Store:
+    # A server on SQLite need not wait for the driver to be imported.
+    from heliograph.store.postgres.store import PostgresStore  # noqa: PLC0415
+
+    key = settings.data_dir / "master.key"
+    node_id = settings.data_dir / NODE_ID
+    if not node_id.exists():
+        node_id.write_text(str(uuid.uuid4()), encoding="ascii")
+    if not key.exists() and not await PostgresStore.is_new(settings.database_url):
+        raise UnsafeStorage(
+            f"{key} is missing, and the database has secrets sealed with it: copy master.key "
+            "from a node that runs."
+        )
+    return await PostgresStore.open(
+        settings.database_url,
+        KeyRing.load(key),
+        clock,
+        instance=node_id.read_text(encoding="ascii"),
+        lease=settings.lease,
+        accept_data_loss=settings.i_accept_data_loss,
+    )
