@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from heliograph.api.connect import Connect
+from heliograph.api.configurations import Configurations
+from heliograph.api.failures import Failures
+from heliograph.api.hmac_keys import HmacKeys
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
 from heliograph.api.people import People
@@ -379,7 +381,8 @@ READS = {
 async def test_a_viewer_reads_and_changes_nothing(api: Client) -> None:
     nothing: Any = None
     made = (
-        *(Intake(nothing, nothing), Connect(nothing, nothing, nothing, nothing)),
+        *(Intake(nothing, nothing), Configurations(nothing, nothing, nothing)),
+        *(Failures(nothing, nothing), HmacKeys(nothing)),
         *(Listeners(nothing, nothing), People(nothing), Tokens(nothing)),
     )
     seen = [operation for part in made for operation in part.operations()]

@@ -13,12 +13,14 @@ from heliograph.access.grants import Grants
 from heliograph.access.limits import CallLimits, Rules
 from heliograph.access.sign_in import SignIn
 from heliograph.api.applications import Applications
-from heliograph.api.connect import Connect
+from heliograph.api.configurations import Configurations
 from heliograph.api.connect_oauth import ConnectOAuth
 from heliograph.api.contract import reference
 from heliograph.api.contract.callers import Callers
 from heliograph.api.contract.operation import Operation, application
+from heliograph.api.failures import Failures
 from heliograph.api.historical import Historical
+from heliograph.api.hmac_keys import HmacKeys
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
 from heliograph.api.mobile_notifiers import MobileNotifiers
@@ -44,10 +46,12 @@ def operations_of(
 ) -> Sequence[Operation]:
     """Every operation of the API: routes, OpenAPI document and page are made from this list."""
     publisher = Publisher(store, signals)
-    connect = Connect(store, Republisher(store, store.clock, signals), guard, signals)
+    republisher = Republisher(store, store.clock, signals)
     return [
         *Intake(publisher, guard, watch.observer).operations(),
-        *connect.operations(),
+        *Configurations(store, guard, signals).operations(),
+        *Failures(store, republisher).operations(),
+        *HmacKeys(store).operations(),
         *ConnectOAuth(store, guard).operations(),
         *Listeners(store, sender).operations(),
         *Historical(store, guard, signals).operations(),

@@ -1,106 +1,52 @@
-"""The Connect operations: configurations, logs, failures, republish, HMAC keys."""
+"""Failures, logs and republish: what did not arrive, what was posted, and another try."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
-from heliograph.api import saving
 from heliograph.api.contract import parameters, selection
 from heliograph.api.contract.operation import LINES, Call, Operation, Reply
 from heliograph.api.contract.parameters import row_id
 from heliograph.api.contract.selection import MOST_RECORDS
 from heliograph.delivery.republish import Republisher
-from heliograph.delivery.signals import Signals
-from heliograph.egress import Guard
 from heliograph.errors import (
-    ConfigurationsChanged,
     EnvelopeNotFound,
     InvalidBody,
     NotFound,
-    TooManyKeys,
-    Unavailable,
 )
 from heliograph.model.accounts import Role
-from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import AttemptDetail, LogEntry
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
-from heliograph.wire import configurations, listeners, logs, rest
+from heliograph.wire import logs, rest
 from heliograph.wire.codec import encode_json
-from heliograph.wire.messages import json_sim, message, signing
+from heliograph.wire.messages import json_sim, message
 from heliograph.wire.version2 import as_v2
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
 _LINES_PAGE: Final = 500
-_MOST_TRIES: Final = 100
 
 _ADDITIONAL_INFO: Final = parameters.flag(
     "additional_info", "Also show what was sent and what came back."
 )
 
 
-class Connect:
-    """The operations of contract.json that stand behind an account's `connect` path."""
+class Failures:
+    """The operations of failures, of logs, and of republishing."""
 
-    def __init__(
-        self, store: Store, republisher: Republisher, guard: Guard, signals: Signals
-    ) -> None:
+    def __init__(self, store: Store, republisher: Republisher) -> None:
         self._store = store
         self._republisher = republisher
-        self._guard = guard
-        self._signals = signals
 
     def operations(self) -> Sequence[Operation]:
         """The operations of this module."""
         return [
-            *self._of_configurations(),
             *self._of_republish(),
             *self._of_failures(),
             *self._of_logs(),
-            *self._of_secrets(),
-        ]
-
-    def _of_configurations(self) -> Sequence[Operation]:
-        one, configuration = f"{_ACCOUNT}/{{connectId}}", rest.ConnectCustomConfiguration
-        return [
-            Operation(
-                *("list_configurations", "GET", _ACCOUNT, self._list_configurations),
-                role=Role.VIEWER,
-                summary="Lists the account's configurations.",
-                answer=rest.ConnectConfigResults,
-                v2=True,
-            ),
-            Operation(
-                *("create_configuration", "POST", _ACCOUNT, self._create_configuration),
-                status=201,
-                body=configuration,
-                summary="Creates a configuration.",
-                answer=configuration,
-                v2=True,
-            ),
-            Operation(
-                *("update_configuration", "PUT", _ACCOUNT, self._update_configuration),
-                body=configuration,
-                summary="Changes the configuration that connectId names; what is not given stays.",
-                answer=configuration,
-                v2=True,
-            ),
-            Operation(
-                *("get_configuration", "GET", one, self._get_configuration),
-                role=Role.VIEWER,
-                summary="Shows one configuration, as a list of one.",
-                answer=rest.ConnectConfigResults,
-                v2=True,
-            ),
-            Operation(
-                *("delete_configuration", "DELETE", one, self._delete_configuration),
-                summary="Deletes a configuration.",
-                v2=True,
-            ),
         ]
 
     def _of_republish(self) -> Sequence[Operation]:
@@ -201,72 +147,6 @@ class Connect:
             ),
         ]
 
-    def _of_secrets(self) -> Sequence[Operation]:
-        """DocuSign's v2 document has the first and the last; the SDK has none of them."""
-        secrets = f"{_ACCOUNT}/secret"
-        return [
-            Operation(
-                *("create_connect_secret", "POST", secrets, self._create_secret),
-                status=201,
-                summary="Makes an HMAC key; the answer shows its secret, this once.",
-                answer=listeners.ConnectSecret,
-                errors=(TooManyKeys,),
-                v2=True,
-            ),
-            Operation(
-                *("list_connect_secrets", "GET", secrets, self._list_secrets),
-                summary="Lists the active HMAC keys, in the order of the signature headers.",
-                answer=listeners.ConnectSecrets,
-            ),
-            Operation(
-                *("delete_connect_secret", "DELETE", f"{secrets}/{{keyId}}", self._delete_secret),
-                summary="Retires an HMAC key.",
-                v2=True,
-            ),
-        ]
-
-    # ------------------------------------------------------------------- configurations
-
-    async def _list_configurations(self, call: Call) -> rest.ConnectConfigResults:
-        return _results((await self._store.configurations(call.account_id)).all)
-
-    async def _get_configuration(self, call: Call) -> rest.ConnectConfigResults:
-        connect_id = row_id(call.path["connectId"], "connectId")
-        known = await self._store.configurations(call.account_id, also=connect_id)
-        return _results([_find(known.all, connect_id)])
-
-    async def _create_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
-        document, secrets = configurations.merge(call.body, None)
-        wanted = configurations.read(call.account_id, 0, document, secrets)
-        saving.check(self._guard, wanted)
-        return configurations.to_wire(await self._store.create_configuration(wanted))
-
-    async def _update_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
-        given: rest.ConnectCustomConfiguration = call.body
-        if not given.connect_id:
-            raise InvalidBody("connectId must say which configuration to update.")
-        connect_id = row_id(given.connect_id, "connectId")
-        for _ in range(_MOST_TRIES):
-            known = await self._store.configurations(call.account_id, also=connect_id)
-            before = _find(known.all, connect_id)
-            document, secrets = configurations.merge(given, before)
-            wanted = configurations.read(call.account_id, connect_id, document, secrets)
-            saving.check(self._guard, wanted)
-            try:
-                await self._store.update_configuration(wanted, known.version)
-            except ConfigurationsChanged:
-                continue  # merge with what another call has made of it
-            self._signals.work.set()
-            return configurations.to_wire(wanted)
-        raise Unavailable("The account's configurations keep changing: update again.")
-
-    async def _delete_configuration(self, call: Call) -> None:
-        connect_id = row_id(call.path["connectId"], "connectId")
-        if not await self._store.delete_configuration(call.account_id, connect_id):
-            raise _no_configuration(connect_id)
-
-    # ------------------------------------------------------------------------ republish
-
     async def _retry_envelope(self, call: Call) -> logs.ConnectFailureResults:
         envelope_id = call.path["envelopeId"]
         if await self._store.envelope(call.account_id, envelope_id) is None:
@@ -306,8 +186,6 @@ class Connect:
         page = await self._republisher.failures(call.account_id, chosen.query, chosen.cursor)
         return _bulk(page)
 
-    # ------------------------------------------------------------------------- failures
-
     async def _list_failures(self, call: Call) -> Reply | Response:
         return await self._listing(call, failures=True)
 
@@ -336,8 +214,6 @@ class Connect:
         # There may be more only where a whole batch was found.
         more = "more" if deleted >= BATCH_MOST else None
         return logs.BulkResults(changed=str(deleted), next_cursor=more)
-
-    # ----------------------------------------------------------------------------- logs
 
     async def _list_logs(self, call: Call) -> Reply | Response:
         return await self._listing(call, failures=False)
@@ -397,39 +273,6 @@ class Connect:
         link = selection.next_link(call.url_path, call.query, page.next_cursor)
         return Reply(answer, {"Link": link})
 
-    # ------------------------------------------------------------------------ HMAC keys
-
-    async def _create_secret(self, call: Call) -> listeners.ConnectSecret:
-        key = await self._store.add_hmac_key(
-            call.account_id, str(uuid.uuid4()), signing.new_secret()
-        )
-        return listeners.secret_to_wire(key, shown=True)
-
-    async def _list_secrets(self, call: Call) -> listeners.ConnectSecrets:
-        keys = await self._store.hmac_keys(call.account_id)
-        return listeners.ConnectSecrets(
-            secrets=[listeners.secret_to_wire(key, shown=False) for key in keys]
-        )
-
-    async def _delete_secret(self, call: Call) -> None:
-        key_id = call.path["keyId"]
-        if not await self._store.retire_hmac_key(call.account_id, key_id):
-            raise NotFound(f"There is no active HMAC key {key_id}.")
-
-
-def _find(among: Sequence[ConnectConfiguration], connect_id: int) -> ConnectConfiguration:
-    for found in among:
-        if found.connect_id == connect_id:
-            return found
-    raise _no_configuration(connect_id)
-
-
-def _results(found: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults:
-    return rest.ConnectConfigResults(
-        configurations=[configurations.to_wire(one) for one in found],
-        total_records=str(len(found)),
-    )
-
 
 def _bulk(page: RequeuePage) -> logs.BulkResults:
     changed = sum(one.state is DeliveryState.WAITING for one in page.requeued)
@@ -446,16 +289,12 @@ async def _lines(
     left = count
     async for page in pages:
         entries: Sequence[LogEntry] = page.entries if left is None else page.entries[:left]
-        logs = [logs.log_to_wire(entry) for entry in entries]
-        yield b"".join(encode_json(as_v2(log) if v2 else log) + b"\n" for log in logs)
+        shown = [logs.log_to_wire(entry) for entry in entries]
+        yield b"".join(encode_json(as_v2(log) if v2 else log) + b"\n" for log in shown)
         if left is not None:
             left -= len(entries)
             if left <= 0:
                 return
-
-
-def _no_configuration(connect_id: int) -> NotFound:
-    return NotFound(f"There is no configuration {connect_id}.")
 
 
 def _no_failure(failure_id: int) -> NotFound:

@@ -1,0 +1,130 @@
+"""Configurations: who listens, and what each listener wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from heliograph.api import saving
+from heliograph.api.contract.operation import Call, Operation
+from heliograph.api.contract.parameters import row_id
+from heliograph.delivery.signals import Signals
+from heliograph.egress import Guard
+from heliograph.errors import (
+    ConfigurationsChanged,
+    InvalidBody,
+    NotFound,
+    Unavailable,
+)
+from heliograph.model.accounts import Role
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.store import Store
+from heliograph.wire import configurations, rest
+
+_ACCOUNT: Final = "/accounts/{accountId}/connect"
+_MOST_TRIES: Final = 100
+
+
+class Configurations:
+    """The operations of an account's configurations."""
+
+    def __init__(self, store: Store, guard: Guard, signals: Signals) -> None:
+        self._store = store
+        self._guard = guard
+        self._signals = signals
+
+    def operations(self) -> Sequence[Operation]:
+        """The operations of this module."""
+        one, configuration = f"{_ACCOUNT}/{{connectId}}", rest.ConnectCustomConfiguration
+        return [
+            Operation(
+                *("list_configurations", "GET", _ACCOUNT, self._list_configurations),
+                role=Role.VIEWER,
+                summary="Lists the account's configurations.",
+                answer=rest.ConnectConfigResults,
+                v2=True,
+            ),
+            Operation(
+                *("create_configuration", "POST", _ACCOUNT, self._create_configuration),
+                status=201,
+                body=configuration,
+                summary="Creates a configuration.",
+                answer=configuration,
+                v2=True,
+            ),
+            Operation(
+                *("update_configuration", "PUT", _ACCOUNT, self._update_configuration),
+                body=configuration,
+                summary="Changes the configuration that connectId names; what is not given stays.",
+                answer=configuration,
+                v2=True,
+            ),
+            Operation(
+                *("get_configuration", "GET", one, self._get_configuration),
+                role=Role.VIEWER,
+                summary="Shows one configuration, as a list of one.",
+                answer=rest.ConnectConfigResults,
+                v2=True,
+            ),
+            Operation(
+                *("delete_configuration", "DELETE", one, self._delete_configuration),
+                summary="Deletes a configuration.",
+                v2=True,
+            ),
+        ]
+
+    async def _list_configurations(self, call: Call) -> rest.ConnectConfigResults:
+        return _results((await self._store.configurations(call.account_id)).all)
+
+    async def _get_configuration(self, call: Call) -> rest.ConnectConfigResults:
+        connect_id = row_id(call.path["connectId"], "connectId")
+        known = await self._store.configurations(call.account_id, also=connect_id)
+        return _results([_find(known.all, connect_id)])
+
+    async def _create_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
+        document, secrets = configurations.merge(call.body, None)
+        wanted = configurations.read(call.account_id, 0, document, secrets)
+        saving.check(self._guard, wanted)
+        return configurations.to_wire(await self._store.create_configuration(wanted))
+
+    async def _update_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
+        given: rest.ConnectCustomConfiguration = call.body
+        if not given.connect_id:
+            raise InvalidBody("connectId must say which configuration to update.")
+        connect_id = row_id(given.connect_id, "connectId")
+        for _ in range(_MOST_TRIES):
+            known = await self._store.configurations(call.account_id, also=connect_id)
+            before = _find(known.all, connect_id)
+            document, secrets = configurations.merge(given, before)
+            wanted = configurations.read(call.account_id, connect_id, document, secrets)
+            saving.check(self._guard, wanted)
+            try:
+                await self._store.update_configuration(wanted, known.version)
+            except ConfigurationsChanged:
+                continue  # merge with what another call has made of it
+            self._signals.work.set()
+            return configurations.to_wire(wanted)
+        raise Unavailable("The account's configurations keep changing: update again.")
+
+    async def _delete_configuration(self, call: Call) -> None:
+        connect_id = row_id(call.path["connectId"], "connectId")
+        if not await self._store.delete_configuration(call.account_id, connect_id):
+            raise _no_configuration(connect_id)
+
+
+def _find(among: Sequence[ConnectConfiguration], connect_id: int) -> ConnectConfiguration:
+    for found in among:
+        if found.connect_id == connect_id:
+            return found
+    raise _no_configuration(connect_id)
+
+
+def _results(found: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults:
+    return rest.ConnectConfigResults(
+        configurations=[configurations.to_wire(one) for one in found],
+        total_records=str(len(found)),
+    )
+
+
+def _no_configuration(connect_id: int) -> NotFound:
+    return NotFound(f"There is no configuration {connect_id}.")

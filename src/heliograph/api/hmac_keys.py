@@ -1,0 +1,66 @@
+"""The HMAC keys that sign an account's messages."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from heliograph.api.contract.operation import Call, Operation
+from heliograph.errors import (
+    NotFound,
+    TooManyKeys,
+)
+from heliograph.store import Store
+from heliograph.wire import listeners
+from heliograph.wire.messages import signing
+
+
+class HmacKeys:
+    """The operations of an account's keys."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def operations(self) -> Sequence[Operation]:
+        """The operations of this module.
+
+        DocuSign's v2 document has the first and the last; the SDK has none of them.
+        """
+        secrets = "/accounts/{accountId}/connect/secret"
+        return [
+            Operation(
+                *("create_connect_secret", "POST", secrets, self._create_secret),
+                status=201,
+                summary="Makes an HMAC key; the answer shows its secret, this once.",
+                answer=listeners.ConnectSecret,
+                errors=(TooManyKeys,),
+                v2=True,
+            ),
+            Operation(
+                *("list_connect_secrets", "GET", secrets, self._list_secrets),
+                summary="Lists the active HMAC keys, in the order of the signature headers.",
+                answer=listeners.ConnectSecrets,
+            ),
+            Operation(
+                *("delete_connect_secret", "DELETE", f"{secrets}/{{keyId}}", self._delete_secret),
+                summary="Retires an HMAC key.",
+                v2=True,
+            ),
+        ]
+
+    async def _create_secret(self, call: Call) -> listeners.ConnectSecret:
+        key = await self._store.add_hmac_key(
+            call.account_id, str(uuid.uuid4()), signing.new_secret()
+        )
+        return listeners.secret_to_wire(key, shown=True)
+
+    async def _list_secrets(self, call: Call) -> listeners.ConnectSecrets:
+        keys = await self._store.hmac_keys(call.account_id)
+        return listeners.ConnectSecrets(
+            secrets=[listeners.secret_to_wire(key, shown=False) for key in keys]
+        )
+
+    async def _delete_secret(self, call: Call) -> None:
+        key_id = call.path["keyId"]
+        if not await self._store.retire_hmac_key(call.account_id, key_id):
+            raise NotFound(f"There is no active HMAC key {key_id}.")
