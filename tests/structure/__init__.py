@@ -1,0 +1,1 @@
+"""What machines can see of the house, they watch: rooms, words, drawings."""
