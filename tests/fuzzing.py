@@ -37,8 +37,8 @@ from schemathesis.specs.openapi.checks import (
 
 from heliograph.api.contract.operation import LINES
 from tests.integration import private_key, public_pem
+from tests.pki import Authority
 from tests.process import Server, started
-from tests.service.pki import Authority
 from tests.support import published
 
 DELIBERATE: Final = 508

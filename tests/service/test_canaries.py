@@ -25,12 +25,13 @@ from aiohttp import web
 from click.testing import CliRunner
 
 from heliograph.cli import main
+from tests import pki
 from tests.canaries import Canaries, forms, secret_fields
 from tests.operations import all_operations
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.process import Server, everything, started
 from tests.server import Reply
-from tests.service import pki, sign_in_canaries
+from tests.service import sign_in_canaries
 from tests.support import published
 
 PLANTED = {

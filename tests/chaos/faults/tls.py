@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, fault
 from tests.chaos.installation import Node
-from tests.service.pki import Authority, Pair, serving
+from tests.pki import Authority, Pair, serving
 
 PROMPT = 2.0
 """Seconds in which a listener without these troubles gets something (R7)."""
