@@ -95,8 +95,8 @@ import asyncio, sys
 from pathlib import Path
 from typing import Any
 from heliograph.clock import SystemClock
-from heliograph.keyring import KeyRing
-from heliograph.store.sqlite import SqliteStore
+from heliograph.store.keyring import KeyRing
+from heliograph.store.sqlite.store import SqliteStore
 
 async def main(folder):
     store = await SqliteStore.open(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import types
 import typing
 from pathlib import Path
@@ -13,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from heliograph import wire
 from heliograph.errors import InvalidBody
-from heliograph.wire import rest
 from heliograph.wire.codec import (
     Wire,
     decode_json,
@@ -29,11 +31,14 @@ from tests.hostile_xml import HARMLESS, REFUSED, wrapped
 SLOWEST = 0.5
 """Seconds of CPU that a hostile body may take; wall time would also count the neighbours."""
 
-MESSAGES = [
-    found
-    for found in vars(rest).values()
-    if isinstance(found, type) and issubclass(found, Wire) and found is not Wire
-]
+MESSAGES = list(
+    {
+        shape: None
+        for module in pkgutil.walk_packages(wire.__path__, f"{wire.__name__}.")
+        for shape in vars(importlib.import_module(module.name)).values()
+        if isinstance(shape, type) and issubclass(shape, Wire) and shape is not Wire
+    }
+)
 
 # XML 1.0 can carry no control character but tab, LF and CR, and neither U+FFFE nor U+FFFF.
 _CONTROLS = "".join(map(chr, range(32))).translate(dict.fromkeys(map(ord, "\t\n\r")))
