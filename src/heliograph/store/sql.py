@@ -12,6 +12,9 @@ from heliograph.errors import UnsafeStorage
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _FILE = re.compile(r"(\d{4})_\w+\.sql")
+_COMMENTS = re.compile(r"\A(--.*(\n|\Z))+")
+_PLACEHOLDER = re.compile(r"(?<!:):(\w+)")
+_PART = re.compile(r"\{(\w+)(?::(\w+))?\}")
 
 
 def named_queries(file: str) -> Mapping[str, str]:
@@ -27,10 +30,36 @@ def named_queries(file: str) -> Mapping[str, str]:
     return queries
 
 
-def filled_queries(file: str) -> Mapping[str, str]:
-    """The same, where `{name}` in a query stands for another one of the file."""
-    queries = named_queries(file)
-    return {name: text.format_map(queries) for name, text in queries.items()}
+def verbs(engine: str) -> Mapping[str, str]:
+    """The queries of `store/verbs`, as an engine's `verbs.sql` completes or replaces them.
+
+    In a query `{name}` stands for another one, and `{name:it}` for one with `it` in the place of
+    its `<it>`. Other braces stay, and so do `{filters}` and `{order}`, which `Step` fills.
+    """
+    queries: dict[str, str] = {}
+    for file in sorted(files(__package__).joinpath("verbs").iterdir(), key=lambda it: it.name):
+        if file.name.endswith(".sql"):
+            found = named_queries(f"verbs/{file.name}")
+            if twice := queries.keys() & found:
+                raise ValueError(f"{file.name} gives {min(twice)} again")
+            queries |= found
+    queries |= named_queries(f"{engine}/verbs.sql")
+    return {name: _filled(text, queries) for name, text in queries.items()}
+
+
+def _filled(text: str, queries: Mapping[str, str]) -> str:
+    def fill(part: re.Match[str]) -> str:
+        name, it = part.groups(default="")
+        if name not in queries:
+            return part[0]
+        return _filled(queries[name], queries).replace("<it>", it)
+
+    return _PART.sub(fill, _COMMENTS.sub("", text))
+
+
+def with_pyformat(text: str) -> str:
+    """A query as psycopg takes it: `%(name)s` for `:name`."""
+    return _PLACEHOLDER.sub(r"%(\1)s", text.replace("%", "%%"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,17 +20,12 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
 from heliograph.model.deliveries import LEASE_SECONDS
+from heliograph.store.verbs import PATIENCE
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 Connection = AsyncConnection[tuple[Any, ...]]
-
-PATIENCE: Final = 1.7
-"""Seconds a caller waits for the database: a publish is answered within 2 s (R11)."""
-
-LISTING_PATIENCE: Final = 30.0
-"""Seconds a caller waits for a page of a listing."""
 
 _CONNECTIONS: Final = 10
 _MOST_ITEMS: Final = 512

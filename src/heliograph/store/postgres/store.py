@@ -42,8 +42,6 @@ from heliograph.store.postgres import configurations, node, retention
 from heliograph.store.postgres.accept import accept
 from heliograph.store.postgres.columns import Submitted
 from heliograph.store.postgres.connection import (
-    LISTING_PATIENCE,
-    PATIENCE,
     Connection,
     Database,
     GroupCommit,
@@ -52,14 +50,16 @@ from heliograph.store.postgres.connection import (
     rows,
     run,
 )
+from heliograph.store.postgres.engine import PostgresEngine, run_verb
 from heliograph.store.postgres.hints import Hints
 from heliograph.store.postgres.historical import PostgresHistorical
 from heliograph.store.postgres.node import DatabaseClock
 from heliograph.store.postgres.oauth import PostgresOAuthClients
-from heliograph.store.postgres.people import PostgresPeople, memberships, write_token
 from heliograph.store.postgres.queue import QUERIES, Queue
-from heliograph.store.postgres.sign_ins import PostgresSignIns
 from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.store.verbs import LISTING_PATIENCE, PATIENCE
+from heliograph.store.verbs.people import PeopleVerbs, memberships, write_token
+from heliograph.store.verbs.sign_ins import SignInVerbs
 
 T = TypeVar("T")
 
@@ -67,6 +67,9 @@ _Q: Final = QUERIES
 
 _PROMPT: Final = 1.0
 """Seconds within which the database's clock must be read to count."""
+
+_REVOKED_WITHIN: Final = 1.0
+"""Seconds after which a token that another node revoked works nowhere."""
 
 _log = structlog.get_logger()
 
@@ -85,8 +88,9 @@ class PostgresStore:
         self._queue = Queue(keyring, self._now)
         self._lease_lost = False
         self._accepting = GroupCommit(self._accept_batch)
-        self._people = PostgresPeople(database, clock)
-        self.sign_ins = PostgresSignIns(database, clock, self._people.forget)
+        self._engine = PostgresEngine(database)
+        self._people = PeopleVerbs(self._engine, clock, _REVOKED_WITHIN)
+        self.sign_ins = SignInVerbs(self._engine, clock, self._people.forget)
         self._hints = Hints(database)
         self.oauth = PostgresOAuthClients(database, keyring, self._now)
         self.historical = PostgresHistorical(database, keyring, self._now, self._hints)
@@ -231,7 +235,8 @@ class PostgresStore:
             await run(db, _Q["account_add"], values)
             if token is not None:
                 first = NewToken(FIRST_TOKEN, Role.ADMINISTRATOR)
-                await write_token(db, account.account_id, token, first, self._now())
+                writing = write_token(account.account_id, token, first, self._now())
+                await run_verb(db, writing)
 
         await self._write(add)
 
@@ -350,7 +355,7 @@ class PostgresStore:
             found = await rows(db, _Q["configurations"], values)
             configurations = shared.configurations(self._keyring, account_id, found)
             (notifies,) = await one(db, _Q["notifies"], (account_id,))
-            groups = await memberships(db, account_id, configurations)
+            groups = await run_verb(db, memberships(account_id, configurations))
             return Configurations(version[0] if version else 0, configurations, notifies, groups)
 
         return await self._database.read(read)

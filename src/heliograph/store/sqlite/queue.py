@@ -79,6 +79,11 @@ class Queue:
             self._configurations.pop(connect_id, None)
         db.execute(_Q["configurations_changed"], (account_id,))
 
+    def account_changed(self, account_id: str) -> None:
+        """Read again what was read of an account's configurations and keys."""
+        self._versions.pop(account_id, None)
+        self.keys_changed(account_id)
+
     def check_version(self, db: apsw.Connection, account_id: str, version: int) -> None:
         """Raises ConfigurationsChanged when the account's configurations are newer."""
         known = self._versions.get(account_id)

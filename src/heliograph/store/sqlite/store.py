@@ -40,13 +40,14 @@ from heliograph.store.keyring import KeyRing
 from heliograph.store.people import People
 from heliograph.store.sqlite import retention
 from heliograph.store.sqlite.connection import Readers, Writer, check_library, connect, fetch
+from heliograph.store.sqlite.engine import SqliteEngine
 from heliograph.store.sqlite.historical import SqliteHistorical
 from heliograph.store.sqlite.node import damaged, last_beat, start
 from heliograph.store.sqlite.oauth import SqliteOAuthClients
-from heliograph.store.sqlite.people import SqlitePeople, memberships, write_token
 from heliograph.store.sqlite.queue import QUERIES, Queue
-from heliograph.store.sqlite.sign_ins import SqliteSignIns
 from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.store.verbs.people import PeopleVerbs, memberships, write_token
+from heliograph.store.verbs.sign_ins import SignInVerbs
 from heliograph.wire.configurations import read as read_configuration
 
 _Q: Final = QUERIES
@@ -84,8 +85,9 @@ class SqliteStore:
         self.oauth = SqliteOAuthClients(
             self._writer, self._readers, self._queue, keyring, self._now
         )
-        self._people = SqlitePeople(self._writer, self._readers, self._queue, self._clock)
-        self.sign_ins = SqliteSignIns(self._writer, self._readers, self._clock, self._people.forget)
+        self._engine = SqliteEngine(self._writer, self._readers, self._queue)
+        self._people = PeopleVerbs(self._engine, self._clock)
+        self.sign_ins = SignInVerbs(self._engine, self._clock, self._people.forget)
 
     @classmethod
     async def open(cls, path: Path, keyring: KeyRing, clock: Clock, *, adopt: bool = False) -> Self:
@@ -156,7 +158,8 @@ class SqliteStore:
             db.execute(_Q["account_add"], row)
             if token is not None:
                 first = NewToken(FIRST_TOKEN, Role.ADMINISTRATOR)
-                write_token(db, account.account_id, token, first, self._now())
+                writing = write_token(account.account_id, token, first, self._now())
+                self._engine.run(db, writing)
 
         await self._writer.write(run)
 
@@ -318,7 +321,7 @@ class SqliteStore:
             found = fetch(db, _Q["configurations"], {"account_id": account_id, "also": also})
             configurations = rows.configurations(self._keyring, account_id, found)
             notifies = bool(db.execute(_Q["notifies"], (account_id,)).get)
-            groups = memberships(db, account_id, configurations)
+            groups = self._engine.run(db, memberships(account_id, configurations))
             return Configurations(int(version or 0), configurations, notifies, groups)
 
         return await self._readers.read(run)

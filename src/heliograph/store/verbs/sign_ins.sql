@@ -1,5 +1,4 @@
--- The named queries of applications, consents, sign-ins and grants on SQLite; see
--- postgres/sign_ins.sql too. `{...}` is filled with another named query of this file.
+-- Applications, consents, sign-ins and grants.
 
 -- name: application_columns
 a.integration_key, a.account_id, a.name, a.redirect_uris, a.rights, a.created_us;
@@ -11,9 +10,9 @@ values (:integration_key, :account_id, :name, :redirect_uris, :rights, :now);
 -- name: application_change
 update application
 set
-    name = coalesce(:name, name),
-    redirect_uris = coalesce(:redirect_uris, redirect_uris),
-    rights = coalesce(:rights, rights)
+    name = coalesce(cast(:name as text), name),
+    redirect_uris = coalesce(cast(:redirect_uris as text), redirect_uris),
+    rights = coalesce(cast(:rights as text), rights)
 where account_id = :account_id and integration_key = :integration_key;
 
 -- name: application_own_tokens_revoke
@@ -45,18 +44,18 @@ order by a.name, a.integration_key
 limit :count offset :start;
 
 -- name: applications_count
-select count(*) from application where account_id = :account_id;
+select count(*) as total from application where account_id = :account_id;
 
 -- name: keys
 select integration_key, key_id, public_key, created_us
 from application_key
-where integration_key in (select value from json_each(:integration_keys))
+where integration_key {among_texts:integration_keys}
 order by created_us, key_id;
 
 -- name: secrets
 select integration_key, secret_id, secret_hash, created_us
 from application_secret
-where integration_key in (select value from json_each(:integration_keys))
+where integration_key {among_texts:integration_keys}
 order by created_us, secret_id;
 
 -- name: key_add
@@ -83,7 +82,7 @@ where
 delete from refresh_token where integration_key = :integration_key;
 
 -- name: consent_columns
-c.integration_key, a.name, c.user_id, c.scopes, c.granted_by, c.created_us;
+c.integration_key, a.name as application_name, c.user_id, c.scopes, c.granted_by, c.created_us;
 
 -- name: consent_put
 insert into consent (integration_key, user_id, scopes, granted_by, created_us)
@@ -99,8 +98,8 @@ where c.integration_key = :integration_key and c.user_id = :user_id;
 
 -- name: consents_chosen
 u.account_id = :account_id
-and (:user_id is null or c.user_id = :user_id)
-and (:integration_key is null or c.integration_key = :integration_key);
+and (cast(:user_id as text) is null or c.user_id = :user_id)
+and (cast(:integration_key as text) is null or c.integration_key = :integration_key);
 
 -- name: consents
 select {consent_columns}
@@ -112,7 +111,7 @@ order by c.created_us desc, c.integration_key, c.user_id
 limit :count offset :start;
 
 -- name: consents_count
-select count(*)
+select count(*) as total
 from consent as c
 inner join account_user as u on c.user_id = u.user_id
 where {consents_chosen};
@@ -134,8 +133,10 @@ delete from refresh_token where integration_key = :integration_key and user_id =
 delete from authorization_code where integration_key = :integration_key and user_id = :user_id;
 
 -- name: user_active
-select 1 from account_user
-where account_id = :account_id and user_id = :user_id and status = 'active';
+-- It is not closed before the commit.
+select user_id from account_user
+where account_id = :account_id and user_id = :user_id and status = 'active'
+{for_share_of:account_user};
 
 -- name: password_set
 update account_user set password_hash = :hashed, changed_us = :now
@@ -146,7 +147,7 @@ delete from sign_in_session where user_id = :user_id;
 
 -- name: person_columns
 u.user_id, u.account_id, u.email, u.name, u.given_name, u.family_name, u.role, u.status,
-u.created_us, a.external_id, a.name;
+u.created_us, a.external_id, a.name as account_name;
 
 -- name: login
 select u.password_hash, {person_columns}
@@ -178,6 +179,23 @@ delete from sign_in_session where session_hash = :session_hash;
 -- name: consented
 select scopes from consent where integration_key = :integration_key and user_id = :user_id;
 
+-- name: consented_shared
+-- It is not withdrawn before the commit.
+select scopes from consent
+where integration_key = :integration_key and user_id = :user_id
+{for_share_of:consent};
+
+-- name: application_shared
+-- It is not changed or deleted before the commit.
+select rights from application where integration_key = :integration_key
+{for_share_of:application};
+
+-- name: application_locked
+-- Nobody else adds a key meanwhile.
+select integration_key from application
+where account_id = :account_id and integration_key = :integration_key
+{for_update_of:application};
+
 -- name: assertion_use
 insert into used_assertion (assertion_hash, expires_us) values (:assertion_hash, :remember)
 on conflict do nothing;
@@ -195,7 +213,8 @@ select c.user_id, u.account_id, c.scopes, c.redirect_uri, c.challenge, c.grant_i
     c.used_us, u.status
 from authorization_code as c
 inner join account_user as u on c.user_id = u.user_id
-where c.code_hash = :code_hash and c.integration_key = :integration_key;
+where c.code_hash = :code_hash and c.integration_key = :integration_key
+{for_update_of:c};
 
 -- name: code_use
 update authorization_code set used_us = :now where code_hash = :code_hash;
@@ -210,7 +229,8 @@ values (:refresh_hash, :integration_key, :user_id, :scopes, :grant_id, :now, :ex
 select r.user_id, u.account_id, r.scopes, r.grant_id, r.expires_us, r.used_us, u.status
 from refresh_token as r
 inner join account_user as u on r.user_id = u.user_id
-where r.refresh_hash = :refresh_hash and r.integration_key = :integration_key;
+where r.refresh_hash = :refresh_hash and r.integration_key = :integration_key
+{for_update_of:r};
 
 -- name: refresh_use
 update refresh_token set used_us = :now where refresh_hash = :refresh_hash;
@@ -232,33 +252,33 @@ where token_hash = :token_hash and integration_key = :integration_key and revoke
 delete from token
 where token_hash in (
     select token_hash from token
-    where expires_us < :now order by expires_us limit :most
+    where expires_us < :now order by expires_us limit :most {skip_locked}
 );
 
 -- name: sweep_used_assertion
 delete from used_assertion
 where assertion_hash in (
     select assertion_hash from used_assertion
-    where expires_us < :now order by expires_us limit :most
+    where expires_us < :now order by expires_us limit :most {skip_locked}
 );
 
 -- name: sweep_authorization_code
 delete from authorization_code
 where code_hash in (
     select code_hash from authorization_code
-    where expires_us < :now order by expires_us limit :most
+    where expires_us < :now order by expires_us limit :most {skip_locked}
 );
 
 -- name: sweep_refresh_token
 delete from refresh_token
 where refresh_hash in (
     select refresh_hash from refresh_token
-    where expires_us < :now order by expires_us limit :most
+    where expires_us < :now order by expires_us limit :most {skip_locked}
 );
 
 -- name: sweep_sign_in_session
 delete from sign_in_session
 where session_hash in (
     select session_hash from sign_in_session
-    where expires_us < :now order by expires_us limit :most
+    where expires_us < :now order by expires_us limit :most {skip_locked}
 );

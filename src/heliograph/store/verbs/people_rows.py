@@ -1,8 +1,10 @@
-"""Rows of users, groups and tokens to values, and back: the same for each engine."""
+"""Rows of users, groups and tokens to values, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from heliograph.errors import GroupExists, NotFound, UserExists
@@ -25,27 +27,40 @@ _ID_BYTES: Final = 16
 _NAMED_MOST: Final = 5
 
 
-def user(row: Sequence[Any]) -> User:
+def user(row: Any) -> User:
     """The columns of `user_columns`."""
-    user_id, account_id, email, name, given_name, family_name, role, status, created = row
     return User(
-        *(user_id, account_id, email, name, given_name, family_name),
-        *(Role(role), UserStatus(status), from_microseconds(created)),
+        user_id=row.user_id,
+        account_id=row.account_id,
+        email=row.email,
+        name=row.name,
+        given_name=row.given_name,
+        family_name=row.family_name,
+        role=Role(row.role),
+        status=UserStatus(row.status),
+        created_at=from_microseconds(row.created_us),
     )
 
 
-def new_user(account_id: str, wanted: NewUser, now: int) -> dict[str, Any]:
-    """The values of `user_add`."""
-    return {
-        "user_id": wanted.user_id,
-        "account_id": account_id,
-        "email": wanted.email,
-        "name": wanted.name,
-        "given_name": wanted.given_name,
-        "family_name": wanted.family_name,
-        "role": wanted.role.value,
-        "now": now,
-    }
+def group(row: Any) -> Group:
+    """A row of `groups`, `groups_by_id` and `groups_of`."""
+    return Group(row.group_id, row.name, row.users)
+
+
+def new_users(account_id: str, wanted: Iterable[NewUser], now: int) -> dict[str, Any]:
+    """The values of `users_add`."""
+    users = [
+        {
+            "user_id": user.user_id,
+            "email": user.email,
+            "name": user.name,
+            "given_name": user.given_name,
+            "family_name": user.family_name,
+            "role": user.role.value,
+        }
+        for user in wanted
+    ]
+    return {"account_id": account_id, "users": json.dumps(users), "now": now}
 
 
 def change(account_id: str, wanted: UserChange, now: int) -> dict[str, Any]:
@@ -63,7 +78,7 @@ def change(account_id: str, wanted: UserChange, now: int) -> dict[str, Any]:
 
 
 def filters(account_id: str, query: UserQuery) -> dict[str, Any]:
-    """The values of `users` and `users_count`; lists are still Python's."""
+    """The values of `users` and `users_count`."""
     named = query.named
     return {
         "account_id": account_id,
@@ -71,7 +86,7 @@ def filters(account_id: str, query: UserQuery) -> dict[str, Any]:
         "email_part": part(query.email_part),
         "email": query.email,
         "domain": None if query.domain is None else f"%@{_escaped(query.domain)}",
-        "statuses": None if query.statuses is None else sorted(query.statuses),
+        "statuses": None if query.statuses is None else [status.value for status in query.statuses],
         "group_id": query.group_id,
         "inside": None if named is None else named.inside,
         "named_users": [] if named is None else sorted(named.user_ids),
@@ -94,19 +109,19 @@ def numbers(texts: Iterable[str]) -> list[int]:
     return sorted({int(text) for text in digits})
 
 
-def memberships(found: Iterable[Sequence[Any]]) -> Memberships:
-    """Rows of (user, group)."""
+def memberships(found: Iterable[Any]) -> Memberships:
+    """Rows of `group_members`."""
     groups: dict[str, set[str]] = {}
-    for user_id, group_id in found:
-        groups.setdefault(user_id, set()).add(str(group_id))
+    for row in found:
+        groups.setdefault(row.user_id, set()).add(str(row.group_id))
     return {user_id: frozenset(ids) for user_id, ids in groups.items()}
 
 
-def groups_of(found: Iterable[Sequence[Any]]) -> dict[str, tuple[Group, ...]]:
+def groups_of(found: Iterable[Any]) -> dict[str, tuple[Group, ...]]:
     """Rows of `groups_of`."""
     groups: dict[str, tuple[Group, ...]] = {}
-    for user_id, *of_group in found:
-        groups[user_id] = (*groups.get(user_id, ()), Group(*of_group))
+    for row in found:
+        groups[row.user_id] = (*groups.get(row.user_id, ()), group(row))
     return groups
 
 
@@ -125,43 +140,46 @@ def new_token(account_id: str, token: Secret, wanted: NewToken, now: int) -> dic
     }
 
 
-def token(row: Sequence[Any]) -> Token:
-    """The columns of `tokens`."""
-    digest, name, role, created, user_id, scopes, integration_key, expires = row
+def token(row: Any) -> Token:
+    """A row of `tokens`."""
     return Token(
-        token_id=token_id(digest),
-        name=name,
-        role=Role(role),
-        created_at=from_microseconds(created),
-        user_id=user_id,
-        scopes=_scopes(scopes),
-        integration_key=integration_key,
-        expires_at=None if expires is None else from_microseconds(expires),
+        token_id=token_id(row.token_hash),
+        name=row.name,
+        role=Role(row.role),
+        created_at=from_microseconds(row.created_us),
+        user_id=row.user_id,
+        scopes=_scopes(row.scopes),
+        integration_key=row.integration_key,
+        expires_at=_instant(row.expires_us),
     )
 
 
 def added_token(values: Mapping[str, Any]) -> Token:
     """The token that `token_add` has made of its values."""
-    names = (
-        *("token_hash", "name", "role", "now", "user_id", "scopes", "integration_key"),
-        "expires",
+    return Token(
+        token_id=token_id(values["token_hash"]),
+        name=values["name"],
+        role=Role(values["role"]),
+        created_at=from_microseconds(values["now"]),
+        user_id=values["user_id"],
+        scopes=_scopes(values["scopes"]),
+        integration_key=values["integration_key"],
+        expires_at=_instant(values["expires"]),
     )
-    return token([values[name] for name in names])
 
 
-def principal(row: Sequence[Any] | None) -> Principal | None:
-    """The columns of `principal`."""
+def principal(row: Any) -> Principal | None:
+    """The row of `principal`."""
     if row is None:
         return None
-    account_id, external_id, account, role, name, digest, user_id, scopes, expires = row
     return Principal(
-        Account(account_id, external_id, account),
-        Role(role),
-        name,
-        token_id=token_id(digest),
-        user_id=user_id,
-        scopes=_scopes(scopes),
-        expires_at=None if expires is None else from_microseconds(expires),
+        Account(row.account_id, row.external_id, row.account_name),
+        Role(row.role),
+        row.token_name,
+        token_id=token_id(row.token_hash),
+        user_id=row.user_id,
+        scopes=_scopes(row.scopes),
+        expires_at=_instant(row.expires_us),
     )
 
 
@@ -177,6 +195,10 @@ def id_bytes(text: str) -> bytes | None:
     except ValueError:
         return None
     return found if len(found) == _ID_BYTES else None
+
+
+def _instant(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else from_microseconds(microseconds)
 
 
 def _scopes(text: str | None) -> frozenset[str] | None:

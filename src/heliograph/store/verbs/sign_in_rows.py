@@ -1,4 +1,4 @@
-"""Rows of applications, consents and grants to values, and back: the same for each engine."""
+"""Rows of applications, consents and grants to values, and back."""
 
 from __future__ import annotations
 
@@ -29,11 +29,15 @@ from heliograph.model.applications import (
     fits,
 )
 from heliograph.model.people import NewToken, UserStatus
-from heliograph.store import people_rows, rows
+from heliograph.store import rows
 from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.store.verbs import people_rows
 
 SWEPT: Final = (
-    *("token", "used_assertion", "authorization_code", "refresh_token"),
+    "token",
+    "used_assertion",
+    "authorization_code",
+    "refresh_token",
     "sign_in_session",
 )
 """Tables whose rows expire; the queries `sweep_...` delete them."""
@@ -64,29 +68,36 @@ def application_change(account_id: str, change: ApplicationChange) -> dict[str, 
 
 
 def applications(
-    found: Iterable[Sequence[Any]], keys: Iterable[Sequence[Any]], secrets: Iterable[Sequence[Any]]
+    found: Iterable[Any], keys: Iterable[Any], secrets: Iterable[Any]
 ) -> tuple[Application, ...]:
-    """The columns of `application_columns`, and those of `keys` and `secrets` of them all."""
+    """The columns of `application_columns`, and the rows of `keys` and `secrets` of them all."""
     keys, secrets = list(keys), list(secrets)
     return tuple(
         Application(
-            *(integration_key, account_id, name, tuple(json.loads(uris)), Rights(rights)),
-            from_microseconds(created),
-            tuple(_key(row) for row in keys if row[0] == integration_key),
-            tuple(_secret(row) for row in secrets if row[0] == integration_key),
+            integration_key=row.integration_key,
+            account_id=row.account_id,
+            name=row.name,
+            redirect_uris=tuple(json.loads(row.redirect_uris)),
+            rights=Rights(row.rights),
+            created_at=from_microseconds(row.created_us),
+            keys=tuple(_key(key) for key in keys if key.integration_key == row.integration_key),
+            secrets=tuple(
+                _secret(secret)
+                for secret in secrets
+                if secret.integration_key == row.integration_key
+            ),
         )
-        for integration_key, account_id, name, uris, rights, created in found
+        for row in found
     )
 
 
-def _key(row: Sequence[Any]) -> ApplicationKey:
-    _, key_id, public_key, created = row
-    return ApplicationKey(key_id, public_key, from_microseconds(created))
+def _key(row: Any) -> ApplicationKey:
+    return ApplicationKey(row.key_id, row.public_key, from_microseconds(row.created_us))
 
 
-def _secret(row: Sequence[Any]) -> ApplicationSecret:
-    _, secret_id, digest, created = row
-    return ApplicationSecret(secret_id, bytes(digest), from_microseconds(created))
+def _secret(row: Any) -> ApplicationSecret:
+    digest = bytes(row.secret_hash)
+    return ApplicationSecret(row.secret_id, digest, from_microseconds(row.created_us))
 
 
 def check_room(count: int, what: str) -> None:
@@ -104,11 +115,16 @@ def check_rights(rights: Sequence[str], wanted: NewToken) -> None:
         raise no_consent()
 
 
-def consent(row: Sequence[Any]) -> Consent:
+def consent(row: Any) -> Consent:
     """The columns of `consent_columns`."""
-    integration_key, name, user_id, scopes, granted_by, created = row
-    made = frozenset(scopes.split())
-    return Consent(integration_key, name, user_id, made, granted_by, from_microseconds(created))
+    return Consent(
+        integration_key=row.integration_key,
+        application_name=row.application_name,
+        user_id=row.user_id,
+        scopes=frozenset(row.scopes.split()),
+        granted_by=row.granted_by,
+        created_at=from_microseconds(row.created_us),
+    )
 
 
 def scopes_text(scopes: Iterable[str]) -> str:
@@ -116,18 +132,18 @@ def scopes_text(scopes: Iterable[str]) -> str:
     return " ".join(sorted(scopes))
 
 
-def person(row: Sequence[Any] | None) -> Person | None:
+def person(row: Any) -> Person | None:
     """The columns of `person_columns`."""
     if row is None:
         return None
-    user = people_rows.user(row[:9])
-    return Person(user, Account(user.account_id, row[9], row[10]))
+    account = Account(row.account_id, row.external_id, row.account_name)
+    return Person(people_rows.user(row), account)
 
 
-def login(row: Sequence[Any] | None) -> Login | None:
+def login(row: Any) -> Login | None:
     """The row of `login`."""
-    found = None if row is None else person(row[1:])
-    return None if row is None or found is None else Login(found, row[0])
+    found = person(row)
+    return None if found is None else Login(found, row.password_hash)
 
 
 def new_code(code: Secret, wanted: NewCode) -> dict[str, Any]:
@@ -157,31 +173,34 @@ class Exchange:
     worthless: bool = False
 
 
-def code_exchange(row: Sequence[Any], proof: CodeProof, pair: Pair, now: int) -> Exchange:
+def code_exchange(row: Any, proof: CodeProof, pair: Pair, now: int) -> Exchange:
     """What the row of `code` is worth at `now` (microseconds UTC)."""
-    user_id, account_id, scopes, redirect_uri, challenge, grant_id, expires, used, status = row
     return Exchange(
-        *(user_id, account_id, frozenset(scopes.split()), grant_id),
+        user_id=row.user_id,
+        account_id=row.account_id,
+        scopes=frozenset(row.scopes.split()),
+        grant_id=row.grant_id,
         refresh_until=to_microseconds(pair.refresh_until),
-        stolen=used is not None,
-        worthless=expires <= now
-        or status != UserStatus.ACTIVE
-        or not fits(proof, redirect_uri, challenge),
+        stolen=row.used_us is not None,
+        worthless=row.expires_us <= now
+        or row.status != UserStatus.ACTIVE
+        or not fits(proof, row.redirect_uri, row.challenge),
     )
 
 
-def refresh_exchange(
-    row: Sequence[Any], asked: frozenset[str] | None, pair: Pair, now: int
-) -> Exchange:
+def refresh_exchange(row: Any, asked: frozenset[str] | None, pair: Pair, now: int) -> Exchange:
     """What the row of `refresh` is worth at `now` (microseconds UTC)."""
-    user_id, account_id, scopes, grant_id, expires, used, status = row
-    had = frozenset(scopes.split())
-    until = to_microseconds(pair.refresh_until) if EXTENDED in had else expires
+    had = frozenset(row.scopes.split())
     return Exchange(
-        *(user_id, account_id, had if asked is None else asked, grant_id),
-        refresh_until=until,
-        stolen=used is not None,
-        worthless=expires <= now or status != UserStatus.ACTIVE or not (asked or had) <= had,
+        user_id=row.user_id,
+        account_id=row.account_id,
+        scopes=had if asked is None else asked,
+        grant_id=row.grant_id,
+        refresh_until=to_microseconds(pair.refresh_until) if EXTENDED in had else row.expires_us,
+        stolen=row.used_us is not None,
+        worthless=row.expires_us <= now
+        or row.status != UserStatus.ACTIVE
+        or not (asked or had) <= had,
     )
 
 

@@ -1,0 +1,73 @@
+"""Runs verbs on SQLite: on the writer's thread, or a reader's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from heliograph.store import sql
+from heliograph.store.sqlite.connection import Readers, Writer
+from heliograph.store.sqlite.queue import Queue
+from heliograph.store.verbs import PATIENCE, Rows, Step, Taken, Verb, row_class
+
+T = TypeVar("T")
+
+_QUERIES: Final = sql.verbs("sqlite")
+
+_CHANGED: Final = "configurations_changed"
+"""The query after which the queue reads an account's configurations and keys again."""
+
+_TAKEN: Final = (apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY)
+
+
+class SqliteEngine:
+    """The Engine on apsw. The file is local: nobody's patience is asked for."""
+
+    def __init__(self, writer: Writer, readers: Readers, queue: Queue) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._queue = queue
+
+    async def read(self, verb: Callable[[], Verb[T]], patience: float = PATIENCE) -> T:
+        return await self._readers.read(lambda db: self.run(db, verb()))
+
+    async def write(
+        self, verb: Callable[[], Verb[T]], patience: float | None = PATIENCE, name: str = "other"
+    ) -> T:
+        return await self._writer.write(lambda db: self.run(db, verb()), name)
+
+    def run(self, db: apsw.Connection, verb: Verb[T]) -> T:
+        """Run a verb within a transaction."""
+        try:
+            step = next(verb)
+            while True:
+                try:
+                    rows = _execute(db, step)
+                except apsw.ConstraintError as error:
+                    if getattr(error, "extendedresult", 0) not in _TAKEN:
+                        raise
+                    step = verb.throw(Taken(str(error)))
+                else:
+                    if step.query == _CHANGED:
+                        self._queue.account_changed(step.values["account_id"])
+                    step = verb.send(rows)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+
+
+def _execute(db: apsw.Connection, step: Step) -> Rows:
+    values = {
+        name: json.dumps(value) if isinstance(value, list) else value
+        for name, value in step.values.items()
+    }
+    cursor = db.execute(step.text(_QUERIES), values)
+    try:
+        columns = tuple(name for name, *_ in cursor.get_description())
+    except apsw.ExecutionCompleteError:  # there is no row
+        return Rows((), db.changes())
+    rows: list[Any] = [row_class(columns)(*row) for row in cursor]
+    return Rows(rows, db.changes())

@@ -1,0 +1,325 @@
+"""Users, groups and tokens (see store/people.py)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from heliograph.clock import Clock
+from heliograph.errors import StorageUnavailable
+from heliograph.model.accounts import Account, Principal, Role, Secret
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.people import (
+    Group,
+    GroupPage,
+    Memberships,
+    NewToken,
+    NewUser,
+    Token,
+    TokenPage,
+    User,
+    UserChange,
+    UserPage,
+    UserQuery,
+    UserStatus,
+)
+from heliograph.store import FIRST_TOKEN
+from heliograph.store.principals import Principals
+from heliograph.store.times import to_microseconds
+from heliograph.store.verbs import (
+    LISTING_PATIENCE,
+    Engine,
+    Rows,
+    Step,
+    Taken,
+    Verb,
+    alone,
+    people_rows,
+    write_and_forget,
+)
+
+T = TypeVar("T")
+
+_MOST_TRIES: Final = 10
+
+
+class PeopleVerbs:
+    """The People port.
+
+    What changes who is in a group takes the account's row first, as a change of a
+    configuration does: an accept that matched with the older groups matches again.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, revoked_within: float | None = None) -> None:
+        """`revoked_within`: seconds after which a token that another node revoked works nowhere;
+        None where there is no other node."""
+        self._engine = engine
+        self._clock = clock
+        self._principals = Principals(self._read_principal, clock, revoked_within)
+
+    def _now(self) -> int:
+        """Microseconds since 1970 in UTC."""
+        return to_microseconds(self._clock.now())
+
+    async def add_account(self, name: str, token: Secret) -> Account:
+        def verb() -> Verb[Account]:
+            account_id = str(uuid.uuid4())
+            values = {"account_id": account_id, "name": name, "now": self._now()}
+            (row,) = yield Step("account_new", values)
+            first = NewToken(FIRST_TOKEN, Role.ADMINISTRATOR)
+            yield from write_token(account_id, token, first, self._now())
+            return Account(account_id, row.external_id, name)
+
+        for _ in range(_MOST_TRIES):
+            try:
+                return await self._engine.write(verb)
+            except Taken:
+                continue  # another node took the number
+        raise StorageUnavailable("Too many accounts are added at once.")
+
+    async def add_users(self, account_id: str, users: Sequence[NewUser]) -> Sequence[User]:
+        named: dict[int, list[str]] = {}
+        for user in users:
+            for group_id in user.group_ids:
+                named.setdefault(group_id, []).append(user.user_id)
+
+        def verb() -> Verb[Sequence[User]]:
+            if named:
+                yield from configurations_changed(account_id)
+                yield from _check_groups(account_id, named)
+            rows = yield Step("users_add", people_rows.new_users(account_id, users, self._now()))
+            added = {row.user_id for row in rows}
+            # An id that is given twice is added once, and told of too.
+            if len(added) < len(users):
+                first = {user.user_id: user for user in reversed(users)}
+                raise people_rows.user_exists(
+                    user
+                    for user in users
+                    if user.user_id not in added or first[user.user_id] is not user
+                )
+            for group_id, user_ids in named.items():
+                yield from _change_members("members_add", account_id, group_id, user_ids)
+            return (yield from _users(account_id, [user.user_id for user in users]))
+
+        return await self._engine.write(verb) if users else []
+
+    async def change_users(self, account_id: str, changes: Sequence[UserChange]) -> Sequence[User]:
+        def verb() -> Verb[Sequence[User]]:
+            for change in changes:
+                values = people_rows.change(account_id, change, self._now())
+                try:
+                    changed = (yield Step("user_change", values)).changed
+                except Taken:
+                    raise people_rows.user_exists([change]) from None
+                if not changed:
+                    raise people_rows.no_user([change.user_id])
+            return (yield from _users(account_id, [change.user_id for change in changes]))
+
+        return await self._write_and_forget(verb)
+
+    async def close_users(self, account_id: str, user_ids: Sequence[str]) -> Sequence[User]:
+        def verb() -> Verb[Sequence[User]]:
+            values = {"account_id": account_id, "user_ids": list(user_ids), "now": self._now()}
+            closed = {row.user_id for row in (yield Step("users_close", values))}
+            if missing := set(user_ids) - closed:
+                raise people_rows.no_user(missing)
+            yield Step("user_tokens_revoke", values)
+            return (yield from _users(account_id, user_ids))
+
+        return await self._write_and_forget(verb)
+
+    async def user(self, account_id: str, user_id: str) -> User | None:
+        found = await self._engine.read(lambda: _users(account_id, [user_id]))
+        return found[0] if found else None
+
+    async def users(self, account_id: str, query: UserQuery, start: int, count: int) -> UserPage:
+        values = people_rows.filters(account_id, query)
+        rows, total = await self._page("users", {**values, "start": start, "count": count})
+        return UserPage(tuple(map(people_rows.user, rows)), total)
+
+    async def groups_of(
+        self, account_id: str, user_ids: Collection[str]
+    ) -> Mapping[str, tuple[Group, ...]]:
+        values = {"account_id": account_id, "user_ids": list(user_ids)}
+        return people_rows.groups_of(await self._engine.read(lambda: alone("groups_of", values)))
+
+    async def add_groups(self, account_id: str, names: Sequence[str]) -> Sequence[Group]:
+        def verb() -> Verb[Sequence[Group]]:
+            groups = []
+            for name in names:
+                values = {"account_id": account_id, "name": name, "now": self._now()}
+                try:
+                    (row,) = yield Step("group_add", values)
+                except Taken:
+                    raise people_rows.group_exists(name) from None
+                groups.append(Group(row.group_id, name, 0))
+            return groups
+
+        return await self._engine.write(verb)
+
+    async def rename_groups(self, account_id: str, names: Mapping[int, str]) -> Sequence[Group]:
+        def verb() -> Verb[Sequence[Group]]:
+            for group_id, name in names.items():
+                values = {"account_id": account_id, "group_id": group_id, "name": name}
+                try:
+                    renamed = (yield Step("group_rename", values)).changed
+                except Taken:
+                    raise people_rows.group_exists(name) from None
+                if not renamed:
+                    raise people_rows.no_group([group_id])
+            return (yield from _groups(account_id, names))
+
+        return await self._engine.write(verb)
+
+    async def delete_groups(self, account_id: str, group_ids: Sequence[int]) -> Sequence[Group]:
+        def verb() -> Verb[Sequence[Group]]:
+            yield from configurations_changed(account_id)
+            yield from _check_groups(account_id, group_ids)
+            before = yield from _groups(account_id, group_ids)
+            values = {"account_id": account_id, "group_ids": list(group_ids)}
+            yield Step("groups_delete", values)
+            return before
+
+        return await self._engine.write(verb)
+
+    async def group(self, account_id: str, group_id: int) -> Group | None:
+        found = await self._engine.read(lambda: _groups(account_id, [group_id]))
+        return found[0] if found else None
+
+    async def groups(
+        self, account_id: str, start: int, count: int, name: str | None = None
+    ) -> GroupPage:
+        values = {"account_id": account_id, "name": people_rows.part(name)}
+        rows, total = await self._page("groups", {**values, "start": start, "count": count})
+        return GroupPage(tuple(map(people_rows.group, rows)), total)
+
+    async def add_members(self, account_id: str, group_id: int, user_ids: Sequence[str]) -> None:
+        def verb() -> Verb[None]:
+            yield from configurations_changed(account_id)
+            yield from _check_groups(account_id, [group_id])
+            yield from _check_users(account_id, user_ids)
+            yield from _change_members("members_add", account_id, group_id, user_ids)
+
+        await self._engine.write(verb)
+
+    async def remove_members(self, account_id: str, group_id: int, user_ids: Sequence[str]) -> None:
+        def verb() -> Verb[None]:
+            yield from configurations_changed(account_id)
+            yield from _check_groups(account_id, [group_id])
+            yield from _check_users(account_id, user_ids, closed_too=True)
+            yield from _change_members("members_remove", account_id, group_id, user_ids)
+
+        await self._engine.write(verb)
+
+    async def group_members(self, account_id: str, group_ids: Collection[int]) -> Memberships:
+        return await self._engine.read(lambda: _members(account_id, list(group_ids)))
+
+    async def add_token(self, account_id: str, token: Secret, wanted: NewToken) -> Token:
+        def verb() -> Verb[Token]:
+            if wanted.user_id is not None:
+                yield from _check_users(account_id, [wanted.user_id])
+            return (yield from write_token(account_id, token, wanted, self._now()))
+
+        return await self._engine.write(verb)
+
+    async def tokens(
+        self, account_id: str, start: int, count: int, user_id: str | None = None
+    ) -> TokenPage:
+        values = {"account_id": account_id, "user_id": user_id, "now": self._now()}
+        rows, total = await self._page("tokens", {**values, "start": start, "count": count})
+        return TokenPage(tuple(map(people_rows.token, rows)), total)
+
+    async def revoke_token(self, account_id: str, token_id: str) -> bool:
+        start = people_rows.id_bytes(token_id)
+        if start is None:
+            return False
+        values = {"account_id": account_id, "token_id": start, "now": self._now()}
+        return (await self._write_and_forget(lambda: alone("token_revoke", values))).changed > 0
+
+    async def principal(self, token: str) -> Principal | None:
+        return await self._principals.get(token)
+
+    def forget(self) -> None:
+        """Somebody else has changed what tokens stand for."""
+        self._principals.forget()
+
+    async def _read_principal(self, digest: bytes) -> Principal | None:
+        values = {"token_hash": digest, "now": self._now()}
+        rows = await self._engine.read(lambda: alone("principal", values))
+        return people_rows.principal(rows.first)
+
+    async def _write_and_forget(self, verb: Callable[[], Verb[T]]) -> T:
+        return await write_and_forget(self._engine.write(verb), self.forget)
+
+    async def _page(self, query: str, values: Mapping[str, Any]) -> tuple[Rows, int]:
+        """Rows of a listing, and how many there are in all."""
+
+        def verb() -> Verb[tuple[Rows, int]]:
+            (counted,) = yield Step(f"{query}_count", values)
+            return (yield Step(query, values)), counted.total
+
+        return await self._engine.read(verb, LISTING_PATIENCE)
+
+
+def configurations_changed(account_id: str) -> Verb[Rows]:
+    """Take an account's row; whoever matched its older configurations, or groups, matches again."""
+    return (yield Step("configurations_changed", {"account_id": account_id}))
+
+
+def write_token(account_id: str, token: Secret, wanted: NewToken, now: int) -> Verb[Token]:
+    """Add a token; `now` is microseconds UTC."""
+    values = people_rows.new_token(account_id, token, wanted, now)
+    yield Step("token_add", values)
+    return people_rows.added_token(values)
+
+
+def memberships(
+    account_id: str, configurations: Iterable[ConnectConfiguration]
+) -> Verb[Memberships]:
+    """Who is in the groups that these configurations name."""
+    named = people_rows.numbers(
+        text for configuration in configurations for text in configuration.group_ids
+    )
+    return (yield from _members(account_id, named)) if named else {}
+
+
+def _members(account_id: str, group_ids: Sequence[int]) -> Verb[Memberships]:
+    values = {"account_id": account_id, "group_ids": group_ids}
+    return people_rows.memberships((yield Step("group_members", values)))
+
+
+def _change_members(
+    query: str, account_id: str, group_id: int, user_ids: Sequence[str]
+) -> Verb[Rows]:
+    values = {"account_id": account_id, "group_id": group_id, "user_ids": list(user_ids)}
+    return (yield Step(query, values))
+
+
+def _users(
+    account_id: str, user_ids: Sequence[str], query: str = "users_by_id"
+) -> Verb[Sequence[User]]:
+    """Those of the account, in the order given."""
+    rows = yield Step(query, {"account_id": account_id, "user_ids": list(user_ids)})
+    found = {row.user_id: people_rows.user(row) for row in rows}
+    return [found[user_id] for user_id in user_ids if user_id in found]
+
+
+def _groups(account_id: str, group_ids: Iterable[int]) -> Verb[Sequence[Group]]:
+    values = {"account_id": account_id, "group_ids": list(group_ids)}
+    return [people_rows.group(row) for row in (yield Step("groups_by_id", values))]
+
+
+def _check_groups(account_id: str, group_ids: Collection[int]) -> Verb[None]:
+    found = {group.group_id for group in (yield from _groups(account_id, group_ids))}
+    if missing := set(group_ids) - found:
+        raise people_rows.no_group(missing)
+
+
+def _check_users(
+    account_id: str, user_ids: Sequence[str], *, closed_too: bool = False
+) -> Verb[None]:
+    found = yield from _users(account_id, user_ids, "users_by_id_shared")
+    usable = {user.user_id for user in found if closed_too or user.status is UserStatus.ACTIVE}
+    if missing := set(user_ids) - usable:
+        raise people_rows.no_user(missing)

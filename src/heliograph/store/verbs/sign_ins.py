@@ -1,0 +1,400 @@
+"""Applications, consents, sign-ins and grants (see store/sign_ins.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from heliograph.clock import Clock
+from heliograph.model.accounts import Secret
+from heliograph.model.applications import (
+    Application,
+    ApplicationChange,
+    ApplicationKey,
+    ApplicationPage,
+    ApplicationSecret,
+    CodeProof,
+    Consent,
+    ConsentPage,
+    Login,
+    NewApplication,
+    NewCode,
+    Pair,
+    Person,
+    Redeemed,
+    no_application,
+)
+from heliograph.model.people import NewToken
+from heliograph.store.rows import token_hash
+from heliograph.store.sign_ins import SWEPT_MOST
+from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.store.verbs import (
+    LISTING_PATIENCE,
+    Engine,
+    Step,
+    Verb,
+    alone,
+    people_rows,
+    sign_in_rows,
+    write_and_forget,
+)
+from heliograph.store.verbs.people import write_token
+
+T = TypeVar("T")
+
+
+class SignInVerbs:
+    """The SignIns port. `forget` is told when tokens may stand for somebody else."""
+
+    def __init__(self, engine: Engine, clock: Clock, forget: Callable[[], None]) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._forget = forget
+
+    def _now(self) -> int:
+        """Microseconds since 1970 in UTC."""
+        return to_microseconds(self._clock.now())
+
+    async def add_application(self, account_id: str, new: NewApplication) -> Application:
+        def verb() -> Verb[Application]:
+            values = sign_in_rows.new_application(account_id, new, self._now())
+            yield Step("application_add", values)
+            return (yield from _managed(account_id, new.integration_key))
+
+        return await self._engine.write(verb)
+
+    async def change_application(self, account_id: str, change: ApplicationChange) -> Application:
+        def verb() -> Verb[Application]:
+            values = sign_in_rows.application_change(account_id, change)
+            yield Step("application_change", values)
+            changed = yield from _managed(account_id, change.integration_key)
+            if change.rights is not None:
+                now = self._now()
+                yield Step("application_own_tokens_revoke", {**values, "now": now})
+            return changed
+
+        return await self._write_and_forget(verb)
+
+    async def delete_application(self, account_id: str, integration_key: str) -> bool:
+        def verb() -> Verb[bool]:
+            values = {"account_id": account_id, "integration_key": integration_key}
+            if not (yield Step("application_delete", values)).changed:
+                return False
+            named = {"integration_key": integration_key, "now": self._now()}
+            yield Step("application_tokens_revoke", named)
+            return True
+
+        return await self._write_and_forget(verb)
+
+    async def application(self, account_id: str, integration_key: str) -> Application | None:
+        values = {"account_id": account_id, "integration_key": integration_key}
+        found = await self._engine.read(lambda: _applications("application", values))
+        return found[0] if found else None
+
+    async def applications(self, account_id: str, start: int, count: int) -> ApplicationPage:
+        values = {"account_id": account_id, "start": start, "count": count}
+
+        def verb() -> Verb[ApplicationPage]:
+            counted = yield Step("applications_count", values)
+            page = yield from _applications("applications", values)
+            return ApplicationPage(page, counted[0].total)
+
+        return await self._engine.read(verb, LISTING_PATIENCE)
+
+    async def add_key(
+        self, account_id: str, integration_key: str, key_id: str, public_key: str
+    ) -> ApplicationKey:
+        named = {"account_id": account_id, "integration_key": integration_key}
+
+        def verb() -> Verb[ApplicationKey]:
+            yield Step("application_locked", named)
+            known = yield from _managed(account_id, integration_key)
+            sign_in_rows.check_room(len(known.keys), "keys")
+            now = self._now()
+            values = {"key_id": key_id, "integration_key": integration_key, "now": now}
+            yield Step("key_add", {**values, "public_key": public_key})
+            return ApplicationKey(key_id, public_key, from_microseconds(now))
+
+        return await self._engine.write(verb)
+
+    async def add_secret(
+        self, account_id: str, integration_key: str, secret_id: str, secret: Secret
+    ) -> ApplicationSecret:
+        named = {"account_id": account_id, "integration_key": integration_key}
+
+        def verb() -> Verb[ApplicationSecret]:
+            yield Step("application_locked", named)
+            known = yield from _managed(account_id, integration_key)
+            sign_in_rows.check_room(len(known.secrets), "secrets")
+            now, digest = self._now(), token_hash(secret.reveal())
+            values = {"secret_id": secret_id, "integration_key": integration_key, "now": now}
+            yield Step("secret_add", {**values, "secret_hash": digest})
+            return ApplicationSecret(secret_id, digest, from_microseconds(now))
+
+        return await self._engine.write(verb)
+
+    async def remove_key(self, account_id: str, integration_key: str, key_id: str) -> bool:
+        values = {"account_id": account_id, "integration_key": integration_key, "id": key_id}
+        removed = await self._engine.write(lambda: alone("key_remove", values))
+        return removed.changed > 0
+
+    async def remove_secret(self, account_id: str, integration_key: str, secret_id: str) -> bool:
+        values = {"account_id": account_id, "integration_key": integration_key, "id": secret_id}
+
+        def verb() -> Verb[bool]:
+            yield Step("application_locked", values)
+            if not (yield Step("secret_remove", values)).changed:
+                return False
+            if (yield from _managed(account_id, integration_key)).public:
+                yield Step("application_refreshes_delete", values)
+            return True
+
+        return await self._engine.write(verb)
+
+    async def add_consent(
+        self,
+        account_id: str,
+        integration_key: str,
+        user_id: str,
+        scopes: frozenset[str],
+        granted_by: str,
+    ) -> Consent:
+        pair = {"integration_key": integration_key, "user_id": user_id}
+
+        def verb() -> Verb[Consent]:
+            if not (yield Step("application_shared", pair)):
+                raise no_application()
+            yield from _check_active(account_id, user_id)
+            text = sign_in_rows.scopes_text(scopes | (yield from _consented(pair)))
+            values = {**pair, "scopes": text, "granted_by": granted_by, "now": self._now()}
+            yield Step("consent_put", values)
+            return sign_in_rows.consent((yield Step("consent", pair))[0])
+
+        return await self._engine.write(verb)
+
+    async def consents(
+        self,
+        account_id: str,
+        start: int,
+        count: int,
+        user_id: str | None = None,
+        integration_key: str | None = None,
+    ) -> ConsentPage:
+        named: Mapping[str, Any] = {
+            "account_id": account_id,
+            "user_id": user_id,
+            "integration_key": integration_key,
+            "start": start,
+            "count": count,
+        }
+
+        def verb() -> Verb[ConsentPage]:
+            counted = yield Step("consents_count", named)
+            page = yield Step("consents", named)
+            return ConsentPage(tuple(map(sign_in_rows.consent, page)), counted[0].total)
+
+        return await self._engine.read(verb, LISTING_PATIENCE)
+
+    async def withdraw(self, account_id: str, integration_key: str, user_id: str) -> bool:
+        pair = {"integration_key": integration_key, "user_id": user_id}
+
+        def verb() -> Verb[bool]:
+            if not (yield Step("consent_withdraw", {**pair, "account_id": account_id})).changed:
+                return False
+            yield Step("consent_tokens_revoke", {**pair, "now": self._now()})
+            yield Step("consent_refreshes_delete", pair)
+            yield Step("consent_codes_delete", pair)
+            return True
+
+        return await self._write_and_forget(verb)
+
+    async def set_password(self, account_id: str, user_id: str, hashed: str | None) -> None:
+        values = {"account_id": account_id, "user_id": user_id, "hashed": hashed}
+
+        def verb() -> Verb[None]:
+            if not (yield Step("password_set", {**values, "now": self._now()})).changed:
+                raise people_rows.no_user([user_id])
+            yield Step("sessions_close", {"user_id": user_id})
+
+        await self._engine.write(verb)
+
+    async def login(self, name: str) -> Login | None:
+        return sign_in_rows.login(await self._row("login", {"name": name}))
+
+    async def person(self, user_id: str) -> Person | None:
+        return sign_in_rows.person(await self._row("person", {"user_id": user_id}))
+
+    async def open_session(
+        self, account_id: str, user_id: str, session: Secret, until: datetime
+    ) -> None:
+        def verb() -> Verb[None]:
+            now = self._now()
+            yield from _sweep(now)
+            yield from _check_active(account_id, user_id)
+            digest = token_hash(session.reveal())
+            values: dict[str, Any] = {"session_hash": digest, "user_id": user_id}
+            values |= {"now": now, "expires": to_microseconds(until)}
+            yield Step("session_open", values)
+
+        await self._engine.write(verb)
+
+    async def session(self, session: str) -> Person | None:
+        values = {"session_hash": token_hash(session), "now": self._now()}
+        return sign_in_rows.person(await self._row("session", values))
+
+    async def close_session(self, session: str) -> None:
+        values = {"session_hash": token_hash(session)}
+        await self._engine.write(lambda: alone("session_close", values))
+
+    async def registered(self, integration_key: str) -> Application | None:
+        values = {"integration_key": integration_key}
+        found = await self._engine.read(lambda: _applications("application_registered", values))
+        return found[0] if found else None
+
+    async def consented(self, integration_key: str, user_id: str) -> frozenset[str]:
+        pair = {"integration_key": integration_key, "user_id": user_id}
+        row = await self._row("consented", pair)
+        return frozenset() if row is None else frozenset(row.scopes.split())
+
+    async def issue(
+        self, account_id: str, token: Secret, wanted: NewToken, assertion: tuple[bytes, datetime]
+    ) -> bool:
+        named = {"integration_key": wanted.integration_key, "user_id": wanted.user_id}
+
+        def verb() -> Verb[bool]:
+            now = self._now()
+            yield from _sweep(now)
+            found = yield Step("application_shared", named)
+            sign_in_rows.check_rights([row.rights for row in found], wanted)
+            if wanted.user_id is not None:
+                yield from _check_active(account_id, wanted.user_id)
+                if not (yield from _consented(named)):
+                    raise sign_in_rows.no_consent()
+            values = sign_in_rows.remembered(assertion)
+            if assertion[0] and not (yield Step("assertion_use", values)).changed:
+                return False
+            yield from write_token(account_id, token, wanted, now)
+            return True
+
+        return await self._engine.write(verb)
+
+    async def add_code(self, account_id: str, code: Secret, wanted: NewCode) -> None:
+        def verb() -> Verb[None]:
+            yield from _sweep(self._now())
+            yield from _check_active(account_id, wanted.user_id)
+            yield Step("code_add", sign_in_rows.new_code(code, wanted))
+
+        await self._engine.write(verb)
+
+    async def redeem(
+        self, integration_key: str, code: str, proof: CodeProof, pair: Pair
+    ) -> Redeemed | None:
+        values = {"code_hash": token_hash(code), "integration_key": integration_key}
+
+        def verb() -> Verb[Redeemed | None]:
+            now = self._now()
+            row = (yield Step("code", values)).first
+            if row is None:
+                return None
+            exchange = sign_in_rows.code_exchange(row, proof, pair, now)
+            yield Step("code_use", {**values, "now": now})
+            return (yield from self._exchange(integration_key, exchange, exchange.scopes, pair))
+
+        return await self._write_and_forget(verb)
+
+    async def refresh(
+        self, integration_key: str, refresh: str, scopes: frozenset[str] | None, pair: Pair
+    ) -> Redeemed | None:
+        values = {"refresh_hash": token_hash(refresh), "integration_key": integration_key}
+
+        def verb() -> Verb[Redeemed | None]:
+            now = self._now()
+            row = (yield Step("refresh", values)).first
+            if row is None:
+                return None
+            exchange = sign_in_rows.refresh_exchange(row, scopes, pair, now)
+            if not exchange.worthless:
+                yield Step("refresh_use", {**values, "now": now})
+            whole = frozenset(row.scopes.split())
+            return (yield from self._exchange(integration_key, exchange, whole, pair))
+
+        return await self._write_and_forget(verb)
+
+    def _exchange(
+        self,
+        integration_key: str,
+        exchange: sign_in_rows.Exchange,
+        whole: frozenset[str],
+        pair: Pair,
+    ) -> Verb[Redeemed | None]:
+        now, grant = self._now(), {"grant_id": exchange.grant_id}
+        yield Step("grant_locked", grant)
+        if exchange.stolen:
+            yield from _revoke_grant(exchange.grant_id, now)
+            return None
+        named = {"integration_key": integration_key, "user_id": exchange.user_id}
+        if exchange.worthless or not (yield from _consented(named)) >= exchange.scopes:
+            return None
+        yield from _sweep(now)
+        token = sign_in_rows.access_token(integration_key, exchange, pair)
+        yield from write_token(exchange.account_id, pair.access, token, now)
+        digest = token_hash(pair.access.reveal())
+        yield Step("token_of_grant", {**grant, "token_hash": digest})
+        values = sign_in_rows.refresh_values(integration_key, exchange, whole, pair.refresh, now)
+        yield Step("refresh_add", values)
+        return Redeemed(exchange.user_id, exchange.scopes)
+
+    async def revoke(self, integration_key: str, token: str) -> None:
+        digest = token_hash(token)
+        values = {"integration_key": integration_key, "token_hash": digest}
+
+        def verb() -> Verb[None]:
+            yield Step("access_revoke", {**values, "now": self._now()})
+            row = (yield Step("refresh", {**values, "refresh_hash": digest})).first
+            if row is not None:
+                yield from _revoke_grant(row.grant_id, self._now())
+
+        await self._write_and_forget(verb)
+
+    async def _write_and_forget(self, verb: Callable[[], Verb[T]]) -> T:
+        return await write_and_forget(self._engine.write(verb), self._forget)
+
+    async def _row(self, query: str, values: Mapping[str, Any]) -> Any:
+        return (await self._engine.read(lambda: alone(query, values))).first
+
+
+def _applications(query: str, values: Mapping[str, Any]) -> Verb[tuple[Application, ...]]:
+    found = yield Step(query, values)
+    named = {"integration_keys": [row.integration_key for row in found]}
+    keys, secrets = (yield Step("keys", named)), (yield Step("secrets", named))
+    return sign_in_rows.applications(found, keys, secrets)
+
+
+def _managed(account_id: str, integration_key: str) -> Verb[Application]:
+    values = {"account_id": account_id, "integration_key": integration_key}
+    found = yield from _applications("application", values)
+    if not found:
+        raise no_application()
+    return found[0]
+
+
+def _check_active(account_id: str, user_id: str) -> Verb[None]:
+    if not (yield Step("user_active", {"account_id": account_id, "user_id": user_id})):
+        raise people_rows.no_user([user_id])
+
+
+def _consented(values: Mapping[str, Any]) -> Verb[frozenset[str]]:
+    row = (yield Step("consented_shared", values)).first
+    return frozenset() if row is None else frozenset(row.scopes.split())
+
+
+def _revoke_grant(grant_id: str, now: int) -> Verb[None]:
+    yield Step("grant_locked", {"grant_id": grant_id})
+    yield Step("grant_tokens_revoke", {"grant_id": grant_id, "now": now})
+    yield Step("grant_refreshes_delete", {"grant_id": grant_id})
+
+
+def _sweep(now: int) -> Verb[None]:
+    for table in sign_in_rows.SWEPT:
+        yield Step(f"sweep_{table}", {"now": now, "most": SWEPT_MOST})
