@@ -13,7 +13,7 @@ from heliograph.delivery.retry import STANDARD, Schedule
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.events import Envelope, NewEvent
 from tests.simulation.listeners import Listener, Mood
-from tests.support import ACCOUNT
+from tests.support import wanted_configuration
 
 DAY: Final = 86_400.0
 
@@ -127,20 +127,12 @@ def _configuration(connect_id: int, chance: random.Random) -> ConnectConfigurati
     names = {"envelope-sent", "envelope-completed"}
     if chance.random() < 0.2:
         names.discard("envelope-sent")
-    return ConnectConfiguration(
-        account_id=ACCOUNT,
+    return wanted_configuration(
         connect_id=connect_id,
         name=f"listener {connect_id}",
-        url=f"https://listener-{connect_id}.example.com/",
-        document=b"{}",
-        publishing=True,
-        paused=False,
-        all_users=True,
-        all_users_except=False,
-        user_ids=frozenset(),
-        events=frozenset(names),
-        enable_log=True,
-        include_hmac=False,
+        urlToPublishTo=f"https://listener-{connect_id}.example.com/",
+        events=sorted(names),
+        includeHMAC="false",
     )
 
 

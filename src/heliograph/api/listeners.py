@@ -76,7 +76,11 @@ class Listeners:
     async def _send_sample(self, configuration: ConnectConfiguration) -> listeners.TestSend:
         """One message, whatever the configuration's switches and schedule say of events."""
         clock, account_id = self._store.clock, configuration.account_id
-        keys = await self._store.hmac_keys(account_id) if configuration.include_hmac else ()
+        keys = (
+            await self._store.hmac_keys(account_id)
+            if configuration.authentication.include_hmac
+            else ()
+        )
         client = None
         if configuration.shows_certificate:
             client = await self._store.client_certificate(account_id)
@@ -134,7 +138,7 @@ class Listeners:
 
 def sample(configuration: ConnectConfiguration, event_id: str, at: str) -> Event:
     """An event that the configuration asks for, of an envelope that does not exist."""
-    name = min(configuration.events, default="envelope-sent")
+    name = min(configuration.interest.events, default="envelope-sent")
     body = listeners.sample_event(name, configuration.account_id, SAMPLE_ENVELOPE, at)
     (made,) = json_sim.parse_events(body, "application/json", configuration.account_id)
     return Event(

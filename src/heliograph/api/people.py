@@ -16,7 +16,7 @@ from heliograph.api.contract.parameters import row_id
 from heliograph.delivery.matching import includes
 from heliograph.errors import GroupExists, InvalidBody, InvalidParameter, NotFound, UserExists
 from heliograph.model.accounts import Role
-from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.configurations import ConnectConfiguration, Interest
 from heliograph.model.people import Named, User, UserPage, UserQuery
 from heliograph.store import Store
 from heliograph.wire import people as wire
@@ -287,11 +287,11 @@ class People:
     # -------------------------------------------------------------------------- connect
 
     async def _list_included(self, call: Call) -> wire.IntegratedUserInfoList:
-        configuration = await self._configuration(call)
+        interest = (await self._configuration(call)).interest
         included = _LIST_INCLUDED.read(call.query)
-        query = replace(paging.users(call.query), named=_named(configuration, included=included))
+        query = replace(paging.users(call.query), named=_named(interest, included=included))
         place, page = await self._page(call, query)
-        every = configuration.all_users and not configuration.all_users_except
+        every = interest.all_users and not interest.all_users_except
         answer = wire.IntegratedUserInfoList(
             all_users_selected="true" if every else "false",
             users=[wire.short_to_wire(one, call.principal.account) for one in page.users],
@@ -331,12 +331,12 @@ class People:
         return found.email.rpartition("@")[2]
 
 
-def _named(configuration: ConnectConfiguration, *, included: bool) -> Named | None:
+def _named(interest: Interest, *, included: bool) -> Named | None:
     """Which users events of are wanted, or are not; None stands for all."""
-    if configuration.all_users and not configuration.all_users_except:
+    if interest.all_users and not interest.all_users_except:
         return None if included else _NOBODY
-    inside = included is not configuration.all_users_except
-    return Named(configuration.user_ids, configuration.group_ids, inside)
+    inside = included is not interest.all_users_except
+    return Named(interest.user_ids, interest.group_ids, inside)
 
 
 def _short(call: Call, users: Sequence[User]) -> wire.UsersResponse:

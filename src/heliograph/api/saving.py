@@ -6,7 +6,6 @@ from heliograph.egress import Guard, Refused
 from heliograph.errors import InvalidBody, RefusedUrl
 from heliograph.model.configurations import ConnectConfiguration, TlsIdentity
 from heliograph.outbound import tls
-from heliograph.wire import configurations
 
 
 def check(guard: Guard, wanted: ConnectConfiguration, url_field: str = "urlToPublishTo") -> None:
@@ -21,12 +20,12 @@ def check(guard: Guard, wanted: ConnectConfiguration, url_field: str = "urlToPub
     if not wanted.url:
         raise InvalidBody(f"{url_field} must be the listener's http or https URL.")
     check_url(guard, wanted.url, url_field)
-    token_url = configurations.token_url(wanted)
-    if token_url:
-        check_url(guard, token_url, "authorizationServerUrl")
-    if authorities := configurations.authorities(wanted):
+    shown = wanted.authentication
+    if shown.token_url:
+        check_url(guard, shown.token_url, "authorizationServerUrl")
+    if shown.authorities is not None:
         try:
-            tls.check_identity(TlsIdentity(None, None, authorities))
+            tls.check_identity(TlsIdentity(None, None, shown.authorities))
         except tls.BadIdentity as wrong:
             raise InvalidBody(f"certificateAuthorities: {wrong}") from None
 

@@ -160,7 +160,7 @@ class Dispatcher:
         for claim in result.claims:
             self._unsettled += 1
             configuration = claim.configuration
-            self._pacing.began(configuration.connect_id, configuration.rate, now)
+            self._pacing.began(configuration.connect_id, configuration.pace.rate, now)
             task = asyncio.create_task(self._send(claim))
             self._sending[task] = claim
             task.add_done_callback(self._sent)

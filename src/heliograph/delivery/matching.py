@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, assert_never
 
-from heliograph.model.configurations import ConnectConfiguration, Ordering
+from heliograph.model.configurations import ConnectConfiguration, Interest, Ordering
 from heliograph.model.events import HeldReason, NewEvent, Skip, Verdict, Wanted
 
 GATHERING: Final = 5.0
@@ -42,7 +42,7 @@ def match(
         configuration.connect_id,
         _held(configuration),
         lane(configuration, event),
-        GATHERING if configuration.aggregate else None,
+        GATHERING if configuration.pace.aggregate else None,
     )
 
 
@@ -52,9 +52,9 @@ def lane(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
     None where nothing is. In aggregate mode no order is kept: a lane is what one message may
     stand for, the events of an envelope.
     """
-    if configuration.aggregate:
+    if configuration.pace.aggregate:
         return event.envelope.envelope_id
-    match configuration.ordering:
+    match configuration.pace.ordering:
         case Ordering.ENVELOPE:
             return event.envelope.envelope_id
         case Ordering.CONFIGURATION:
@@ -62,7 +62,7 @@ def lane(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
         case Ordering.NONE:
             return None
         case _:
-            assert_never(configuration.ordering)
+            assert_never(configuration.pace.ordering)
 
 
 def _held(configuration: ConnectConfiguration) -> HeldReason | None:
@@ -82,47 +82,48 @@ def includes(
     configuration: ConnectConfiguration, user_id: str, group_ids: frozenset[str] = _NONE
 ) -> bool:
     """Whether events of a user (its id in small letters), who is in these groups, are wanted."""
-    return _unwanted_user(configuration, user_id, group_ids) is None
+    return _unwanted_user(configuration.interest, user_id, group_ids) is None
 
 
 def _unwanted(configuration: ConnectConfiguration, event: NewEvent, groups: Groups) -> str | None:
     # What was taken out of service for failing loses nothing: its events are held (R4).
     if not configuration.publishing and configuration.disabled_by is None:
         return "allowEnvelopePublish is false"
-    if configuration.preset is not None:
-        return f"configurationType {configuration.preset} is not one that Heliograph delivers to"
-    if not configuration.events:
+    interest = configuration.interest
+    if interest.preset is not None:
+        return f"configurationType {interest.preset} is not one that Heliograph delivers to"
+    if not interest.events:
         return "the configuration names no events"
-    if event.name.lower() not in configuration.events:
+    if event.name.lower() not in interest.events:
         return f"{event.name} is not among its events"
-    if configuration.received:
-        return _unwanted_recipients(configuration, event.recipients, groups)
+    if interest.received:
+        return _unwanted_recipients(interest, event.recipients, groups)
     # A user's GUID is the same in either case.
     user_id = event.user_id and event.user_id.lower()
-    return _unwanted_user(configuration, user_id, groups.get(user_id or "", _NONE))
+    return _unwanted_user(interest, user_id, groups.get(user_id or "", _NONE))
 
 
 def _unwanted_recipients(
-    configuration: ConnectConfiguration, recipients: frozenset[str], groups: Groups
+    interest: Interest, recipients: frozenset[str], groups: Groups
 ) -> str | None:
     """One wanted user among those who receive the envelope is enough (Recipient Connect)."""
     if not recipients:
         return "no user is a recipient of the envelope"
     reasons = [
-        _unwanted_user(configuration, user_id, groups.get(user_id, _NONE))
+        _unwanted_user(interest, user_id, groups.get(user_id, _NONE))
         for user_id in sorted(recipients)
     ]
     return None if None in reasons else reasons[0]
 
 
 def _unwanted_user(
-    configuration: ConnectConfiguration, user_id: str | None, group_ids: frozenset[str]
+    interest: Interest, user_id: str | None, group_ids: frozenset[str]
 ) -> str | None:
-    if configuration.all_users and not configuration.all_users_except:
+    if interest.all_users and not interest.all_users_except:
         return None
-    named = user_id in configuration.user_ids
-    shared = () if named else configuration.group_ids & group_ids
-    if configuration.all_users_except:
+    named = user_id in interest.user_ids
+    shared = () if named else interest.group_ids & group_ids
+    if interest.all_users_except:
         # userIds and groupIds then list who is left out, whether or not allUsers is set.
         if named:
             return f"allUsersExcept leaves out user {user_id}"
@@ -132,7 +133,7 @@ def _unwanted_user(
     if user_id is None:
         return "the event names no user and allUsers is false"
     if not named and not shared:
-        if not configuration.group_ids:
+        if not interest.group_ids:
             return f"user {user_id} is not in userIds and allUsers is false"
         return f"user {user_id} is not in userIds or groupIds and allUsers is false"
     return None

@@ -88,9 +88,9 @@ _OURS: Final = Schedule(first=5.0, factor=2.0, ceiling=300.0, horizon=_LONGEST, 
 
 def schedule_for(configuration: ConnectConfiguration, default: Schedule | ScheduleName) -> Schedule:
     """The schedule that a configuration's deliveries follow."""
-    if not configuration.acknowledged:
+    if not configuration.pace.acknowledged:
         return ONCE
-    chosen = default if configuration.schedule is None else configuration.schedule
+    chosen = default if configuration.pace.schedule is None else configuration.pace.schedule
     if isinstance(chosen, Schedule):
         return chosen
     if isinstance(chosen, tuple):
@@ -99,7 +99,7 @@ def schedule_for(configuration: ConnectConfiguration, default: Schedule | Schedu
         case ScheduleName.STANDARD:
             return STANDARD
         case ScheduleName.DOCUSIGN:
-            return DOCUSIGN_AGGREGATE if configuration.aggregate else DOCUSIGN
+            return DOCUSIGN_AGGREGATE if configuration.pace.aggregate else DOCUSIGN
         case _:
             assert_never(chosen)
 

@@ -1,34 +1,33 @@
 """How a post shows a listener who sends it: Basic, OAuth, mutual TLS.
 
-What a configuration wants is read from its document. Its secrets leave this module in the
-headers and the TLS handshake of a post, and in nothing that is stored or shown (S7).
+A configuration's secrets leave this module in the headers and the TLS handshake of a post, and in
+nothing that is stored or shown (S7).
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from heliograph.clock import Clock
 from heliograph.delivery.attempt import Transport
 from heliograph.model.accounts import Secret
-from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, TlsIdentity
+from heliograph.model.configurations import (
+    Authentication,
+    BorrowedOAuth,
+    ClientCredentials,
+    ConnectConfiguration,
+    TlsIdentity,
+)
 from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound.tokens import Tokens
 
 GRACE: Final = 1.0
 """Seconds above the time of an attempt before it is ended here: the transport's own timer
 knows more of what was going on, and is to be the first."""
-
-_MOST_READ: Final = 1024
-_LARGE: Final = 64 * 1024
-"""Documents that are kept as they were read, and the bytes above which one is not."""
 
 _SHORT: Final = 8
 """Characters of a secret below which it may be a part of anything."""
@@ -58,22 +57,22 @@ class Authorizer:
         `client` is the account's client certificate and its key, both PEM; `oauth` is its OAuth
         client, which is used whole or not at all: a secret goes to no other server than its own.
         """
-        wanted = _wanted(configuration.document)
-        identity = _identity(wanted, configuration, client)
+        wanted = configuration.authentication
+        identity = _identity(wanted, configuration.url, client)
         if isinstance(identity, Fault):
             return identity
         post = _Post(configuration.url, headers, body, identity)
         if wanted.oauth is not None:
-            credentials = _credentials(wanted.oauth, configuration, oauth)
+            credentials = _credentials(wanted.oauth, oauth)
             if isinstance(credentials, Fault):
                 return credentials
             return await self._post_with_token(post, credentials, wanted.authorities)
-        password = configuration.secrets.get("password")
-        if not wanted.user_name or password is None:
+        if wanted.basic is None:
             return await self._send(post)
-        if ":" in wanted.user_name:
+        user_name, password = wanted.basic
+        if ":" in user_name:
             return Fault(Phase.RENDER, "a userName with a colon cannot be sent by HTTP Basic")
-        header = _basic(wanted.user_name, password)
+        header = _basic(user_name, password)
         return _without(await self._send(post, header), header, password)
 
     async def _post_with_token(
@@ -118,71 +117,14 @@ class _Post:
     identity: TlsIdentity | None
 
 
-@dataclass(frozen=True, slots=True)
-class _OAuth:
-    token_url: str
-    client_id: str
-    scope: str | None
-    parameters: tuple[tuple[str, str], ...]
-    own: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a document says of credentials; `oauth` is None where it is not switched on."""
-
-    user_name: str
-    oauth: _OAuth | None
-    mutual_tls: bool
-    offers: bool
-    authorities: str | None
-
-
-def _wanted(document: bytes) -> _Wanted:
-    return _kept(document) if len(document) <= _LARGE else _read(document)
-
-
-def _read(document: bytes) -> _Wanted:
-    fields = msgspec.json.decode(document)
-    oauth = None
-    if _is_true(fields, "includeOAuth"):
-        said = fields.get("oAuthConfiguration") or {}
-        oauth = _OAuth(
-            said.get("authorizationServerUrl") or "",
-            said.get("clientId") or "",
-            said.get("scope") or None,
-            tuple((said.get("customParameters") or {}).items()),
-            own=not _is_false(fields, "enableOAuthPerConfiguration"),
-        )
-    return _Wanted(
-        fields.get("userName") or "",
-        oauth,
-        _is_true(fields, "requireMutualTls"),
-        _is_true(fields, "signMessageWithX509Certificate"),
-        fields.get("certificateAuthorities") or None,
-    )
-
-
-# Of the document alone: a secret may change while the document does not.
-_kept: Final = functools.lru_cache(_MOST_READ)(_read)
-
-
-def _is_true(fields: Mapping[str, Any], name: str) -> bool:
-    return str(fields.get(name, "")).strip().lower() == "true"
-
-
-def _is_false(fields: Mapping[str, Any], name: str) -> bool:
-    return str(fields.get(name, "")).strip().lower() == "false"
-
-
 def _identity(
-    wanted: _Wanted, configuration: ConnectConfiguration, client: tuple[str, Secret] | None
+    wanted: Authentication, url: str, client: tuple[str, Secret] | None
 ) -> TlsIdentity | Fault | None:
-    https = configuration.url.lower().startswith("https:")
+    https = url.lower().startswith("https:")
     if not wanted.mutual_tls:
-        if wanted.offers and https and client is not None:
+        if wanted.offers_certificate and https and client is not None:
             return TlsIdentity(*client, wanted.authorities)
-        return TlsIdentity(None, None, wanted.authorities) if wanted.authorities else None
+        return None if wanted.authorities is None else TlsIdentity(None, None, wanted.authorities)
     if not https:
         return Fault(Phase.TLS, "requireMutualTls is true, and the listener's URL is not https")
     if client is None:
@@ -191,21 +133,13 @@ def _identity(
 
 
 def _credentials(
-    own: _OAuth, configuration: ConnectConfiguration, of_account: ClientCredentials | None
+    wanted: ClientCredentials | BorrowedOAuth, of_account: ClientCredentials | None
 ) -> ClientCredentials | Fault:
-    secret = configuration.secrets.get("clientSecret")
-    if not configuration.borrows_oauth and secret is not None:
-        return ClientCredentials(own.token_url, own.client_id, secret, own.scope, own.parameters)
+    if isinstance(wanted, ClientCredentials):
+        return wanted
     if of_account is not None:
         return of_account
-    needed = {
-        "authorizationServerUrl": own.token_url,
-        "clientId": own.client_id,
-        "clientSecret": secret,
-    }
-    missing = " and no ".join(name for name, value in needed.items() if not value)
-    why = f"oAuthConfiguration has no {missing}" if own.own else "a configuration's is not enabled"
-    said = f"includeOAuth is true, {why}, and the account has no OAuth client"
+    said = f"includeOAuth is true, {wanted.why}, and the account has no OAuth client"
     return Fault(Phase.TOKEN, said)
 
 

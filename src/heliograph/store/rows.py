@@ -30,6 +30,7 @@ from heliograph.store import MOST_UNSETTLED_CLAIMS, Failing
 from heliograph.store.keyring import KeyRing
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.wire import oauth
+from heliograph.wire.configurations import is_logged
 from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.messages import signing
 
@@ -290,6 +291,11 @@ def configurations(
         )
         for connect_id, document, sealed in found
     )
+
+
+def logged(found: Iterable[tuple[int, bytes]]) -> list[int]:
+    """Of configurations (id and document), those whose posts are logged."""
+    return [connect_id for connect_id, document in found if is_logged(document)]
 
 
 def notified(

@@ -14,7 +14,19 @@ import msgspec
 
 from heliograph.errors import InvalidBody
 from heliograph.model.accounts import Secret
-from heliograph.model.configurations import ConnectConfiguration, Ordering, ScheduleName
+from heliograph.model.configurations import (
+    Authentication,
+    BorrowedOAuth,
+    ClientCredentials,
+    ConnectConfiguration,
+    Format,
+    Interest,
+    Ordering,
+    Pace,
+    Rendering,
+    ScheduleName,
+    Switches,
+)
 from heliograph.wire.rest import ConnectCustomConfiguration, split_texts
 
 MASK: Final = "********"
@@ -30,6 +42,8 @@ MOST_RETRIES: Final = 100
 """Retries that an own schedule may list."""
 
 SECRET_FIELDS: Final = ("password", "salesforceAuthcode")
+DEFAULT_SOAP_NAMESPACE: Final = "http://www.docusign.net/API/3.0"
+
 OAUTH_SECRET: Final = "clientSecret"  # noqa: S105 (a field's name)
 
 _SENT, _RECEIVED = "custom", "customrecipient"
@@ -108,7 +122,7 @@ def disabled(before: ConnectConfiguration, by: str) -> tuple[bytes, Mapping[str,
 def read(
     account_id: str, connect_id: int, document: bytes, secrets: Mapping[str, Secret]
 ) -> ConnectConfiguration:
-    """The model's view of a stored configuration."""
+    """The model's view of a stored configuration: the one place that reads its document."""
     fields = msgspec.json.decode(document)
     return ConnectConfiguration(
         account_id=account_id,
@@ -116,38 +130,27 @@ def read(
         name=fields.get("name", ""),
         url=fields.get("urlToPublishTo", ""),
         document=document,
+        secrets=secrets,
         publishing=_flag(fields, "allow_envelope_publish"),
         paused=_flag(fields, "pause_publish"),
-        all_users=_flag(fields, "all_users"),
-        all_users_except=_flag(fields, "all_users_except"),
-        user_ids=frozenset(user_id.lower() for user_id in fields.get("userIds", ())),
-        events=_event_names(fields),
         enable_log=_flag(fields, "enable_log"),
-        include_hmac=_flag(fields, "include_hmac"),
-        secrets=secrets,
-        aggregate=_aggregate(fields),
-        acknowledged=_flag(fields, "requires_acknowledgement"),
-        schedule=_schedule(fields),
-        ordering=_ordering(fields),
         disabled_by=fields.get("disabledBy"),
-        rate=_rate(fields),
-        shows_certificate=any(_says(fields, name, "true") for name in _SHOW_CERTIFICATE),
-        group_ids=frozenset(group_id.strip() for group_id in fields.get("groupIds", ())),
-        borrows_oauth=_says(fields, "includeOAuth", "true") and not _has_oauth(fields, secrets),
-        received=receives(fields),
-        preset=None if _type(fields) in (_SENT, _RECEIVED) else fields["configurationType"].strip(),
+        interest=_interest(fields),
+        pace=Pace(
+            ordering=_ordering(fields),
+            aggregate=_aggregate(fields),
+            rate=_rate(fields),
+            schedule=_schedule(fields),
+            acknowledged=_flag(fields, "requires_acknowledgement"),
+        ),
+        rendering=_rendering(fields),
+        authentication=_authentication(fields, secrets),
     )
 
 
-def token_url(stored: ConnectConfiguration) -> str:
-    """Where tokens for the listener come from; empty where none is named."""
-    oauth = msgspec.json.decode(stored.document).get("oAuthConfiguration") or {}
-    return str(oauth.get("authorizationServerUrl") or "")
-
-
-def authorities(stored: ConnectConfiguration) -> str:
-    """PEM certificates that are trusted for the listener beside the system's; empty: none."""
-    return str(msgspec.json.decode(stored.document).get("certificateAuthorities") or "")
+def is_logged(document: bytes) -> bool:
+    """Whether a stored configuration's posts are logged, for who has nothing but its document."""
+    return _flag(msgspec.json.decode(document), "enable_log")
 
 
 def to_wire(stored: ConnectConfiguration) -> ConnectCustomConfiguration:
@@ -162,6 +165,19 @@ def to_wire(stored: ConnectConfiguration) -> ConnectCustomConfiguration:
         else:
             fields[name] = MASK
     return msgspec.convert(fields, ConnectCustomConfiguration)
+
+
+def _interest(fields: Mapping[str, Any]) -> Interest:
+    kind = _type(fields)
+    return Interest(
+        events=_event_names(fields),
+        all_users=_flag(fields, "all_users"),
+        all_users_except=_flag(fields, "all_users_except"),
+        user_ids=frozenset(user_id.lower() for user_id in fields.get("userIds", ())),
+        group_ids=frozenset(group_id.strip() for group_id in fields.get("groupIds", ())),
+        received=kind == _RECEIVED,
+        preset=None if kind in (_SENT, _RECEIVED) else fields["configurationType"].strip(),
+    )
 
 
 def _event_names(fields: Mapping[str, list[str]]) -> frozenset[str]:
@@ -193,23 +209,80 @@ def _flag(fields: Mapping[str, str], name: str) -> bool:
     return value == "true"
 
 
-def _says(fields: Mapping[str, Any], name: str, word: str) -> bool:
-    return str(fields.get(name) or "").strip().lower() == word
+def _switch(fields: Mapping[str, Any], name: str) -> bool | None:
+    """A switch that takes any text; what is neither "true" nor "false" says nothing."""
+    value = str(fields.get(name) or "").strip().lower()
+    return None if value not in ("true", "false") else value == "true"
 
 
-def _has_oauth(fields: Mapping[str, Any], secrets: Mapping[str, Secret]) -> bool:
-    """Whether a configuration has a whole OAuth client of its own, and is to use it."""
-    if _says(fields, "enableOAuthPerConfiguration", "false"):
-        return False
-    own = fields.get("oAuthConfiguration") or {}
-    return bool(
-        own.get("authorizationServerUrl") and own.get("clientId") and secrets.get(OAUTH_SECRET)
+def _rendering(fields: Mapping[str, Any]) -> Rendering:
+    soap = _switch(fields, "useSoapInterface") is True
+    include = (fields.get("eventData") or {}).get("includeData")
+    return Rendering(
+        format=_format(fields, soap=soap),
+        switches=Switches(
+            include=None
+            if include is None
+            else frozenset(part.strip().lower() for part in include),
+            documents=_switch(fields, "includeDocuments"),
+            certificate=_switch(fields, "includeCertificateOfCompletion"),
+            document_fields=_switch(fields, "includeDocumentFields"),
+            void_reason=_switch(fields, "includeEnvelopeVoidReason"),
+            sender_account=_switch(fields, "includeSenderAccountasCustomField") is True,
+        ),
+        time_zone=_switch(fields, "includeTimeZoneInformation") is True,
+        soap_namespace=(fields.get("soapNamespace") or DEFAULT_SOAP_NAMESPACE) if soap else None,
+        certificate_header=_switch(fields, "includeCertSoapHeader") is True,
+        documents_of=fields.get(DOCUMENTS_OF) or {},
     )
 
 
-def receives(fields: Mapping[str, Any]) -> bool:
-    """Whether a configuration's document asks for what users receive (Recipient Connect)."""
-    return _type(fields) == _RECEIVED
+def _format(fields: Mapping[str, Any], *, soap: bool) -> Format:
+    """JSON unless `eventData.format` says xml, SOAP is asked for, or nothing but the legacy
+    events is given, as DocuSign tells its models apart. Recipient Connect has JSON alone."""
+    named = _named_format(fields)
+    legacy = any(fields.get(listed) for listed in LEGACY_EVENTS)
+    xml = soap or named == "xml" or (legacy and not fields.get("events") and not named)
+    if xml and _type(fields) != _RECEIVED:
+        return Format.XML
+    return Format.JSON_AGGREGATE if _aggregate(fields) else Format.JSON_SIM
+
+
+def _authentication(fields: Mapping[str, Any], secrets: Mapping[str, Secret]) -> Authentication:
+    user_name, password = fields.get("userName"), secrets.get("password")
+    own = fields.get("oAuthConfiguration") or {}
+    return Authentication(
+        include_hmac=_flag(fields, "include_hmac"),
+        basic=(user_name, password) if user_name and password is not None else None,
+        oauth=_oauth(fields, own, secrets),
+        token_url=own.get("authorizationServerUrl") or "",
+        # DocuSign: this offers the certificate to listeners that ask ("2-way SSL").
+        offers_certificate=_switch(fields, "signMessageWithX509Certificate") is True,
+        mutual_tls=_switch(fields, "requireMutualTls") is True,
+        authorities=fields.get("certificateAuthorities") or None,
+    )
+
+
+def _oauth(
+    fields: Mapping[str, Any], own: Mapping[str, Any], secrets: Mapping[str, Secret]
+) -> ClientCredentials | BorrowedOAuth | None:
+    """The OAuth client of a configuration: its own, if that is whole and to be used."""
+    if _switch(fields, "includeOAuth") is not True:
+        return None
+    if _switch(fields, "enableOAuthPerConfiguration") is False:
+        return BorrowedOAuth("a configuration's is not enabled")
+    secret = secrets.get(OAUTH_SECRET)
+    needed = {name: own.get(name) for name in ("authorizationServerUrl", "clientId")}
+    missing = [name for name, value in {**needed, OAUTH_SECRET: secret}.items() if not value]
+    if missing or secret is None:
+        return BorrowedOAuth(f"oAuthConfiguration has no {' and no '.join(missing)}")
+    return ClientCredentials(
+        token_url=own["authorizationServerUrl"],
+        client_id=own["clientId"],
+        client_secret=secret,
+        scope=own.get("scope") or None,
+        parameters=tuple((own.get("customParameters") or {}).items()),
+    )
 
 
 def _type(fields: Mapping[str, Any]) -> str:
@@ -223,9 +296,13 @@ def _aggregate(fields: Mapping[str, Any]) -> bool:
     return mode == "aggregate"
 
 
-def _format(fields: Mapping[str, Any]) -> None:
-    named = str((fields.get("eventData") or {}).get("format") or "json").strip().lower()
-    if named not in ("json", "xml"):
+def _named_format(fields: Mapping[str, Any]) -> str:
+    return str((fields.get("eventData") or {}).get("format") or "").strip().lower()
+
+
+def _check_format(fields: Mapping[str, Any]) -> None:
+    given = (fields.get("eventData") or {}).get("format")
+    if given and _named_format(fields) not in ("json", "xml"):
         raise InvalidBody('eventData.format must be "json" or "xml".')
 
 
@@ -297,14 +374,6 @@ def _take_secret(
 # RFC 6749, appendix A, less what cannot be the name of an XML element.
 _PARAMETER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
-# DocuSign: the second offers the certificate to listeners that ask ("2-way SSL"), the third puts
-# it in the head of a SOAP message.
-_SHOW_CERTIFICATE: Final = (
-    "requireMutualTls",
-    "signMessageWithX509Certificate",
-    "includeCertSoapHeader",
-)
-
 LEGACY_EVENTS: Final[Mapping[str, str]] = {
     "envelopeEvents": "envelope",
     "recipientEvents": "recipient",
@@ -325,7 +394,7 @@ _PARTS: Final = ("eventData", "oAuthConfiguration")
 _CHOICES: Final = {
     "deliveryMode": _aggregate,
     "deliveryOrder": _ordering,
-    "eventData": _format,
+    "eventData": _check_format,
     "maxPerSecond": _rate,
     "retrySchedule": _schedule,
 }

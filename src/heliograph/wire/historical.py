@@ -14,10 +14,9 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 
 from heliograph.errors import InvalidBody
-from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.configurations import ConnectConfiguration, Format
 from heliograph.wire import configurations, dates
 from heliograph.wire.codec import Wire
-from heliograph.wire.messages.message import Format, choice
 from heliograph.wire.rest import ConnectCustomConfiguration, Texts, UserInfo, own
 
 _NAME: Final = "Historical publish"
@@ -80,13 +79,13 @@ def wanted(account_id: str, given: ConnectCustomConfiguration) -> ConnectConfigu
     fields.setdefault("name", _NAME)
     # To publish is what the call is for, and to all of its envelopes.
     fields |= {"allowEnvelopePublish": "true", "allUsers": "true"}
-    document = msgspec.json.encode(fields)
-    if choice(document).format is Format.XML:
+    made = configurations.read(account_id, 0, msgspec.json.encode(fields), secrets)
+    if made.rendering.format is Format.XML:
         raise InvalidBody(
             "Historical publishing has JSON messages: give eventData.format json, and no "
             "useSoapInterface."
         )
-    return configurations.read(account_id, 0, document, secrets)
+    return made
 
 
 def to_wire(

@@ -129,7 +129,7 @@ def _document(given: Any, where: str) -> bytes:
         raise InvalidBody(f"{where}: the notification cannot be used: {wrong}") from None
     if not made.url:
         raise InvalidBody(f"{where}: a notification needs a `url`.")
-    if not made.events:
+    if not made.interest.events:
         raise InvalidBody(f"{where}: a notification needs `events`, or envelope or recipient ones.")
     stored = msgspec.json.decode(document)
     if said := _documents_of(given, where):

@@ -84,6 +84,12 @@ def configuration(
     return configurations.read(ACCOUNT, 7, document, sealed)
 
 
+def with_secrets(wanted: ConnectConfiguration, **secrets: str) -> ConnectConfiguration:
+    """A configuration of the same document with other secrets."""
+    sealed = {name: Secret(text) for name, text in secrets.items()}
+    return configurations.read(ACCOUNT, wanted.connect_id, wanted.document, sealed)
+
+
 def with_oauth(url: str, token_url: str, **fields: Any) -> ConnectConfiguration:
     oauth = {"authorizationServerUrl": token_url, "clientId": "heliograph"} | fields
     return configuration(

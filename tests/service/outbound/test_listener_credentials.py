@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from heliograph.model.accounts import Secret
 from heliograph.model.deliveries import Answer, Phase
 from heliograph.outbound.transport import Budget
+from heliograph.wire import configurations
 from tests.pki import Authority, secured, serving
 from tests.scripted import (
     BODY,
@@ -35,7 +35,9 @@ from tests.service.outbound.staged import (
     configuration,
     stage,
     with_oauth,
+    with_secrets,
 )
+from tests.support import ACCOUNT
 
 
 async def test_a_user_name_and_a_password_are_sent_by_basic_in_utf_8() -> None:
@@ -43,7 +45,7 @@ async def test_a_user_name_and_a_password_are_sent_by_basic_in_utf_8() -> None:
         wanted = configuration(on.listener.url, {"password": "pä:ss"}, userName="zoë")
         assert isinstance(await on.post(wanted), Answer)
         # The document is the same, the secret is not.
-        await on.post(replace(wanted, secrets={"password": Secret("new")}))
+        await on.post(with_secrets(wanted, password="new"))
     sent = [base64.b64decode(authorization(on.listener, one)[6:]).decode() for one in (0, 1)]
     assert sent == ["zoë:pä:ss", "zoë:new"]
     assert authorization(on.listener).startswith("Basic ")
@@ -163,9 +165,8 @@ async def test_s5_the_client_certificate_is_the_listeners_alone_and_roots_are_fo
             client = (pair.certificate, Secret(pair.key))
             for mutual in ("true", "false"):
                 document = json.dumps(fields | {"requireMutualTls": mutual}).encode()
-                came_back = await on.authorizer.post(
-                    replace(wanted, document=document), HEADERS, BODY, client
-                )
+                wanted = configurations.read(ACCOUNT, 7, document, wanted.secrets)
+                came_back = await on.authorizer.post(wanted, HEADERS, BODY, client)
                 assert isinstance(came_back, Answer), came_back
     assert listener.clients == ["acme", None]
     assert server.clients == [None]

@@ -43,6 +43,7 @@ from tests.service.outbound.staged import (
     refusing,
     stage,
     with_oauth,
+    with_secrets,
 )
 
 
@@ -343,7 +344,7 @@ async def test_s7_what_an_authorization_server_does_wrong_is_told_without_a_secr
     async with stage(server=says(said)) as on:
         wanted = on.wanted
         if "secret" in case or "part" in case:
-            wanted = replace(wanted, secrets={"clientSecret": Secret("verysecretvalue")})
+            wanted = with_secrets(wanted, clientSecret="verysecretvalue")
         came_back = await on.post(wanted)
     place = f"the authorization server at http://127.0.0.1:{on.server.port}"
     assert came_back == Fault(Phase.TOKEN, f"{place} {what}", None)

@@ -27,13 +27,18 @@ def some_configuration(
     all_users: bool = True,
     all_except: bool = False,
 ) -> ConnectConfiguration:
-    return replace(
+    return interested(
         wanted_configuration(connect_id=5),
         user_ids=users,
         group_ids=groups,
         all_users=all_users,
         all_users_except=all_except,
     )
+
+
+def interested(configuration: ConnectConfiguration, **interest: Any) -> ConnectConfiguration:
+    """A configuration with another interest in some respect."""
+    return replace(configuration, interest=replace(configuration.interest, **interest))
 
 
 def reason(
@@ -70,16 +75,16 @@ def test_each_rule_is_told_from_the_widest_to_the_narrowest() -> None:
         some_configuration(users=frozenset({"user-2"}), all_users=False),
         publishing=False,
         paused=True,
-        events=frozenset(),
     )
+    configuration = interested(configuration, events=frozenset())
     assert reason(configuration) == "allowEnvelopePublish is false"
     configuration = replace(configuration, publishing=True)
     assert reason(configuration) == "the configuration names no events"
-    configuration = replace(configuration, events=frozenset({"envelope-voided"}))
+    configuration = interested(configuration, events=frozenset({"envelope-voided"}))
     assert reason(configuration) == "envelope-sent is not among its events"
-    configuration = replace(configuration, events=frozenset({"envelope-sent"}))
+    configuration = interested(configuration, events=frozenset({"envelope-sent"}))
     assert reason(configuration) == "user user-1 is not in userIds and allUsers is false"
-    configuration = replace(configuration, user_ids=frozenset({"user-1"}))
+    configuration = interested(configuration, user_ids=frozenset({"user-1"}))
     assert match(configuration, EVENT) == Wanted(5, HeldReason.PAUSED, "env-1")
 
 
@@ -115,7 +120,7 @@ def test_all_users_except_turns_the_list_round_whether_or_not_all_users_is_set(
     assert reason(left_out) == "allUsersExcept leaves out user user-1"
     assert reason(left_out, replace(EVENT, user_id="user-2")) is None
     assert reason(left_out, NOBODY) is None
-    assert reason(replace(left_out, user_ids=frozenset())) is None
+    assert reason(interested(left_out, user_ids=frozenset())) is None
 
 
 SALES = frozenset({"7"})
@@ -149,8 +154,8 @@ def test_all_users_except_leaves_out_who_is_in_a_named_group(all_users: bool) ->
 
 def test_a_configuration_reads_its_group_ids_as_texts() -> None:
     read = wanted_configuration(groupIds=[" 7 ", "eight"])
-    assert read.group_ids == frozenset({"7", "eight"})
-    assert wanted_configuration(groupIds="7,8").group_ids == frozenset({"7", "8"})
+    assert read.interest.group_ids == frozenset({"7", "eight"})
+    assert wanted_configuration(groupIds="7,8").interest.group_ids == frozenset({"7", "8"})
 
 
 @given(
@@ -214,8 +219,8 @@ def test_match_is_total_and_each_refusal_has_a_reason(
         some_configuration(users=listed, all_users=all_users, all_except=all_except),
         publishing=publishing,
         paused=paused,
-        events=events,
     )
+    configuration = interested(configuration, events=events)
     verdict = match(configuration, replace(EVENT, name=name, user_id=user))
     meant = user not in listed if all_except else all_users or user in listed
     if publishing and name in events and meant:

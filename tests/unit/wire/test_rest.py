@@ -220,7 +220,7 @@ def test_an_update_changes_what_it_names() -> None:
     after = saved({"name": "new", "userIds": [], "pausePublish": "false"}, before)
     expected = shown(before) | {"name": "new", "userIds": [], "pausePublish": "false"}
     assert shown(after) == expected
-    assert (after.name, after.user_ids, after.paused) == ("new", frozenset(), False)
+    assert (after.name, after.interest.user_ids, after.paused) == ("new", frozenset(), False)
 
 
 def test_a_callers_connect_id_is_never_stored() -> None:
@@ -235,8 +235,8 @@ def test_a_flag_is_read_in_any_case(name: str, text: str) -> None:
 
 
 def test_a_flag_may_be_a_json_boolean() -> None:
-    assert saved({"allUsers": True, "includeHMAC": False}).all_users is True
-    assert saved({"includeHMAC": False}).include_hmac is False
+    assert saved({"allUsers": True, "includeHMAC": False}).interest.all_users is True
+    assert saved({"includeHMAC": False}).authentication.include_hmac is False
 
 
 @pytest.mark.parametrize("text", ["yes", "1", "on", "truee", "null"])
@@ -257,11 +257,11 @@ def test_the_model_reads_what_the_flags_and_lists_say() -> None:
     configuration = saved(every_field())
     assert configuration.publishing
     assert configuration.paused
-    assert configuration.all_users
-    assert configuration.all_users_except
+    assert configuration.interest.all_users
+    assert configuration.interest.all_users_except
     assert configuration.enable_log
-    assert configuration.include_hmac
-    assert configuration.user_ids == {"u1", "u2"}
+    assert configuration.authentication.include_hmac
+    assert configuration.interest.user_ids == {"u1", "u2"}
     assert configuration.url == "text of urlToPublishTo"
 
 
@@ -297,7 +297,7 @@ def test_include_data_may_come_as_comma_separated_text_too() -> None:
 def test_legacy_event_names_mean_the_events_of_today(
     fields: dict[str, Any], expected: set[str]
 ) -> None:
-    assert saved(fields).events == expected
+    assert saved(fields).interest.events == expected
 
 
 @pytest.mark.parametrize("name", ["", "a b", "1a", "a:b", "a}b", "é", "<x>", "a\x00"])
@@ -472,7 +472,7 @@ def test_r4_who_disabled_a_configuration_is_ours_to_say_and_ends_with_the_next_s
     ],
 )
 def test_r9_a_schedule_is_a_name_or_delays_in_seconds(given_text: Any, schedule: Any) -> None:
-    assert saved({"retrySchedule": given_text}).schedule == schedule
+    assert saved({"retrySchedule": given_text}).pace.schedule == schedule
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ class Queue:
 
     def _is_aggregate(self, account_id: str, connect_id: int) -> bool:
         configuration = self._configurations[account_id].get(connect_id)
-        return configuration is not None and configuration.aggregate
+        return configuration is not None and configuration.pace.aggregate
 
     def _claim(
         self,
@@ -280,7 +280,7 @@ class Queue:
         at = from_microseconds(generated)
         event = Event(account_id, event_id, name, envelope_id, at, document)
         gathered = None
-        if configuration.aggregate:
+        if configuration.pace.aggregate:
             gathered = shared.newest(event, event_row, newest.get((account_id, envelope_id)))
         return Claim(
             delivery_id=delivery_id,
@@ -292,7 +292,7 @@ class Queue:
             seed=seed,
             event=event,
             configuration=configuration,
-            keys=self._keys[account_id] if configuration.include_hmac else (),
+            keys=self._keys[account_id] if configuration.authentication.include_hmac else (),
             client=self._clients[account_id] if configuration.shows_certificate else None,
             oauth=self._oauth[account_id] if configuration.borrows_oauth else None,
             gathered=gathered,
@@ -449,14 +449,7 @@ class Queue:
         await rows(
             db, _Q["configurations_shared"], (sorted({connect_id for _, connect_id in candidates}),)
         )
-        await run(
-            db,
-            _Q["attempts_unknown"],
-            {
-                "delivery_ids": ids,
-                "error": "the process ended before the outcome was known",
-            },
-        )
+        await self._leave_unknown(db, ids, "the process ended before the outcome was known")
         back = await rows(
             db,
             _Q["take_over"],
@@ -470,6 +463,12 @@ class Queue:
         )
         await self._release(db, [one[1:] for one in back if one[0] == "failed"], now)
         return len(ids)
+
+    async def _leave_unknown(self, db: Connection, delivery_ids: Sequence[int], error: str) -> None:
+        """Close the attempts of deliveries in flight, of which nobody hears any more."""
+        documents = await rows(db, _Q["documents_of_deliveries"], (list(delivery_ids),))
+        values = {"delivery_ids": delivery_ids, "logged": shared.logged(documents), "error": error}
+        await run(db, _Q["attempts_unknown"], values)
 
     # ------------------------------------------------------------------ requeue, cancel
 
@@ -499,11 +498,8 @@ class Queue:
         found = await rows(db, _Q["failures_cancellable"], asked)
         in_flight = [one[0] for one in found if one[1] == DeliveryState.IN_FLIGHT]
         if in_flight:
-            values = {
-                "delivery_ids": in_flight,
-                "error": "the failure was deleted before the outcome was known",
-            }
-            await run(db, _Q["attempts_unknown"], values)
+            error = "the failure was deleted before the outcome was known"
+            await self._leave_unknown(db, in_flight, error)
         ids = [one[0] for one in found]
         ended = {"delivery_ids": ids, "who": who, "now": now}
         gone = await rows(db, _Q["failures_cancel"], ended)

@@ -596,6 +596,12 @@ where
     a.attempt_id = s.attempt_id and a.outcome = 'unknown'
     and exists (select from node as n where n.epoch = a.epoch and n.stopped_us is null);
 
+-- name: documents_of_deliveries
+-- The configurations of deliveries: they say whether attempts are logged.
+select connect_id, document
+from connect_configuration
+where connect_id in (select connect_id from delivery where delivery_id = any(%s));
+
 -- name: attempts_unknown
 -- A crash leaves attempts open: whether their listeners took them is unknown (R5).
 insert into attempt (
@@ -605,7 +611,7 @@ insert into attempt (
 select
     d.attempt_id, d.claimed_us, d.delivery_id, d.event_row, d.created_us, d.account_id,
     d.connect_id, d.envelope_id, d.attempts, d.epoch, c.url, 'unknown',
-    coalesce(convert_from(c.document, 'UTF8')::json ->> 'enableLog' = 'true', false), %(error)s
+    d.connect_id = any(%(logged)s::bigint[]), %(error)s
 from delivery as d
 inner join connect_configuration as c on d.connect_id = c.connect_id
 where d.delivery_id = any(%(delivery_ids)s);

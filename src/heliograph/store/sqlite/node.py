@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Callable
@@ -158,7 +159,8 @@ def _migrate(db: apsw.Connection, now: Callable[[], int]) -> None:
 
 
 def _recover(db: apsw.Connection, now: int) -> None:
-    db.execute(QUERIES["recover_attempts"])
+    logged = rows.logged(fetch(db, QUERIES["recover_documents"]))
+    db.execute(QUERIES["recover_attempts"], {"logged": json.dumps(logged)})
     db.execute(
         QUERIES["recover_poison"],
         {

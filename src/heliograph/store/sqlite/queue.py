@@ -292,13 +292,13 @@ class Queue:
         configuration = self._live(db, account_id, connect_id)
         if configuration is None:  # deleting one fails what it had waiting
             raise AssertionError("its configuration is gone")
-        keys = self.active_keys(db, account_id) if configuration.include_hmac else ()
+        keys = self.active_keys(db, account_id) if configuration.authentication.include_hmac else ()
         client = self._client(db, account_id) if configuration.shows_certificate else None
         oauth = self._oauth_client(db, account_id) if configuration.borrows_oauth else None
         event = Event(
             account_id, event_id, name, envelope_id, from_microseconds(generated), document
         )
-        gathered = self._newest(db, event, event_row) if configuration.aggregate else None
+        gathered = self._newest(db, event, event_row) if configuration.pace.aggregate else None
         opened = {
             "delivery_id": delivery_id,
             "account_id": account_id,

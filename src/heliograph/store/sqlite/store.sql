@@ -41,19 +41,19 @@ update node set beat_us = ? where epoch = ?;
 -- name: node_stop
 update node set beat_us = :now, stopped_us = :now where epoch = :epoch;
 
+-- name: recover_documents
+-- The configurations of attempts that a crash left open: they say whether those are logged.
+select connect_id, document
+from connect_configuration
+where connect_id in (select connect_id from attempt where outcome = 'open');
+
 -- name: recover_attempts
 -- A crash leaves attempts open: whether their listeners took them is unknown (R5).
 update attempt
 set
     outcome = 'unknown',
     error = 'the process ended before the outcome was known',
-    logged = coalesce(
-        (
-            select json_extract(cast(c.document as text), '$.enableLog') = 'true'
-            from connect_configuration as c
-            where c.connect_id = attempt.connect_id
-        ), 0
-    )
+    logged = connect_id in (select value from json_each(:logged))
 where outcome = 'open';
 
 -- name: recover_poison

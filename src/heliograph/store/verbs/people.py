@@ -279,7 +279,7 @@ def memberships(
 ) -> Verb[Memberships]:
     """Who is in the groups that these configurations name."""
     named = people_rows.numbers(
-        text for configuration in configurations for text in configuration.group_ids
+        text for configuration in configurations for text in configuration.interest.group_ids
     )
     return (yield from _members(account_id, named)) if named else {}
 

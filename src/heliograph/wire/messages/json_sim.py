@@ -16,10 +16,11 @@ from typing import Any, Final
 import msgspec
 
 from heliograph.errors import InvalidBody
+from heliograph.model.configurations import AS_PUBLISHED, Switches
 from heliograph.model.events import Envelope, Event, NewEvent
 from heliograph.wire import dates, notifications
 from heliograph.wire.codec import MOST_DEPTH, check_json
-from heliograph.wire.messages.summary import AS_PUBLISHED, Switches, select
+from heliograph.wire.messages.summary import select
 
 API_VERSION: Final = "v2.1"
 

@@ -7,19 +7,15 @@ republished in another format.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from enum import Enum
-from functools import lru_cache
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 import msgspec
 
-from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.configurations import ConnectConfiguration, Format, Switches
 from heliograph.model.events import Event
-from heliograph.wire.configurations import DOCUMENTS_OF, receives
 from heliograph.wire.messages import json_sim, legacy_xml
-from heliograph.wire.messages.summary import Switches, select
+from heliograph.wire.messages.summary import select
 
 _JSON: Final = (("Content-Type", "application/json; charset=utf-8"),)
 _XML: Final = (("Content-Type", "text/xml; charset=utf-8"),)
@@ -28,16 +24,6 @@ _SOAP: Final = (*_XML, ("SOAPAction", '""'))
 
 _raw_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-DEFAULT_SOAP_NAMESPACE: Final = "http://www.docusign.net/API/3.0"
-
-
-class Format(Enum):
-    """How a message is written."""
-
-    JSON_SIM = "json_sim"
-    JSON_AGGREGATE = "json_aggregate"
-    XML = "xml"
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -45,23 +31,6 @@ class Message:
 
     headers: tuple[tuple[str, str], ...]
     body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What a configuration says about its messages."""
-
-    format: Format
-    switches: Switches
-    time_zone: bool = False
-    soap_namespace: str | None = None
-    certificate_header: bool = False
-    documents_of: Mapping[str, bool] = field(default_factory=dict)
-
-    def switches_for(self, event_name: str) -> Switches:
-        """The switches for an event: a notification may want documents with some alone."""
-        wanted = self.documents_of.get(event_name.lower())
-        return self.switches if wanted is None else replace(self.switches, documents=wanted)
 
 
 def render(
@@ -75,7 +44,7 @@ def render(
     Between the attempts of a delivery at most the retry count differs (R3). `certificate` is
     the account's client certificate (PEM), for SOAP messages that shall have it.
     """
-    chosen = choice(configuration.document)
+    chosen = configuration.rendering
     switches = chosen.switches_for(event.name)
     if chosen.format is Format.JSON_SIM:
         body = json_sim.render(event, configuration.connect_id, retry_count, switches)
@@ -107,46 +76,3 @@ def _picked(event: Event, switches: Switches) -> Event:
     # Legacy XML adds the sender account by itself.
     document["data"] = select(document["data"], replace(switches, sender_account=False))
     return replace(event, document=msgspec.json.encode(document))
-
-
-@lru_cache(maxsize=4096)
-def choice(document: bytes) -> Choice:
-    """Read a configuration's document.
-
-    JSON unless `eventData.format` says xml, SOAP is asked for, or nothing but the legacy
-    events is given, as DocuSign tells its models apart. Recipient Connect has JSON alone.
-    """
-    fields = msgspec.json.decode(document)
-    event_data = fields.get("eventData") or {}
-    soap = _flag(fields, "useSoapInterface") is True
-    include = event_data.get("includeData")
-    switches = Switches(
-        include=None if include is None else frozenset(one.strip().lower() for one in include),
-        documents=_flag(fields, "includeDocuments"),
-        certificate=_flag(fields, "includeCertificateOfCompletion"),
-        document_fields=_flag(fields, "includeDocumentFields"),
-        void_reason=_flag(fields, "includeEnvelopeVoidReason"),
-        sender_account=_flag(fields, "includeSenderAccountasCustomField") is True,
-    )
-    return Choice(
-        format=_format(fields, str(event_data.get("format") or "").strip().lower(), soap=soap),
-        switches=switches,
-        time_zone=_flag(fields, "includeTimeZoneInformation") is True,
-        soap_namespace=(fields.get("soapNamespace") or DEFAULT_SOAP_NAMESPACE) if soap else None,
-        certificate_header=_flag(fields, "includeCertSoapHeader") is True,
-        documents_of=fields.get(DOCUMENTS_OF) or {},
-    )
-
-
-def _format(fields: Mapping[str, Any], named: str, *, soap: bool) -> Format:
-    legacy = bool(fields.get("envelopeEvents") or fields.get("recipientEvents"))
-    xml = soap or named == "xml" or (legacy and not fields.get("events") and not named)
-    if xml and not receives(fields):
-        return Format.XML
-    aggregate = str(fields.get("deliveryMode") or "").strip().lower() == "aggregate"
-    return Format.JSON_AGGREGATE if aggregate else Format.JSON_SIM
-
-
-def _flag(fields: Mapping[str, Any], name: str) -> bool | None:
-    given = str(fields.get(name) or "").strip().lower()
-    return None if given not in ("true", "false") else given == "true"

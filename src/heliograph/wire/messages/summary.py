@@ -8,10 +8,11 @@ objects on the way to a part that goes are written anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+
+from heliograph.model.configurations import Switches
 
 CERTIFICATE: Final = "certificate"
 """The documentId of the certificate of completion (DocuSign)."""
@@ -47,30 +48,6 @@ _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 Object = dict[str, msgspec.Raw]
 Change = Callable[[Object], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Switches:
-    """What is wanted of an event's data; None stands for "as it was published".
-
-    `include` are values of `INCLUDE_DATA`; an empty set asks for no envelope at all.
-    """
-
-    include: frozenset[str] | None = None
-    documents: bool | None = None
-    certificate: bool | None = None
-    document_fields: bool | None = None
-    void_reason: bool | None = None
-    sender_account: bool = False
-
-    @property
-    def changes_nothing(self) -> bool:
-        """Whether all data goes out as it came."""
-        return self == AS_PUBLISHED
-
-
-AS_PUBLISHED: Final = Switches()
-"""Everything, as it came."""
 
 
 def select(data: msgspec.Raw, switches: Switches) -> msgspec.Raw:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +41,15 @@ def test_sim_is_the_whole_message_with_the_event() -> None:
 def test_aggregate_is_the_envelope_itself() -> None:
     body = sent(deliveryMode="aggregate")
     assert body == {"envelopeId": "env-1", **published()["data"]["envelopeSummary"]}
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"deliveryMode": "aggregate"}, {"useSoapInterface": "true"}]
+)
+def test_a_message_is_rendered_without_reading_the_document_again(fields: dict[str, str]) -> None:
+    configuration = wanted_configuration(connect_id=7, **fields)
+    unread = replace(configuration, document=b"not even JSON")
+    assert message.render(stored(), unread, 2) == message.render(stored(), configuration, 2)
 
 
 def test_an_aggregate_of_an_event_without_an_envelope_still_names_it() -> None:

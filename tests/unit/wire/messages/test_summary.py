@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.wire.messages.summary import INCLUDE_DATA, Switches, select
+from heliograph.model.configurations import Switches
+from heliograph.wire.messages.summary import INCLUDE_DATA, select
 
 SUMMARY: dict[str, Any] = {
     "envelopeId": "env-1",
