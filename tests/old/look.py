@@ -63,7 +63,7 @@ def _paths(server: Server, account: str, header: Mapping[str, str]) -> Iterator[
     named = set(listed)
     for kind, name in (("failures", "failureId"), ("logs", "logId")):
         yield f"{connect}/{kind}"
-        of = {one: entry for one, entry in columns(f"{connect}/{kind}", kind, "connectId", name)}
+        of = {row[0]: row[1] for row in columns(f"{connect}/{kind}", kind, "connectId", name)}
         named |= set(of)
         for one in of.values():  # one of each configuration is enough
             yield f"{connect}/{kind}/{one}?additional_info=true"
