@@ -22,7 +22,10 @@ from tests.process import Server, started
 
 HERE = Path(__file__).parent
 SECRETS = ("master.key", "credentials.json")
-OPTIONS = ("--adopt", "--keep-logs", "0", "--disable-after", "0", "--legacy-header")
+OPTIONS = (
+    *("--adopt", "--legacy-header", "--assertions", "once"),
+    *("--keep-logs", "0", "--disable-after", "0"),
+)
 """However old the fixture is: nothing is deleted or switched off for its age."""
 
 TIMES = {

@@ -1,8 +1,11 @@
 """Makes the old installations: `python -m tests.old.make`, with the code of adad52a.
 
-It speaks to the running server over HTTP alone, so that any version can run it; what it commits
-is of the version that ran it. Then a copy lives on as the test's will (`life.py`), and what that
-answers and sends is what the test expects.
+    git worktree add ../old adad52a && cp -r tests/old ../old/tests && cd ../old && uv sync
+    uv run python -m tests.old.make
+
+It speaks to the running server over HTTP alone, so that any version can run it, and replaces the
+fixtures beside it with those of the version that did. Then a copy lives on as the test's will
+(`life.py`), and what that answers and sends is what the test expects.
 """
 
 from __future__ import annotations

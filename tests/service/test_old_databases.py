@@ -1,4 +1,8 @@
-"""R16: databases that an older version made, opened, served and sent from by this one."""
+"""R16: databases that an older version made, opened, served and sent from by this one.
+
+`tests/old` has them, and what that version answered and sent. Where an answer changes on purpose,
+change `expected-*.json` by hand: made anew they would say nothing about older versions.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ def test_r16_a_database_of_adad52a_answers_and_sends_as_it_did_then_and_400_days
 ) -> None:
     then, now = expected(place.engine), life.live(place)
     moved = now.pop("made")["moved"] - then.pop("made")["moved"]
-    assert not life.differences(then, now, moved)
+    assert life.differences(then, now, moved)[:20] == []
     # What must not be true of both by mistake.
     assert len(then["sent"]) == 26
     assert {one["client"] for one in now["sent"]["/mutual"]} == {"client of old"}
@@ -59,4 +63,4 @@ def test_r16_a_database_of_adad52a_opens_as_the_file_or_dump_that_it_is(
         now = look.everything(server, life.shown_of(place.engine))
         assert server.call("GET", "/readyz").status == 200
     found = {path: now.get(path) for path in then}
-    assert not life.differences(then, found, -made)
+    assert life.differences(then, found, -made)[:20] == []
