@@ -16,6 +16,8 @@ import pytest
 from tests.old import life, look
 from tests.old.installation import HERE, Installation
 
+pytestmark = pytest.mark.timeout(300)  # six servers start; another may be building beside them
+
 TIMELESS = re.compile(
     r"/(accounts|connect|secret|oauth|client_certificate|groups|users|applications|consents)"
     r"(\?.*)?$|/groups/\d+/users$|^configurations as XML$"
