@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests import pki
 from tests.old import grants, look
 from tests.old.events import BOB, KEYED, event, new_events
 from tests.old.installation import HERE, ORPHANS, PUT_OFF, Installation
 from tests.old.look import Shown
 from tests.old.party import Party, party
 from tests.process import PATIENCE, Server
-from tests.service import pki
 
 AGE = 400 * 86400
 """Seconds: longer than any schedule, token or log lasts."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg
 
+from tests import pki
 from tests.integration import BACK, private_key, private_pem, public_pem
 from tests.old import grants, life, look
 from tests.old.configurations import FAILS, FAILS_TOO, configurations
@@ -27,7 +28,6 @@ from tests.old.installation import HERE, ORPHANS, UNFINISHED, Installation
 from tests.old.party import Party, party
 from tests.postgres_server import postgres_server
 from tests.process import PATIENCE, Server
-from tests.service import pki
 
 PASSWORD = "correct horse battery"
 PORTS = (18377, 18378)
