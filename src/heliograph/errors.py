@@ -35,6 +35,7 @@
     │   └── LoopDetected              508 LOOP_DETECTED
     ├── OAuthRefused                  an answer of /oauth: HTTP status + `error` (RFC 6749, 5.2)
     ├── ConfigurationsChanged         internal: match again and repeat the accept
+    ├── Unrenderable                  internal: the message of an event cannot be made
     ├── StorageUnavailable            disk full, database locked: nothing was written, try later
     ├── StorageBroken                 an I/O error: the process must end (R11, F12)
     └── UnsafeStorage                 start refused; says how to mend it (R18, R20)
@@ -358,6 +359,10 @@ class OAuthRefused(HeliographError):
 
 class ConfigurationsChanged(HeliographError):
     """The account's configurations changed between matching and accepting."""
+
+
+class Unrenderable(HeliographError):
+    """The message of an event cannot be made, this time or any other: nothing was sent."""
 
 
 class StorageUnavailable(HeliographError):

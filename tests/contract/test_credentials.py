@@ -49,8 +49,8 @@ async def test_active_keys_sign_oldest_first_and_a_retired_key_never_again(
     await accept(store, new_event())
 
     (claim,) = await claim_all(store)
-    assert [key.key_id for key in claim.keys] == ["k1", "k3"]
-    assert [key.secret.reveal() for key in claim.keys] == ["secret of k1", "secret of k3"]
+    assert [key.key_id for key in claim.proofs.keys] == ["k1", "k3"]
+    assert [key.secret.reveal() for key in claim.proofs.keys] == ["secret of k1", "secret of k3"]
     assert [key.key_id for key in await store.hmac_keys(ACCOUNT)] == ["k1", "k3"]
     assert list(await store.hmac_keys(OTHER_ACCOUNT)) == []
     await deliver(store, [claim])
@@ -61,7 +61,7 @@ async def test_a_configuration_without_hmac_is_not_signed(store: Store) -> None:
     await store.create_configuration(wanted_configuration(includeHMAC="false"))
     await accept(store, new_event())
     (claim,) = await claim_all(store)
-    assert claim.keys == ()
+    assert claim.proofs.keys == ()
     await deliver(store, [claim])
 
 

@@ -98,7 +98,7 @@ async def test_only_who_borrows_the_client_gets_it_and_a_change_holds_at_the_nex
         await accept(store, new_event(event_id=event_id, envelope_id=event_id))
         claims = await claim_all(store)
         await deliver(store, claims)
-        return {claim.configuration.name: claim.oauth for claim in claims}
+        return {claim.configuration.name: claim.proofs.oauth for claim in claims}
 
     nobody = {"own": None, "off": None}
     borrowers = ("none", "partial", "not its own")
@@ -146,7 +146,7 @@ async def test_a_change_on_one_node_holds_at_the_next_claim_of_another(
             assert await store.oauth.create(ACCOUNT, wanted)
         await accept(store, new_event(event_id=f"e-{number}", envelope_id=f"e-{number}"))
         claims = await claim_all(second_node)
-        assert [claim.oauth for claim in claims] == [wanted]
+        assert [claim.proofs.oauth for claim in claims] == [wanted]
         await deliver(second_node, claims)
 
 

@@ -329,7 +329,6 @@ class Database:
             seed=delivery.seed,
             event=delivery.event,
             configuration=self.configurations[delivery.connect_id],
-            keys=(),
         )
 
     def unclaim(self, epoch: int, known: Iterable[int], now: int) -> None:

@@ -87,8 +87,7 @@ class SimulatedTransport:
         configuration: ConnectConfiguration,
         headers: Sequence[tuple[str, str]],
         body: bytes,
-        client: object = None,
-        oauth: object = None,
+        proofs: object,
     ) -> Answer | Fault:
         if self._owner.dead:
             raise asyncio.CancelledError

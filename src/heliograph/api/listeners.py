@@ -11,11 +11,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.parameters import row_id
-from heliograph.delivery.attempt import Sender, compose
+from heliograph.delivery.attempt import Sender, exchange
+from heliograph.delivery.retry import explain, was_taken
 from heliograph.errors import InvalidBody, NotFound
 from heliograph.model.accounts import Secret
 from heliograph.model.configurations import ConnectConfiguration, TlsIdentity
-from heliograph.model.deliveries import Answer
+from heliograph.model.deliveries import Fault, Proofs
 from heliograph.model.events import Event
 from heliograph.outbound import tls
 from heliograph.store import Store
@@ -75,42 +76,38 @@ class Listeners:
 
     async def _send_sample(self, configuration: ConnectConfiguration) -> listeners.TestSend:
         """One message, whatever the configuration's switches and schedule say of events."""
-        clock, account_id = self._store.clock, configuration.account_id
-        keys = (
-            await self._store.hmac_keys(account_id)
-            if configuration.authentication.include_hmac
-            else ()
-        )
-        client = None
-        if configuration.shows_certificate:
-            client = await self._store.client_certificate(account_id)
-        oauth = await self._store.oauth.get(account_id) if configuration.borrows_oauth else None
+        clock, proofs = self._store.clock, await self._proofs(configuration)
         began, at = clock.monotonic(), clock.now()
-        event = sample(configuration, str(uuid.uuid4()), dates.render(at))
-        certificate = None if client is None else client[0]
-        post = compose(
-            *(event, configuration, keys),
+        exchanged = await exchange(
+            sample(configuration, str(uuid.uuid4()), dates.render(at)),
+            configuration,
+            proofs,
+            sender=self._sender,
             number=1,
             attempt_id=0,
             at=at,
-            certificate=certificate,
         )
-        came_back = await self._sender.post(configuration, post.headers, post.body, client, oauth)
-        answer = came_back if isinstance(came_back, Answer) else came_back.answer
-        taken = isinstance(came_back, Answer) and 200 <= came_back.status <= 299
+        post, came_back, answer = exchanged.post, exchanged.came_back, exchanged.answer
         return listeners.TestSend(
             connect_id=str(configuration.connect_id),
             url=configuration.url,
-            success="true" if taken else "false",
+            success="true" if was_taken(came_back) else "false",
             seconds=f"{clock.monotonic() - began:.3f}",
             request_headers=_header_lines(post.headers),
             request_body=post.body.decode("utf-8", "replace"),
-            error=None
-            if isinstance(came_back, Answer)
-            else f"{came_back.phase.value}: {came_back.what}",
+            error=str(explain(came_back)) if isinstance(came_back, Fault) else None,
             response_status=None if answer is None else f"{answer.status} {answer.reason}".strip(),
             response_headers=None if answer is None else _header_lines(answer.headers),
             response_body=None if answer is None else answer.body.decode("utf-8", "replace"),
+        )
+
+    async def _proofs(self, configuration: ConnectConfiguration) -> Proofs:
+        store, account_id = self._store, configuration.account_id
+        signs, shows = configuration.authentication.include_hmac, configuration.shows_certificate
+        return Proofs(
+            keys=tuple(await store.hmac_keys(account_id)) if signs else (),
+            client=await store.client_certificate(account_id) if shows else None,
+            oauth=await store.oauth.get(account_id) if configuration.borrows_oauth else None,
         )
 
     async def _get_certificate(self, call: Call) -> listeners.ClientCertificate:

@@ -11,10 +11,9 @@ from typing import Final, Protocol
 import heliograph
 from heliograph.clock import Clock
 from heliograph.delivery.retry import Schedule, judge, schedule_for
+from heliograph.errors import Unrenderable
 from heliograph.failpoints import failpoint
-from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.configurations import (
-    ClientCredentials,
     ConnectConfiguration,
     ScheduleName,
     TlsIdentity,
@@ -26,6 +25,7 @@ from heliograph.model.deliveries import (
     GaveUp,
     Interrupted,
     Phase,
+    Proofs,
     Settlement,
     Why,
 )
@@ -65,11 +65,9 @@ class Sender(Protocol):
         configuration: ConnectConfiguration,
         headers: Sequence[tuple[str, str]],
         body: bytes,
-        client: tuple[str, Secret] | None = None,
-        oauth: ClientCredentials | None = None,
+        proofs: Proofs,
     ) -> Answer | Fault:
-        """One attempt; `client` is the account's client certificate and its key, both PEM, and
-        `oauth` its OAuth client."""
+        """One post; of the proofs, what goes beside the message: signatures are headers already."""
         ...
 
 
@@ -80,25 +78,21 @@ async def attempt(
     started_at, began = clock.now(), clock.monotonic()
     failpoint("send.begin", claim.event.envelope_id)
     try:
-        post = compose(
+        exchanged = await exchange(
             claim.shown,
             claim.configuration,
-            claim.keys,
+            claim.proofs,
+            sender=sender,
             number=claim.number,
             attempt_id=claim.attempt_id,
             at=started_at,
-            certificate=None if claim.client is None else claim.client[0],
         )
-    except Exception as error:
+    except Unrenderable as error:
         # Trying again would fail again: a person must look at the event (R17).
-        why = Why(Phase.RENDER, f"the message cannot be rendered: {error!r}")
-        return Settlement(claim, GaveUp(why), None, started_at, 0.0)
-    came_back = await sender.post(
-        *(claim.configuration, post.headers, post.body), claim.client, claim.oauth
-    )
+        return Settlement(claim, GaveUp(Why(Phase.RENDER, str(error))), None, started_at, 0.0)
     failpoint("send.end", claim.event.envelope_id)
     outcome = judge(
-        came_back,
+        exchanged.came_back,
         number=claim.schedule_number,
         started_at=claim.schedule_started_at,
         seed=claim.seed,
@@ -106,8 +100,7 @@ async def attempt(
         schedule=schedule_for(claim.configuration, schedule),
         uncounted=claim.number - claim.schedule_number,
     )
-    answer = came_back if isinstance(came_back, Answer) else came_back.answer
-    return Settlement(claim, outcome, answer, started_at, clock.monotonic() - began)
+    return Settlement(claim, outcome, exchanged.answer, started_at, clock.monotonic() - began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +111,53 @@ class Post:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What was posted, and what came back."""
+
+    post: Post
+    came_back: Answer | Fault
+
+    @property
+    def answer(self) -> Answer | None:
+        """What the listener answered, also where that was no whole answer."""
+        return self.came_back if isinstance(self.came_back, Answer) else self.came_back.answer
+
+
+async def exchange(
+    event: Event,
+    configuration: ConnectConfiguration,
+    proofs: Proofs,
+    *,
+    sender: Sender,
+    number: int,
+    attempt_id: int,
+    at: datetime,
+) -> Exchange:
+    """Post the message of an event once; the rest is as `compose` has it.
+
+    Raises:
+        Unrenderable: there is no message; nothing was sent.
+    """
+    try:
+        post = compose(event, configuration, proofs, number=number, attempt_id=attempt_id, at=at)
+    except Exception as error:
+        raise Unrenderable(f"the message cannot be rendered: {error!r}") from error
+    came_back = await sender.post(configuration, post.headers, post.body, proofs)
+    return Exchange(post, came_back)
+
+
 def compose(
     event: Event,
     configuration: ConnectConfiguration,
-    keys: Sequence[HmacKey],
+    proofs: Proofs,
     *,
     number: int,
     attempt_id: int,
     at: datetime,
-    certificate: str | None = None,
 ) -> Post:
-    """Render and sign the message of an event for one attempt, from number 1, begun `at`.
-
-    `certificate` is the account's client certificate (PEM), where the configuration shows it.
-    """
+    """Render and sign the message of an event for one attempt, from number 1, begun `at`."""
+    certificate = None if proofs.client is None else proofs.client[0]
     made = message.render(event, configuration, number - 1, certificate)
     place = tracing.of_attempt(event.account_id, event.event_id, attempt_id)
     name = message_id(event, configuration.connect_id)
@@ -140,8 +166,8 @@ def compose(
         *_FIXED_HEADERS,
         ("traceparent", place.header),
         (json_sim.HOPS_HEADER, str(json_sim.hops(event) + 1)),
-        *signing.headers(keys, made.body),
-        *signing.standard_headers(keys, name, at, made.body),
+        *signing.headers(proofs.keys, made.body),
+        *signing.standard_headers(proofs.keys, name, at, made.body),
     )
     return Post(headers, made.body)
 

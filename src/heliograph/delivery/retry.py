@@ -126,10 +126,10 @@ def judge(
         uncounted: How many attempts did not count, since the fault was ours.
 
     Returns:
-        `Delivered` for 200-299 (DocuSign: any 2xx is success), else `RetryAt`, or `GaveUp`
+        `Delivered` where the message `was_taken`, else `RetryAt`, or `GaveUp`
         when there is no next try, or it would lie beyond the horizon.
     """
-    if isinstance(answer, Answer) and 200 <= answer.status <= 299:
+    if was_taken(answer):
         return Delivered()
     why = explain(answer)
     end = started_at + timedelta(seconds=schedule.horizon)
@@ -145,6 +145,11 @@ def judge(
         latest = min(now + timedelta(seconds=RETRY_AFTER_CEILING), end)
         due = max(due, min(asked, latest))
     return RetryAt(due, why, counts)
+
+
+def was_taken(answer: Answer | Fault) -> bool:
+    """Whether the listener took the message (DocuSign: any 2xx is success)."""
+    return isinstance(answer, Answer) and 200 <= answer.status <= 299
 
 
 def says_gone(answer: Answer | None) -> bool:

@@ -79,15 +79,30 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
+class Proofs:
+    """What an account has that shows who sends a post, as far as the configuration asks for it.
+
+    Active `keys` sign. `client` is the client certificate and its key (PEM), where the
+    configuration shows that, and `oauth` the OAuth client, where it borrows that.
+    """
+
+    keys: tuple[HmacKey, ...] = ()
+    client: tuple[str, Secret] | None = None
+    oauth: ClientCredentials | None = None
+
+
+NO_PROOFS: Final = Proofs()
+"""For a listener that is shown nothing of its account."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A delivery in our hands: one attempt is open and must be settled.
 
     `number` counts the attempts of the delivery from 1, so the message's retryCount is
     `number - 1`. `schedule_number` counts from 1 since the schedule last began (creation,
     or a republish after retries had ended) at `schedule_started_at`. `epoch` is the fencing
-    token: a settle with an older one changes nothing (R8). `client` is the account's client
-    certificate and its key (PEM), where the configuration asks for mutual TLS, and `oauth` its
-    OAuth client, where the configuration borrows that. `gathered` is set in aggregate mode.
+    token: a settle with an older one changes nothing (R8). `gathered` is set in aggregate mode.
     """
 
     delivery_id: int
@@ -99,9 +114,7 @@ class Claim:
     seed: int
     event: Event
     configuration: ConnectConfiguration
-    keys: tuple[HmacKey, ...]
-    client: tuple[str, Secret] | None = None
-    oauth: ClientCredentials | None = None
+    proofs: Proofs = NO_PROOFS
     gathered: Gathered | None = None
 
     @property

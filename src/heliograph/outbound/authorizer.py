@@ -22,7 +22,7 @@ from heliograph.model.configurations import (
     ConnectConfiguration,
     TlsIdentity,
 )
-from heliograph.model.deliveries import Answer, Fault, Phase
+from heliograph.model.deliveries import NO_PROOFS, Answer, Fault, Phase, Proofs
 from heliograph.outbound.tokens import Tokens
 
 GRACE: Final = 1.0
@@ -49,21 +49,20 @@ class Authorizer:
         configuration: ConnectConfiguration,
         headers: _Headers,
         body: bytes,
-        client: tuple[str, Secret] | None = None,
-        oauth: ClientCredentials | None = None,
+        proofs: Proofs = NO_PROOFS,
     ) -> Answer | Fault:
         """Send one message; after a 401 to an OAuth token, once more with a new token.
 
-        `client` is the account's client certificate and its key, both PEM; `oauth` is its OAuth
-        client, which is used whole or not at all: a secret goes to no other server than its own.
+        The account's OAuth client is used whole or not at all: a secret goes to no other server
+        than its own.
         """
         wanted = configuration.authentication
-        identity = _identity(wanted, configuration.url, client)
+        identity = _identity(wanted, configuration.url, proofs.client)
         if isinstance(identity, Fault):
             return identity
         post = _Post(configuration.url, headers, body, identity)
         if wanted.oauth is not None:
-            credentials = _credentials(wanted.oauth, oauth)
+            credentials = _credentials(wanted.oauth, proofs.oauth)
             if isinstance(credentials, Fault):
                 return credentials
             return await self._post_with_token(post, credentials, wanted.authorities)

@@ -147,12 +147,12 @@ async def test_s7_s8_a_client_certificate_is_its_accounts_and_sealed(
     assert await store.client_certificate(OTHER_ACCOUNT) is None
     assert await store.client_certificate(ACCOUNT) == ("certificate", Secret("canary-key"))
     await accept(store, new_event())
-    clients = {claim.configuration.name: claim.client for claim in await claim_all(store)}
+    clients = {claim.configuration.name: claim.proofs.client for claim in await claim_all(store)}
     assert clients == {"crm": ("certificate", Secret("canary-key")), "plain": None}
     await store.set_client_certificate(ACCOUNT, "newer", Secret("newer-key"))
     await accept(store, new_event(envelope_id="env-2"))
     assert [
-        one.client for one in await claim_all(store) if one.configuration.shows_certificate
+        one.proofs.client for one in await claim_all(store) if one.configuration.shows_certificate
     ] == [("newer", Secret("newer-key"))]
     for file in tmp_path.glob("heliograph.db*"):
         assert b"canary-key" not in file.read_bytes()

@@ -39,8 +39,7 @@ class Listener:
         configuration: ConnectConfiguration,
         headers: Sequence[tuple[str, str]],
         body: bytes,
-        client: object = None,
-        oauth: object = None,
+        proofs: object,
     ) -> Answer | Fault:
         self.received.append((configuration.url, body))
         return await self.behave(configuration.url, body)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from heliograph.egress import Guard
 from heliograph.model.accounts import Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
-from heliograph.model.deliveries import Answer, Fault
+from heliograph.model.deliveries import Answer, Fault, Proofs
 from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.tokens import Tokens
 from heliograph.outbound.transport import Budget, Transport
@@ -120,7 +120,8 @@ class Stage:
     async def post(
         self, wanted: ConnectConfiguration | None = None, oauth: ClientCredentials | None = None
     ) -> Answer | Fault:
-        return await self.authorizer.post(wanted or self.wanted, HEADERS, BODY, None, oauth)
+        proofs = Proofs(oauth=oauth)
+        return await self.authorizer.post(wanted or self.wanted, HEADERS, BODY, proofs)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliograph.model.accounts import Secret
-from heliograph.model.deliveries import Answer, Phase
+from heliograph.model.deliveries import Answer, Phase, Proofs
 from heliograph.outbound.transport import Budget
 from heliograph.wire import configurations
 from tests.pki import Authority, secured, serving
@@ -145,7 +145,7 @@ async def test_s5_mutual_tls_that_cannot_be_had_is_told_and_nothing_is_sent(
     given_client = (pair.certificate, Secret(pair.key)) if client else None
     async with stage() as on:
         came_back = await on.authorizer.post(
-            configuration(url, requireMutualTls="true"), HEADERS, BODY, given_client
+            configuration(url, requireMutualTls="true"), HEADERS, BODY, Proofs(client=given_client)
         )
     assert fault(came_back) == (Phase.TLS, f"requireMutualTls is true, and {what}")
 
@@ -166,7 +166,7 @@ async def test_s5_the_client_certificate_is_the_listeners_alone_and_roots_are_fo
             for mutual in ("true", "false"):
                 document = json.dumps(fields | {"requireMutualTls": mutual}).encode()
                 wanted = configurations.read(ACCOUNT, 7, document, wanted.secrets)
-                came_back = await on.authorizer.post(wanted, HEADERS, BODY, client)
+                came_back = await on.authorizer.post(wanted, HEADERS, BODY, Proofs(client=client))
                 assert isinstance(came_back, Answer), came_back
     assert listener.clients == ["acme", None]
     assert server.clients == [None]

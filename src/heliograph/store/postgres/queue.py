@@ -15,7 +15,7 @@ from typing import Any, Final
 from heliograph.failpoints import failpoint
 from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
-from heliograph.model.deliveries import Claim, Delivered, DeliveryState, Settlement
+from heliograph.model.deliveries import Claim, Delivered, DeliveryState, Proofs, Settlement
 from heliograph.model.events import Event
 from heliograph.model.logs import Requeued
 from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, sql
@@ -292,10 +292,16 @@ class Queue:
             seed=seed,
             event=event,
             configuration=configuration,
-            keys=self._keys[account_id] if configuration.authentication.include_hmac else (),
+            proofs=self._proofs(configuration),
+            gathered=gathered,
+        )
+
+    def _proofs(self, configuration: ConnectConfiguration) -> Proofs:
+        account_id, signs = configuration.account_id, configuration.authentication.include_hmac
+        return Proofs(
+            keys=self._keys[account_id] if signs else (),
             client=self._clients[account_id] if configuration.shows_certificate else None,
             oauth=self._oauth[account_id] if configuration.borrows_oauth else None,
-            gathered=gathered,
         )
 
     async def _refresh(self, db: Connection, accounts: list[str]) -> None:

@@ -25,6 +25,7 @@ from heliograph.model.deliveries import (
     Gathered,
     GaveUp,
     Interrupted,
+    Proofs,
     RetryAt,
     Settlement,
 )
@@ -107,6 +108,15 @@ class Queue:
                 self._keyring, fetch(db, _Q["hmac_keys"], (account_id,))
             )
         return keys
+
+    def _proofs(self, db: apsw.Connection, configuration: ConnectConfiguration) -> Proofs:
+        # What is not asked for is not read: it might be what cannot be.
+        account_id, signs = configuration.account_id, configuration.authentication.include_hmac
+        return Proofs(
+            keys=self.active_keys(db, account_id) if signs else (),
+            client=self._client(db, account_id) if configuration.shows_certificate else None,
+            oauth=self._oauth_client(db, account_id) if configuration.borrows_oauth else None,
+        )
 
     def _client(self, db: apsw.Connection, account_id: str) -> tuple[str, Secret] | None:
         if account_id not in self._clients:
@@ -292,9 +302,7 @@ class Queue:
         configuration = self._live(db, account_id, connect_id)
         if configuration is None:  # deleting one fails what it had waiting
             raise AssertionError("its configuration is gone")
-        keys = self.active_keys(db, account_id) if configuration.authentication.include_hmac else ()
-        client = self._client(db, account_id) if configuration.shows_certificate else None
-        oauth = self._oauth_client(db, account_id) if configuration.borrows_oauth else None
+        proofs = self._proofs(db, configuration)
         event = Event(
             account_id, event_id, name, envelope_id, from_microseconds(generated), document
         )
@@ -325,9 +333,7 @@ class Queue:
             seed=seed,
             event=event,
             configuration=configuration,
-            keys=keys,
-            client=client,
-            oauth=oauth,
+            proofs=proofs,
             gathered=gathered,
         )
 
