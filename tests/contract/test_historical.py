@@ -180,4 +180,4 @@ async def test_r14_it_is_forgotten_with_the_logs(store: Store, clock: ManualCloc
         pass
     await store.retire(clock.now())
     assert await store.historical.transaction(ACCOUNT, "first") is None
-    assert (await store.configurations(ACCOUNT, also=made.connect_id)).all == ()
+    assert await store.configuration(ACCOUNT, made.connect_id) is None

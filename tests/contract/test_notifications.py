@@ -132,7 +132,7 @@ async def test_s8_another_accounts_envelope_of_that_id_is_not_notified(store: St
     assert len(await sent_to(store)) == 1
     (made,) = (await store.notified(ACCOUNT, ["env-1"]))["env-1"]
     assert await store.notified(OTHER_ACCOUNT, ["env-1"]) == {}
-    assert (await store.configurations(OTHER_ACCOUNT, also=made.connect_id)).all == ()
+    assert await store.configuration(OTHER_ACCOUNT, made.connect_id) is None
 
 
 async def test_r4_a_notification_can_be_paused_and_deleted_by_its_id(store: Store) -> None:
@@ -173,7 +173,7 @@ async def test_r14_a_notification_goes_with_its_last_envelope(
     while (await store.retire(before)).total:
         pass
     assert await store.notified(ACCOUNT, ["env-1"]) == {}
-    assert (await store.configurations(ACCOUNT, also=first.configuration.connect_id)).all == ()
+    assert await store.configuration(ACCOUNT, first.configuration.connect_id) is None
     # An open failure keeps its event, envelope and configuration: it can be republished.
     assert len((await store.failures(ACCOUNT, LogQuery(), 10)).entries) == 1
     await store.requeue_envelopes(ACCOUNT, ["env-2"])

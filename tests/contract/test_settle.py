@@ -150,6 +150,22 @@ async def test_r3_what_a_crash_left_in_flight_is_sent_again_with_a_higher_retry_
     )
 
 
+async def test_r5_what_a_crash_left_unknown_is_logged_where_the_configuration_asks_for_it(
+    open_store: OpenStore, store: Store
+) -> None:
+    await store.create_configuration(wanted_configuration(enableLog="false"))
+    logging = await store.create_configuration(wanted_configuration())
+    await accept(store, new_event())
+    await claim_all(store)
+    await store.close()
+
+    again = await open_store()
+    retried = await claim_all(again)
+    (entry,) = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert (len(retried), entry.connect_id) == (2, logging.connect_id)
+    await deliver(again, retried)
+
+
 async def test_r8_a_settle_of_what_was_taken_over_changes_no_row(
     open_store: OpenStore, one_waiting: Store
 ) -> None:

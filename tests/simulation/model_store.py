@@ -302,7 +302,7 @@ class NodeStore:
 
     # ----------------------------------------------------------------------------- the flow
 
-    async def configurations(self, account_id: str, also: int | None = None) -> Configurations:
+    async def configurations(self, account_id: str) -> Configurations:
         database = self._database
         return await self._call(
             "configurations",

@@ -10,19 +10,13 @@ from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.parameters import row_id
 from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard
-from heliograph.errors import (
-    ConfigurationsChanged,
-    InvalidBody,
-    NotFound,
-    Unavailable,
-)
+from heliograph.errors import InvalidBody, NotFound
 from heliograph.model.accounts import Role
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.store import Store
+from heliograph.store import Store, undisturbed
 from heliograph.wire import configurations, rest
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
-_MOST_TRIES: Final = 100
 
 
 class Configurations:
@@ -78,8 +72,7 @@ class Configurations:
 
     async def _get_configuration(self, call: Call) -> rest.ConnectConfigResults:
         connect_id = row_id(call.path["connectId"], "connectId")
-        known = await self._store.configurations(call.account_id, also=connect_id)
-        return _results([_find(known.all, connect_id)])
+        return _results([await self._find(call.account_id, connect_id)])
 
     async def _create_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
         document, secrets = configurations.merge(call.body, None)
@@ -92,31 +85,30 @@ class Configurations:
         if not given.connect_id:
             raise InvalidBody("connectId must say which configuration to update.")
         connect_id = row_id(given.connect_id, "connectId")
-        for _ in range(_MOST_TRIES):
-            known = await self._store.configurations(call.account_id, also=connect_id)
-            before = _find(known.all, connect_id)
+
+        async def update() -> ConnectConfiguration:
+            version = await self._store.configurations_version(call.account_id)
+            before = await self._find(call.account_id, connect_id)
             document, secrets = configurations.merge(given, before)
             wanted = configurations.read(call.account_id, connect_id, document, secrets)
             saving.check(self._guard, wanted)
-            try:
-                await self._store.update_configuration(wanted, known.version)
-            except ConfigurationsChanged:
-                continue  # merge with what another call has made of it
-            self._signals.work.set()
-            return configurations.to_wire(wanted)
-        raise Unavailable("The account's configurations keep changing: update again.")
+            await self._store.update_configuration(wanted, version)
+            return wanted
+
+        updated = await undisturbed(update, "update")
+        self._signals.work.set()
+        return configurations.to_wire(updated)
 
     async def _delete_configuration(self, call: Call) -> None:
         connect_id = row_id(call.path["connectId"], "connectId")
         if not await self._store.delete_configuration(call.account_id, connect_id):
             raise _no_configuration(connect_id)
 
-
-def _find(among: Sequence[ConnectConfiguration], connect_id: int) -> ConnectConfiguration:
-    for found in among:
-        if found.connect_id == connect_id:
-            return found
-    raise _no_configuration(connect_id)
+    async def _find(self, account_id: str, connect_id: int) -> ConnectConfiguration:
+        configuration = await self._store.configuration(account_id, connect_id)
+        if configuration is None:
+            raise _no_configuration(connect_id)
+        return configuration
 
 
 def _results(found: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults:

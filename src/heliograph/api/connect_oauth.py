@@ -8,12 +8,12 @@ from typing import Final
 from heliograph.api import saving
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.egress import Guard
-from heliograph.errors import ConfigurationsChanged, NotFound, OAuthClientExists, Unavailable
-from heliograph.store import Store
+from heliograph.errors import NotFound, OAuthClientExists
+from heliograph.model.configurations import ClientCredentials
+from heliograph.store import Store, undisturbed
 from heliograph.wire import oauth, rest
 
 _PATH: Final = "/accounts/{accountId}/connect/oauth"
-_MOST_TRIES: Final = 100
 
 
 class ConnectOAuth:
@@ -68,19 +68,18 @@ class ConnectOAuth:
         return oauth.to_wire(wanted)
 
     async def _update(self, call: Call) -> rest.ConnectOAuthConfig:
-        for _ in range(_MOST_TRIES):
-            version = (await self._store.configurations(call.account_id)).version
+        async def update() -> ClientCredentials:
+            version = await self._store.configurations_version(call.account_id)
             before = await self._store.oauth.get(call.account_id)
             if before is None:
                 raise _none()
             wanted = oauth.merge(call.body, before)
             saving.check_url(self._guard, wanted.token_url, "authorizationServerUrl")
-            try:
-                if await self._store.oauth.update(call.account_id, wanted, version):
-                    return oauth.to_wire(wanted)
-            except ConfigurationsChanged:
-                continue  # merge with what another call has made of it
-        raise Unavailable("The account's OAuth configuration keeps changing: update again.")
+            if not await self._store.oauth.update(call.account_id, wanted, version):
+                raise _none()
+            return wanted
+
+        return oauth.to_wire(await undisturbed(update, "update"))
 
     async def _delete(self, call: Call) -> None:
         if not await self._store.oauth.delete(call.account_id):

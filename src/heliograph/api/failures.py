@@ -233,19 +233,14 @@ class Failures:
     ) -> Sequence[bytes]:
         """What was sent, rendered again as the configuration, if it is still there, now asks."""
         # All are of one delivery, or there is but one.
-        also = attempts[0].entry.connect_id if attempts else None
-        listed = await self._store.configurations(account_id, also)
-        known = {one.connect_id: one for one in listed.all}
-        found = []
-        for one in attempts:
-            configuration = known.get(one.entry.connect_id)
-            count = one.entry.retry_count
-            found.append(
-                json_sim.render(one.event, one.entry.connect_id, count)
-                if configuration is None
-                else message.render(one.event, configuration, count).body
-            )
-        return found
+        if not attempts:
+            return ()
+        connect_id = attempts[0].entry.connect_id
+        configuration = await self._store.configuration(account_id, connect_id)
+        counted = [(one.event, one.entry.retry_count) for one in attempts]
+        if configuration is None:
+            return [json_sim.render(event, connect_id, count) for event, count in counted]
+        return [message.render(event, configuration, count).body for event, count in counted]
 
     async def _delete_log(self, call: Call) -> None:
         log_id = row_id(call.path["logId"], "logId")

@@ -68,11 +68,10 @@ class Listeners:
 
     async def _test(self, call: Call) -> listeners.TestSend:
         connect_id = row_id(call.path["connectId"], "connectId")
-        known = await self._store.configurations(call.account_id, also=connect_id)
-        for configuration in known.all:
-            if configuration.connect_id == connect_id:
-                return await self._send_sample(configuration)
-        raise NotFound(f"There is no configuration {connect_id}.")
+        configuration = await self._store.configuration(call.account_id, connect_id)
+        if configuration is None:
+            raise NotFound(f"There is no configuration {connect_id}.")
+        return await self._send_sample(configuration)
 
     async def _send_sample(self, configuration: ConnectConfiguration) -> listeners.TestSend:
         """One message, whatever the configuration's switches and schedule say of events."""

@@ -316,11 +316,10 @@ class People:
 
     async def _configuration(self, call: Call) -> ConnectConfiguration:
         connect_id = row_id(call.path["connectId"], "connectId")
-        known = await self._store.configurations(call.account_id, also=connect_id)
-        for found in known.all:
-            if found.connect_id == connect_id:
-                return found
-        raise NotFound(f"There is no configuration {connect_id}.")
+        configuration = await self._store.configuration(call.account_id, connect_id)
+        if configuration is None:
+            raise NotFound(f"There is no configuration {connect_id}.")
+        return configuration
 
     async def _domain(self, call: Call) -> str:
         """What stands behind the @ of the caller's e-mail."""

@@ -15,15 +15,14 @@ from typing import Final
 import structlog
 
 from heliograph.clock import Clock
-from heliograph.errors import ConfigurationsChanged, StorageUnavailable
+from heliograph.errors import StorageUnavailable, Unavailable
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.store import Failing, Store
+from heliograph.store import Failing, Store, undisturbed
 from heliograph.wire import configurations, dates
 
 GONE: Final = "Heliograph: the listener answered 410 Gone"
 
 _LOOK_SECONDS: Final = 600.0
-_MOST_TRIES: Final = 10
 
 _log = structlog.get_logger()
 
@@ -64,23 +63,25 @@ async def disable(store: Store, account_id: str, connect_id: int, by: str) -> bo
     Raises:
         StorageUnavailable: nothing was changed.
     """
-    for _ in range(_MOST_TRIES):
-        known = await store.configurations(account_id, also=connect_id)
-        found = next((one for one in known.all if one.connect_id == connect_id), None)
-        if found is None or not found.publishing:
+
+    async def switch_off() -> bool:
+        version = await store.configurations_version(account_id)
+        before = await store.configuration(account_id, connect_id)
+        if before is None or not before.publishing:
             return False
-        document, secrets = configurations.disabled(found, by)
+        document, secrets = configurations.disabled(before, by)
         wanted = configurations.read(account_id, connect_id, document, secrets)
-        try:
-            done = await store.update_configuration(wanted, known.version)
-        except ConfigurationsChanged:
-            continue
-        if done:
-            _log.error(
-                "configuration_disabled", account_id=account_id, configuration_id=connect_id, by=by
-            )
-        return done
-    return False
+        return await store.update_configuration(wanted, version)
+
+    try:
+        done = await undisturbed(switch_off, "disable it")
+    except Unavailable:
+        return False  # whoever found it failing finds it so again
+    if done:
+        _log.error(
+            "configuration_disabled", account_id=account_id, configuration_id=connect_id, by=by
+        )
+    return done
 
 
 async def disable_gone(

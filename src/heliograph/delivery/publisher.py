@@ -9,14 +9,13 @@ from typing import Final
 
 from heliograph.delivery.matching import match_all
 from heliograph.delivery.signals import Signals
-from heliograph.errors import ConfigurationsChanged, StorageBroken, Unavailable
+from heliograph.errors import ConfigurationsChanged, StorageBroken
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.events import Accepted, NewEvent, Skip
-from heliograph.store import Configurations, Store
+from heliograph.store import Configurations, Store, undisturbed
 from heliograph.wire import notifications
 
 _NAMESPACE: Final = uuid.UUID("8c1f6a4e-5a0b-4a57-9f0b-6b8f0f0c7a11")
-_MOST_TRIES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +54,32 @@ class Publisher:
             _with_id(account_id, event, idempotency_key, position)
             for position, event in enumerate(events)
         ]
-        for _ in range(_MOST_TRIES):
-            named = [await self._with_notified(account_id, event) for event in named]
-            configurations = await self._configurations(account_id)
-            own = await self._own(account_id, configurations, named)
-            groups = configurations.groups
-            matched = [
-                (event, match_all((*configurations.all, *of_envelope), event, groups))
-                for event, of_envelope in zip(named, own, strict=True)
-            ]
-            try:
-                accepted = await self._store.accept(account_id, configurations.version, matched)
-            except ConfigurationsChanged:
-                # Another publish may have dropped it already.
-                self._known.pop(account_id, None)
-                continue
-            except StorageBroken:
-                # The dispatcher's next claim will fail too, and end the process at once (F12).
-                self._signals.work.set()
-                raise
+        return await undisturbed(lambda: self._accept(account_id, named), "publish")
+
+    async def _accept(self, account_id: str, named: Sequence[NewEvent]) -> Sequence[Receipt]:
+        named = [await self._with_notified(account_id, event) for event in named]
+        configurations = await self._configurations(account_id)
+        own = await self._own(account_id, configurations, named)
+        groups = configurations.groups
+        matched = [
+            (event, match_all((*configurations.all, *of_envelope), event, groups))
+            for event, of_envelope in zip(named, own, strict=True)
+        ]
+        try:
+            accepted = await self._store.accept(account_id, configurations.version, matched)
+        except ConfigurationsChanged:
+            # Another publish may have dropped it already.
+            self._known.pop(account_id, None)
+            raise
+        except StorageBroken:
+            # The dispatcher's next claim will fail too, and end the process at once (F12).
             self._signals.work.set()
-            return [
-                Receipt(event, receipt, tuple(v for v in verdicts if isinstance(v, Skip)))
-                for (event, verdicts), receipt in zip(matched, accepted, strict=True)
-            ]
-        raise Unavailable("The account's configurations keep changing: publish again.")
+            raise
+        self._signals.work.set()
+        return [
+            Receipt(event, receipt, tuple(v for v in verdicts if isinstance(v, Skip)))
+            for (event, verdicts), receipt in zip(matched, accepted, strict=True)
+        ]
 
     async def _with_notified(self, account_id: str, event: NewEvent) -> NewEvent:
         """The event with the ids of the configurations that it asks for."""
@@ -113,10 +113,9 @@ class Publisher:
             of_envelope = known.setdefault(event.envelope.envelope_id, {})
             for connect_id in event.notified:
                 if connect_id not in of_envelope:
-                    found = await self._store.configurations(account_id, also=connect_id)
-                    of_envelope |= {
-                        c.connect_id: c for c in found.all if c.connect_id == connect_id
-                    }
+                    found = await self._store.configuration(account_id, connect_id)
+                    if found is not None:
+                        of_envelope[connect_id] = found
             own.append(tuple(of_envelope.values()))
         return own
 

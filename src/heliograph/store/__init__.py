@@ -7,12 +7,14 @@ flushed (R1), and its commit is never cancelled. Both engines pass tests/contrac
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol, TypeVar
 
 from heliograph.clock import Clock
+from heliograph.errors import ConfigurationsChanged, Unavailable
 from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import Claim, DeliveryState, Settlement
@@ -32,6 +34,10 @@ BATCH_MOST = 5_000
 
 MOST_UNSETTLED_CLAIMS = 3
 """A delivery that was claimed so often without a settle is parked as failed (R17)."""
+
+_MOST_TRIES: Final = 100
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,11 +289,16 @@ class Store(Protocol):
         """Note that somebody was told of a configuration that fails."""
         ...
 
-    async def configurations(self, account_id: str, also: int | None = None) -> Configurations:
-        """The account's live configurations, by id, with their version.
+    async def configurations(self, account_id: str) -> Configurations:
+        """The account's live configurations but for ad hoc ones, by id, with their version."""
+        ...
 
-        `also` names one that may be ad hoc: it is then among them.
-        """
+    async def configurations_version(self, account_id: str) -> int:
+        """The version of the account's configurations, read before what is changed under it."""
+        ...
+
+    async def configuration(self, account_id: str, connect_id: int) -> ConnectConfiguration | None:
+        """A live configuration of the account, ad hoc or not, or None."""
         ...
 
     async def notified(
@@ -429,6 +440,21 @@ class Store(Protocol):
     async def ready(self) -> None:
         """Return if a write would be taken now; raises StorageUnavailable or StorageBroken."""
         ...
+
+
+async def undisturbed(change: Callable[[], Awaitable[T]], doing: str) -> T:
+    """Do what reads an account's configurations and writes under their version.
+
+    `change` is done anew for as long as other calls come between its reading and its writing;
+    `doing` says what to do again where that never ends.
+
+    Raises:
+        Unavailable: it did not.
+    """
+    for _ in range(_MOST_TRIES):
+        with suppress(ConfigurationsChanged):
+            return await change()
+    raise Unavailable(f"The account's configurations keep changing: {doing} again.")
 
 
 async def every_page(

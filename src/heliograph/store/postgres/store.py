@@ -347,11 +347,11 @@ class PostgresStore:
         values = {"connect_id": connect_id, "now": self._now()}
         await self._write(lambda db: run(db, _Q["failing_warned"], values))
 
-    async def configurations(self, account_id: str, also: int | None = None) -> Configurations:
+    async def configurations(self, account_id: str) -> Configurations:
         async def read(db: Connection) -> Configurations:
             # Read first: what is older than its version is matched again, never the reverse.
             version = await row(db, _Q["configurations_version"], (account_id,))
-            values = {"account_id": account_id, "also": [also]}
+            values = {"account_id": account_id, "also": []}
             found = await rows(db, _Q["configurations"], values)
             configurations = shared.configurations(self._keyring, account_id, found)
             (notifies,) = await one(db, _Q["notifies"], (account_id,))
@@ -359,6 +359,14 @@ class PostgresStore:
             return Configurations(version[0] if version else 0, configurations, notifies, groups)
 
         return await self._database.read(read)
+
+    async def configurations_version(self, account_id: str) -> int:
+        found = await self._rows("configurations_version", (account_id,))
+        return int(found[0][0]) if found else 0
+
+    async def configuration(self, account_id: str, connect_id: int) -> ConnectConfiguration | None:
+        found = await self._rows("configuration", (account_id, connect_id))
+        return next(iter(shared.configurations(self._keyring, account_id, found)), None)
 
     async def notified(
         self, account_id: str, envelope_ids: Sequence[str]

@@ -185,12 +185,18 @@ set deleted_us = %(now)s, publishing = false, sealed = null
 where account_id = %(account_id)s and connect_id = %(connect_id)s and deleted_us is null;
 
 -- name: configurations
+-- Those that are listed, and `also` these ad hoc ones.
 select connect_id, document, sealed
 from connect_configuration
 where
     account_id = %(account_id)s and deleted_us is null
     and (ad_hoc is null or connect_id = any(%(also)s::bigint[]))
 order by connect_id;
+
+-- name: configuration
+select connect_id, document, sealed
+from connect_configuration
+where account_id = %s and connect_id = %s and deleted_us is null;
 
 -- name: configuration_accounts
 select connect_id, account_id from connect_configuration where connect_id = any(%s);

@@ -315,16 +315,26 @@ class SqliteStore:
 
         await self._writer.write(run)
 
-    async def configurations(self, account_id: str, also: int | None = None) -> Configurations:
+    async def configurations(self, account_id: str) -> Configurations:
         def run(db: apsw.Connection) -> Configurations:
             version = db.execute(_Q["configurations_version"], (account_id,)).get
-            found = fetch(db, _Q["configurations"], {"account_id": account_id, "also": also})
+            found = fetch(db, _Q["configurations"], (account_id,))
             configurations = rows.configurations(self._keyring, account_id, found)
             notifies = bool(db.execute(_Q["notifies"], (account_id,)).get)
             groups = self._engine.run(db, memberships(account_id, configurations))
             return Configurations(int(version or 0), configurations, notifies, groups)
 
         return await self._readers.read(run)
+
+    async def configurations_version(self, account_id: str) -> int:
+        return await self._readers.read(
+            lambda db: int(db.execute(_Q["configurations_version"], (account_id,)).get or 0)
+        )
+
+    async def configuration(self, account_id: str, connect_id: int) -> ConnectConfiguration | None:
+        place = (account_id, connect_id)
+        found = await self._readers.read(lambda db: fetch(db, _Q["configuration"], place))
+        return next(iter(rows.configurations(self._keyring, account_id, found)), None)
 
     async def notified(
         self, account_id: str, envelope_ids: Sequence[str]

@@ -152,9 +152,7 @@ where account_id = :account_id and connect_id = :connect_id and deleted_us is nu
 -- name: configurations
 select connect_id, document, sealed
 from connect_configuration
-where
-    account_id = :account_id and deleted_us is null
-    and (ad_hoc is null or connect_id = :also)
+where account_id = ? and deleted_us is null and ad_hoc is null
 order by connect_id;
 
 -- name: configuration

@@ -1,0 +1,75 @@
+"""The store contract: one configuration by its id, and changing what others change too."""
+
+from __future__ import annotations
+
+import pytest
+
+from heliograph.errors import ConfigurationsChanged, Unavailable
+from heliograph.model.accounts import Account
+from heliograph.store import Store, undisturbed
+from tests.support import ACCOUNT, OTHER_ACCOUNT, wanted_configuration
+
+
+async def test_a_configuration_is_found_by_its_id_with_its_secrets(store: Store) -> None:
+    await store.create_configuration(wanted_configuration(name="other"))
+    created = await store.create_configuration(wanted_configuration(password="of the listener"))
+    assert await store.configuration(ACCOUNT, created.connect_id) == created
+    assert await store.configuration(ACCOUNT, created.connect_id + 1) is None
+    ad_hoc = await store.create_configuration(wanted_configuration(), b"digest")
+    assert await store.configuration(ACCOUNT, ad_hoc.connect_id) == ad_hoc
+    assert ad_hoc not in (await store.configurations(ACCOUNT)).all
+
+
+async def test_a_deleted_configuration_is_not_found(store: Store) -> None:
+    created = await store.create_configuration(wanted_configuration())
+    assert await store.delete_configuration(ACCOUNT, created.connect_id)
+    assert await store.configuration(ACCOUNT, created.connect_id) is None
+
+
+async def test_s8_another_accounts_configuration_is_not_found(store: Store) -> None:
+    created = await store.create_configuration(wanted_configuration())
+    assert await store.configuration(OTHER_ACCOUNT, created.connect_id) is None
+
+
+async def test_the_version_is_that_of_the_configurations_and_grows_with_each_change(
+    store: Store,
+) -> None:
+    versions = [await store.configurations_version(ACCOUNT)]
+    created = await store.create_configuration(wanted_configuration())
+    versions.append(await store.configurations_version(ACCOUNT))
+    await store.update_configuration(created, versions[-1])
+    versions.append(await store.configurations_version(ACCOUNT))
+    await store.delete_configuration(ACCOUNT, created.connect_id)
+    versions.append(await store.configurations_version(ACCOUNT))
+    assert versions == sorted(set(versions))
+    assert versions[-1] == (await store.configurations(ACCOUNT)).version
+    await store.create_account(Account("third", 3, "Third"))
+    assert await store.configurations_version("third") == 0
+
+
+@pytest.mark.parametrize("disturbances", [0, 1, 3])
+async def test_a_change_that_others_disturb_is_done_anew(store: Store, disturbances: int) -> None:
+    created = await store.create_configuration(wanted_configuration())
+    tries = 0
+
+    async def rename() -> bool:
+        nonlocal tries
+        version = await store.configurations_version(ACCOUNT)
+        if tries < disturbances:
+            await store.create_configuration(wanted_configuration(name="another"))
+        tries += 1
+        renamed = wanted_configuration(connect_id=created.connect_id, name=f"try {tries}")
+        return await store.update_configuration(renamed, version)
+
+    assert await undisturbed(rename, "rename")
+    after = await store.configuration(ACCOUNT, created.connect_id)
+    assert after is not None
+    assert (tries, after.name) == (disturbances + 1, f"try {disturbances + 1}")
+
+
+async def test_a_change_that_is_always_disturbed_is_refused_in_the_end() -> None:
+    async def never() -> None:
+        raise ConfigurationsChanged
+
+    with pytest.raises(Unavailable, match="keep changing: rename again"):
+        await undisturbed(never, "rename")
