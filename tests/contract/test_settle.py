@@ -166,6 +166,28 @@ async def test_r5_what_a_crash_left_unknown_is_logged_where_the_configuration_as
     await deliver(again, retried)
 
 
+@pytest.mark.parametrize("paused", ["true", "false"])
+@pytest.mark.parametrize("publishing", ["true", "false"])
+async def test_r4_what_a_crash_left_in_flight_is_held_as_its_configuration_says(
+    open_store: OpenStore, one_waiting: Store, publishing: str, paused: str
+) -> None:
+    store = one_waiting
+    await store.settle([settled(claim, retry_in(0)) for claim in await claim_all(store)])
+    (claim,) = await claim_all(store)
+    changed = wanted_configuration(
+        connect_id=claim.configuration.connect_id,
+        allowEnvelopePublish=publishing,
+        pausePublish=paused,
+    )
+    await store.update_configuration(changed)
+    await store.close()
+
+    again = await open_store()
+    (failure,) = await failures(again)
+    assert failure.held == changed.held
+    assert (failure.state is DeliveryState.HELD) == (changed.held is not None)
+
+
 async def test_r8_a_settle_of_what_was_taken_over_changes_no_row(
     open_store: OpenStore, one_waiting: Store
 ) -> None:

@@ -28,7 +28,7 @@ from heliograph.model.deliveries import (
 from heliograph.model.events import Accepted, Event, HeldReason, NewEvent, Verdict, Wanted
 from heliograph.model.logs import Requeued
 from heliograph.store import MOST_UNSETTLED_CLAIMS, ClaimResult
-from heliograph.store.rows import DELETED, POISON, held_reason
+from heliograph.store.rows import DELETED, POISON
 from heliograph.store.times import from_microseconds, to_microseconds
 
 SECOND: Final = 1_000_000
@@ -199,7 +199,7 @@ class Database:
     def _wait(self, delivery: Delivery, due: int) -> None:
         """Wait for a time, or for a person where the configuration holds its deliveries."""
         delivery.due = due
-        reason = held_reason(self.configurations[delivery.connect_id])
+        reason = self.configurations[delivery.connect_id].held
         delivery.move(DeliveryState.WAITING if reason is None else DeliveryState.HELD, reason)
 
     def _fail(self, delivery: Delivery, error: str, now: int) -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, assert_never
 
 from heliograph.model.configurations import ConnectConfiguration, Interest, Ordering
-from heliograph.model.events import HeldReason, NewEvent, Skip, Verdict, Wanted
+from heliograph.model.events import NewEvent, Skip, Verdict, Wanted
 
 GATHERING: Final = 5.0
 """Seconds in which events of one envelope become one aggregate message (DocuSign: a few)."""
@@ -40,7 +40,7 @@ def match(
         return Skip(configuration.connect_id, configuration.name, reason)
     return Wanted(
         configuration.connect_id,
-        _held(configuration),
+        configuration.held,
         lane(configuration, event),
         GATHERING if configuration.pace.aggregate else None,
     )
@@ -63,12 +63,6 @@ def lane(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
             return None
         case _:
             assert_never(configuration.pace.ordering)
-
-
-def _held(configuration: ConnectConfiguration) -> HeldReason | None:
-    if not configuration.publishing:
-        return HeldReason.DISABLED
-    return HeldReason.PAUSED if configuration.paused else None
 
 
 def match_all(

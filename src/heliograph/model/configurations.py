@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 from typing import Final
 
 from heliograph.model.accounts import Secret
+from heliograph.model.events import HeldReason
 
 
 class ScheduleName(StrEnum):
@@ -180,6 +181,13 @@ class ConnectConfiguration:
     pace: Pace
     rendering: Rendering
     authentication: Authentication
+
+    @property
+    def held(self) -> HeldReason | None:
+        """Why deliveries must wait for a person, if they must; in SQL the column `held`."""
+        if not self.publishing:
+            return HeldReason.DISABLED
+        return HeldReason.PAUSED if self.paused else None
 
     @property
     def shows_certificate(self) -> bool:

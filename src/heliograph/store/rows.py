@@ -108,7 +108,7 @@ def entry(account_id: str, row: tuple[Any, ...]) -> LogEntry:
         failure_id=row[16],
         state=DeliveryState(row[17]),
         next_try=None if row[18] is None else from_microseconds(row[18]),
-        held=None if row[19] is None else HeldReason(row[19]),
+        held=reason_held(row[19]),
     )
 
 
@@ -164,16 +164,9 @@ def closing(settlement: Settlement) -> dict[str, Any]:
     }
 
 
-def held_reason(configuration: ConnectConfiguration) -> HeldReason | None:
-    """Why deliveries of this configuration must wait for a person, if they must."""
-    return reason_to_hold(configuration.publishing, configuration.paused)
-
-
-def reason_to_hold(publishing: bool, paused: bool) -> HeldReason | None:
-    """The same, of a configuration's two switches."""
-    if not publishing:
-        return HeldReason.DISABLED
-    return HeldReason.PAUSED if paused else None
+def reason_held(text: str | None) -> HeldReason | None:
+    """What a column of a reason says."""
+    return None if text is None else HeldReason(text)
 
 
 def health(settlements: Iterable[Settlement]) -> tuple[list[int], list[int]]:

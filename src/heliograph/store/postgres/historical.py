@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from heliograph.model.deliveries import DeliveryState
 from heliograph.store import historical, sql
-from heliograph.store import rows as shared
 from heliograph.store.historical import PublishTransaction, Wish
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres import configurations
@@ -44,7 +43,7 @@ class PostgresHistorical:
         historical.refuse_too_much(before, len(wish.distinct))
         key = wish.transaction_id.encode()
         made = await configurations.create(db, self._keyring, wish.configuration, now, key)
-        reason = shared.held_reason(made)
+        reason = made.held
         state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
         values |= {
             "connect_id": made.connect_id,

@@ -353,8 +353,8 @@ class Queue:
         connect_ids = sorted({one.claim.configuration.connect_id for one in in_order})
         found = await rows(db, _Q["configurations_shared"], (connect_ids,))
         holding = {
-            connect_id: shared.reason_to_hold(publishing, paused)
-            for connect_id, publishing, paused, deleted in found
+            connect_id: shared.reason_held(held)
+            for connect_id, held, deleted in found
             if not deleted
         }
         delivered = [one for one in in_order if isinstance(one.outcome, Delivered)]
@@ -485,8 +485,8 @@ class Queue:
         done: list[Requeued] = []
         by_query: dict[str, list[int]] = {}
         for one in candidates:
-            publishing, paused, deleted = one[8:]
-            reason = shared.reason_to_hold(publishing, paused)
+            held, deleted = one[8:]
+            reason = shared.reason_held(held)
             requeued, query = shared.requeued(one, deleted=deleted, reason=reason)
             done.append(requeued)
             if query is not None:

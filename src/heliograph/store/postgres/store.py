@@ -323,7 +323,7 @@ class PostgresStore:
                 return False
             if wanted.publishing and before == (False,):  # what it failed at is past
                 await run(db, _Q["failing_clear"], {"connect_ids": [wanted.connect_id]})
-            reason = shared.held_reason(wanted)
+            reason = wanted.held
             values = {
                 "connect_id": wanted.connect_id,
                 "now": self._now(),

@@ -105,14 +105,10 @@ update delivery as d
 set
     state = case
         when c.deleted_us is not null then 'failed'
-        when c.publishing and not c.paused then 'waiting'
+        when c.held is null then 'waiting'
         else 'held'
     end,
-    held_reason = case
-        when c.deleted_us is not null then null
-        when not c.publishing then 'disabled'
-        when c.paused then 'paused'
-    end,
+    held_reason = case when c.deleted_us is null then c.held end,
     due_us = case when c.deleted_us is null then %(now)s end,
     failed_us = case
         when c.deleted_us is not null then coalesce(d.failed_us, %(now)s) else d.failed_us
@@ -241,7 +237,7 @@ select account_id, configurations_version from account where account_id = any(%s
 
 -- name: configurations_shared
 -- Shared until the commit: what is settled waits or is held as its configuration says.
-select connect_id, publishing, paused, deleted_us is not null
+select connect_id, held, deleted_us is not null
 from connect_configuration
 where connect_id = any(%s)
 order by connect_id
@@ -427,9 +423,8 @@ order by n.place;
 -- What is now the oldest unfinished delivery of these lanes has waited for its turn.
 update delivery as d
 set
-    state = case when c.publishing and not c.paused then 'waiting' else 'held' end,
-    held_reason
-    = case when not c.publishing then 'disabled' when c.paused then 'paused' end,
+    state = case when c.held is null then 'waiting' else 'held' end,
+    held_reason = c.held,
     due_us = %(now)s
 from (
     select distinct oldest.delivery_id
@@ -629,13 +624,11 @@ update delivery as d
 set
     state = case
         when c.deleted_us is not null or d.unsettled_claims >= %(most)s then 'failed'
-        when c.publishing and not c.paused then 'waiting'
+        when c.held is null then 'waiting'
         else 'held'
     end,
     held_reason = case
-        when c.deleted_us is not null or d.unsettled_claims >= %(most)s then null
-        when not c.publishing then 'disabled'
-        when c.paused then 'paused'
+        when c.deleted_us is null and d.unsettled_claims < %(most)s then c.held
     end,
     due_us = case
         when c.deleted_us is null and d.unsettled_claims < %(most)s then %(now)s
@@ -786,7 +779,7 @@ a.started_us, a.attempt_id;
 -- The open failures of one envelope, with what decides whether they can be tried again.
 select
     d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
-    d.held_reason, c.publishing, c.paused, c.deleted_us is not null
+    d.held_reason, c.held, c.deleted_us is not null
 from delivery as d
 inner join connect_configuration as c on d.connect_id = c.connect_id
 where
@@ -798,7 +791,7 @@ for update of d for share of c;
 -- name: requeue_page
 select
     d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
-    d.held_reason, c.publishing, c.paused, c.deleted_us is not null
+    d.held_reason, c.held, c.deleted_us is not null
 from delivery as d
 inner join event as e on d.event_row = e.event_row and d.created_us = e.created_us
 inner join connect_configuration as c on d.connect_id = c.connect_id
@@ -812,8 +805,8 @@ for update of d for share of c;
 -- be gone already, and nothing waits for it again (R6).
 update delivery as d
 set
-    state = case when c.publishing and not c.paused then 'waiting' else 'held' end,
-    held_reason = case when not c.publishing then 'disabled' when c.paused then 'paused' end,
+    state = case when c.held is null then 'waiting' else 'held' end,
+    held_reason = c.held,
     due_us = %(now)s,
     lane = null,
     schedule_attempts = 0,

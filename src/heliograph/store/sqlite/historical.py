@@ -10,7 +10,7 @@ import apsw
 
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import DeliveryState
-from heliograph.store import historical, rows, sql
+from heliograph.store import historical, sql
 from heliograph.store.historical import PublishTransaction, Wish
 from heliograph.store.sqlite.connection import Readers, Writer, fetch
 from heliograph.store.sqlite.queue import QUERIES
@@ -45,7 +45,7 @@ class SqliteHistorical:
             before = db.execute(_Q["within_hour"], {"account_id": account_id, "since": since}).get
             historical.refuse_too_much(int(before or 0), len(wish.distinct))
             made = self._create(db, wish.configuration, wish.transaction_id.encode())
-            reason = rows.held_reason(made)
+            reason = made.held
             values: dict[str, Any] = {
                 "account_id": account_id,
                 "connect_id": made.connect_id,

@@ -407,7 +407,7 @@ class Queue:
         current = self._live(db, claim.event.account_id, claim.configuration.connect_id)
         if current is None:
             return {"state": DeliveryState.FAILED, "failed": True, "error": rows.DELETED}
-        reason = rows.held_reason(current)
+        reason = current.held
         return {
             "state": DeliveryState.WAITING if reason is None else DeliveryState.HELD,
             "held_reason": reason,
@@ -419,12 +419,10 @@ class Queue:
     def requeue(self, db: apsw.Connection, account_id: str, row: tuple[Any, ...]) -> Requeued:
         """Make one open failure (a row of `requeue_page`) due now, where that can be."""
         live = self._live(db, account_id, row[3])
-        done, query = rows.requeued(
-            row, deleted=live is None, reason=None if live is None else rows.held_reason(live)
-        )
+        reason = None if live is None else live.held
+        done, query = rows.requeued(row, deleted=live is None, reason=reason)
         if query is not None:
             values = {"delivery_id": done.delivery_id, "now": self._now(), "state": done.state}
-            reason = None if live is None else rows.held_reason(live)
             db.execute(_Q[query], {**values, "held_reason": reason})
         return done
 

@@ -265,7 +265,7 @@ class SqliteStore:
             before = db.execute(_Q["configuration_publishes"], (wanted.connect_id,)).get
             if not self._write_configuration(db, wanted):
                 return False
-            reason = rows.held_reason(wanted)
+            reason = wanted.held
             if wanted.publishing and not before:  # switched on: what it failed at is past
                 db.execute(_Q["failing_clear"], {"connect_ids": f"[{wanted.connect_id}]"})
             if reason is None:

@@ -72,9 +72,8 @@ where state = 'in_flight' and unsettled_claims >= :most;
 -- same rules as a failed attempt.
 update delivery
 set
-    state = case when c.publishing = 1 and c.paused = 0 then 'waiting' else 'held' end,
-    held_reason
-    = case when c.publishing = 0 then 'disabled' when c.paused = 1 then 'paused' end,
+    state = case when c.held is null then 'waiting' else 'held' end,
+    held_reason = c.held,
     due_us = :now,
     epoch = null
 from connect_configuration as c
@@ -298,9 +297,8 @@ where
 -- What is now the oldest unfinished delivery of the lane has waited for its turn.
 update delivery
 set
-    state = case when c.publishing = 1 and c.paused = 0 then 'waiting' else 'held' end,
-    held_reason
-    = case when c.publishing = 0 then 'disabled' when c.paused = 1 then 'paused' end,
+    state = case when c.held is null then 'waiting' else 'held' end,
+    held_reason = c.held,
     due_us = :now
 from connect_configuration as c
 where
