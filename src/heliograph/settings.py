@@ -29,8 +29,13 @@ _LIMITS: Final = ("hourly_limit", "burst_limit", "token_limit", "refused_limit")
 
 NOT_OF_DISPATCH: Final = frozenset(
     {
-        *("public_url", "assertions", "legacy_header", *_LIMITS),
-        *("no_dispatch", "adopt", "i_accept_exposure"),
+        "public_url",
+        "assertions",
+        "legacy_header",
+        *_LIMITS,
+        "no_dispatch",
+        "adopt",
+        "i_accept_exposure",
     }
 )
 """What a node that only sends does not read: it has no API, and its database is no file."""
@@ -194,14 +199,22 @@ class Settings:
             raise _unusable("port", "must be a number from 0 to 65535", self.port)
         for name, known in (
             ("egress", _PROFILES),
-            *(("log_format", _LOG_FORMATS), ("log_level", _LOG_LEVELS)),
-            *(("schedule", tuple(ScheduleName)), ("assertions", _ASSERTIONS)),
+            ("log_format", _LOG_FORMATS),
+            ("log_level", _LOG_LEVELS),
+            ("schedule", tuple(ScheduleName)),
+            ("assertions", _ASSERTIONS),
         ):
             if getattr(self, name) not in known:
                 raise _unusable(name, f"must be one of {', '.join(known)}", getattr(self, name))
         for name in (
-            *("attempt_timeout", "in_flight", "per_configuration", "connections"),
-            *("connections_per_address", "head_timeout", "body_timeout", "idle_timeout"),
+            "attempt_timeout",
+            "in_flight",
+            "per_configuration",
+            "connections",
+            "connections_per_address",
+            "head_timeout",
+            "body_timeout",
+            "idle_timeout",
         ):
             value = getattr(self, name)
             if not 0 < value < math.inf:

@@ -46,14 +46,20 @@ class Applications:
         one = wire.Application
         return [
             Operation(
-                *("list_applications", "GET", _APPLICATIONS, self._list),
+                operation_id="list_applications",
+                method="GET",
+                path=_APPLICATIONS,
+                handler=self._list,
                 summary="Lists the applications that the account manages, by name.",
                 answer=wire.Applications,
                 query=paging.PLACE,
                 extension=True,
             ),
             Operation(
-                *("create_application", "POST", _APPLICATIONS, self._add),
+                operation_id="create_application",
+                method="POST",
+                path=_APPLICATIONS,
+                handler=self._add,
                 status=201,
                 body=one,
                 summary="Registers an application and gives it an integration key.",
@@ -61,20 +67,29 @@ class Applications:
                 extension=True,
             ),
             Operation(
-                *("get_application", "GET", _APPLICATION, self._get),
+                operation_id="get_application",
+                method="GET",
+                path=_APPLICATION,
+                handler=self._get,
                 summary="Gets an application with its public keys.",
                 answer=one,
                 extension=True,
             ),
             Operation(
-                *("update_application", "PUT", _APPLICATION, self._change),
+                operation_id="update_application",
+                method="PUT",
+                path=_APPLICATION,
+                handler=self._change,
                 body=one,
                 summary="Changes an application; fields that are not given stay.",
                 answer=one,
                 extension=True,
             ),
             Operation(
-                *("delete_application", "DELETE", _APPLICATION, self._delete),
+                operation_id="delete_application",
+                method="DELETE",
+                path=_APPLICATION,
+                handler=self._delete,
                 summary="Deletes an application and revokes its tokens.",
                 extension=True,
             ),
@@ -84,7 +99,10 @@ class Applications:
         keys, secrets = f"{_APPLICATION}/keys", f"{_APPLICATION}/secrets"
         return [
             Operation(
-                *("add_application_key", "POST", keys, self._add_key),
+                operation_id="add_application_key",
+                method="POST",
+                path=keys,
+                handler=self._add_key,
                 status=201,
                 body=wire.RsaKey,
                 summary="Lets an application sign assertions with another RSA key.",
@@ -92,20 +110,28 @@ class Applications:
                 extension=True,
             ),
             Operation(
-                *("delete_application_key", "DELETE", f"{keys}/{{keyId}}", self._remove_key),
+                operation_id="delete_application_key",
+                method="DELETE",
+                path=f"{keys}/{{keyId}}",
+                handler=self._remove_key,
                 summary="Takes a public key away.",
                 extension=True,
             ),
             Operation(
-                *("add_application_secret", "POST", secrets, self._add_secret),
+                operation_id="add_application_secret",
+                method="POST",
+                path=secrets,
+                handler=self._add_secret,
                 status=201,
                 summary="Makes a secret for an application; it is shown this once.",
                 answer=wire.ClientSecret,
                 extension=True,
             ),
             Operation(
-                *("delete_application_secret", "DELETE", f"{secrets}/{{secretId}}"),
-                self._remove_secret,
+                operation_id="delete_application_secret",
+                method="DELETE",
+                path=f"{secrets}/{{secretId}}",
+                handler=self._remove_secret,
                 summary="Takes a secret away.",
                 extension=True,
             ),
@@ -115,14 +141,20 @@ class Applications:
         one = f"{_CONSENTS}/{{integrationKey}}/{{userId}}"
         return [
             Operation(
-                *("list_consents", "GET", _CONSENTS, self._list_consents),
+                operation_id="list_consents",
+                method="GET",
+                path=_CONSENTS,
+                handler=self._list_consents,
                 summary="Lists what users of the account let applications do, newest first.",
                 answer=wire.Consents,
                 query=(_USER_ID, _KEY, *paging.PLACE),
                 extension=True,
             ),
             Operation(
-                *("create_consent", "POST", _CONSENTS, self._consent),
+                operation_id="create_consent",
+                method="POST",
+                path=_CONSENTS,
+                handler=self._consent,
                 status=201,
                 body=wire.Consent,
                 summary="Consents for a user to one of the account's own applications.",
@@ -130,18 +162,27 @@ class Applications:
                 extension=True,
             ),
             Operation(
-                *("delete_consent", "DELETE", one, self._withdraw),
+                operation_id="delete_consent",
+                method="DELETE",
+                path=one,
+                handler=self._withdraw,
                 summary="Withdraws a user's consent and revokes the tokens that it brought.",
                 extension=True,
             ),
             Operation(
-                *("update_user_password", "PUT", _PASSWORD, self._set_password),
+                operation_id="update_user_password",
+                method="PUT",
+                path=_PASSWORD,
+                handler=self._set_password,
                 body=wire.UserPassword,
                 summary="Sets the password that a user signs in with.",
                 extension=True,
             ),
             Operation(
-                *("delete_user_password", "DELETE", _PASSWORD, self._remove_password),
+                operation_id="delete_user_password",
+                method="DELETE",
+                path=_PASSWORD,
+                handler=self._remove_password,
                 summary="Takes a user's password away: the user cannot sign in.",
                 extension=True,
             ),
@@ -210,8 +251,11 @@ class Applications:
         place = paging.Place.read(call.query)
         user_id, key = _USER_ID.read(call.query), _KEY.read(call.query)
         page = await self._store.sign_ins.consents(
-            *(call.account_id, place.start, place.count),
-            *(user_id and user_id.lower(), key and key.lower()),
+            call.account_id,
+            place.start,
+            place.count,
+            user_id=user_id and user_id.lower(),
+            integration_key=key and key.lower(),
         )
         shown = [wire.consent_to_wire(one) for one in page.consents]
         return paging.paged(wire.Consents(consents=shown), call, place, len(shown), page.total)

@@ -28,12 +28,18 @@ class ConnectOAuth:
         shape = rest.ConnectOAuthConfig
         return [
             Operation(
-                *("get_connect_o_auth_config", "GET", _PATH, self._get),
+                operation_id="get_connect_o_auth_config",
+                method="GET",
+                path=_PATH,
+                handler=self._get,
                 summary="Shows the account's OAuth client.",
                 answer=shape,
             ),
             Operation(
-                *("create_connect_o_auth_config", "POST", _PATH, self._create),
+                operation_id="create_connect_o_auth_config",
+                method="POST",
+                path=_PATH,
+                handler=self._create,
                 status=201,
                 body=shape,
                 errors=(OAuthClientExists,),
@@ -41,13 +47,19 @@ class ConnectOAuth:
                 answer=shape,
             ),
             Operation(
-                *("update_connect_o_auth_config", "PUT", _PATH, self._update),
+                operation_id="update_connect_o_auth_config",
+                method="PUT",
+                path=_PATH,
+                handler=self._update,
                 body=shape,
                 summary="Changes the account's OAuth client; what is not given stays.",
                 answer=shape,
             ),
             Operation(
-                *("delete_connect_o_auth_config", "DELETE", _PATH, self._delete),
+                operation_id="delete_connect_o_auth_config",
+                method="DELETE",
+                path=_PATH,
+                handler=self._delete,
                 summary="Deletes the account's OAuth client.",
             ),
         ]

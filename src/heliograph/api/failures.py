@@ -54,14 +54,20 @@ class Failures:
         one = f"{path}/{{envelopeId:path}}/{queue}"
         return [
             Operation(
-                *("retry_event_for_envelopes", "PUT", f"{path}/{queue}", self._retry_envelopes),
+                operation_id="retry_event_for_envelopes",
+                method="PUT",
+                path=f"{path}/{queue}",
+                handler=self._retry_envelopes,
                 body=logs.ConnectFailureFilter,
                 summary="Republishes the open failures of these envelopes.",
                 answer=logs.ConnectFailureResults,
                 v2=True,
             ),
             Operation(
-                *("retry_event_for_envelope", "PUT", one, self._retry_envelope),
+                operation_id="retry_event_for_envelope",
+                method="PUT",
+                path=one,
+                handler=self._retry_envelope,
                 summary="Republishes the open failures of one envelope.",
                 errors=(EnvelopeNotFound,),
                 answer=logs.ConnectFailureResults,
@@ -83,7 +89,10 @@ class Failures:
         failures, one = f"{_ACCOUNT}/failures", f"{_ACCOUNT}/failures/{{failureId}}"
         return [
             Operation(
-                *("list_event_failure_logs", "GET", failures, self._list_failures),
+                operation_id="list_event_failure_logs",
+                method="GET",
+                path=failures,
+                handler=self._list_failures,
                 lines=True,
                 role=Role.VIEWER,
                 summary="Lists the failures: events that a listener should have and has not taken.",
@@ -92,14 +101,20 @@ class Failures:
                 v2=True,
             ),
             Operation(
-                *("delete_event_failure_logs", "DELETE", failures, self._delete_failures),
+                operation_id="delete_event_failure_logs",
+                method="DELETE",
+                path=failures,
+                handler=self._delete_failures,
                 summary="Deletes all failures that the parameters select, some at a time.",
                 answer=logs.BulkResults,
                 query=selection.FILTERS,
                 extension=True,
             ),
             Operation(
-                *("get_event_failure_log", "GET", one, self._get_failure),
+                operation_id="get_event_failure_log",
+                method="GET",
+                path=one,
+                handler=self._get_failure,
                 role=Role.VIEWER,
                 summary="Shows one failure, which is what its failureUri leads to.",
                 answer=logs.ConnectLog,
@@ -108,7 +123,10 @@ class Failures:
                 v2=True,
             ),
             Operation(
-                *("delete_event_failure_log", "DELETE", one, self._delete_failure),
+                operation_id="delete_event_failure_log",
+                method="DELETE",
+                path=one,
+                handler=self._delete_failure,
                 summary="Deletes a failure: its event is not tried again.",
                 answer=logs.ConnectDeleteFailureResult,
                 v2=True,
@@ -119,7 +137,10 @@ class Failures:
         log, entry = f"{_ACCOUNT}/logs", f"{_ACCOUNT}/logs/{{logId}}"
         return [
             Operation(
-                *("list_event_logs", "GET", log, self._list_logs),
+                operation_id="list_event_logs",
+                method="GET",
+                path=log,
+                handler=self._list_logs,
                 lines=True,
                 role=Role.VIEWER,
                 summary="Lists the log: every post of configurations that keep one.",
@@ -128,12 +149,18 @@ class Failures:
                 v2=True,
             ),
             Operation(
-                *("delete_event_logs", "DELETE", log, self._delete_logs),
+                operation_id="delete_event_logs",
+                method="DELETE",
+                path=log,
+                handler=self._delete_logs,
                 summary="Empties the log; failures stay.",
                 v2=True,
             ),
             Operation(
-                *("get_event_log", "GET", entry, self._get_log),
+                operation_id="get_event_log",
+                method="GET",
+                path=entry,
+                handler=self._get_log,
                 role=Role.VIEWER,
                 summary="Shows one entry of the log.",
                 answer=logs.ConnectLog,
@@ -141,7 +168,10 @@ class Failures:
                 v2=True,
             ),
             Operation(
-                *("delete_event_log", "DELETE", entry, self._delete_log),
+                operation_id="delete_event_log",
+                method="DELETE",
+                path=entry,
+                handler=self._delete_log,
                 summary="Deletes one entry of the log.",
                 v2=True,
             ),

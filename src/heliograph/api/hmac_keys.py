@@ -29,7 +29,10 @@ class HmacKeys:
         secrets = "/accounts/{accountId}/connect/secret"
         return [
             Operation(
-                *("create_connect_secret", "POST", secrets, self._create_secret),
+                operation_id="create_connect_secret",
+                method="POST",
+                path=secrets,
+                handler=self._create_secret,
                 status=201,
                 summary="Makes an HMAC key; the answer shows its secret, this once.",
                 answer=listeners.ConnectSecret,
@@ -37,12 +40,18 @@ class HmacKeys:
                 v2=True,
             ),
             Operation(
-                *("list_connect_secrets", "GET", secrets, self._list_secrets),
+                operation_id="list_connect_secrets",
+                method="GET",
+                path=secrets,
+                handler=self._list_secrets,
                 summary="Lists the active HMAC keys, in the order of the signature headers.",
                 answer=listeners.ConnectSecrets,
             ),
             Operation(
-                *("delete_connect_secret", "DELETE", f"{secrets}/{{keyId}}", self._delete_secret),
+                operation_id="delete_connect_secret",
+                method="DELETE",
+                path=f"{secrets}/{{keyId}}",
+                handler=self._delete_secret,
                 summary="Retires an HMAC key.",
                 v2=True,
             ),

@@ -37,21 +37,24 @@ def _hops(text: str) -> int:
 
 
 IDEMPOTENCY_KEY: Final[Parameter[str | None]] = Parameter(
-    *("Idempotency-Key", "Names the call: repeated with this key, it publishes nothing again."),
+    name="Idempotency-Key",
+    about="Names the call: repeated with this key, it publishes nothing again.",
     schema={"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
     parse=_key,
     absent=None,
     extension=True,
 )
 HOPS: Final = Parameter(
-    *(HOPS_HEADER, f"How often this has been a message of Heliograph; {MOST_HOPS} are too many."),
+    name=HOPS_HEADER,
+    about=f"How often this has been a message of Heliograph; {MOST_HOPS} are too many.",
     schema={"type": "integer", "minimum": 0},
     parse=_hops,
     absent=0,
     extension=True,
 )
 TRACEPARENT: Final = Parameter(
-    *("traceparent", "The trace that the call belongs to (W3C Trace Context)."),
+    name="traceparent",
+    about="The trace that the call belongs to (W3C Trace Context).",
     schema={"type": "string"},
     parse=tracing.read,
     absent=None,
@@ -59,7 +62,8 @@ TRACEPARENT: Final = Parameter(
     example="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 )
 TRACESTATE: Final = Parameter(
-    *("tracestate", "What the caller's tracing keeps with its trace (W3C Trace Context)."),
+    name="tracestate",
+    about="What the caller's tracing keeps with its trace (W3C Trace Context).",
     schema={"type": "string"},
     parse=str,
     absent="",

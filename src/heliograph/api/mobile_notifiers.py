@@ -27,19 +27,28 @@ class MobileNotifiers:
         phones = wire.MobileNotifierConfigurationInformation
         return [
             Operation(
-                *("list_mobile_notifiers", "GET", _PATH, self._list),
+                operation_id="list_mobile_notifiers",
+                method="GET",
+                path=_PATH,
+                handler=self._list,
                 role=Role.VIEWER,
                 summary="Lists the phones that are registered: none ever is.",
                 answer=phones,
             ),
             Operation(
-                *("update_mobile_notifiers", "PUT", _PATH, self._update),
+                operation_id="update_mobile_notifiers",
+                method="PUT",
+                path=_PATH,
+                handler=self._update,
                 body=phones,
                 summary="Registers no phone, and says so of each.",
                 answer=phones,
             ),
             Operation(
-                *("delete_mobile_notifiers", "DELETE", _PATH, self._delete),
+                operation_id="delete_mobile_notifiers",
+                method="DELETE",
+                path=_PATH,
+                handler=self._delete,
                 body=phones,
                 summary="Says of each phone that it is not registered.",
                 answer=phones,

@@ -58,7 +58,10 @@ class People:
         users = f"{_ACCOUNT}/users"
         return [
             Operation(
-                *("list_account_users", "GET", users, self._list_users),
+                operation_id="list_account_users",
+                method="GET",
+                path=users,
+                handler=self._list_users,
                 role=Role.VIEWER,
                 summary="Lists the account's users.",
                 answer=wire.UserInformationList,
@@ -66,7 +69,10 @@ class People:
                 v2=True,
             ),
             Operation(
-                *("create_users", "POST", users, self._add_users),
+                operation_id="create_users",
+                method="POST",
+                path=users,
+                handler=self._add_users,
                 status=201,
                 body=wire.NewUsersDefinition,
                 body_limit=BODY_LIMIT,
@@ -76,7 +82,10 @@ class People:
                 v2=True,
             ),
             Operation(
-                *("update_users", "PUT", users, self._change_users),
+                operation_id="update_users",
+                method="PUT",
+                path=users,
+                handler=self._change_users,
                 body=wire.UserInformationList,
                 summary="Changes the users that userId names; what is not given stays.",
                 answer=wire.UserInformationList,
@@ -84,14 +93,20 @@ class People:
                 v2=True,
             ),
             Operation(
-                *("delete_users", "DELETE", users, self._close_users),
+                operation_id="delete_users",
+                method="DELETE",
+                path=users,
+                handler=self._close_users,
                 body=wire.UserInfoList,
                 summary="Closes users: their tokens end, and their e-mails are free again.",
                 answer=wire.UsersResponse,
                 v2=True,
             ),
             Operation(
-                *("get_user", "GET", f"{users}/{{userId}}", self._get_user),
+                operation_id="get_user",
+                method="GET",
+                path=f"{users}/{{userId}}",
+                handler=self._get_user,
                 role=Role.VIEWER,
                 summary="Shows one user and its groups.",
                 answer=wire.UserInformation,
@@ -106,7 +121,10 @@ class People:
         groups, body = f"{_ACCOUNT}/groups", wire.GroupInformation
         return [
             Operation(
-                *("list_groups", "GET", groups, self._list_groups),
+                operation_id="list_groups",
+                method="GET",
+                path=groups,
+                handler=self._list_groups,
                 role=Role.VIEWER,
                 summary="Lists the account's groups.",
                 answer=body,
@@ -114,7 +132,10 @@ class People:
                 v2=True,
             ),
             Operation(
-                *("create_groups", "POST", groups, self._add_groups),
+                operation_id="create_groups",
+                method="POST",
+                path=groups,
+                handler=self._add_groups,
                 status=201,
                 body=body,
                 summary="Adds groups.",
@@ -123,7 +144,10 @@ class People:
                 v2=True,
             ),
             Operation(
-                *("update_groups", "PUT", groups, self._rename_groups),
+                operation_id="update_groups",
+                method="PUT",
+                path=groups,
+                handler=self._rename_groups,
                 body=body,
                 summary="Renames the groups that groupId names.",
                 answer=body,
@@ -131,7 +155,10 @@ class People:
                 v2=True,
             ),
             Operation(
-                *("delete_groups", "DELETE", groups, self._delete_groups),
+                operation_id="delete_groups",
+                method="DELETE",
+                path=groups,
+                handler=self._delete_groups,
                 body=body,
                 summary="Deletes groups; their users stay.",
                 answer=body,
@@ -143,7 +170,10 @@ class People:
         members = f"{_ACCOUNT}/groups/{{groupId}}/users"
         return [
             Operation(
-                *("list_group_users", "GET", members, self._list_members),
+                operation_id="list_group_users",
+                method="GET",
+                path=members,
+                handler=self._list_members,
                 role=Role.VIEWER,
                 summary="Lists the users of a group.",
                 answer=wire.UsersResponse,
@@ -151,14 +181,20 @@ class People:
                 v2=True,
             ),
             Operation(
-                *("update_group_users", "PUT", members, self._add_members),
+                operation_id="update_group_users",
+                method="PUT",
+                path=members,
+                handler=self._add_members,
                 body=wire.UserInfoList,
                 summary="Takes users into a group.",
                 answer=wire.UsersResponse,
                 v2=True,
             ),
             Operation(
-                *("delete_group_users", "DELETE", members, self._remove_members),
+                operation_id="delete_group_users",
+                method="DELETE",
+                path=members,
+                handler=self._remove_members,
                 body=wire.UserInfoList,
                 summary="Takes users out of a group.",
                 answer=wire.UsersResponse,
@@ -170,7 +206,10 @@ class People:
         configuration = f"{_ACCOUNT}/connect/{{connectId}}"
         return [
             Operation(
-                *("list_users", "GET", f"{configuration}/users", self._list_included),
+                operation_id="list_users",
+                method="GET",
+                path=f"{configuration}/users",
+                handler=self._list_included,
                 role=Role.VIEWER,
                 summary="Lists the users whose events a configuration gets, or the others.",
                 answer=wire.IntegratedUserInfoList,
@@ -178,7 +217,10 @@ class People:
                 v2=True,
             ),
             Operation(
-                *("get_connect_all_users", "GET", f"{configuration}/all/users", self._list_all),
+                operation_id="get_connect_all_users",
+                method="GET",
+                path=f"{configuration}/all/users",
+                handler=self._list_all,
                 role=Role.VIEWER,
                 summary="Lists all users, and whether a configuration gets their events.",
                 answer=wire.IntegratedConnectUserInfoList,

@@ -87,7 +87,12 @@ def issue(folder: Path, hosts: Sequence[str] = (), days: int = DAYS) -> Issued:
         .sign(key, hashes.SHA256())
     )
     made = Issued(
-        *(folder / AUTHORITY, folder / "server.pem", folder / "server.key"), names, expires, new
+        authority=folder / AUTHORITY,
+        certificate=folder / "server.pem",
+        key=folder / "server.key",
+        hosts=names,
+        expires=expires,
+        new_authority=new,
     )
     _write(made.key, _key_pem(own))
     _write(made.certificate, certificate.public_bytes(Encoding.PEM), mode=0o644)

@@ -48,7 +48,8 @@ EMAIL_PART: Final = parameters.text(
 )
 EMAIL: Final = parameters.text("email", "With this e-mail.", LONGEST_EMAIL, printable=True)
 STATUS: Final[Parameter[frozenset[UserStatus] | None]] = Parameter(
-    *("status", f"Of these, with commas between: {', '.join(STATUSES)}."),
+    name="status",
+    about=f"Of these, with commas between: {', '.join(STATUSES)}.",
     schema={"type": "string"},
     parse=_statuses,
     absent=None,

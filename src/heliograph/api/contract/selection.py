@@ -64,10 +64,11 @@ ENVELOPE_ID: Final = parameters.text(
     "envelope_id", "Of this envelope.", _LONGEST_TEXT, extension=True
 )
 STATUS: Final = parameters.one_of(
-    *("status", "Of this envelope status; Any is no filter."),
-    STATUS_WORDS.values(),
-    _status,
-    None,
+    name="status",
+    about="Of this envelope status; Any is no filter.",
+    choices=STATUS_WORDS.values(),
+    parse=_status,
+    absent=None,
     extension=True,
 )
 ERROR: Final = parameters.text(
@@ -77,17 +78,19 @@ COUNT: Final = parameters.number(
     "count", "How many in one answer.", 1, MOST_RECORDS, None, extension=True
 )
 CURSOR: Final[Parameter[Cursor | None]] = Parameter(
-    *("cursor", "Where the answer before ended: from its Link header, or nextCursor."),
+    name="cursor",
+    about="Where the answer before ended: from its Link header, or nextCursor.",
     schema={"type": "string"},
     parse=_cursor,
     absent=None,
     extension=True,
 )
 ORDER: Final = parameters.one_of(
-    *("order", "Newest first (desc) or oldest first (asc)."),
-    [one.value for one in Order],
-    _order,
-    Order.NEWEST_FIRST,
+    name="order",
+    about="Newest first (desc) or oldest first (asc).",
+    choices=[order.value for order in Order],
+    parse=_order,
+    absent=Order.NEWEST_FIRST,
     extension=True,
 )
 

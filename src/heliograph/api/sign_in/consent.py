@@ -49,8 +49,15 @@ STYLE: Final = "/oauth/style.css"
 
 _FIELDS: Final = frozenset(
     {
-        *("response_type", "client_id", "redirect_uri", "scope", "state", "login_hint", "prompt"),
-        *("code_challenge", "code_challenge_method"),
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "state",
+        "login_hint",
+        "prompt",
+        "code_challenge",
+        "code_challenge_method",
     }
 )
 _LONGEST_STATE: Final = 2048
