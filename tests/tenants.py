@@ -19,7 +19,7 @@ import msgspec
 
 from heliograph.api.contract.operation import Operation
 from heliograph.wire.codec import decode_json, encode_xml
-from heliograph.wire.forms import JSON, XML
+from heliograph.wire.media_types import JSON, XML
 
 Ids = Mapping[str, str]
 """By kind, such as `connect`: the id of one that an account has."""

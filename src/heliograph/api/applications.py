@@ -17,7 +17,7 @@ from heliograph.errors import NotFound
 from heliograph.model.applications import no_application
 from heliograph.store import Store
 from heliograph.wire import applications as wire
-from heliograph.wire.people import LONGEST_EMAIL
+from heliograph.wire.names import LONGEST_EMAIL
 
 _ACCOUNT: Final = "/accounts/{accountId}"
 _APPLICATIONS: Final = f"{_ACCOUNT}/applications"
@@ -188,8 +188,6 @@ class Applications:
             ),
         ]
 
-    # --------------------------------------------------------------------- applications
-
     async def _list(self, call: Call) -> wire.Applications:
         place = paging.Place.read(call.query)
         page = await self._store.sign_ins.applications(call.account_id, place.start, place.count)
@@ -219,8 +217,6 @@ class Applications:
         if not await self._store.sign_ins.delete_application(call.account_id, _key(call)):
             raise no_application()
 
-    # ------------------------------------------------------------------ keys and secrets
-
     async def _add_key(self, call: Call) -> wire.RsaKey:
         text = wire.public_key(call.body)
         made = await self._store.sign_ins.add_key(
@@ -244,8 +240,6 @@ class Applications:
         secret_id = call.path["secretId"].lower()
         if not await self._store.sign_ins.remove_secret(call.account_id, _key(call), secret_id):
             raise NotFound("The application has no secret with this secretId.")
-
-    # ------------------------------------------------------------- consents and passwords
 
     async def _list_consents(self, call: Call) -> wire.Consents:
         place = paging.Place.read(call.query)

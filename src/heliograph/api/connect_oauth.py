@@ -11,7 +11,7 @@ from heliograph.egress import Guard
 from heliograph.errors import NotFound, OAuthClientExists
 from heliograph.model.configurations import ClientCredentials
 from heliograph.store import Store, undisturbed
-from heliograph.wire import oauth, rest
+from heliograph.wire import oauth_clients, rest
 
 _PATH: Final = "/accounts/{accountId}/connect/oauth"
 
@@ -68,16 +68,16 @@ class ConnectOAuth:
         found = await self._store.oauth.get(call.account_id)
         if found is None:
             raise _none()
-        return oauth.to_wire(found)
+        return oauth_clients.to_wire(found)
 
     async def _create(self, call: Call) -> rest.ConnectOAuthConfig:
-        wanted = oauth.merge(call.body, None)
+        wanted = oauth_clients.merge(call.body, None)
         saving.check_url(self._guard, wanted.token_url, "authorizationServerUrl")
         if not await self._store.oauth.create(call.account_id, wanted):
             raise OAuthClientExists(
                 "The account has an OAuth configuration: update it, or delete it first."
             )
-        return oauth.to_wire(wanted)
+        return oauth_clients.to_wire(wanted)
 
     async def _update(self, call: Call) -> rest.ConnectOAuthConfig:
         async def update() -> ClientCredentials:
@@ -85,13 +85,13 @@ class ConnectOAuth:
             before = await self._store.oauth.get(call.account_id)
             if before is None:
                 raise _none()
-            wanted = oauth.merge(call.body, before)
+            wanted = oauth_clients.merge(call.body, before)
             saving.check_url(self._guard, wanted.token_url, "authorizationServerUrl")
             if not await self._store.oauth.update(call.account_id, wanted, version):
                 raise _none()
             return wanted
 
-        return oauth.to_wire(await undisturbed(update, "update"))
+        return oauth_clients.to_wire(await undisturbed(update, "update"))
 
     async def _delete(self, call: Call) -> None:
         if not await self._store.oauth.delete(call.account_id):

@@ -16,7 +16,7 @@ from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
 from heliograph.watch import UNWATCHED, AcceptedEvent, Observer, Publication, tracing
 from heliograph.wire import notifications
-from heliograph.wire.forms import JSON
+from heliograph.wire.media_types import JSON
 from heliograph.wire.messages.json_sim import HOPS_HEADER, LONGEST_ID, MOST_HOPS, parse_events
 from heliograph.wire.publishing import PublishedEvent, PublishResults, SkippedConfiguration
 from heliograph.wire.rest import ConnectCustomConfiguration

@@ -11,8 +11,8 @@ from heliograph.api.contract.operation import Call, Operation
 from heliograph.errors import InvalidParameter, LacksPermission, NotFound
 from heliograph.model.accounts import Secret
 from heliograph.store import Store
-from heliograph.wire import people as wire
-from heliograph.wire.people import LONGEST_EMAIL
+from heliograph.wire import accounts, tokens
+from heliograph.wire.names import LONGEST_EMAIL
 
 _TOKENS: Final = "/accounts/{accountId}/tokens"
 _RANDOM_BYTES: Final = 32
@@ -35,7 +35,7 @@ class Tokens:
                 path=_TOKENS,
                 handler=self._list_tokens,
                 summary="Lists the tokens that work, newest first.",
-                answer=wire.ApiTokens,
+                answer=tokens.ApiTokens,
                 query=(_USER_ID, *paging.PLACE),
                 extension=True,
             ),
@@ -45,9 +45,9 @@ class Tokens:
                 path=_TOKENS,
                 handler=self._add_token,
                 status=201,
-                body=wire.ApiToken,
+                body=tokens.ApiToken,
                 summary="Makes a token for the account or for one of its users.",
-                answer=wire.ApiToken,
+                answer=tokens.ApiToken,
                 extension=True,
             ),
             Operation(
@@ -64,7 +64,7 @@ class Tokens:
                 path="/accounts",
                 handler=self._list_accounts,
                 summary="Lists every account of the installation, for its operators.",
-                answer=wire.AccountList,
+                answer=accounts.AccountList,
                 extension=True,
             ),
             Operation(
@@ -73,27 +73,27 @@ class Tokens:
                 path="/accounts",
                 handler=self._add_account,
                 status=201,
-                body=wire.NewAccountDefinition,
+                body=accounts.NewAccountDefinition,
                 summary="Makes an account and its first token, for the operators.",
-                answer=wire.NewAccountSummary,
+                answer=accounts.NewAccountSummary,
                 extension=True,
             ),
         ]
 
-    async def _list_tokens(self, call: Call) -> wire.ApiTokens:
+    async def _list_tokens(self, call: Call) -> tokens.ApiTokens:
         place = paging.Place.read(call.query)
         user_id = _USER_ID.read(call.query)
         page = await self._store.people.tokens(
             call.account_id, place.start, place.count, user_id and user_id.lower()
         )
-        answer = wire.ApiTokens(tokens=[wire.token_to_wire(one) for one in page.tokens])
+        answer = tokens.ApiTokens(tokens=[tokens.token_to_wire(one) for one in page.tokens])
         return paging.paged(answer, call, place, len(page.tokens), page.total)
 
-    async def _add_token(self, call: Call) -> wire.ApiToken:
-        wanted = wire.new_token(call.body, self._store.clock.now())
+    async def _add_token(self, call: Call) -> tokens.ApiToken:
+        wanted = tokens.new_token(call.body, self._store.clock.now())
         text = new_token()
         made = await self._store.people.add_token(call.account_id, text, wanted)
-        return wire.token_to_wire(made, text)
+        return tokens.token_to_wire(made, text)
 
     async def _revoke_token(self, call: Call) -> None:
         token_id = call.path["tokenId"].lower()
@@ -103,16 +103,16 @@ class Tokens:
         if not await self._store.people.revoke_token(call.account_id, token_id):
             raise NotFound(f"There is no token {token_id}.")
 
-    async def _list_accounts(self, call: Call) -> wire.AccountList:
+    async def _list_accounts(self, call: Call) -> accounts.AccountList:
         await self._check_operator(call)
         found = await self._store.accounts()
-        return wire.AccountList(accounts=[wire.account_to_wire(one) for one in found])
+        return accounts.AccountList(accounts=[accounts.account_to_wire(one) for one in found])
 
-    async def _add_account(self, call: Call) -> wire.NewAccountSummary:
+    async def _add_account(self, call: Call) -> accounts.NewAccountSummary:
         await self._check_operator(call)
         text = new_token()
-        made = await self._store.people.add_account(wire.account_name(call.body), text)
-        return wire.account_to_wire(made, text)
+        made = await self._store.people.add_account(accounts.account_name(call.body), text)
+        return accounts.account_to_wire(made, text)
 
     async def _check_operator(self, call: Call) -> None:
         first = min(await self._store.accounts(), key=lambda one: one.external_id)

@@ -19,16 +19,18 @@ from heliograph.api.contract import reference
 from heliograph.api.contract.callers import Callers
 from heliograph.api.contract.operation import Operation, application
 from heliograph.api.failures import Failures
+from heliograph.api.groups import Groups
 from heliograph.api.historical import Historical
 from heliograph.api.hmac_keys import HmacKeys
+from heliograph.api.included_users import IncludedUsers
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
 from heliograph.api.mobile_notifiers import MobileNotifiers
-from heliograph.api.people import People
 from heliograph.api.sign_in.consent import ConsentPages
 from heliograph.api.sign_in.legacy import LegacySignIn
 from heliograph.api.sign_in.oauth import OAuth
 from heliograph.api.tokens import Tokens
+from heliograph.api.users import Users
 from heliograph.delivery.attempt import Sender
 from heliograph.delivery.publisher import Publisher
 from heliograph.delivery.republish import Republisher
@@ -56,7 +58,9 @@ def operations_of(
         *Listeners(store, sender).operations(),
         *Historical(store, guard, signals).operations(),
         *MobileNotifiers().operations(),
-        *People(store).operations(),
+        *Users(store).operations(),
+        *Groups(store).operations(),
+        *IncludedUsers(store).operations(),
         *Tokens(store).operations(),
         *Applications(store, sign_in).operations(),
     ]

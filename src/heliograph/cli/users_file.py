@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from heliograph.cli.exits import Stop, wrong
 from heliograph.errors import InvalidBody
-from heliograph.wire import people as wire
+from heliograph.wire import users as wire
 
 COLUMNS: Final = ("email", "name", "role", "groups", "userId")
 ROLES: Final = ("viewer", "administrator")

@@ -32,7 +32,7 @@ from heliograph.errors import (
     VersionNotSupported,
 )
 from heliograph.incoming.bounds import MOST_HEAD, Bounds
-from heliograph.wire.forms import error_body
+from heliograph.wire.media_types import error_body
 
 _LINGER: Final = 2.0
 """Seconds in which what still comes after the last answer is thrown away: a close with unread
@@ -97,8 +97,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refusal: ApiError | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-
-    # ------------------------------------------------------------------ the connection
 
     def left(self) -> None:
         """The connection has ended, maybe before it was made."""
@@ -169,8 +167,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._phase = _Phase.DEAF
         self._give(_LINGER)
 
-    # --------------------------------------------------------------- the parser's calls
-
     def on_message_begin(self) -> None:
         """A request begins; there must be none before it that is not answered."""
         if self._phase is _Phase.DONE and self.cycle.response_complete:
@@ -203,8 +199,6 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._take_back()
         self._phase = _Phase.DONE
-
-    # ------------------------------------------------------------------------ deciding
 
     def _look(self) -> ApiError | None:
         version = self.parser.get_http_version()
@@ -274,8 +268,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def _next_head(self) -> None:
         self._phase = _Phase.HEAD
         self._head_bytes = 0
-
-    # ---------------------------------------------------------------- deadlines, the end
 
     def _give(self, seconds: float) -> None:
         if self._deadline is None:

@@ -29,7 +29,7 @@ from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery, Req
 from heliograph.store import MOST_UNSETTLED_CLAIMS, Failing
 from heliograph.store.keyring import KeyRing
 from heliograph.store.times import from_microseconds, to_microseconds
-from heliograph.wire import oauth
+from heliograph.wire import oauth_clients
 from heliograph.wire.configurations import is_logged
 from heliograph.wire.configurations import read as read_configuration
 from heliograph.wire.messages import signing
@@ -260,7 +260,7 @@ def oauth_client(
     """The row of the query `connect_oauth`, if there is one, opened."""
     for document, sealed in found:
         secret = Secret(keyring.open(sealed, oauth_place(account_id)).decode())
-        return oauth.read(bytes(document), secret)
+        return oauth_clients.read(bytes(document), secret)
     return None
 
 
@@ -269,7 +269,7 @@ def writing_oauth(keyring: KeyRing, account_id: str, client: ClientCredentials) 
     secret = client.client_secret.reveal().encode()
     return {
         "account_id": account_id,
-        "document": oauth.document(client),
+        "document": oauth_clients.document(client),
         "sealed": keyring.seal(secret, oauth_place(account_id)),
     }
 

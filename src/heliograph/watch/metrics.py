@@ -162,8 +162,6 @@ class Metrics:
         """Count a client that came no further than the door."""
         self._turned_away.labels(reason).inc()
 
-    # --------------------------------------------------------------------- the observer
-
     def published(self, publication: Publication) -> None:
         """Count the events of a call."""
         repeated = sum(one.accepted.repeated for one in publication.events)
@@ -202,8 +200,6 @@ class Metrics:
         """Count a pause."""
         self._pauses.labels(doing).inc()
         self._paused_seconds.labels(doing).inc(seconds)
-
-    # ---------------------------------------------------------------------- the scrape
 
     async def scrape(self) -> bytes:
         """Everything in Prometheus' text format; without the store's figures when it is away."""

@@ -14,7 +14,8 @@ from heliograph.model import applications as model
 from heliograph.model.accounts import Secret
 from heliograph.wire import assertion, dates
 from heliograph.wire.codec import Wire
-from heliograph.wire.people import LONGEST_NAME, Paged, guid
+from heliograph.wire.names import guid, printable_name
+from heliograph.wire.paging import Paged
 
 MOST_URIS: Final = 20
 LONGEST_URI: Final = 2000
@@ -94,16 +95,13 @@ class UserPassword(Wire):
     new_password: str | None = None
 
 
-# --------------------------------------------------------------------- what callers give
-
-
 def new_application(given: Application) -> model.NewApplication:
     """An application to be added, with an integration key of its own.
 
     Raises:
         InvalidBody: naming the field.
     """
-    name = _name(given.name)
+    name = printable_name(given.name, "name")
     if not name:
         raise InvalidBody("name must say what users are to call the application.")
     return model.NewApplication(
@@ -121,7 +119,7 @@ def application_change(integration_key: str, given: Application) -> model.Applic
     uris = given.redirect_uris
     return model.ApplicationChange(
         integration_key,
-        None if given.name is None else _name(given.name),
+        None if given.name is None else printable_name(given.name, "name"),
         None if uris is None else _redirect_uris(uris),
         None if given.role is None else _rights(given.role),
     )
@@ -154,13 +152,6 @@ def password(given: UserPassword) -> Secret:
     if not least <= len(text) <= most:
         raise InvalidBody(f"newPassword must have {least} to {most} characters.")
     return Secret(text)
-
-
-def _name(text: str | None) -> str:
-    name = (text or "").strip()
-    if len(name) > LONGEST_NAME or not name.isprintable():
-        raise InvalidBody(f"name must have at most {LONGEST_NAME} printable characters.")
-    return name
 
 
 def _rights(text: str) -> model.Rights:
@@ -198,9 +189,6 @@ def _redirect_uri(number: int, text: str) -> str:
             "localhost, or an app's own scheme such as com.example.app:/back."
         )
     return text
-
-
-# ------------------------------------------------------------------------------ answers
 
 
 def application_to_wire(one: model.Application) -> Application:

@@ -122,9 +122,6 @@ def item_name(list_name: str) -> str:
     return list_name.removesuffix("s")
 
 
-# ----------------------------------------------------------------------------- reading
-
-
 def _shape(value: Any, shape: type[S]) -> S:
     try:
         return msgspec.convert(value, shape)
@@ -264,9 +261,6 @@ def _kind(annotation: Any) -> tuple[type | None, Any]:
     if origin is dict:
         return dict, str
     return None, annotation
-
-
-# ----------------------------------------------------------------------------- writing
 
 
 def _fill(element: etree._Element, value: msgspec.Struct) -> None:

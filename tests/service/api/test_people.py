@@ -13,11 +13,13 @@ from lxml import etree
 
 from heliograph.api.configurations import Configurations
 from heliograph.api.failures import Failures
+from heliograph.api.groups import Groups
 from heliograph.api.hmac_keys import HmacKeys
+from heliograph.api.included_users import IncludedUsers
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
-from heliograph.api.people import People
 from heliograph.api.tokens import Tokens, new_token
+from heliograph.api.users import Users
 from heliograph.model.accounts import Account, Role, Secret
 from heliograph.model.people import NewToken
 from heliograph.store.keyring import KeyRing
@@ -383,7 +385,8 @@ async def test_a_viewer_reads_and_changes_nothing(api: Client) -> None:
     made = (
         *(Intake(nothing, nothing), Configurations(nothing, nothing, nothing)),
         *(Failures(nothing, nothing), HmacKeys(nothing)),
-        *(Listeners(nothing, nothing), People(nothing), Tokens(nothing)),
+        *(Listeners(nothing, nothing), Tokens(nothing)),
+        *(Users(nothing), Groups(nothing), IncludedUsers(nothing)),
     )
     seen = [operation for part in made for operation in part.operations()]
     assert {one.operation_id for one in seen if one.role is Role.VIEWER} == READS

@@ -38,7 +38,7 @@ from heliograph.errors import (
 )
 from heliograph.model.accounts import Role
 from heliograph.model.applications import SCOPES_ABOUT, SIGNATURE
-from heliograph.wire.forms import JSON, TEXT_XML, XML
+from heliograph.wire.media_types import JSON, TEXT_XML, XML
 from heliograph.wire.rest import ErrorDetails
 
 BASE: Final = "/restapi"

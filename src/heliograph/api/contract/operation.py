@@ -41,7 +41,7 @@ from heliograph.errors import (
 from heliograph.model.accounts import Principal, Role
 from heliograph.watch import UNWATCHED, Observer
 from heliograph.wire.codec import MOST_NODES, decode_json, decode_xml, encode_json, encode_xml
-from heliograph.wire.forms import FORMS, JSON, XML, XML_TYPES, choose, error_body
+from heliograph.wire.media_types import FORMS, JSON, XML, XML_TYPES, choose, error_body
 from heliograph.wire.version2 import as_v2
 
 LINES: Final = "application/x-ndjson"

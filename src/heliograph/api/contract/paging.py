@@ -12,7 +12,9 @@ from heliograph.api.contract.operation import Call
 from heliograph.api.contract.parameters import Parameter
 from heliograph.errors import InvalidParameter
 from heliograph.model.people import UserQuery, UserStatus
-from heliograph.wire.people import LONGEST_EMAIL, STATUSES, Paged
+from heliograph.wire.names import LONGEST_EMAIL
+from heliograph.wire.paging import Paged
+from heliograph.wire.users import STATUSES
 
 MOST: Final = 1000
 """Users, groups or tokens in one answer."""

@@ -20,7 +20,7 @@ from heliograph import errors
 from heliograph.api.contract.openapi import document
 from heliograph.api.contract.operation import Operation
 from heliograph.api.contract.parameters import LARGEST_ID
-from heliograph.wire.forms import JSON
+from heliograph.wire.media_types import JSON
 
 _HTML: Final = "text/html; charset=utf-8"
 _CSS: Final = "text/css; charset=utf-8"

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from heliograph.access.grants import new_secret
 from heliograph.access.sign_in import SignIn
 from heliograph.api.contract.endpoint import Endpoint
-from heliograph.api.contract.forms import read_fields, read_form
+from heliograph.api.contract.form_fields import read_fields, read_form
 from heliograph.api.sign_in.oauth import AUTHORIZE
 from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
 from heliograph.incoming.address import Place
@@ -127,8 +127,6 @@ class ConsentPages:
             route(STYLE, "oauth_style", "GET", self._show_style),
         ]
 
-    # ------------------------------------------------------------------------ the pages
-
     async def _authorize(self, request: Request) -> Response:
         asked = await self._asked(request)
         if refusal := _unusable(asked):
@@ -174,8 +172,6 @@ class ConsentPages:
         )
         await self._store.sign_ins.add_code(person.account.account_id, code, wanted)
         return _redirect(asked.back(code=code.reveal()))
-
-    # ------------------------------------------------------------------------ the forms
 
     def _posted(
         self, answer: Callable[[Request, Asked, Mapping[str, str]], Awaitable[Response]]
@@ -240,8 +236,6 @@ class ConsentPages:
             user.user_id,
         )
         return await self._go_back(asked, person)
-
-    # ------------------------------------------------------------------------ shorthand
 
     async def _asked(self, request: Request) -> Asked:
         """Who asks, and where the answer goes; before both are sure nothing is redirected."""

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from heliograph.access.grants import Client, Granted, Grants
 from heliograph.api.contract.callers import Callers
 from heliograph.api.contract.endpoint import Endpoint
-from heliograph.api.contract.forms import read_form
+from heliograph.api.contract.form_fields import read_form
 from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
 from heliograph.incoming.address import Place
 from heliograph.model.accounts import Secret

@@ -154,9 +154,6 @@ def delete(credentials: Credentials, integration_key: str, yes: bool) -> None:
     output().print("Deleted.")
 
 
-# ---------------------------------------------------------------------------- keys, secrets
-
-
 @applications.command(
     "add-key",
     epilog="\b\nExamples:\n  heliograph applications add-key 4f3c... --make private.pem\n"
@@ -251,9 +248,6 @@ def remove_secret(
     path = f"{_path(integration_key)}/secrets/{segment(secret_id)}"
     run(credentials, lambda link: call(link, "DELETE", path))
     output().print("Removed.")
-
-
-# --------------------------------------------------------------------------------- consents
 
 
 @applications.command(epilog="Example: heliograph applications consents --user ada@example.com")
