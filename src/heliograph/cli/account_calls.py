@@ -42,18 +42,18 @@ async def every(
     connection: Connection, path: str, key: str, query: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """A whole listing as one document: its pages are followed."""
-    found: dict[str, Any] = await call(
+    first: dict[str, Any] = await call(
         connection, "GET", path, query={**(query or {}), "count": _PAGE}
     )
-    following = found.get("nextUri")
+    following = first.get("nextUri")
     while following:
         page = await call(connection, "GET", following)
-        found[key] += page[key]
+        first[key] += page[key]
         following = page.get("nextUri")
-    found.pop("nextUri", None)
-    found["resultSetSize"] = str(len(found[key]))
-    found["endPosition"] = str(max(len(found[key]) - 1, 0))
-    return found
+    first.pop("nextUri", None)
+    first["resultSetSize"] = str(len(first[key]))
+    first["endPosition"] = str(max(len(first[key]) - 1, 0))
+    return first
 
 
 async def user_ids(connection: Connection, named: Sequence[str]) -> Sequence[str]:
@@ -68,12 +68,12 @@ async def user_ids(connection: Connection, named: Sequence[str]) -> Sequence[str
             ids.append(text)
             continue
         query = {"email": text, "status": "Active"}
-        found = (await call(connection, "GET", "users", query=query))["users"]
-        if not found:
+        users = (await call(connection, "GET", "users", query=query))["users"]
+        if not users:
             raise wrong(
                 f"There is no active user {text}.", "`heliograph users list` shows who there is."
             )
-        ids.append(found[0]["userId"])
+        ids.append(users[0]["userId"])
     return ids
 
 
@@ -97,8 +97,8 @@ async def group_ids(connection: Connection, named: Sequence[str]) -> Sequence[st
 
 async def groups_by_name(connection: Connection) -> dict[str, str]:
     """The number of each group."""
-    found = await every(connection, "groups", "groups")
-    return {one["groupName"]: one["groupId"] for one in found["groups"]}
+    listing = await every(connection, "groups", "groups")
+    return {group["groupName"]: group["groupId"] for group in listing["groups"]}
 
 
 def users_path(group_id: str) -> str:

@@ -91,12 +91,12 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ca_cert: Path | None,
         **rest: Any,
     ) -> Any:
-        found = find(data_dir, base_uri, account_id, token)
+        credentials = find(data_dir, base_uri, account_id, token)
         if ca_cert is not None:
-            found = replace(found, ca_cert=ca_cert)
-        return command(credentials=found, **rest)
+            credentials = replace(credentials, ca_cert=ca_cert)
+        return command(credentials=credentials, **rest)
 
-    given = [
+    options = [
         click.option("--base-uri", envvar=BASE_URI, show_envvar=True, help="The server's address."),
         click.option("--account-id", envvar=ACCOUNT_ID, show_envvar=True, help="The account."),
         click.option(
@@ -115,7 +115,7 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
     ]
     wrapped: Callable[..., Any] = with_credentials
-    for option in reversed(given):
+    for option in reversed(options):
         wrapped = option(wrapped)
     return data_dir_option(wrapped)
 
@@ -127,15 +127,15 @@ def find(
 
     A token of the data directory is never sent to an address that was given otherwise.
     """
-    given = {
+    named = {
         f"--base-uri ({BASE_URI})": base_uri,
         f"--account-id ({ACCOUNT_ID})": account_id,
         f"--token ({ACCESS_TOKEN})": token,
     }
     if base_uri and account_id and token:
         return Credentials(_clean(base_uri), account_id, Secret(token))
-    missing = [name for name, value in given.items() if not value]
-    if len(missing) < len(given):
+    missing = [name for name, value in named.items() if not value]
+    if len(missing) < len(named):
         raise wrong(
             f"Also needed: {' and '.join(missing)}.",
             f"Give all three of them, or none to use {FILE_NAME} of --data-dir.",
@@ -204,17 +204,17 @@ class Connection:
             try:
                 async with self._session.request(
                     method, url, data=body, headers=sent, allow_redirects=False
-                ) as answer:
-                    found = Answer(answer.status, answer.headers, await answer.read())
+                ) as response:
+                    answer = Answer(response.status, response.headers, await response.read())
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 if last or not patient:
                     raise self._unreachable(error) from None
                 await asyncio.sleep(_pause(number, None))
                 continue
-            if not last and (pause := _asked_to_wait(number, found)) is not None:
+            if not last and (pause := _asked_to_wait(number, answer)) is not None:
                 await asyncio.sleep(pause)
                 continue
-            return self._checked(found)
+            return self._checked(answer)
         raise AssertionError("the last try returns or raises")
 
     @asynccontextmanager
@@ -320,12 +320,12 @@ async def _lines_of(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         yield rest
 
 
-def _asked_to_wait(number: int, found: Answer) -> float | None:
+def _asked_to_wait(number: int, answer: Answer) -> float | None:
     """Seconds after which the same call may be taken; None where it makes no sense to wait."""
-    retry_after = found.headers.get("Retry-After", "")
-    if found.status == 429 and retry_after.isdigit() and int(retry_after) <= _LONGEST_BURST:
+    retry_after = answer.headers.get("Retry-After", "")
+    if answer.status == 429 and retry_after.isdigit() and int(retry_after) <= _LONGEST_BURST:
         return float(retry_after)
-    return _pause(number, retry_after) if found.status == 503 else None
+    return _pause(number, retry_after) if answer.status == 503 else None
 
 
 def _pause(number: int, retry_after: str | None) -> float:

@@ -72,7 +72,7 @@ ENVELOPES: Final = len(_ENVELOPES)
 def published() -> list[list[dict[str, Any]]]:
     """Three calls' worth of events: every envelope is sent, then viewed, then completed."""
     start = datetime.now(UTC) - timedelta(minutes=len(_ENVELOPES))
-    envelopes = [(str(uuid.uuid4()), *one) for one in _ENVELOPES]
+    envelopes = [(str(uuid.uuid4()), *subject_and_sender) for subject_and_sender in _ENVELOPES]
     return [
         [
             _event(name, envelope_id, subject, sender, start + timedelta(minutes=at, seconds=step))
@@ -177,8 +177,8 @@ class Listeners:
     async def _take(
         self, tally: Tally, request: web.BaseRequest, body: bytes
     ) -> web.StreamResponse:
-        given = request.headers.get("X-DocuSign-Signature-1", "")
-        signed = self._secret is not None and signing.verify(self._secret, body, given)
+        signature = request.headers.get("X-DocuSign-Signature-1", "")
+        signed = self._secret is not None and signing.verify(self._secret, body, signature)
         async with self._changed:
             if signed:
                 message = msgspec.json.decode(body)

@@ -42,8 +42,8 @@ class Listing:
 
     @property
     def records(self) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = self.document[self.kind]
-        return found
+        records: list[dict[str, str]] = self.document[self.kind]
+        return records
 
 
 async def show_listing(
@@ -52,11 +52,11 @@ async def show_listing(
     """Print a listing: a table for people, or all of it as one document."""
     most = count if count or as_json else TABLE_MOST
     async with Connection(credentials) as connection:
-        found = await fetch(connection, kind, query, most)
+        listing = await fetch(connection, kind, query, most)
     if as_json:
-        print_json(found.document)
+        print_json(listing.document)
     else:
-        print_listing(found)
+        print_listing(listing)
 
 
 async def fetch(
@@ -113,8 +113,8 @@ def print_exchange(record: Mapping[str, Any], which: int = -1) -> None:
     for title, half in zip(("Sent", "Came back"), pairs[which], strict=False):
         console.print(f"\n{title}", style="bold")
         error = half.get("errorDetails") or {}
-        said = [half.get("eventDescription", ""), error.get("message", "")]
-        print_text(console, ": ".join(filter(None, said)))
+        reasons = [half.get("eventDescription", ""), error.get("message", "")]
+        print_text(console, ": ".join(filter(None, reasons)))
         if half.get("payload"):
             console.print()
             print_text(console, _readable(half["payload"]), indent=4)
@@ -134,7 +134,7 @@ def _print_failures(records: Sequence[Mapping[str, str]]) -> None:
         Column("ENVELOPE", gives_way=True),
         Column("CONFIG", right=True),
         Column("TRIES", right=True),
-        Column(f"LAST TRY ({zone_of(one.get('lastTry') for one in records)})"),
+        Column(f"LAST TRY ({zone_of(record.get('lastTry') for record in records)})"),
     ]
     print_rows(
         output(),
@@ -142,18 +142,18 @@ def _print_failures(records: Sequence[Mapping[str, str]]) -> None:
         [
             Row(
                 [
-                    one.get("failureId", ""),
-                    one.get("envelopeId", ""),
-                    one.get("connectId", ""),
-                    tries(one),
-                    local_time(one.get("lastTry")),
+                    record.get("failureId", ""),
+                    record.get("envelopeId", ""),
+                    record.get("connectId", ""),
+                    tries(record),
+                    local_time(record.get("lastTry")),
                 ],
                 # The error of a failure that is held says that its next try is skipped.
-                one.get("error", "")
-                if "heldReason" in one
-                else f"{one.get('error', '')} (next try: {next_try(one)})",
+                record.get("error", "")
+                if "heldReason" in record
+                else f"{record.get('error', '')} (next try: {next_try(record)})",
             )
-            for one in records
+            for record in records
         ],
     )
 
@@ -165,7 +165,7 @@ def _print_logs(records: Sequence[Mapping[str, str]]) -> None:
         Column("CONFIG", right=True),
         Column("TRY", right=True),
         Column("", right=False),
-        Column(f"POSTED ({zone_of(one.get('created') for one in records)})"),
+        Column(f"POSTED ({zone_of(record.get('created') for record in records)})"),
     ]
     print_rows(
         output(),
@@ -173,16 +173,16 @@ def _print_logs(records: Sequence[Mapping[str, str]]) -> None:
         [
             Row(
                 [
-                    one.get("logId", ""),
-                    one.get("envelopeId", ""),
-                    one.get("connectId", ""),
-                    tries(one),
-                    "no" if one.get("error") else "ok",
-                    local_time(one.get("created")),
+                    record.get("logId", ""),
+                    record.get("envelopeId", ""),
+                    record.get("connectId", ""),
+                    tries(record),
+                    "no" if record.get("error") else "ok",
+                    local_time(record.get("created")),
                 ],
-                one.get("error", ""),
+                record.get("error", ""),
             )
-            for one in records
+            for record in records
         ],
     )
 

@@ -74,10 +74,10 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the filters; the command gets them as `chosen`, in the API's spelling."""
 
     @functools.wraps(command)
-    def with_chosen(**given: Any) -> Any:
+    def with_chosen(**options: Any) -> Any:
         names = ("from_date", "to_date", "connect_id", "envelope_id", "status", "error")
-        chosen = {name: _text(given.pop(name)) for name in names}
-        return command(chosen={name: text for name, text in chosen.items() if text}, **given)
+        chosen = {name: _text(options.pop(name)) for name in names}
+        return command(chosen={name: text for name, text in chosen.items() if text}, **options)
 
     wrapped: Callable[..., Any] = with_chosen
     for option in reversed(_FILTERS):

@@ -35,31 +35,35 @@ def setting_options(
     command: Callable[..., Any], without: Collection[str] = ()
 ) -> Callable[..., Any]:
     """One option for each setting: names, defaults and texts are those of `Settings`."""
-    for one in reversed([one for one in fields(Settings) if one.name not in without]):
-        flag = isinstance(one.default, bool)
-        notes = [environment_name(one.name)]
-        if not flag and one.default != "":
-            notes.append(f"default: {one.default}")
-        given: dict[str, Any] = {"is_flag": True} if flag else {"type": _option_type(one.default)}
-        name = one.name.replace("_", "-")
+    for setting in reversed(
+        [setting for setting in fields(Settings) if setting.name not in without]
+    ):
+        flag = isinstance(setting.default, bool)
+        notes = [environment_name(setting.name)]
+        if not flag and setting.default != "":
+            notes.append(f"default: {setting.default}")
+        attributes: dict[str, Any] = (
+            {"is_flag": True} if flag else {"type": _option_type(setting.default)}
+        )
+        name = setting.name.replace("_", "-")
         command = click.option(
-            f"--{name}/--no-{name}" if flag and one.default else f"--{name}",
-            one.name,
+            f"--{name}/--no-{name}" if flag and setting.default else f"--{name}",
+            setting.name,
             default=None,
-            help=f"{one.metadata['about']}  [{'; '.join(notes)}]",
-            **given,
+            help=f"{setting.metadata['about']}  [{'; '.join(notes)}]",
+            **attributes,
         )(command)
     return command
 
 
-def run(given: dict[str, Any], *, api: bool) -> None:
+def run(options: dict[str, Any], *, api: bool) -> None:
     """Run a server, or without `api` a node that only sends, until it is stopped.
 
     Raises:
         Stop: the settings cannot be used, or the server cannot start with them.
     """
     try:
-        settings = from_environment(**given)
+        settings = from_environment(**options)
         service.guard_from(settings)
         proxies_from(settings)
         ServerCertificate.named(settings)

@@ -126,8 +126,8 @@ def until(text: str | None) -> str:
 
 def zone_of(texts: Iterable[str | None]) -> str:
     """The names of the local zones that these date-times fall in: two around a clock change."""
-    found = {when.strftime("%Z") for when in map(_parsed, texts) if when is not None}
-    return "/".join(sorted(found)) or datetime.now().astimezone().strftime("%Z")
+    zones = {when.strftime("%Z") for when in map(_parsed, texts) if when is not None}
+    return "/".join(sorted(zones)) or datetime.now().astimezone().strftime("%Z")
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -46,7 +46,7 @@ def read(content: bytes) -> Sequence[Line]:
         line = content.count(b"\n", 0, error.start) + 1
         raise wrong(f"line {line}: this is not UTF-8.", "Save the file as CSV UTF-8.") from None
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    found: list[Line] = []
+    lines: list[Line] = []
     problems: list[tuple[int, str]] = []
     number = 1
     try:
@@ -55,16 +55,16 @@ def read(content: bytes) -> Sequence[Line]:
         for cells in rows:
             if any(cell.strip() for cell in cells):
                 try:
-                    found.append(_line(number, cells, places))
+                    lines.append(_line(number, cells, places))
                 except (InvalidBody, ValueError) as problem:
                     problems.append((number, str(problem)))
             number = rows.line_num + 1
     except csv.Error as error:
         problems.append((number, f"this is no CSV: {error}."))
     _refuse(problems)
-    if not 0 < len(found) <= MOST_USERS:
-        raise wrong(f"The file must have 1 to {MOST_USERS:,} users, not {len(found):,}.")
-    return found
+    if not 0 < len(lines) <= MOST_USERS:
+        raise wrong(f"The file must have 1 to {MOST_USERS:,} users, not {len(lines):,}.")
+    return lines
 
 
 def checked(
@@ -80,8 +80,8 @@ def checked(
     Raises:
         Stop: lines that are there twice, are users already, or name unknown groups.
     """
-    active = {one["email"].lower() for one in known if one["userStatus"] == "Active"}
-    ids = {one["userId"].lower() for one in known}
+    active = {user["email"].lower() for user in known if user["userStatus"] == "Active"}
+    ids = {user["userId"].lower() for user in known}
     first: dict[str, int] = {}
     problems = []
     for line in lines:
@@ -111,8 +111,8 @@ def checked(
 def document(name: str, email: str, role: str, user_id: str | None) -> dict[str, Any]:
     """A new user in the API's form."""
     admin = "true" if role == "administrator" else "false"
-    made = {"userName": name, "email": email, "isAdmin": admin}
-    return {**made, "userId": user_id} if user_id else made
+    user = {"userName": name, "email": email, "isAdmin": admin}
+    return {**user, "userId": user_id} if user_id else user
 
 
 def _places(header: Sequence[str]) -> dict[str, int]:
@@ -150,16 +150,16 @@ def _line(number: int, cells: Sequence[str], places: Mapping[str, int]) -> Line:
 def _refuse(problems: Sequence[tuple[int, str]]) -> None:
     if not problems:
         return
-    told = [f"line {number}: {what}" for number, what in sorted(problems)[:_SHOWN_MOST]]
+    texts = [f"line {number}: {what}" for number, what in sorted(problems)[:_SHOWN_MOST]]
     if len(problems) > _SHOWN_MOST:
-        told.append(f"and {len(problems) - _SHOWN_MOST:,} more")
-    raise _bad_lines(len({number for number, _ in problems}), told)
+        texts.append(f"and {len(problems) - _SHOWN_MOST:,} more")
+    raise _bad_lines(len({number for number, _ in problems}), texts)
 
 
-def _bad_lines(count: int, told: Sequence[str]) -> Stop:
+def _bad_lines(count: int, texts: Sequence[str]) -> Stop:
     lines = "A line" if count == 1 else f"{count:,} lines"
     return wrong(
         f"{lines} cannot be added, so nothing was added:",
-        *told,
+        *texts,
         "Mend the file and run it again.",
     )

@@ -32,16 +32,16 @@ def accounts() -> None:
 @server_options
 def list_accounts(credentials: Credentials, as_json: bool) -> None:
     """List every account."""
-    found = run(credentials, lambda connection: call(connection, "GET", _PATH))
+    listing = run(credentials, lambda connection: call(connection, "GET", _PATH))
     if as_json:
-        print_json(found)
+        print_json(listing)
         return
     print_rows(
         output(),
         [Column("NO", right=True), Column("NAME", gives_way=True), Column("ACCOUNT")],
         [
-            Row([one["externalAccountId"], one["accountName"], one["accountId"]])
-            for one in found["accounts"]
+            Row([account["externalAccountId"], account["accountName"], account["accountId"]])
+            for account in listing["accounts"]
         ],
     )
 
@@ -53,13 +53,15 @@ def list_accounts(credentials: Credentials, as_json: bool) -> None:
 def create(credentials: Credentials, name: str, as_json: bool) -> None:
     """Add an account, with an administrator's token that is shown this once."""
     body = {"accountName": name}
-    made = run(credentials, lambda connection: call(connection, "POST", _PATH, body))
+    account = run(credentials, lambda connection: call(connection, "POST", _PATH, body))
     if as_json:
-        print_json(made)
+        print_json(account)
         return
     console = output()
-    console.print(f"Added account {made['externalAccountId']}, {made['accountName']}. To use it:")
+    console.print(
+        f"Added account {account['externalAccountId']}, {account['accountName']}. To use it:"
+    )
     console.print(f"  export {BASE_URI}={credentials.base_uri}", soft_wrap=True)
-    console.print(f"  export {ACCOUNT_ID}={made['accountId']}", soft_wrap=True)
-    console.print(f"  export {ACCESS_TOKEN}={made['accessToken']}", soft_wrap=True)
+    console.print(f"  export {ACCOUNT_ID}={account['accountId']}", soft_wrap=True)
+    console.print(f"  export {ACCESS_TOKEN}={account['accessToken']}", soft_wrap=True)
     notes().print("Keep the token now: it is not shown again.", style="dim")

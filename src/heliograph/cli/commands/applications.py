@@ -45,7 +45,7 @@ _redirect_option = click.option(
 )
 _role_option = click.option(
     "--role",
-    type=click.Choice([one.value for one in Rights]),
+    type=click.Choice([rights.value for rights in Rights]),
     help="What it may do in its own name, without a user; none at first.",
 )
 
@@ -60,15 +60,15 @@ def applications() -> None:
 @server_options
 def list_applications(credentials: Credentials, as_json: bool) -> None:
     """List the applications that the account manages."""
-    found = run(credentials, lambda link: every(link, "applications", "applications"))
+    listing = run(credentials, lambda link: every(link, "applications", "applications"))
     if as_json:
-        print_json(found)
+        print_json(listing)
         return
-    if not found["applications"]:
+    if not listing["applications"]:
         notes().print("No applications. `heliograph applications add` registers one.")
         return
     columns = [Column("NAME", gives_way=True), Column("KEYS"), Column("SECRETS"), Column("ROLE")]
-    print_rows(output(), columns, [_row(one) for one in found["applications"]])
+    print_rows(output(), columns, [_row(application) for application in listing["applications"]])
 
 
 @applications.command(epilog="Example: heliograph applications show 4f3c...")
@@ -80,8 +80,8 @@ def show(credentials: Credentials, integration_key: str, as_json: bool) -> None:
 
     Secrets are shown by their ids only.
     """
-    found = run(credentials, lambda link: call(link, "GET", _path(integration_key)))
-    print_json(found) if as_json else _print(found)
+    application = run(credentials, lambda link: call(link, "GET", _path(integration_key)))
+    print_json(application) if as_json else _print(application)
 
 
 @applications.command(
@@ -106,8 +106,8 @@ def add(
     """
     body: dict[str, Any] = {"name": name, "redirectUris": list(redirect_uris)}
     body |= {"role": role} if role else {}
-    made = run(credentials, lambda link: call(link, "POST", "applications", body))
-    print_json(made) if as_json else _print(made)
+    application = run(credentials, lambda link: call(link, "POST", "applications", body))
+    print_json(application) if as_json else _print(application)
 
 
 @applications.command(epilog="\b\nExample:\n  heliograph applications change 4f3c... --role viewer")
@@ -181,15 +181,15 @@ def add_key(
     text = public_key.read() if public_key is not None else _make_pair(make or Path())
     path = f"{_path(integration_key)}/keys"
     try:
-        made = run(credentials, lambda link: call(link, "POST", path, {"publicKey": text}))
+        key = run(credentials, lambda link: call(link, "POST", path, {"publicKey": text}))
     except BaseException:
         if make is not None:  # a private key that belongs to nothing
             make.unlink()
         raise
     if as_json:
-        print_json(made)
+        print_json(key)
         return
-    shown = [("Key id", made["keyId"])]
+    shown = [("Key id", key["keyId"])]
     shown += [("Private key", str(make))] if make is not None else []
     print_fields(output(), shown)
 
@@ -220,12 +220,12 @@ def remove_key(credentials: Credentials, integration_key: str, key_id: str, yes:
 def add_secret(credentials: Credentials, integration_key: str, as_json: bool) -> None:
     """Make a secret for the code grant; it is shown this once."""
     path = f"{_path(integration_key)}/secrets"
-    made = run(credentials, lambda link: call(link, "POST", path))
+    secret = run(credentials, lambda link: call(link, "POST", path))
     if as_json:
-        print_json(made)
+        print_json(secret)
         return
-    print_fields(output(), [("Secret id", made["secretId"])])
-    output().print(f"Secret  {made['secret']}", soft_wrap=True)
+    print_fields(output(), [("Secret id", secret["secretId"])])
+    output().print(f"Secret  {secret['secret']}", soft_wrap=True)
     notes().print("Keep the secret now: it is not shown again.", style="dim")
 
 
@@ -265,22 +265,22 @@ def consents(
         query |= {"user_id": (await user_ids(connection, [user]))[0]} if user else {}
         return await every(connection, "consents", "consents", query)
 
-    found = run(credentials, work)
+    listing = run(credentials, work)
     if as_json:
-        print_json(found)
+        print_json(listing)
         return
-    if not found["consents"]:
+    if not listing["consents"]:
         notes().print("No consents.")
         return
-    zone = zone_of(one["created"] for one in found["consents"])
+    zone = zone_of(consent["created"] for consent in listing["consents"])
     columns = [Column("APPLICATION", gives_way=True), Column("USER"), Column(f"SINCE ({zone})")]
     rows = [
         Row(
-            [one["applicationName"], one["userId"], local_time(one["created"])],
-            f"{one['integrationKey']}  {one['scopes']}",
+            [consent["applicationName"], consent["userId"], local_time(consent["created"])],
+            f"{consent['integrationKey']}  {consent['scopes']}",
             "dim",
         )
-        for one in found["consents"]
+        for consent in listing["consents"]
     ]
     print_rows(output(), columns, rows)
 
@@ -313,13 +313,16 @@ def consent(
         body = {"integrationKey": integration_key}
         body |= {"scopes": " ".join(scopes)} if scopes else {}
         ids = await user_ids(connection, users)
-        return [await call(connection, "POST", "consents", {**body, "userId": one}) for one in ids]
+        return [
+            await call(connection, "POST", "consents", {**body, "userId": user_id})
+            for user_id in ids
+        ]
 
-    made = run(credentials, work)
+    consented = run(credentials, work)
     if as_json:
-        print_json({"consents": made})
+        print_json({"consents": consented})
     else:
-        output().print(f"Consented for {counted(len(made), 'user')}.")
+        output().print(f"Consented for {counted(len(consented), 'user')}.")
 
 
 @applications.command(epilog="Example: heliograph applications withdraw 4f3c... ada@example.com")
@@ -363,21 +366,26 @@ def _make_pair(path: Path) -> str:
     return public.decode("ascii")
 
 
-def _print(one: Mapping[str, Any]) -> None:
+def _print(application: Mapping[str, Any]) -> None:
     shown = [
-        ("Name", one["name"]),
-        ("Integration key", one["integrationKey"]),
-        ("Own role", one["role"]),
-        ("Created", local_time(one["created"])),
+        ("Name", application["name"]),
+        ("Integration key", application["integrationKey"]),
+        ("Own role", application["role"]),
+        ("Created", local_time(application["created"])),
     ]
-    shown += [("Redirect URI", uri) for uri in one["redirectUris"]]
-    shown += [("Key", f"{each['keyId']}  {local_time(each['created'])}") for each in one["keys"]]
+    shown += [("Redirect URI", uri) for uri in application["redirectUris"]]
     shown += [
-        ("Secret", f"{each['secretId']}  {local_time(each['created'])}") for each in one["secrets"]
+        ("Key", f"{each['keyId']}  {local_time(each['created'])}") for each in application["keys"]
+    ]
+    shown += [
+        ("Secret", f"{each['secretId']}  {local_time(each['created'])}")
+        for each in application["secrets"]
     ]
     print_fields(output(), shown)
 
 
-def _row(one: Mapping[str, Any]) -> Row:
-    counts = [str(len(one["keys"])), str(len(one["secrets"]))]
-    return Row([one["name"], *counts, one["role"]], one["integrationKey"], "dim")
+def _row(application: Mapping[str, Any]) -> Row:
+    counts = [str(len(application["keys"])), str(len(application["secrets"]))]
+    return Row(
+        [application["name"], *counts, application["role"]], application["integrationKey"], "dim"
+    )

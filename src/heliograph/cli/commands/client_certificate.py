@@ -66,9 +66,9 @@ def _call(credentials: Credentials, method: str, body: bytes | None = None) -> A
     return asyncio.run(run()).json
 
 
-def _print(found: dict[str, str], *, as_json: bool) -> None:
+def _print(certificate: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        print_json(found)
+        print_json(certificate)
         return
     names = ("subject", "issuer", "expires", "fingerprint")
-    print_fields(output(), [(name.capitalize(), found.get(name)) for name in names])
+    print_fields(output(), [(name.capitalize(), certificate.get(name)) for name in names])

@@ -26,7 +26,7 @@ from heliograph.cli.terminal import (
 
 def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What create and update set; each of these lies over what a --file says."""
-    given = (
+    options = (
         click.option(
             "--file", type=click.File("rb"), help="A configuration as JSON (- standard input)."
         ),
@@ -52,7 +52,7 @@ def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--on/--off", "on", default=None, help="Whether it gets new events at all."),
         click.option("--pause/--resume", default=None, help="Hold its deliveries, or let them go."),
     )
-    for option in reversed(given):
+    for option in reversed(options):
         command = option(command)
     return command
 
@@ -67,11 +67,11 @@ def configurations() -> None:
 @server_options
 def list_configurations(credentials: Credentials, as_json: bool) -> None:
     """List the account's configurations."""
-    found = _call(credentials, "GET", "")
+    listing = _call(credentials, "GET", "")
     if as_json:
-        print_json(found)
+        print_json(listing)
         return
-    if not found["configurations"]:
+    if not listing["configurations"]:
         notes().print("No configurations. `heliograph configurations create --help` tells how.")
         return
     print_rows(
@@ -83,7 +83,7 @@ def list_configurations(credentials: Credentials, as_json: bool) -> None:
             Column("LOG"),
             Column("EVENTS"),
         ],
-        [_row(one) for one in found["configurations"]],
+        [_row(configuration) for configuration in listing["configurations"]],
     )
 
 
@@ -93,11 +93,11 @@ def list_configurations(credentials: Credentials, as_json: bool) -> None:
 @server_options
 def show(credentials: Credentials, connect_id: str, as_json: bool) -> None:
     """Show one configuration with every field that is set."""
-    found = _call(credentials, "GET", segment(connect_id))
+    listing = _call(credentials, "GET", segment(connect_id))
     if as_json:
-        print_json(found)
+        print_json(listing)
     else:
-        _print_configuration(found["configurations"][0])
+        _print_configuration(listing["configurations"][0])
 
 
 @configurations.command(
@@ -107,17 +107,17 @@ def show(credentials: Credentials, connect_id: str, as_json: bool) -> None:
 @_field_options
 @json_option
 @server_options
-def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **given: Any) -> None:
+def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **options: Any) -> None:
     """Create a configuration. It publishes at once, and logs its posts unless --no-log."""
     if file is None:
         missing = [
             option
             for option, value in (
-                ("--url", given["url"]),
-                ("--event", given["events"]),
+                ("--url", options["url"]),
+                ("--event", options["events"]),
                 (
                     "--all-users, --user-id or --group-id",
-                    given["all_users"] or given["user_ids"] or given["group_ids"],
+                    options["all_users"] or options["user_ids"] or options["group_ids"],
                 ),
             )
             if not value
@@ -125,12 +125,12 @@ def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **giv
         if missing:
             raise wrong(f"Missing: {', '.join(missing)}.", "Or give the whole as --file.")
     defaults = {"allowEnvelopePublish": "true", "enableLog": "true"}
-    made = _call(credentials, "POST", "", {**defaults, **_document(file, given)})
+    configuration = _call(credentials, "POST", "", {**defaults, **_document(file, options)})
     if as_json:
-        print_json(made)
+        print_json(configuration)
     else:
-        output().print(f"Created configuration {made['connectId']}.")
-        _print_configuration(made)
+        output().print(f"Created configuration {configuration['connectId']}.")
+        _print_configuration(configuration)
 
 
 @configurations.command(
@@ -142,10 +142,10 @@ def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **giv
 @json_option
 @server_options
 def update(
-    credentials: Credentials, connect_id: str, as_json: bool, file: BinaryIO | None, **given: Any
+    credentials: Credentials, connect_id: str, as_json: bool, file: BinaryIO | None, **options: Any
 ) -> None:
     """Change a configuration; what is not given stays as it is."""
-    document = _document(file, given)
+    document = _document(file, options)
     if not document:
         raise wrong("Nothing to change was given.", "Give --file, or options such as --pause.")
     changed = _call(credentials, "PUT", "", {**document, "connectId": connect_id})
@@ -219,7 +219,7 @@ def _call(
     return asyncio.run(run()).json
 
 
-def _document(file: BinaryIO | None, given: Mapping[str, Any]) -> dict[str, Any]:
+def _document(file: BinaryIO | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration that a file and options say together."""
     document: dict[str, Any] = {}
     if file is not None:
@@ -235,50 +235,53 @@ def _document(file: BinaryIO | None, given: Mapping[str, Any]) -> dict[str, Any]
         "on": "allowEnvelopePublish",
         "pause": "pausePublish",
     }
-    document |= {wire: given[name] for name, wire in texts.items() if given[name] is not None}
-    document |= {wire: list(given[name]) for name, wire in lists.items() if given[name]}
+    document |= {wire: options[name] for name, wire in texts.items() if options[name] is not None}
+    document |= {wire: list(options[name]) for name, wire in lists.items() if options[name]}
     document |= {
-        wire: "true" if given[name] else "false"
+        wire: "true" if options[name] else "false"
         for name, wire in flags.items()
-        if given[name] is not None
+        if options[name] is not None
     }
     return document
 
 
-def _row(one: Mapping[str, Any]) -> Row:
-    events = _events(one)
+def _row(configuration: Mapping[str, Any]) -> Row:
+    events = _events(configuration)
     shown = events[0] if len(events) == 1 else f"{len(events)} events" if events else "none"
     return Row(
         [
-            one["connectId"],
-            one.get("name") or "-",
-            _state(one),
-            "on" if one.get("enableLog") == "true" else "off",
+            configuration["connectId"],
+            configuration.get("name") or "-",
+            _state(configuration),
+            "on" if configuration.get("enableLog") == "true" else "off",
             shown,
         ],
-        one.get("urlToPublishTo", ""),
+        configuration.get("urlToPublishTo", ""),
         "dim",
     )
 
 
-def _state(one: Mapping[str, Any]) -> str:
-    if one.get("allowEnvelopePublish") != "true":
-        return "disabled" if one.get("disabledBy") else "off"
-    return "paused" if one.get("pausePublish") == "true" else "publishing"
+def _state(configuration: Mapping[str, Any]) -> str:
+    if configuration.get("allowEnvelopePublish") != "true":
+        return "disabled" if configuration.get("disabledBy") else "off"
+    return "paused" if configuration.get("pausePublish") == "true" else "publishing"
 
 
-def _events(one: Mapping[str, Any]) -> Sequence[str]:
+def _events(configuration: Mapping[str, Any]) -> Sequence[str]:
     """Every event it names: the legacy lists count too."""
-    names = list(one.get("events", ()))
-    names += [f"envelope {word}" for word in one.get("envelopeEvents", ())]
-    names += [f"recipient {word}" for word in one.get("recipientEvents", ())]
+    names = list(configuration.get("events", ()))
+    names += [f"envelope {word}" for word in configuration.get("envelopeEvents", ())]
+    names += [f"recipient {word}" for word in configuration.get("recipientEvents", ())]
     return names
 
 
-def _print_configuration(one: Mapping[str, Any]) -> None:
-    users = [*one.get("userIds", ()), *(f"group {group}" for group in one.get("groupIds", ()))]
-    who = "all" if one.get("allUsers") == "true" else ", ".join(users) or "none"
-    if one.get("allUsersExcept") == "true":
+def _print_configuration(configuration: Mapping[str, Any]) -> None:
+    users = [
+        *configuration.get("userIds", ()),
+        *(f"group {group}" for group in configuration.get("groupIds", ())),
+    ]
+    who = "all" if configuration.get("allUsers") == "true" else ", ".join(users) or "none"
+    if configuration.get("allUsersExcept") == "true":
         who = f"all except {', '.join(users) or 'nobody'}"
     known = {
         "connectId",
@@ -296,18 +299,21 @@ def _print_configuration(one: Mapping[str, Any]) -> None:
         "userIds",
         "groupIds",
     }
-    rest = [(name, _as_text(value)) for name, value in one.items() if name not in known]
+    rest = [(name, _as_text(value)) for name, value in configuration.items() if name not in known]
     print_fields(
         output(),
         [
-            ("Configuration", one["connectId"]),
-            ("Name", one.get("name")),
-            ("Listener", one.get("urlToPublishTo")),
-            ("State", _state(one)),
-            ("Events", ", ".join(_events(one)) or "none: it gets nothing"),
+            ("Configuration", configuration["connectId"]),
+            ("Name", configuration.get("name")),
+            ("Listener", configuration.get("urlToPublishTo")),
+            ("State", _state(configuration)),
+            ("Events", ", ".join(_events(configuration)) or "none: it gets nothing"),
             ("Users", who),
-            ("Log", "on" if one.get("enableLog") == "true" else "off"),
-            ("Signed", "yes, if there is a key" if one.get("includeHMAC") == "true" else "no"),
+            ("Log", "on" if configuration.get("enableLog") == "true" else "off"),
+            (
+                "Signed",
+                "yes, if there is a key" if configuration.get("includeHMAC") == "true" else "no",
+            ),
             *rest,
         ],
     )

@@ -51,9 +51,9 @@ def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_field_options
 @json_option
 @server_options
-def create(credentials: Credentials, as_json: bool, **given: Any) -> None:
+def create(credentials: Credentials, as_json: bool, **options: Any) -> None:
     """Give the account a client. Its secret is asked for unless a file has it."""
-    document = _document(**given)
+    document = _document(**options)
     missing = [
         option
         for option, name in (("--url", "authorizationServerUrl"), ("--client-id", "clientId"))
@@ -72,9 +72,9 @@ def create(credentials: Credentials, as_json: bool, **given: Any) -> None:
 @_field_options
 @json_option
 @server_options
-def update(credentials: Credentials, as_json: bool, **given: Any) -> None:
+def update(credentials: Credentials, as_json: bool, **options: Any) -> None:
     """Change the client; what is not given stays as it is."""
-    document = _document(**given)
+    document = _document(**options)
     if not document:
         raise wrong("Nothing to change was given.", "Give options such as --secret-file.")
     _print(_call(credentials, "PUT", document), as_json=as_json)
@@ -106,14 +106,14 @@ def _document(
     scope: str | None,
     parameters: Sequence[str],
 ) -> dict[str, Any]:
-    given = {
+    fields = {
         "authorizationServerUrl": url,
         "clientId": client_id,
         "clientSecret": secret_file and secret_file.readline().rstrip("\r\n"),
         "scope": scope,
         "customParameters": dict(map(_parameter, parameters)) or None,
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -133,18 +133,18 @@ def _call(credentials: Credentials, method: str, document: dict[str, Any] | None
     return asyncio.run(run()).json
 
 
-def _print(found: dict[str, Any], *, as_json: bool) -> None:
+def _print(client: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json(found)
+        print_json(client)
         return
-    parameters = found.get("customParameters", {})
+    parameters = client.get("customParameters", {})
     print_fields(
         output(),
         [
-            ("Token URL", found["authorizationServerUrl"]),
-            ("Client id", found["clientId"]),
-            ("Secret", found["clientSecret"]),
-            ("Scope", found.get("scope")),
+            ("Token URL", client["authorizationServerUrl"]),
+            ("Client id", client["clientId"]),
+            ("Secret", client["clientSecret"]),
+            ("Scope", client.get("scope")),
             ("Parameters", ", ".join(f"{name}={value}" for name, value in parameters.items())),
         ],
     )

@@ -47,13 +47,13 @@ def copy(source: str, target: str, as_json: bool) -> None:
         raise wrong("--to takes postgresql://..., a database made with `createdb`.")
     compared = _copy(path, target)
     if as_json:
-        print_json({"tables": [asdict(one) for one in compared]})
+        print_json({"tables": [asdict(table) for table in compared]})
         return
     console = output()
     print_rows(
         console,
         [Column("TABLE"), Column("ROWS", right=True), Column("THE SAME ON BOTH SIDES")],
-        [Row([one.name, f"{one.rows:,}", one.digest]) for one in compared],
+        [Row([table.name, f"{table.rows:,}", table.digest]) for table in compared],
     )
     console.print(
         f"Now start nodes with --database-url, each with a copy of {path.parent / 'master.key'}; "
@@ -73,9 +73,9 @@ def _copy(path: Path, target: str) -> Sequence[Compared]:
     ) as progress:
         tasks: dict[str, TaskID] = {}
 
-        def told(name: str, done: int, total: int) -> None:
+        def advance(name: str, done: int, total: int) -> None:
             if name not in tasks:
                 tasks[name] = progress.add_task(name, total=total)
             progress.update(tasks[name], completed=done, total=total)
 
-        return asyncio.run(copy_all(path, target, told))
+        return asyncio.run(copy_all(path, target, advance))

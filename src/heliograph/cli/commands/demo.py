@@ -134,8 +134,8 @@ class _Story:
                 "enableLog": "true",
                 "events": part.events,
             }
-            made = await self._connection.call("POST", "", body=msgspec.json.encode(wanted))
-            self._ids[part.name] = made.json["connectId"]
+            answer = await self._connection.call("POST", "", body=msgspec.json.encode(wanted))
+            self._ids[part.name] = answer.json["connectId"]
         self._say("An HMAC key and a configuration for each listener are created.")
         print_rows(
             self._console,
@@ -162,10 +162,10 @@ class _Story:
                 body=b"\n".join(map(msgspec.json.encode, call)),
                 headers={"Content-Type": LINES},
             )
-            deliveries += sum(int(one["deliveries"]) for one in answer.json["events"])
+            deliveries += sum(int(event["deliveries"]) for event in answer.json["events"])
             self._published += len(call)
             for part in PARTS:
-                self._expected[part.name] += sum(one["event"] in part.events for one in call)
+                self._expected[part.name] += sum(event["event"] in part.events for event in call)
         self._say(
             f"{counted(self._published, 'event')} of {ENVELOPES} envelopes are published: "
             f"{counted(deliveries, 'delivery', 'deliveries')} are on disk."
@@ -187,25 +187,27 @@ class _Story:
         await self._watch(all_tried, lambda number: number >= failing)
 
     async def _look(self) -> None:
-        found = await fetch(self._connection, "failures", {"order": "asc"}, None)
+        listing = await fetch(self._connection, "failures", {"order": "asc"}, None)
         counts = {
-            part.name: sum(one["connectId"] == self._ids[part.name] for one in found.records)
+            part.name: sum(
+                record["connectId"] == self._ids[part.name] for record in listing.records
+            )
             for part in PARTS
         }
         self._say(
-            f"{counted(len(found.records), 'failure')}: "
+            f"{counted(len(listing.records), 'failure')}: "
             + ", ".join(f"{number} of {name}" for name, number in counts.items() if number)
             + ". Later events of the same envelopes wait for their turn. Two of each:"
         )
         some = [
-            one
+            failure
             for part in PARTS
-            for one in [
-                record for record in found.records if record["connectId"] == self._ids[part.name]
+            for failure in [
+                record for record in listing.records if record["connectId"] == self._ids[part.name]
             ][:_SHOWN_FAILURES]
         ]
-        found.document["failures"] = some
-        print_listing(found, footer=False)
+        listing.document["failures"] = some
+        print_listing(listing, footer=False)
 
     async def _mend_and_republish(self) -> None:
         await self._listeners.mend()

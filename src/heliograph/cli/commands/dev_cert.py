@@ -43,32 +43,34 @@ def dev_cert(folder: Path, hosts: Sequence[str], days: int, as_json: bool) -> No
     ca.key to yourself: whoever has it can play any server to those who trust ca.pem.
     """
     try:
-        made = dev_certificate.issue(folder, hosts, days)
+        issued = dev_certificate.issue(folder, hosts, days)
     except ValueError as error:
         raise wrong(str(error)) from None
     except OSError as error:
         raise wrong(f"{error.filename or folder} cannot be used: {error.strerror}.") from None
-    authority = made.authority.absolute()
+    authority = issued.authority.absolute()
     if as_json:
         print_json(
             {
-                "certificate": str(made.certificate.absolute()),
-                "key": str(made.key.absolute()),
+                "certificate": str(issued.certificate.absolute()),
+                "key": str(issued.key.absolute()),
                 "authority": str(authority),
-                "newAuthority": made.new_authority,
-                "hosts": list(made.hosts),
-                "expires": made.expires.isoformat(),
+                "newAuthority": issued.new_authority,
+                "hosts": list(issued.hosts),
+                "expires": issued.expires.isoformat(),
             }
         )
         return
     console = output()
-    console.print(f"A certificate for {', '.join(made.hosts)}, valid until {made.expires:%Y-%m-%d}")
-    kept = "new" if made.new_authority else "the same as before"
+    console.print(
+        f"A certificate for {', '.join(issued.hosts)}, valid until {issued.expires:%Y-%m-%d}"
+    )
+    kept = "new" if issued.new_authority else "the same as before"
     for name, text in (
-        ("Certificate", str(made.certificate)),
-        ("Key", str(made.key)),
-        ("Authority", f"{made.authority} ({kept})"),
-        ("Serve", f"heliograph serve --tls-cert {made.certificate} --tls-key {made.key}"),
+        ("Certificate", str(issued.certificate)),
+        ("Key", str(issued.key)),
+        ("Authority", f"{issued.authority} ({kept})"),
+        ("Serve", f"heliograph serve --tls-cert {issued.certificate} --tls-key {issued.key}"),
         ("CLI", "finds the authority by itself in the data directory"),
         ("curl", f"curl --cacert {authority} https://localhost:8080/healthz"),
         ("Node", f"export NODE_EXTRA_CA_CERTS={authority}"),

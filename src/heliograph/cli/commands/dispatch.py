@@ -13,10 +13,10 @@ from heliograph.settings import NOT_OF_DISPATCH
 
 @click.command(epilog="Example: heliograph dispatch --data-dir ./node2 --port 8081")
 @functools.partial(setting_options, without=NOT_OF_DISPATCH)
-def dispatch(**given: Any) -> None:
+def dispatch(**options: Any) -> None:
     """Run a node that only sends, beside nodes of `serve` on the same PostgreSQL.
 
     It answers /healthz and /readyz and takes no events. Its data directory needs a copy of
     master.key from a node that runs.
     """
-    run(given, api=False)
+    run(options, api=False)

@@ -83,12 +83,12 @@ async def _server_checks(data_dir: Path) -> Sequence[Check]:
     except OSError as error:
         return [Check("server", False, str(error), f"make {FILE_NAME} readable")]
     async with Connection(credentials) as connection:
-        found = await connection.alive()
-        if found is None:
+        health = await connection.alive()
+        if health is None:
             return [Check("server", True, f"none runs at {credentials.base_uri}")]
-        status, said = found
+        status, body = health
         if status != 200:
-            reason = said.get("reason", "") if isinstance(said, dict) else ""
+            reason = body.get("reason", "") if isinstance(body, dict) else ""
             found_text = f"{credentials.base_uri} answers {status}: {reason or 'not ready'}"
             return [Check("server", False, found_text, "see the server's log on standard error")]
         return [

@@ -82,28 +82,28 @@ def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
                 query={"additional_info": "true"},
             )
 
-    one = asyncio.run(run()).json
+    failure = asyncio.run(run()).json
     if as_json:
-        print_json(one)
+        print_json(failure)
         return
     print_fields(
         output(),
         [
-            ("Failure", one.get("failureId")),
-            ("Envelope", one.get("envelopeId")),
-            ("Subject", one.get("subject")),
-            ("Sender", sender(one)),
-            ("Status", one.get("status")),
-            ("Configuration", f"{one.get('connectId')}, {one.get('configUrl')}"),
-            ("Created", local_time_and_zone(one.get("created"))),
-            ("Last try", local_time_and_zone(one.get("lastTry"))),
-            ("Next try", local_time_and_zone(one.get("nextTry")) or next_try(one)),
-            ("Error", one.get("error")),
+            ("Failure", failure.get("failureId")),
+            ("Envelope", failure.get("envelopeId")),
+            ("Subject", failure.get("subject")),
+            ("Sender", sender(failure)),
+            ("Status", failure.get("status")),
+            ("Configuration", f"{failure.get('connectId')}, {failure.get('configUrl')}"),
+            ("Created", local_time_and_zone(failure.get("created"))),
+            ("Last try", local_time_and_zone(failure.get("lastTry"))),
+            ("Next try", local_time_and_zone(failure.get("nextTry")) or next_try(failure)),
+            ("Error", failure.get("error")),
         ],
     )
-    _print_tries(one.get("connectDebugLog") or [])
-    print_exchange(one)
-    again = f"heliograph failures republish {shlex.quote(harmless(one['envelopeId']))}"
+    _print_tries(failure.get("connectDebugLog") or [])
+    print_exchange(failure)
+    again = f"heliograph failures republish {shlex.quote(harmless(failure['envelopeId']))}"
     output().print(f"\nSend it again: {again}", style="dim", soft_wrap=True)
 
 
@@ -141,7 +141,7 @@ def republish(
         else:
             _print_results(results)
         good = {"success"} if wait else {"success", "queued", "in_progress"}
-        if any(one["status"] not in good for one in results):
+        if any(result["status"] not in good for result in results):
             click.get_current_context().exit(Exit.NO)
         return
     done = asyncio.run(_in_bulk(credentials, "PUT", "failures/retry_queue", chosen))
@@ -260,11 +260,15 @@ def _print_results(results: Sequence[Mapping[str, str]]) -> None:
         [Column("ENVELOPE", gives_way=True), Column("CONFIG", right=True), Column("RESULT")],
         [
             Row(
-                [one.get("envelopeId", ""), one.get("configId", "-"), one.get("status", "")],
-                one.get("statusMessage", ""),
-                "red" if one.get("status") in ("failed", "not_found") else "dim",
+                [
+                    result.get("envelopeId", ""),
+                    result.get("configId", "-"),
+                    result.get("status", ""),
+                ],
+                result.get("statusMessage", ""),
+                "red" if result.get("status") in ("failed", "not_found") else "dim",
             )
-            for one in results
+            for result in results
         ],
     )
 
@@ -278,18 +282,18 @@ def _print_tries(halves: Sequence[Mapping[str, Any]]) -> None:
         output(),
         [
             Column("TRY", right=True),
-            Column(f"POSTED ({zone_of(one.get('eventDateTime') for one in answers)})"),
+            Column(f"POSTED ({zone_of(answer.get('eventDateTime') for answer in answers)})"),
             Column("RESULT"),
         ],
         [
             Row(
                 [
                     str(number),
-                    local_time(one.get("eventDateTime")),
-                    one.get("eventDescription", ""),
+                    local_time(answer.get("eventDateTime")),
+                    answer.get("eventDescription", ""),
                 ],
-                (one.get("errorDetails") or {}).get("message", ""),
+                (answer.get("errorDetails") or {}).get("message", ""),
             )
-            for number, one in enumerate(answers, start=1)
+            for number, answer in enumerate(answers, start=1)
         ],
     )

@@ -24,17 +24,20 @@ def groups() -> None:
 @server_options
 def list_groups(credentials: Credentials, as_json: bool) -> None:
     """List groups by name."""
-    found = run(credentials, lambda connection: every(connection, "groups", "groups"))
+    listing = run(credentials, lambda connection: every(connection, "groups", "groups"))
     if as_json:
-        print_json(found)
+        print_json(listing)
         return
-    if not found["groups"]:
+    if not listing["groups"]:
         notes().print("No groups. `heliograph groups add NAME` makes one.")
         return
     print_rows(
         output(),
         [Column("ID", right=True), Column("NAME", gives_way=True), Column("USERS", right=True)],
-        [Row([one["groupId"], one["groupName"], one["usersCount"]]) for one in found["groups"]],
+        [
+            Row([group["groupId"], group["groupName"], group["usersCount"]])
+            for group in listing["groups"]
+        ],
     )
 
 
@@ -45,12 +48,12 @@ def list_groups(credentials: Credentials, as_json: bool) -> None:
 def add(credentials: Credentials, names: Sequence[str], as_json: bool) -> None:
     """Add groups."""
     body = {"groups": [{"groupName": name} for name in names]}
-    made = run(credentials, lambda connection: call(connection, "POST", "groups", body))
+    added = run(credentials, lambda connection: call(connection, "POST", "groups", body))
     if as_json:
-        print_json(made)
+        print_json(added)
         return
-    for one in made["groups"]:
-        output().print(f"Added group {one['groupId']}, {one['groupName']}.", soft_wrap=True)
+    for group in added["groups"]:
+        output().print(f"Added group {group['groupId']}, {group['groupName']}.", soft_wrap=True)
 
 
 @groups.command(epilog="Example: heliograph groups delete sales")
@@ -64,7 +67,9 @@ def delete(credentials: Credentials, named: Sequence[str], yes: bool, as_json: b
         click.confirm(f"Delete {', '.join(named)}?", abort=True, err=True)
 
     async def work(connection: Connection) -> Any:
-        body = {"groups": [{"groupId": one} for one in await group_ids(connection, named)]}
+        body = {
+            "groups": [{"groupId": group_id} for group_id in await group_ids(connection, named)]
+        }
         return await call(connection, "DELETE", "groups", body)
 
     deleted = run(credentials, work)
@@ -101,7 +106,7 @@ def _change(
 ) -> None:
     async def work(connection: Connection) -> Any:
         (group_id,) = await group_ids(connection, [group])
-        body = {"users": [{"userId": one} for one in await user_ids(connection, named)]}
+        body = {"users": [{"userId": user_id} for user_id in await user_ids(connection, named)]}
         return await call(connection, method, users_path(group_id), body)
 
     changed = run(credentials, work)

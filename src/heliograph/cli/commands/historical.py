@@ -83,15 +83,15 @@ def list_transactions(credentials: Credentials, as_json: bool) -> None:
 
     async def run() -> None:
         async with Connection(credentials) as connection:
-            found = (await connection.call("GET", _PATH)).json
+            listing = (await connection.call("GET", _PATH)).json
         if as_json:
-            print_json(found)
+            print_json(listing)
             return
-        listed: Sequence[Mapping[str, Any]] = found["envelopePublishTransactions"]
+        listed: Sequence[Mapping[str, Any]] = listing["envelopePublishTransactions"]
         if not listed:
             notes().print("None. `heliograph historical publish --url URL ENVELOPE...`.")
             return
-        zone = zone_of(one["submissionDate"] for one in listed)
+        zone = zone_of(transaction["submissionDate"] for transaction in listed)
         print_rows(
             output(),
             [
@@ -104,16 +104,16 @@ def list_transactions(credentials: Credentials, as_json: bool) -> None:
             [
                 Row(
                     [
-                        local_time(one["submissionDate"]),
-                        one["processingStatus"],
-                        one["processedEnvelopeCount"],
-                        _submitted(one),
-                        one["errorCount"],
+                        local_time(transaction["submissionDate"]),
+                        transaction["processingStatus"],
+                        transaction["processedEnvelopeCount"],
+                        _submitted(transaction),
+                        transaction["errorCount"],
                     ],
-                    one["envelopePublishTransactionId"],
+                    transaction["envelopePublishTransactionId"],
                     "dim",
                 )
-                for one in listed
+                for transaction in listed
             ],
         )
 
@@ -129,8 +129,8 @@ def show(credentials: Credentials, transaction_id: str, as_json: bool) -> None:
 
     async def run() -> None:
         async with Connection(credentials) as connection:
-            found = await connection.call("GET", f"{_PATH}/{segment(transaction_id)}")
-        _show(found.json, as_json)
+            answer = await connection.call("GET", f"{_PATH}/{segment(transaction_id)}")
+        _show(answer.json, as_json)
 
     asyncio.run(run())
 
@@ -147,31 +147,34 @@ def cancel(credentials: Credentials, transaction_id: str, yes: bool, as_json: bo
 
     async def run() -> None:
         async with Connection(credentials) as connection:
-            found = await connection.call("DELETE", f"{_PATH}/{segment(transaction_id)}")
-        _show(found.json, as_json)
+            answer = await connection.call("DELETE", f"{_PATH}/{segment(transaction_id)}")
+        _show(answer.json, as_json)
 
     asyncio.run(run())
 
 
-def _show(found: Mapping[str, Any], as_json: bool) -> None:
+def _show(transaction: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        print_json(found)
+        print_json(transaction)
         return
-    errors = [f"{one['count']} {one['errorType']}" for one in found["envelopeLevelErrorRollups"]]
+    errors = [
+        f"{rollup['count']} {rollup['errorType']}"
+        for rollup in transaction["envelopeLevelErrorRollups"]
+    ]
     print_fields(
         output(),
         [
-            ("Id", found["envelopePublishTransactionId"]),
-            ("Status", found["processingStatus"]),
-            ("Envelopes", found["envelopeCount"]),
-            ("Done", f"{found['processedEnvelopeCount']} of {_submitted(found)}"),
+            ("Id", transaction["envelopePublishTransactionId"]),
+            ("Status", transaction["processingStatus"]),
+            ("Envelopes", transaction["envelopeCount"]),
+            ("Done", f"{transaction['processedEnvelopeCount']} of {_submitted(transaction)}"),
             ("Errors", ", ".join(errors) or "none"),
-            ("Configuration", found["connectId"]),
-            ("Submitted", local_time(found["submissionDate"])),
-            ("By", found["submittedByUserInfo"]["userName"]),
+            ("Configuration", transaction["connectId"]),
+            ("Submitted", local_time(transaction["submissionDate"])),
+            ("By", transaction["submittedByUserInfo"]["userName"]),
         ],
     )
 
 
-def _submitted(found: Mapping[str, Any]) -> str:
-    return str(found["submittedForPublishingEnvelopeCount"])
+def _submitted(transaction: Mapping[str, Any]) -> str:
+    return str(transaction["submittedForPublishingEnvelopeCount"])

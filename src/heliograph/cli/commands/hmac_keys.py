@@ -35,13 +35,13 @@ def create(credentials: Credentials, as_json: bool) -> None:
 
     async def run() -> None:
         async with Connection(credentials) as connection:
-            made = (await connection.call("POST", "secret")).json
+            key = (await connection.call("POST", "secret")).json
         if as_json:
-            print_json(made)
+            print_json(key)
             return
         console = output()
-        console.print(f"Key     {made['keyId']}", soft_wrap=True)
-        console.print(f"Secret  {made['secret']}", soft_wrap=True)
+        console.print(f"Key     {key['keyId']}", soft_wrap=True)
+        console.print(f"Secret  {key['secret']}", soft_wrap=True)
         notes().print("Give the secret to the listener now: it is not shown again.", style="dim")
 
     asyncio.run(run())
@@ -55,11 +55,11 @@ def list_keys(credentials: Credentials, as_json: bool) -> None:
 
     async def run() -> None:
         async with Connection(credentials) as connection:
-            found = (await connection.call("GET", "secret")).json
+            listing = (await connection.call("GET", "secret")).json
         if as_json:
-            print_json(found)
+            print_json(listing)
             return
-        keys = found["secrets"]
+        keys = listing["secrets"]
         if not keys:
             notes().print("No keys: messages are not signed. `heliograph hmac-keys create`.")
             return

@@ -39,7 +39,7 @@ _SAVED: Final = re.compile(r"(\d{6,})\.(?:json|xml|bin)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Told:
+class _Options:
     """What the command line said."""
 
     host: str
@@ -58,9 +58,11 @@ def _print_behaviours(context: click.Context, _: click.Parameter, wanted: bool) 
     if not wanted:
         return
     console = output()
-    for one in zoo.BEHAVIOURS.values():
-        console.print(Text(one.name, "bold") + Text(f"  {one.about}", "not bold"), soft_wrap=True)
-        for name, about in one.variants.items():
+    for behaviour in zoo.BEHAVIOURS.values():
+        console.print(
+            Text(behaviour.name, "bold") + Text(f"  {behaviour.about}", "not bold"), soft_wrap=True
+        )
+        for name, about in behaviour.variants.items():
             console.print(f"  --variant {name:<18}{about}", soft_wrap=True)
     context.exit()
 
@@ -138,7 +140,7 @@ def listen(  # one parameter an option
     """
     if retry_after is not None and not (retry_after.isascii() and retry_after.isprintable()):
         raise wrong("--retry-after must be printable ASCII.")
-    told = _Told(
+    options = _Options(
         host=host,
         port=port,
         keys=(*map(Secret, keys), *_read_keys(key_file)),
@@ -150,27 +152,27 @@ def listen(  # one parameter an option
         publish_to=publish_to,
         token=Secret(token) if token else None,
     )
-    if told.behaviour.name == "publish-back" and publish_to is None:
+    if options.behaviour.name == "publish-back" and publish_to is None:
         raise wrong(
             "publish-back needs --publish-to.",
             "It is the server's .../connect/events; give its access token with --token.",
         )
-    if any(not key.reveal() for key in told.keys):
+    if any(not key.reveal() for key in options.keys):
         raise wrong("An HMAC key must not be empty.")
-    asyncio.run(_run(told))
+    asyncio.run(_run(options))
 
 
 def _behaviour(name: str, variant: str | None) -> Behaviour:
     try:
-        found = zoo.BEHAVIOURS[name]
-        found.variant(variant)
+        behaviour = zoo.BEHAVIOURS[name]
+        behaviour.variant(variant)
     except KeyError:
         raise wrong(
             f"There is no behaviour {name!r}.", "`heliograph listen --list` shows them."
         ) from None
     except LookupError as problem:
         raise wrong(str(problem)) from None
-    return found
+    return behaviour
 
 
 def _read_keys(file: Any) -> list[Secret]:
@@ -185,25 +187,25 @@ def _read_keys(file: Any) -> list[Secret]:
     return [Secret(line.strip()) for line in lines if line.strip()]
 
 
-async def _run(told: _Told) -> None:
+async def _run(options: _Options) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     try:
-        desk = _Desk(told, stopped)
+        desk = _Desk(options, stopped)
     except OSError as error:
-        raise wrong(f"{told.save} cannot be used: {error.strerror}.") from None
+        raise wrong(f"{options.save} cannot be used: {error.strerror}.") from None
     async with AsyncExitStack() as stack:
-        parameters = told.parameters
-        if told.publish_to is not None:
-            publish = await stack.enter_async_context(publishing(told.publish_to, told.token))
+        parameters = options.parameters
+        if options.publish_to is not None:
+            publish = await stack.enter_async_context(publishing(options.publish_to, options.token))
             parameters = dataclasses.replace(parameters, publish=publish)
-        listener = Listener(told.behaviour, told.variant, parameters, desk.take, desk.note)
+        listener = Listener(options.behaviour, options.variant, parameters, desk.take, desk.note)
         try:
-            await stack.enter_async_context(listening(listener, told.host, told.port))
+            await stack.enter_async_context(listening(listener, options.host, options.port))
         except OSError as error:
-            raise _not_started(told, error) from None
+            raise _not_started(options, error) from None
         desk.announce(listener)
         await stopped.wait()
     desk.finish()
@@ -212,33 +214,33 @@ async def _run(told: _Told) -> None:
 class _Desk:
     """Verifies, keeps and shows what came, and counts it."""
 
-    def __init__(self, told: _Told, stopped: asyncio.Event) -> None:
-        self._told = told
+    def __init__(self, options: _Options, stopped: asyncio.Event) -> None:
+        self._options = options
         self._stopped = stopped
         self._console = output()
         self._verdicts: Counter[Verdict] = Counter()
         self._saved = 0
         self._failure: OSError | None = None
-        if told.save is not None:
-            told.save.mkdir(parents=True, exist_ok=True)
-            found = (_SAVED.fullmatch(one.name) for one in told.save.iterdir())
-            self._saved = max((int(one[1]) for one in found if one is not None), default=0)
+        if options.save is not None:
+            options.save.mkdir(parents=True, exist_ok=True)
+            matches = (_SAVED.fullmatch(path.name) for path in options.save.iterdir())
+            self._saved = max((int(match[1]) for match in matches if match is not None), default=0)
 
     def announce(self, listener: Listener) -> None:
         """Say where it listens and what to do now."""
-        url, played = f"{listener.base_url}/", self._told.behaviour
+        url, played = f"{listener.base_url}/", self._options.behaviour
         configure = (
             f"heliograph configurations create --name listener --url {url} "
             "--event envelope-completed --all-users --log"
         )
-        if self._told.as_json:
+        if self._options.as_json:
             self._print_json(
                 {
                     "kind": "listening",
                     "url": url,
                     "behaviour": played.name,
                     "variant": listener.variant or None,
-                    "keys": len(self._told.keys),
+                    "keys": len(self._options.keys),
                     "next": configure,
                 }
             )
@@ -248,7 +250,7 @@ class _Desk:
         about = f"{played.name}: {played.about}"
         if listener.variant:
             about += f" {listener.variant}: {played.variants[listener.variant]}."
-        keys = counted(len(self._told.keys), "HMAC key") if self._told.keys else ""
+        keys = counted(len(self._options.keys), "HMAC key") if self._options.keys else ""
         for name, text in (
             ("Behaviour", about),
             ("Verifies", keys or "nothing: give --key or --key-file to verify signatures"),
@@ -260,11 +262,11 @@ class _Desk:
 
     def take(self, request: Request) -> None:
         """A request came, whole."""
-        summary, signatures = summarise(request), check(request, self._told.keys)
+        summary, signatures = summarise(request), check(request, self._options.keys)
         self._verdicts[signatures.verdict] += 1
         with self._writing():
             saved = self._save(summary, request)
-            if self._told.as_json:
+            if self._options.as_json:
                 self._print_json(_document(request, summary, signatures, saved))
             else:
                 self._print(request, summary, signatures, saved)
@@ -273,7 +275,7 @@ class _Desk:
         """Something came that is no whole request."""
         now = datetime.now(UTC)
         with self._writing():
-            if self._told.as_json:
+            if self._options.as_json:
                 self._print_json({"kind": "note", "time": dates.render(now), "text": what})
             else:
                 line = f"{_local(now)}  {harmless(what)}"
@@ -299,7 +301,7 @@ class _Desk:
         if self._failure is not None:
             raise wrong(f"A message could not be kept: {self._failure.strerror}.")
         total = self._verdicts.total()
-        if self._told.as_json:
+        if self._options.as_json:
             counts = {verdict.value: self._verdicts[verdict] for verdict in Verdict}
             self._print_json({"kind": "summary", "messages": total, "signatures": counts})
             return
@@ -317,11 +319,11 @@ class _Desk:
         self._console.print(f"{counted(total, 'message')}{': ' if text else ''}{text}.")
 
     def _save(self, summary: Summary, request: Request) -> Path | None:
-        if self._told.save is None:
+        if self._options.save is None:
             return None
         self._saved += 1
         suffix = _SUFFIXES.get(summary.format, ".bin")
-        place = self._told.save / f"{self._saved:06}{suffix}"
+        place = self._options.save / f"{self._saved:06}{suffix}"
         with place.open("xb") as file:
             file.write(request.body)
         return place
@@ -341,7 +343,7 @@ class _Desk:
             + (harmless(kind[:200]) if summary.format == "other" else summary.format),
         ]
         line = Text(f"{_local(request.at)}  ").append(named, "bold")
-        below = Text("          " + ", ".join(one for one in details if one) + ", ")
+        below = Text("          " + ", ".join(detail for detail in details if detail) + ", ")
         below.append(harmless(str(signatures)), _COLOURS.get(signatures.verdict, "yellow"))
         if saved is not None:
             below.append(f", {harmless(str(saved))}")
@@ -371,7 +373,9 @@ def _document(
         "signature": {
             "verdict": signatures.verdict.value,
             "keys": signatures.keys,
-            "headers": [{"name": one.header, "key": one.key} for one in signatures.found],
+            "headers": [
+                {"name": signature.header, "key": signature.key} for signature in signatures.found
+            ],
         },
         "saved": None if saved is None else str(saved),
     }
@@ -381,8 +385,8 @@ def _local(when: datetime) -> str:
     return when.astimezone().strftime("%H:%M:%S")
 
 
-def _not_started(told: _Told, error: OSError) -> Stop:
-    where = f"{told.host}:{told.port}"
+def _not_started(options: _Options, error: OSError) -> Stop:
+    where = f"{options.host}:{options.port}"
     if error.errno == errno.EADDRINUSE:
         return wrong(
             f"Another program listens on {where}.", "Choose another --port; 0 takes a free one."

@@ -65,24 +65,24 @@ def show(credentials: Credentials, log_id: str, as_json: bool) -> None:
         if as_json:
             print_json(answer.json)
             return
-        one = answer.json
+        entry = answer.json
         print_fields(
             output(),
             [
-                ("Log entry", one.get("logId")),
-                ("Envelope", one.get("envelopeId")),
-                ("Subject", one.get("subject")),
-                ("Sender", sender(one)),
-                ("Status", one.get("status")),
-                ("Configuration", f"{one.get('connectId')}, {one.get('configUrl')}"),
-                ("Posted", local_time_and_zone(one.get("created"))),
-                ("Try", tries(one)),
-                ("Error", one.get("error")),
-                ("Open failure", one.get("failureId")),
-                ("Next try", local_time_and_zone(one.get("nextTry")) or next_try(one)),
+                ("Log entry", entry.get("logId")),
+                ("Envelope", entry.get("envelopeId")),
+                ("Subject", entry.get("subject")),
+                ("Sender", sender(entry)),
+                ("Status", entry.get("status")),
+                ("Configuration", f"{entry.get('connectId')}, {entry.get('configUrl')}"),
+                ("Posted", local_time_and_zone(entry.get("created"))),
+                ("Try", tries(entry)),
+                ("Error", entry.get("error")),
+                ("Open failure", entry.get("failureId")),
+                ("Next try", local_time_and_zone(entry.get("nextTry")) or next_try(entry)),
             ],
         )
-        print_exchange(one)
+        print_exchange(entry)
 
     asyncio.run(run())
 

@@ -189,15 +189,15 @@ def _usable(key: str) -> bool:
 async def _next(reading: Iterator[Batch]) -> Batch | None:
     """Read a batch in a thread that nobody waits for: Ctrl-C must not hang on a quiet pipe."""
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[Batch | None] = loop.create_future()
+    future: asyncio.Future[Batch | None] = loop.create_future()
 
     def tell(batch: Batch | None, problem: Exception | None) -> None:
-        if found.cancelled():
+        if future.cancelled():
             return
         if problem is None:
-            found.set_result(batch)
+            future.set_result(batch)
         else:
-            found.set_exception(problem)
+            future.set_exception(problem)
 
     def read() -> None:
         batch, problem = None, None
@@ -209,7 +209,7 @@ async def _next(reading: Iterator[Batch]) -> Batch | None:
             loop.call_soon_threadsafe(tell, batch, problem)
 
     threading.Thread(target=read, daemon=True).start()
-    return await found
+    return await future
 
 
 def _own(file: BinaryIO) -> BinaryIO:
@@ -221,10 +221,10 @@ def _own(file: BinaryIO) -> BinaryIO:
 
 def _size(file: BinaryIO) -> int | None:
     try:
-        found = os.fstat(file.fileno())
+        status = os.fstat(file.fileno())
     except OSError:
         return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _progress() -> Progress:
@@ -251,7 +251,7 @@ def _print_summary(summary: Summary) -> None:
     )
     if summary.skipped:
         console.print("\nSkipped configurations", style="bold")
-        found = summary.skipped.most_common(_MOST_SKIPS)
+        commonest = summary.skipped.most_common(_MOST_SKIPS)
         print_rows(
             console,
             [
@@ -261,10 +261,10 @@ def _print_summary(summary: Summary) -> None:
             ],
             [
                 Row([connect_id, name, f"{number:,}"], reason, "dim")
-                for (connect_id, name, reason), number in found
+                for (connect_id, name, reason), number in commonest
             ],
         )
-        if len(summary.skipped) > len(found):
-            console.print(f"and {len(summary.skipped) - len(found):,} more: --json has all.")
+        if len(summary.skipped) > len(commonest):
+            console.print(f"and {len(summary.skipped) - len(commonest):,} more: --json has all.")
     if not summary.deliveries and not summary.repeated:
         notes().print("Nobody gets them: see `heliograph configurations list`.", style="yellow")

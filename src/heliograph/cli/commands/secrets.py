@@ -53,13 +53,13 @@ def rotate(data_dir: Path, database_url: str | None, as_json: bool) -> None:
         return
     output().print(f"Encrypted {counted(count, 'secret')} with a new key.", soft_wrap=True)
     if done:
-        said = "The old key is forgotten here. Backups made before need it: keep it with them."
+        advice = "The old key is forgotten here. Backups made before need it: keep it with them."
     else:
-        said = (
+        advice = (
             f"{path} has both keys: give it to every node, restart them, and run `heliograph "
             "secrets rotate` again, which forgets the old one."
         )
-    notes().print(said, style="dim", soft_wrap=True)
+    notes().print(advice, style="dim", soft_wrap=True)
 
 
 @secrets.command("add-key", epilog="Example: heliograph secrets add-key --data-dir ./hg")

@@ -11,10 +11,10 @@ from heliograph.cli.serving import run, setting_options
 
 @click.command(epilog="Example: heliograph serve --data-dir ./hg --egress emulator")
 @setting_options
-def serve(**given: Any) -> None:
+def serve(**options: Any) -> None:
     """Run the server until SIGTERM or Ctrl-C; a second signal stops it at once.
 
     Each setting is an option or an environment variable; the option wins. The log goes to
     standard error: one JSON object to a line, or lines to read on a terminal.
     """
-    run(given, api=True)
+    run(options, api=True)

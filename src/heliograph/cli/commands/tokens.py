@@ -43,21 +43,21 @@ def list_tokens(credentials: Credentials, as_json: bool, user: str | None) -> No
         query = {"user_id": (await user_ids(connection, [user]))[0]} if user else {}
         return await every(connection, "tokens", "tokens", query)
 
-    found = run(credentials, work)
+    listing = run(credentials, work)
     if as_json:
-        print_json(found)
+        print_json(listing)
         return
-    if not found["tokens"]:
+    if not listing["tokens"]:
         notes().print("No tokens.")
         return
-    zone = zone_of(one["created"] for one in found["tokens"])
+    zone = zone_of(token["created"] for token in listing["tokens"])
     columns = [
         Column("NAME", gives_way=True),
         Column("ROLE"),
         Column(f"CREATED ({zone})"),
         Column("EXPIRES"),
     ]
-    print_rows(output(), columns, [_row(one) for one in found["tokens"]])
+    print_rows(output(), columns, [_row(token) for token in listing["tokens"]])
 
 
 @tokens.command(
@@ -98,14 +98,14 @@ def add(
             body["expires"] = dates.render(datetime.now(UTC) + timedelta(days=days))
         return await call(connection, "POST", "tokens", body)
 
-    made = run(credentials, work)
+    token = run(credentials, work)
     if as_json:
-        print_json(made)
+        print_json(token)
         return
-    shown = [("ID", made["tokenId"]), ("Role", made["role"])]
-    shown += [("Expires", local_time(made["expires"]))] if made.get("expires") else []
+    shown = [("ID", token["tokenId"]), ("Role", token["role"])]
+    shown += [("Expires", local_time(token["expires"]))] if token.get("expires") else []
     print_fields(output(), shown)
-    output().print(f"Token  {made['accessToken']}", soft_wrap=True)
+    output().print(f"Token  {token['accessToken']}", soft_wrap=True)
     notes().print("Keep the token now: it is not shown again.", style="dim")
 
 
@@ -121,10 +121,10 @@ def revoke(credentials: Credentials, token_id: str, yes: bool) -> None:
     output().print("Revoked.")
 
 
-def _row(one: Mapping[str, str]) -> Row:
-    note = one["tokenId"]
-    note += f"  for user {one['userId']}" if one.get("userId") else ""
-    note += f"  scopes {one['scopes']}" if one.get("scopes") else ""
-    note += f"  by {one['integrationKey']}" if one.get("integrationKey") else ""
-    expires = local_time(one.get("expires")) or "never"
-    return Row([one["name"], one["role"], local_time(one["created"]), expires], note, "dim")
+def _row(token: Mapping[str, str]) -> Row:
+    note = token["tokenId"]
+    note += f"  for user {token['userId']}" if token.get("userId") else ""
+    note += f"  scopes {token['scopes']}" if token.get("scopes") else ""
+    note += f"  by {token['integrationKey']}" if token.get("integrationKey") else ""
+    expires = local_time(token.get("expires")) or "never"
+    return Row([token["name"], token["role"], local_time(token["created"]), expires], note, "dim")

@@ -46,19 +46,19 @@ def list_users(
     async def work(connection: Connection) -> Any:
         return await every(connection, "users", "users", query)
 
-    found = run(credentials, work)
+    listing = run(credentials, work)
     if as_json:
-        print_json(found)
+        print_json(listing)
         return
-    if not found["users"]:
+    if not listing["users"]:
         notes().print("No users. `heliograph users add` makes one, `users import` many.")
         return
     columns = [Column("NAME", gives_way=True), Column("E-MAIL", gives_way=True), Column("ROLE")]
-    closed = any(one["userStatus"] == "Closed" for one in found["users"])
+    closed = any(user["userStatus"] == "Closed" for user in listing["users"])
     if closed:
         columns.append(Column("STATUS"))
-    print_rows(output(), columns, [_row(one, closed=closed) for one in found["users"]])
-    output().print(counted(len(found["users"]), "user") + ".", style="dim")
+    print_rows(output(), columns, [_row(user, closed=closed) for user in listing["users"]])
+    output().print(counted(len(listing["users"]), "user") + ".", style="dim")
 
 
 @users.command(
@@ -78,20 +78,24 @@ def list_users(
 @click.option("--user-id", help="The GUID that events name the user by; else one is made.")
 @json_option
 @server_options
-def add(credentials: Credentials, as_json: bool, groups: Sequence[str], **given: Any) -> None:
+def add(credentials: Credentials, as_json: bool, groups: Sequence[str], **options: Any) -> None:
     """Add a user."""
 
     async def work(connection: Connection) -> Any:
-        new = users_file.document(given["name"], given["email"], given["role"], given["user_id"])
-        new["groupList"] = [{"groupId": one} for one in await group_ids(connection, groups)]
+        new = users_file.document(
+            options["name"], options["email"], options["role"], options["user_id"]
+        )
+        new["groupList"] = [
+            {"groupId": group_id} for group_id in await group_ids(connection, groups)
+        ]
         return await call(connection, "POST", "users", {"newUsers": [new]})
 
-    made = run(credentials, work)
+    answer = run(credentials, work)
     if as_json:
-        print_json(made)
+        print_json(answer)
     else:
-        (one,) = made["newUsers"]
-        output().print(f"Added {one['userName']}, user {one['userId']}.", soft_wrap=True)
+        (user,) = answer["newUsers"]
+        output().print(f"Added {user['userName']}, user {user['userId']}.", soft_wrap=True)
 
 
 @users.command(
@@ -141,7 +145,7 @@ def close(credentials: Credentials, named: Sequence[str], yes: bool, as_json: bo
 
     async def work(connection: Connection) -> Any:
         ids = await user_ids(connection, named)
-        body = {"users": [{"userId": one} for one in ids]}
+        body = {"users": [{"userId": user_id} for user_id in ids]}
         return await call(connection, "DELETE", "users", body)
 
     closed = run(credentials, work)
@@ -177,17 +181,22 @@ def import_users(credentials: Credentials, file: BinaryIO, dry_run: bool, as_jso
             return None
         return await call(connection, "POST", "users", {"newUsers": new})
 
-    made = run(credentials, work)
+    added = run(credentials, work)
     administrators = sum(line.role == "administrator" for line in lines)
     if as_json:
         print_json({"dryRun": dry_run, "users": len(lines), "administrators": administrators})
         return
-    said = f"{counted(len(lines), 'user')}, {counted(administrators, 'administrator')} among them"
-    output().print(f"{'Would add' if made is None else 'Added'} {said}.")
+    which = f"{counted(len(lines), 'user')}, {counted(administrators, 'administrator')} among them"
+    output().print(f"{'Would add' if added is None else 'Added'} {which}.")
 
 
-def _row(one: Mapping[str, Any], *, closed: bool) -> Row:
-    role = "administrator" if one["isAdmin"] == "True" else "viewer"
-    groups = ", ".join(group["groupName"] for group in one.get("groupList") or ())
-    cells = [one["userName"], one["email"], role, *([one["userStatus"].lower()] if closed else [])]
-    return Row(cells, one["userId"] + (f"  in {groups}" if groups else ""), "dim")
+def _row(user: Mapping[str, Any], *, closed: bool) -> Row:
+    role = "administrator" if user["isAdmin"] == "True" else "viewer"
+    groups = ", ".join(group["groupName"] for group in user.get("groupList") or ())
+    cells = [
+        user["userName"],
+        user["email"],
+        role,
+        *([user["userStatus"].lower()] if closed else []),
+    ]
+    return Row(cells, user["userId"] + (f"  in {groups}" if groups else ""), "dim")
