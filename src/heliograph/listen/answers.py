@@ -132,11 +132,11 @@ async def _publish_back(
     publish = context.parameters.publish
     while (request := await context.take(reader, writer)) is not None:
         try:
-            said = 0 if publish is None else await publish(request)
+            status = 0 if publish is None else await publish(request)
         except OSError:
-            said = 0
-        fine = 200 <= said <= 299
-        text = f"published: {said}" if said else "the publish got no answer"
+            status = 0
+        fine = 200 <= status <= 299
+        text = f"published: {status}" if status else "the publish got no answer"
         writer.write(answer(200 if fine else 502, body=text.encode()))
         await writer.drain()
 

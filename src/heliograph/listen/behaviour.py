@@ -46,7 +46,7 @@ class Context:
     variant: str
     parameters: Parameters
     shared: Shared
-    told: Callable[[Request], None]
+    on_request: Callable[[Request], None]
 
     async def take(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -58,7 +58,7 @@ class Context:
         """
         request = await read_request(reader, writer)
         if request is not None:
-            self.told(request)
+            self.on_request(request)
         return request
 
     def pause(self, usual: float) -> float:

@@ -28,10 +28,10 @@ class Listener:
         behaviour: Behaviour,
         variant: str | None = None,
         parameters: Parameters | None = None,
-        told: Callable[[Request], None] = _ignore,
+        on_request: Callable[[Request], None] = _ignore,
         odd: Callable[[str], None] = _ignore,
     ) -> None:
-        """`told` gets each request that was read; `odd` a line about whatever else happened.
+        """`on_request` gets each request that was read; `odd` a line about whatever else happened.
 
         Raises:
             LookupError: the behaviour has no such variant.
@@ -39,7 +39,7 @@ class Listener:
         self.behaviour = behaviour
         self.connections = 0
         self.requests = 0
-        self._told = told
+        self._on_request = on_request
         self._odd = odd
         self._shared = Shared()
         self._context = Context(
@@ -65,7 +65,7 @@ class Listener:
 
     def _take(self, request: Request) -> None:
         self.requests += 1
-        self._told(request)
+        self._on_request(request)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -112,8 +112,8 @@ async def listening(
         OSError: the address cannot be bound.
     """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, address = found[0]
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = addresses[0]
     with contextlib.closing(socket.socket(family, kind, protocol)) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)

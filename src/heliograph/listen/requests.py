@@ -68,10 +68,10 @@ async def read_request(
             return None
         raise
     method, target, headers = _parse_head(head)
-    found = Request(datetime.now(UTC), method, target, headers, b"")
-    if (found.header("Expect") or "").lower() == "100-continue":
+    request = Request(datetime.now(UTC), method, target, headers, b"")
+    if (request.header("Expect") or "").lower() == "100-continue":
         writer.write(_CONTINUE)
-    body = await _read_body(reader, found)
+    body = await _read_body(reader, request)
     return Request(datetime.now(UTC), method, target, headers, body)
 
 
@@ -91,10 +91,10 @@ def _parse_head(head: bytes) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     return parts[0], parts[1], tuple(headers)
 
 
-async def _read_body(reader: asyncio.StreamReader, found: Request) -> bytes:
-    lengths, coding = found.all("Content-Length"), found.all("Transfer-Encoding")
+async def _read_body(reader: asyncio.StreamReader, request: Request) -> bytes:
+    lengths, coding = request.all("Content-Length"), request.all("Transfer-Encoding")
     if coding:
-        if lengths or [one.lower() for one in coding] != ["chunked"]:
+        if lengths or [text.lower() for text in coding] != ["chunked"]:
             raise BadRequest(400, "the body's length is ambiguous")
         return await _read_chunks(reader)
     if not lengths:

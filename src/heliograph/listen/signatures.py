@@ -21,8 +21,8 @@ from heliograph.wire.messages import signing
 _NAME: Final = re.compile(r"X-DocuSign-Signature-[0-9]{1,4}", re.IGNORECASE)
 
 
-class Verdict(StrEnum):
-    """What the signatures of a message come to."""
+class Authenticity(StrEnum):
+    """Whether a message is from who holds a key."""
 
     MATCHED = "matched"
     NONE_MATCHED = "none matched"
@@ -40,44 +40,52 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Signatures:
-    """The verdict over a message, and what it rests on."""
+    """What the signatures of a message come to, and what that rests on."""
 
-    verdict: Verdict
+    authenticity: Authenticity
     found: tuple[Signature, ...]
 
     @property
     def keys(self) -> tuple[int, ...]:
         """The numbers of the keys that signed it, each once."""
-        return tuple(dict.fromkeys(one.key for one in self.found if one.key is not None))
+        return tuple(
+            dict.fromkeys(signature.key for signature in self.found if signature.key is not None)
+        )
 
     def __str__(self) -> str:
-        match self.verdict:
-            case Verdict.MATCHED:
-                made = (f"key {one.key} ({one.header})" for one in self.found if one.key)
-                return f"signed by {', '.join(made)}"
-            case Verdict.NONE_MATCHED:
+        match self.authenticity:
+            case Authenticity.MATCHED:
+                matches = (
+                    f"key {signature.key} ({signature.header})"
+                    for signature in self.found
+                    if signature.key
+                )
+                return f"signed by {', '.join(matches)}"
+            case Authenticity.NONE_MATCHED:
                 return f"WRONG SIGNATURE: no given key made any of {len(self.found)}"
-            case Verdict.UNSIGNED:
+            case Authenticity.UNSIGNED:
                 return "UNSIGNED"
-            case Verdict.UNCHECKED:
+            case Authenticity.UNCHECKED:
                 return f"{len(self.found)} signatures not checked: no key was given"
 
 
 def check(request: Request, keys: Sequence[Secret]) -> Signatures:
     """Hold every signature header against every key, in constant time for each pair."""
-    given = [(name, text) for name, text in request.headers if _NAME.fullmatch(name)]
-    given = given[: signing.MOST_KEYS]
-    if not given:
-        return Signatures(Verdict.UNSIGNED, ())
+    headers = [(name, text) for name, text in request.headers if _NAME.fullmatch(name)]
+    headers = headers[: signing.MOST_KEYS]
+    if not headers:
+        return Signatures(Authenticity.UNSIGNED, ())
     if not keys:
-        return Signatures(Verdict.UNCHECKED, tuple(Signature(name, None) for name, _ in given))
+        return Signatures(
+            Authenticity.UNCHECKED, tuple(Signature(name, None) for name, _ in headers)
+        )
     right = [signing.signature(key, request.body).encode() for key in keys]
-    found = tuple(Signature(name, _made_by(text.encode(), right)) for name, text in given)
-    matched = any(one.key is not None for one in found)
-    return Signatures(Verdict.MATCHED if matched else Verdict.NONE_MATCHED, found)
+    signatures = tuple(Signature(name, _made_by(text.encode(), right)) for name, text in headers)
+    matched = any(signature.key is not None for signature in signatures)
+    return Signatures(Authenticity.MATCHED if matched else Authenticity.NONE_MATCHED, signatures)
 
 
-def _made_by(given: bytes, right: Sequence[bytes]) -> int | None:
+def _made_by(value: bytes, right: Sequence[bytes]) -> int | None:
     # All of them are compared, so that the time does not tell which one it was.
-    same = [hmac.compare_digest(given, one) for one in right]
+    same = [hmac.compare_digest(value, expected) for expected in right]
     return same.index(True) + 1 if any(same) else None

@@ -27,14 +27,16 @@ ODD: Final = (
 )
 """Everything but `accept`."""
 
-BEHAVIOURS: Final[Mapping[str, Behaviour]] = {one.name: one for one in (ACCEPT, *ODD)}
+BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
+    behaviour.name: behaviour for behaviour in (ACCEPT, *ODD)
+}
 
 
 def make(
     name: str,
     variant: str | None = None,
     parameters: Parameters | None = None,
-    told: Callable[[Request], None] | None = None,
+    on_request: Callable[[Request], None] | None = None,
 ) -> Listener:
     """A listener with the behaviour of this name, to be served with `listener.listening`.
 
@@ -43,7 +45,7 @@ def make(
     """
     if name not in BEHAVIOURS:
         raise LookupError(f"There is no behaviour {name!r}.")
-    return Listener(BEHAVIOURS[name], variant, parameters, told or (lambda _: None))
+    return Listener(BEHAVIOURS[name], variant, parameters, on_request or (lambda _: None))
 
 
 @asynccontextmanager
@@ -51,7 +53,7 @@ async def listening(
     name: str,
     variant: str | None = None,
     parameters: Parameters | None = None,
-    told: Callable[[Request], None] | None = None,
+    on_request: Callable[[Request], None] | None = None,
 ) -> AsyncIterator[str]:
     """Run a behaviour on a free port of loopback; gives `http://127.0.0.1:port`.
 
@@ -59,5 +61,5 @@ async def listening(
         LookupError: there is no such behaviour or variant.
         OSError: no port is free.
     """
-    async with _listening(make(name, variant, parameters, told)) as listener:
+    async with _listening(make(name, variant, parameters, on_request)) as listener:
         yield listener.base_url

@@ -353,7 +353,7 @@ async def heliograph_listen(*arguments: str) -> AsyncIterator[str]:
 async def test_s3_cookies_are_kept_from_every_later_request() -> None:
     came: list[Request] = []
     async with (
-        zoo.listening("set-cookie", told=came.append) as url,
+        zoo.listening("set-cookie", on_request=came.append) as url,
         Transport(EMULATOR, AMPLE) as transport,
     ):
         for _ in range(3):
@@ -366,7 +366,7 @@ async def test_s3_cookies_are_kept_from_every_later_request() -> None:
 async def test_s2_a_redirect_is_never_followed(variant: str) -> None:
     came: list[Request] = []
     async with (
-        zoo.listening("redirect", variant, told=came.append) as url,
+        zoo.listening("redirect", variant, on_request=came.append) as url,
         Transport(EMULATOR, AMPLE) as transport,
     ):
         for _ in range(3):

@@ -28,12 +28,12 @@ from heliograph.listen.listener import Listener, listening
 from heliograph.listen.messages import Summary, summarise
 from heliograph.listen.publishing import publishing
 from heliograph.listen.requests import Request
-from heliograph.listen.signatures import Signatures, Verdict, check
+from heliograph.listen.signatures import Authenticity, Signatures, check
 from heliograph.model.accounts import Secret
 from heliograph.plain import harmless, harmless_json
 from heliograph.wire import dates
 
-_COLOURS: Final = {Verdict.MATCHED: "green", Verdict.NONE_MATCHED: "bold red"}
+_COLOURS: Final = {Authenticity.MATCHED: "green", Authenticity.NONE_MATCHED: "bold red"}
 _SUFFIXES: Final = {"json": ".json", "json aggregate": ".json", "xml": ".xml", "soap": ".xml"}
 _SAVED: Final = re.compile(r"(\d{6,})\.(?:json|xml|bin)")
 
@@ -218,7 +218,7 @@ class _Desk:
         self._options = options
         self._stopped = stopped
         self._console = output()
-        self._verdicts: Counter[Verdict] = Counter()
+        self._counts: Counter[Authenticity] = Counter()
         self._saved = 0
         self._failure: OSError | None = None
         if options.save is not None:
@@ -263,7 +263,7 @@ class _Desk:
     def take(self, request: Request) -> None:
         """A request came, whole."""
         summary, signatures = summarise(request), check(request, self._options.keys)
-        self._verdicts[signatures.verdict] += 1
+        self._counts[signatures.authenticity] += 1
         with self._writing():
             saved = self._save(summary, request)
             if self._options.as_json:
@@ -300,20 +300,20 @@ class _Desk:
             raise self._failure
         if self._failure is not None:
             raise wrong(f"A message could not be kept: {self._failure.strerror}.")
-        total = self._verdicts.total()
+        total = self._counts.total()
         if self._options.as_json:
-            counts = {verdict.value: self._verdicts[verdict] for verdict in Verdict}
+            counts = {which.value: self._counts[which] for which in Authenticity}
             self._print_json({"kind": "summary", "messages": total, "signatures": counts})
             return
         parts = [
-            f"{self._verdicts[verdict]:,} {words}"
-            for verdict, words in (
-                (Verdict.MATCHED, "signed by a given key"),
-                (Verdict.NONE_MATCHED, "with a WRONG SIGNATURE"),
-                (Verdict.UNSIGNED, "unsigned"),
-                (Verdict.UNCHECKED, "not checked"),
+            f"{self._counts[which]:,} {words}"
+            for which, words in (
+                (Authenticity.MATCHED, "signed by a given key"),
+                (Authenticity.NONE_MATCHED, "with a WRONG SIGNATURE"),
+                (Authenticity.UNSIGNED, "unsigned"),
+                (Authenticity.UNCHECKED, "not checked"),
             )
-            if self._verdicts[verdict]
+            if self._counts[which]
         ]
         text = ", ".join(parts)
         self._console.print(f"{counted(total, 'message')}{': ' if text else ''}{text}.")
@@ -344,7 +344,7 @@ class _Desk:
         ]
         line = Text(f"{_local(request.at)}  ").append(named, "bold")
         below = Text("          " + ", ".join(detail for detail in details if detail) + ", ")
-        below.append(harmless(str(signatures)), _COLOURS.get(signatures.verdict, "yellow"))
+        below.append(harmless(str(signatures)), _COLOURS.get(signatures.authenticity, "yellow"))
         if saved is not None:
             below.append(f", {harmless(str(saved))}")
         self._console.print(line, soft_wrap=True)
@@ -371,7 +371,7 @@ def _document(
         "contentType": request.header("Content-Type"),
         "bytes": len(request.body),
         "signature": {
-            "verdict": signatures.verdict.value,
+            "verdict": signatures.authenticity.value,
             "keys": signatures.keys,
             "headers": [
                 {"name": signature.header, "key": signature.key} for signature in signatures.found
