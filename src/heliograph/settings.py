@@ -245,7 +245,7 @@ def environment_name(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def from_environment(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+def from_environment(environment: Mapping[str, str] | None = None, **options: Any) -> Settings:
     """Settings from the environment, under those that were given (None: not given).
 
     Raises:
@@ -253,12 +253,12 @@ def from_environment(environment: Mapping[str, str] | None = None, **given: Any)
     """
     source = os.environ if environment is None else environment
     values: dict[str, Any] = {}
-    for one in fields(Settings):
-        text = source.get(environment_name(one.name))
-        if given.get(one.name) is not None:
-            values[one.name] = given[one.name]
+    for setting in fields(Settings):
+        text = source.get(environment_name(setting.name))
+        if options.get(setting.name) is not None:
+            values[setting.name] = options[setting.name]
         elif text is not None:
-            values[one.name] = _convert(one.name, type(one.default), text)
+            values[setting.name] = _convert(setting.name, type(setting.default), text)
     if values.get("egress") == Profile.EMULATOR.value:
         values = {**dict.fromkeys(_LIMITS, 0), **values}
     return Settings(**values)

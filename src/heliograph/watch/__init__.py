@@ -73,37 +73,37 @@ class Several:
         self._observers = tuple(observers)
 
     def published(self, publication: Publication) -> None:
-        for one in self._observers:
+        for observer in self._observers:
             try:
-                one.published(publication)
+                observer.published(publication)
             except Exception:
                 _broke()
 
     def answered(self, operation: str, status: int, refusal: str | None, seconds: float) -> None:
-        for one in self._observers:
+        for observer in self._observers:
             try:
-                one.answered(operation, status, refusal, seconds)
+                observer.answered(operation, status, refusal, seconds)
             except Exception:
                 _broke()
 
     def attempted(self, settlement: Settlement) -> None:
-        for one in self._observers:
+        for observer in self._observers:
             try:
-                one.attempted(settlement)
+                observer.attempted(settlement)
             except Exception:
                 _broke()
 
     def settled(self, deliveries: int) -> None:
-        for one in self._observers:
+        for observer in self._observers:
             try:
-                one.settled(deliveries)
+                observer.settled(deliveries)
             except Exception:
                 _broke()
 
     def paused(self, doing: str, seconds: float) -> None:
-        for one in self._observers:
+        for observer in self._observers:
             try:
-                one.paused(doing, seconds)
+                observer.paused(doing, seconds)
             except Exception:
                 _broke()
 

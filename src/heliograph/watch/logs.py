@@ -104,11 +104,11 @@ class Lines:
         lines: list[bytes] = []
         written: list[threading.Event] = []
         while self._waiting:
-            one = self._waiting.popleft()
-            if isinstance(one, bytes):
-                lines.append(one)
+            entry = self._waiting.popleft()
+            if isinstance(entry, bytes):
+                lines.append(entry)
             else:
-                written.append(one)
+                written.append(entry)
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             lines.append(b'{"level":"warning","event":"log_lines_dropped","lines":%d}' % dropped)
@@ -131,18 +131,18 @@ class LogObserver:
         caller = None if publication.caller is None else publication.caller.trace_id
         account_id = publication.account_id
         milliseconds = _milliseconds(publication.seconds)
-        for one in publication.events:
-            accepted = one.accepted
+        for receipt in publication.events:
+            accepted = receipt.accepted
             self._log.info(
                 "event_accepted",
                 account_id=account_id,
                 event_id=accepted.event_id,
-                event_name=one.event.name,
-                envelope_id=one.event.envelope.envelope_id,
+                event_name=receipt.event.name,
+                envelope_id=receipt.event.envelope.envelope_id,
                 deliveries=accepted.deliveries,
-                skips=one.skips,
+                skips=receipt.skips,
                 repeated=accepted.repeated,
-                bytes=len(one.event.document),
+                bytes=len(receipt.event.document),
                 ms=milliseconds,
                 trace_id=tracing.of_event(account_id, accepted.event_id).trace_id,
                 caller_trace_id=caller,
@@ -283,7 +283,7 @@ def _render_json(_logger: Any, method: str, event: MutableMapping[str, Any]) -> 
 def _render_console(_logger: Any, method: str, event: Mapping[str, Any]) -> bytes:
     """A line for a person at a terminal; an exception follows on lines of its own."""
     level = _LEVEL_NAMES.get(method, method)
-    said = [
+    details = [
         f"{name}={harmless(_plain(value))}"
         for name, value in event.items()
         if name not in ("event", "exception") and value is not None
@@ -291,7 +291,7 @@ def _render_console(_logger: Any, method: str, event: Mapping[str, Any]) -> byte
     colour = _COLOURS.get(level, "0")
     line = (
         f"{_now()[11:23]} \x1b[{colour}m{level:<8}\x1b[0m "
-        f"{harmless(str(event.get('event', '')))}  {' '.join(said)}"
+        f"{harmless(str(event.get('event', '')))}  {' '.join(details)}"
     )
     if event.get("exception"):
         line += "\n" + harmless_lines(str(event["exception"]).rstrip())

@@ -164,11 +164,15 @@ class Metrics:
 
     def published(self, publication: Publication) -> None:
         """Count the events of a call."""
-        repeated = sum(one.accepted.repeated for one in publication.events)
+        repeated = sum(receipt.accepted.repeated for receipt in publication.events)
         self._repeated.inc(repeated)
         self._new.inc(len(publication.events) - repeated)
         self._deliveries.inc(
-            sum(one.accepted.deliveries for one in publication.events if not one.accepted.repeated)
+            sum(
+                receipt.accepted.deliveries
+                for receipt in publication.events
+                if not receipt.accepted.repeated
+            )
         )
         self._publish_seconds.observe(publication.seconds)
 
@@ -223,7 +227,9 @@ class _Registry(CollectorRegistry):
 
     def collect(self) -> Iterator[Metric]:
         for metric in super().collect():
-            metric.samples = [one for one in metric.samples if not one.name.endswith("_created")]
+            metric.samples = [
+                sample for sample in metric.samples if not sample.name.endswith("_created")
+            ]
             yield metric
 
 
@@ -241,9 +247,9 @@ class _Figures(Collector):
         yield up
         if self.found is None:
             return
-        for one in fields(Statistics):
-            metric = _gauge(*_FIGURES[one.name])
-            metric.add_metric([], getattr(self.found, one.name))
+        for figure in fields(Statistics):
+            metric = _gauge(*_FIGURES[figure.name])
+            metric.add_metric([], getattr(self.found, figure.name))
             yield metric
 
 

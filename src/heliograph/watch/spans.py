@@ -62,8 +62,8 @@ class Spans:
         ended = self._clock.now()
         began = ended - timedelta(seconds=publication.seconds)
         traces = [
-            tracing.of_event(publication.account_id, one.accepted.event_id)
-            for one in publication.events
+            tracing.of_event(publication.account_id, receipt.accepted.event_id)
+            for receipt in publication.events
         ]
         call = self._span(
             "heliograph.publish",
@@ -78,8 +78,8 @@ class Spans:
             state=publication.caller_state,
             links=traces[:_MOST_LINKS],
         )
-        for one, place in zip(publication.events, traces, strict=True):
-            if one.accepted.repeated:
+        for receipt, place in zip(publication.events, traces, strict=True):
+            if receipt.accepted.repeated:
                 continue
             self._span(
                 "heliograph.accept",
@@ -88,9 +88,9 @@ class Spans:
                 ended,
                 attributes={
                     "heliograph.account_id": publication.account_id,
-                    "heliograph.event_id": one.accepted.event_id,
-                    "heliograph.event": one.event.name,
-                    "heliograph.deliveries": one.accepted.deliveries,
+                    "heliograph.event_id": receipt.accepted.event_id,
+                    "heliograph.event": receipt.event.name,
+                    "heliograph.deliveries": receipt.accepted.deliveries,
                 },
                 at=place,
                 links=[call],
@@ -158,18 +158,18 @@ class Spans:
             context,
             kind,
             attributes,
-            [otel.Link(_context(one)) for one in links or ()],
+            [otel.Link(_context(link)) for link in links or ()],
             _nanoseconds(began),
         )
         self._ids.next = None
         if problem is not None:
             span.set_status(otel.StatusCode.ERROR, problem)
         span.end(_nanoseconds(ended))
-        made = span.get_span_context()
+        place = span.get_span_context()
         return Trace(
-            otel.format_trace_id(made.trace_id),
-            otel.format_span_id(made.span_id),
-            made.trace_flags.sampled,
+            otel.format_trace_id(place.trace_id),
+            otel.format_span_id(place.span_id),
+            place.trace_flags.sampled,
         )
 
 

@@ -38,10 +38,10 @@ def read(header: str | None) -> Trace | None:
     """
     if header is None or len(header) > _LONGEST:
         return None
-    found = _HEADER.fullmatch(header.strip())
-    if found is None:
+    match = _HEADER.fullmatch(header.strip())
+    if match is None:
         return None
-    version, trace_id, span_id, flags, more = found.groups()
+    version, trace_id, span_id, flags, more = match.groups()
     if version == "ff" or (version == "00" and more) or not (trace_id.strip("0")):
         return None
     if not span_id.strip("0"):

@@ -55,10 +55,10 @@ def check_tracing(settings: Settings) -> None:
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValueError("--otlp-endpoint takes a URL such as http://127.0.0.1:4318.")
     try:
-        found = all(importlib.util.find_spec(name) for name in _NEEDED)
+        installed = all(importlib.util.find_spec(name) for name in _NEEDED)
     except ModuleNotFoundError:
-        found = False
-    if not found:
+        installed = False
+    if not installed:
         raise ValueError(
             "--otlp-endpoint needs the extra opentelemetry: "
             "pip install 'heliograph[opentelemetry]'."
