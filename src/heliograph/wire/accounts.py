@@ -34,9 +34,9 @@ class AccountList(Wire):
     accounts: list[NewAccountSummary]
 
 
-def account_name(given: NewAccountDefinition) -> str:
+def account_name(account: NewAccountDefinition) -> str:
     """What an account is to be called. Raises InvalidBody."""
-    name = printable_name(given.account_name, "accountName")
+    name = printable_name(account.account_name, "accountName")
     if not name:
         raise InvalidBody("accountName must not be empty.")
     return name

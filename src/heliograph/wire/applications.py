@@ -95,59 +95,59 @@ class UserPassword(Wire):
     new_password: str | None = None
 
 
-def new_application(given: Application) -> model.NewApplication:
+def new_application(application: Application) -> model.NewApplication:
     """An application to be added, with an integration key of its own.
 
     Raises:
         InvalidBody: naming the field.
     """
-    name = printable_name(given.name, "name")
+    name = printable_name(application.name, "name")
     if not name:
         raise InvalidBody("name must say what users are to call the application.")
     return model.NewApplication(
         str(uuid.uuid4()),
         name,
-        _redirect_uris(given.redirect_uris or []),
-        model.Rights.NONE if given.role is None else _rights(given.role),
+        _redirect_uris(application.redirect_uris or []),
+        model.Rights.NONE if application.role is None else _rights(application.role),
     )
 
 
-def application_change(integration_key: str, given: Application) -> model.ApplicationChange:
+def application_change(integration_key: str, application: Application) -> model.ApplicationChange:
     """What changes of an application; fields that are not given stay. Raises InvalidBody."""
-    if given.name is not None and not given.name.strip():
+    if application.name is not None and not application.name.strip():
         raise InvalidBody("name must not be empty.")
-    uris = given.redirect_uris
+    uris = application.redirect_uris
     return model.ApplicationChange(
         integration_key,
-        None if given.name is None else printable_name(given.name, "name"),
+        None if application.name is None else printable_name(application.name, "name"),
         None if uris is None else _redirect_uris(uris),
-        None if given.role is None else _rights(given.role),
+        None if application.role is None else _rights(application.role),
     )
 
 
-def public_key(given: RsaKey) -> str:
+def public_key(key: RsaKey) -> str:
     """An RSA public key, as PEM. Raises InvalidBody."""
     try:
-        return assertion.public_key(given.public_key or "")
+        return assertion.public_key(key.public_key or "")
     except ValueError as problem:
         raise InvalidBody(f"publicKey cannot be used. {problem}") from None
 
 
-def consent(given: Consent) -> tuple[str, str, frozenset[str]]:
+def consent(body: Consent) -> tuple[str, str, frozenset[str]]:
     """Of which application and user a consent is, and its scopes; without any, those that
     assertions need. Raises InvalidBody."""
-    text = given.scopes or f"{model.SIGNATURE} {model.IMPERSONATION}"
+    text = body.scopes or f"{model.SIGNATURE} {model.IMPERSONATION}"
     scopes = frozenset(text.split())
     if scopes - model.SCOPES:
         raise InvalidBody(f"scopes must be some of {', '.join(sorted(model.SCOPES))}.")
-    if not given.integration_key or not given.user_id:
+    if not body.integration_key or not body.user_id:
         raise InvalidBody("A consent needs integrationKey and userId.")
-    return given.integration_key.strip().lower(), guid(given.user_id), scopes
+    return body.integration_key.strip().lower(), guid(body.user_id), scopes
 
 
-def password(given: UserPassword) -> Secret:
+def password(body: UserPassword) -> Secret:
     """A new password. Raises InvalidBody."""
-    text = given.new_password or ""
+    text = body.new_password or ""
     least, most = model.SHORTEST_PASSWORD, model.LONGEST_PASSWORD
     if not least <= len(text) <= most:
         raise InvalidBody(f"newPassword must have {least} to {most} characters.")
@@ -191,42 +191,42 @@ def _redirect_uri(number: int, text: str) -> str:
     return text
 
 
-def application_to_wire(one: model.Application) -> Application:
+def application_to_wire(application: model.Application) -> Application:
     """An application in full, without what is secret."""
     return Application(
-        created=dates.render(one.created_at),
-        integration_key=one.integration_key,
-        keys=[key_to_wire(key) for key in one.keys],
-        name=one.name,
-        redirect_uris=list(one.redirect_uris),
-        role=one.rights.value,
-        secrets=[secret_to_wire(secret) for secret in one.secrets],
+        created=dates.render(application.created_at),
+        integration_key=application.integration_key,
+        keys=[key_to_wire(key) for key in application.keys],
+        name=application.name,
+        redirect_uris=list(application.redirect_uris),
+        role=application.rights.value,
+        secrets=[secret_to_wire(secret) for secret in application.secrets],
     )
 
 
-def key_to_wire(one: model.ApplicationKey) -> RsaKey:
+def key_to_wire(key: model.ApplicationKey) -> RsaKey:
     """A public key."""
     return RsaKey(
-        created=dates.render(one.created_at), key_id=one.key_id, public_key=one.public_key
+        created=dates.render(key.created_at), key_id=key.key_id, public_key=key.public_key
     )
 
 
-def secret_to_wire(one: model.ApplicationSecret, text: Secret | None = None) -> ClientSecret:
+def secret_to_wire(secret: model.ApplicationSecret, text: Secret | None = None) -> ClientSecret:
     """A secret, with its text only where it was just made."""
     return ClientSecret(
-        created=dates.render(one.created_at),
+        created=dates.render(secret.created_at),
         secret=None if text is None else text.reveal(),
-        secret_id=one.secret_id,
+        secret_id=secret.secret_id,
     )
 
 
-def consent_to_wire(one: model.Consent) -> Consent:
+def consent_to_wire(consent: model.Consent) -> Consent:
     """A consent."""
     return Consent(
-        application_name=one.application_name,
-        created=dates.render(one.created_at),
-        granted_by=one.granted_by,
-        integration_key=one.integration_key,
-        scopes=" ".join(sorted(one.scopes)),
-        user_id=one.user_id,
+        application_name=consent.application_name,
+        created=dates.render(consent.created_at),
+        granted_by=consent.granted_by,
+        integration_key=consent.integration_key,
+        scopes=" ".join(sorted(consent.scopes)),
+        user_id=consent.user_id,
     )

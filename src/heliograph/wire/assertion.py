@@ -180,21 +180,21 @@ def _object(part: str, name: str) -> dict[str, Any]:
     """A JSON object in base64url, without duplicates and without what JSON does not have."""
     try:
         raw = base64.b64decode(part + "=" * (-len(part) % 4), b"-_", validate=True)
-        found = json.loads(
+        value = json.loads(
             raw.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_no_constant
         )
     except (ValueError, binascii.Error, RecursionError):
         raise BadAssertion(f"The assertion's {name} cannot be read.") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise BadAssertion(f"The assertion's {name} must be a JSON object.")
-    return found
+    return value
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a name is given twice")
-    return found
+    return members
 
 
 def _no_constant(text: str) -> None:

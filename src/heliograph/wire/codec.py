@@ -71,18 +71,18 @@ def check_json(value: Any, most: int) -> None:
     Raises:
         InvalidBody: it is deeper, or has more.
     """
-    found, level = 1, [value]
+    count, level = 1, [value]
     for _ in range(MOST_DEPTH + 1):
         level = [
             item
-            for one in level
-            if isinstance(one, dict | list)
-            for item in (one.values() if isinstance(one, dict) else one)
+            for container in level
+            if isinstance(container, dict | list)
+            for item in (container.values() if isinstance(container, dict) else container)
         ]
         if not level:
             return
-        found += len(level)
-        if found > most:
+        count += len(level)
+        if count > most:
             raise _too_many_values(most)
     raise InvalidBody(f"The JSON body is more than {MOST_DEPTH} levels deep.")
 

@@ -33,25 +33,25 @@ class GroupInformation(Paged):
     groups: list[Group] | None = None
 
 
-def group_name(given: Group) -> str:
+def group_name(group: Group) -> str:
     """What a group is to be called.
 
     Raises:
         InvalidBody: empty, too long, or not printable.
     """
-    name = printable_name(given.group_name, "groupName")
+    name = printable_name(group.group_name, "groupName")
     if not name:
         raise InvalidBody("groupName must not be empty.")
     return name
 
 
-def group_number(given: Group) -> int:
+def group_number(group: Group) -> int:
     """Which group is meant.
 
     Raises:
         InvalidBody: `groupId` is no number.
     """
-    text = (given.group_id or "").strip()
+    text = (group.group_id or "").strip()
     if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
         raise InvalidBody("groupId must be a number.")
     return int(text)

@@ -66,13 +66,13 @@ class EnvelopePublishTransactions(Wire):
     total_records: str | None = None
 
 
-def wanted(account_id: str, given: ConnectCustomConfiguration) -> ConnectConfiguration:
+def wanted(account_id: str, config: ConnectCustomConfiguration) -> ConnectConfiguration:
     """The ad hoc configuration of a call, not yet stored; its messages are JSON.
 
     Raises:
         InvalidBody: a field that cannot be used, or a wish for XML.
     """
-    document, secrets = configurations.merge(given, None)
+    document, secrets = configurations.merge(config, None)
     fields = msgspec.json.decode(document)
     event_data = fields.setdefault("eventData", {})
     event_data.setdefault("format", "json")

@@ -19,8 +19,8 @@ from heliograph.wire.rest import ConnectOAuthConfig
 _REQUIRED = ("authorizationServerUrl", "clientId")
 
 
-def merge(given: ConnectOAuthConfig, before: ClientCredentials | None) -> ClientCredentials:
-    """The client after `given` was laid over `before`.
+def merge(config: ConnectOAuthConfig, before: ClientCredentials | None) -> ClientCredentials:
+    """The client after `config` was laid over `before`.
 
     A field that is not given keeps its value; the mask in the secret's place keeps the secret.
 
@@ -29,7 +29,7 @@ def merge(given: ConnectOAuthConfig, before: ClientCredentials | None) -> Client
             that it cannot have.
     """
     fields: dict[str, Any] = {} if before is None else _fields(before)
-    fields |= msgspec.to_builtins(given)
+    fields |= msgspec.to_builtins(config)
     check_parameters(fields, "")
     text = fields.pop(OAUTH_SECRET, MASK)
     known = None if before is None else before.client_secret

@@ -45,25 +45,25 @@ class ApiTokens(Paged):
     tokens: list[ApiToken] | None = None
 
 
-def new_token(given: ApiToken, now: datetime) -> model.NewToken:
+def new_token(token: ApiToken, now: datetime) -> model.NewToken:
     """A token to be added; without a role it is a viewer's.
 
     Raises:
         InvalidBody: naming the field.
     """
-    name = printable_name(given.name, "name")
+    name = printable_name(token.name, "name")
     if not name:
         raise InvalidBody("name must say what the token is for.")
     try:
-        role = Role((given.role or Role.VIEWER).strip().lower())
+        role = Role((token.role or Role.VIEWER).strip().lower())
     except ValueError:
         raise InvalidBody(f"role must be one of {', '.join(Role)}.") from None
     return model.NewToken(
         name=name,
         role=role,
-        user_id=guid(given.user_id) if given.user_id else None,
-        scopes=_scopes(given.scopes),
-        expires_at=_expiry(given.expires, now),
+        user_id=guid(token.user_id) if token.user_id else None,
+        scopes=_scopes(token.scopes),
+        expires_at=_expiry(token.expires, now),
     )
 
 

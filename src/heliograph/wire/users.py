@@ -112,59 +112,57 @@ class NewUsersSummary(Wire):
     new_users: list[NewUser]
 
 
-def new_user(given: UserInformation) -> model.NewUser:
+def new_user(user: UserInformation) -> model.NewUser:
     """A user to be added; without a `userId` it gets a new GUID.
 
     Raises:
         InvalidBody: naming the field.
     """
     first, last = (
-        printable_name(given.first_name, "firstName"),
-        printable_name(given.last_name, "lastName"),
+        printable_name(user.first_name, "firstName"),
+        printable_name(user.last_name, "lastName"),
     )
-    name = printable_name(given.user_name, "userName") or f"{first} {last}".strip()
+    name = printable_name(user.user_name, "userName") or f"{first} {last}".strip()
     if not name:
         raise InvalidBody("userName must not be empty.")
     return model.NewUser(
-        user_id=guid(given.user_id) if given.user_id else str(uuid.uuid4()),
-        email=_email(given.email or ""),
+        user_id=guid(user.user_id) if user.user_id else str(uuid.uuid4()),
+        email=_email(user.email or ""),
         name=name,
         given_name=first,
         family_name=last,
-        role=_role_of_flag(given.is_admin) or Role.VIEWER,
-        group_ids=frozenset(group_number(one) for one in given.group_list or ()),
+        role=_role_of_flag(user.is_admin) or Role.VIEWER,
+        group_ids=frozenset(group_number(group) for group in user.group_list or ()),
     )
 
 
-def user_change(given: UserInformation) -> model.UserChange:
+def user_change(user: UserInformation) -> model.UserChange:
     """What changes of a user; fields that are not given stay.
 
     Raises:
         InvalidBody: naming the field.
     """
-    if given.user_name is not None and not given.user_name.strip():
+    if user.user_name is not None and not user.user_name.strip():
         raise InvalidBody("userName must not be empty.")
     return model.UserChange(
-        user_id=_named_user(given.user_id),
-        email=None if given.email is None else _email(given.email),
-        name=None if given.user_name is None else printable_name(given.user_name, "userName"),
+        user_id=_named_user(user.user_id),
+        email=None if user.email is None else _email(user.email),
+        name=None if user.user_name is None else printable_name(user.user_name, "userName"),
         given_name=None
-        if given.first_name is None
-        else printable_name(given.first_name, "firstName"),
-        family_name=None
-        if given.last_name is None
-        else printable_name(given.last_name, "lastName"),
-        role=_role_of_flag(given.is_admin),
+        if user.first_name is None
+        else printable_name(user.first_name, "firstName"),
+        family_name=None if user.last_name is None else printable_name(user.last_name, "lastName"),
+        role=_role_of_flag(user.is_admin),
     )
 
 
-def named_users(given: UserInfoList) -> Sequence[str]:
+def named_users(body: UserInfoList) -> Sequence[str]:
     """The ids of the users that a call is about, each once.
 
     Raises:
         InvalidBody: there are none, or one is not named.
     """
-    ids = [_named_user(one.user_id) for one in given.users or ()]
+    ids = [_named_user(user.user_id) for user in body.users or ()]
     if not ids:
         raise InvalidBody("users must name at least one user by its userId.")
     return list(dict.fromkeys(ids))
@@ -176,7 +174,7 @@ def user_to_wire(user: model.User, groups: Iterable[model.Group] | None = None) 
         created_date_time=dates.render(user.created_at),
         email=user.email,
         first_name=user.given_name,
-        group_list=None if groups is None else [group_to_wire(one) for one in groups],
+        group_list=None if groups is None else [group_to_wire(group) for group in groups],
         is_admin="True" if user.role is Role.ADMINISTRATOR else "False",
         last_name=user.family_name,
         uri=_uri(user),

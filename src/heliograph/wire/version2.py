@@ -33,7 +33,7 @@ def as_v2(answer: S) -> S:
 
 def _list_as_v2(answer: msgspec.Struct, name: str, value: list[str | msgspec.Struct]) -> None:
     if isinstance(answer, ConnectCustomConfiguration) and name in TEXTS:
-        setattr(answer, name, ",".join(str(one) for one in value))
+        setattr(answer, name, ",".join(str(text) for text in value))
         return
     for item in value:
         if isinstance(item, msgspec.Struct):

@@ -316,8 +316,8 @@ def _recipients(summary: Mapping[str, Any]) -> frozenset[str]:
     """The users among an envelope's recipients (`signers`, `carbonCopies` and so on)."""
     recipients = summary.get("recipients")
     kinds = recipients.values() if isinstance(recipients, dict) else ()
-    listed = (one for kind in kinds if isinstance(kind, list) for one in kind)
-    ids = (_plain_text(one, "userId") for one in listed if isinstance(one, dict))
+    listed = (recipient for kind in kinds if isinstance(kind, list) for recipient in kind)
+    ids = (_plain_text(recipient, "userId") for recipient in listed if isinstance(recipient, dict))
     return frozenset(user_id.lower() for user_id in ids if user_id)
 
 

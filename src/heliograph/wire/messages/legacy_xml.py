@@ -125,7 +125,7 @@ def render(event: Event, options: LegacyOptions) -> bytes:
     status = _child(root, "EnvelopeStatus")
     _recipients(_child(status, "RecipientStatuses"), _object(summary.get("recipients")))
     _envelope(status, event, summary, options)
-    documents = [_object(one) for one in _list(summary.get("envelopeDocuments"))]
+    documents = [_object(document) for document in _list(summary.get("envelopeDocuments"))]
     account_id = _text(data.get("accountId")) or event.account_id
     _custom_fields(
         _child(status, "CustomFields"),
@@ -191,8 +191,8 @@ def _envelope(
 
 def _recipients(statuses: etree._Element, recipients: Fields) -> None:
     for kind, type_name in _RECIPIENT_TYPES.items():
-        for one in _list(recipients.get(kind)):
-            _recipient(_child(statuses, "RecipientStatus"), type_name, _object(one))
+        for recipient in _list(recipients.get(kind)):
+            _recipient(_child(statuses, "RecipientStatus"), type_name, _object(recipient))
 
 
 def _recipient(status: etree._Element, type_name: str, recipient: Fields) -> None:
@@ -219,8 +219,8 @@ def _recipient(status: etree._Element, type_name: str, recipient: Fields) -> Non
         statuses = _child(status, "TabStatuses")
         for kind, of_kind in tabs.items():
             for tab in map(_object, _list(of_kind)):
-                for one in _radios(tab) if kind == "radioGroupTabs" else (tab,):
-                    _tab(_child(statuses, "TabStatus"), kind, one)
+                for single in _radios(tab) if kind == "radioGroupTabs" else (tab,):
+                    _tab(_child(statuses, "TabStatus"), kind, single)
     _texts(
         status,
         ("AccountStatus", "Active"),
@@ -272,8 +272,8 @@ def _tab(status: etree._Element, kind: str, tab: Fields) -> None:
 
 def _custom_fields(fields: etree._Element, known: Fields, account_id: str | None) -> None:
     for kind, type_name in (("textCustomFields", "Text"), ("listCustomFields", "List")):
-        for one in _list(known.get(kind)):
-            _custom_field(fields, type_name, _object(one))
+        for custom_field in _list(known.get(kind)):
+            _custom_field(fields, type_name, _object(custom_field))
     if account_id is not None:
         account = {"name": "AccountId", "show": "false", "required": "false"}
         _custom_field(fields, "Text", {**account, "value": account_id})
@@ -293,20 +293,20 @@ def _custom_field(fields: etree._Element, type_name: str, field: Fields) -> None
 def _document_statuses(
     statuses: etree._Element, documents: Sequence[Fields], options: LegacyOptions
 ) -> None:
-    for one in documents:
-        if _text(one.get("documentId")) == CERTIFICATE:
+    for document in documents:
+        if _text(document.get("documentId")) == CERTIFICATE:
             continue
         status = _child(statuses, "DocumentStatus")
         _texts(
             status,
-            ("ID", one.get("documentId")),
-            ("Name", one.get("name")),
-            ("TemplateName", one.get("templateName") or ""),
-            ("Sequence", one.get("order")),
+            ("ID", document.get("documentId")),
+            ("Name", document.get("name")),
+            ("TemplateName", document.get("templateName") or ""),
+            ("Sequence", document.get("order")),
         )
         if options.include_document_fields:
             fields = _child(status, "DocumentFields")
-            for field in map(_object, _list(one.get("documentFields"))):
+            for field in map(_object, _list(document.get("documentFields"))):
                 _texts(
                     _child(fields, "DocumentField"),
                     ("Name", field.get("name")),
@@ -317,16 +317,18 @@ def _document_statuses(
 def _document_pdfs(
     root: etree._Element, documents: Sequence[Fields], options: LegacyOptions
 ) -> None:
-    wanted = [(one, pdf) for one in documents if (pdf := _pdf(one, options)) is not None]
+    wanted = [
+        (document, pdf) for document in documents if (pdf := _pdf(document, options)) is not None
+    ]
     if not wanted:
         return
     pdfs = _child(root, "DocumentPDFs")
-    for one, pdf in wanted:
-        document_id = _text(one.get("documentId"))
+    for document, pdf in wanted:
+        document_id = _text(document.get("documentId"))
         certificate = document_id == CERTIFICATE
         _texts(
             _child(pdfs, "DocumentPDF"),
-            ("Name", one.get("name")),
+            ("Name", document.get("name")),
             ("PDFBytes", pdf),
             # A number in the schema, so DocuSign leaves it out of the certificate.
             ("DocumentID", None if certificate else document_id),
@@ -363,10 +365,10 @@ def _in_soap(message: bytes, namespace: str, certificate: str | None) -> bytes:
 
 def _header(certificate: str | None) -> str:
     """The certificate as WS-Security 1.0 has one (X.509 token profile), or nothing."""
-    found = _CERTIFICATE.search(certificate or "")
-    if found is None:
+    match = _CERTIFICATE.search(certificate or "")
+    if match is None:
         return ""
-    token = "".join(found[1].split())
+    token = "".join(match[1].split())
     return (
         f'<soap:Header><wsse:Security xmlns:wsse="{_WSS}wssecurity-secext-1.0.xsd">'
         f'<wsse:BinarySecurityToken ValueType="{_WSS}x509-token-profile-1.0#X509v3" '

@@ -75,8 +75,8 @@ def _standard(secret: Secret, content: bytes) -> str:
     return base64.b64encode(hmac.new(key, content, sha256).digest()).decode()
 
 
-def verify(secret: Secret, message: bytes, given: str) -> bool:
-    """Whether `given` is the signature of exactly these bytes, compared in constant time."""
+def verify(secret: Secret, message: bytes, header: str) -> bool:
+    """Whether `header` is the signature of exactly these bytes, compared in constant time."""
     return hmac.compare_digest(
-        signature(secret, message).encode(), given.encode("utf-8", "surrogatepass")
+        signature(secret, message).encode(), header.encode("utf-8", "surrogatepass")
     )

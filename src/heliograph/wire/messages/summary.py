@@ -76,7 +76,7 @@ def _select_parts(summary: Object, switches: Switches) -> None:
         if not include & {"recipients", "tabs", "payment_tabs"}:
             summary.pop("recipients", None)
         elif not {"tabs", "payment_tabs"} <= include:
-            _change_recipients(summary, lambda one: _select_tabs(one, include))
+            _change_recipients(summary, lambda recipient: _select_tabs(recipient, include))
     if switches.void_reason is False:
         summary.pop("voidedReason", None)
     _select_documents(summary, switches)
@@ -88,7 +88,7 @@ def _change_recipients(summary: Object, change: Change) -> None:
     for kind, of_kind in recipients.items():
         listed = _list(of_kind)
         if listed is not None:
-            recipients[kind] = _written([_changed(one, change) for one in listed])
+            recipients[kind] = _written([_changed(recipient, change) for recipient in listed])
     if recipients:
         summary["recipients"] = _written(recipients)
 
