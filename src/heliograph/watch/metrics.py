@@ -210,7 +210,7 @@ class Metrics:
         async with self._reading:
             now = self._clock.monotonic()
             if self._read_at is None or now - self._read_at >= KEPT:
-                self._figures.found = await self._read()
+                self._figures.last = await self._read()
                 self._read_at = now
         return generate_latest(self._registry)
 
@@ -236,20 +236,20 @@ class _Registry(CollectorRegistry):
 class _Figures(Collector):
     """The store's figures, as they were last read."""
 
-    found: Statistics | None = None
+    last: Statistics | None = None
 
     def describe(self) -> Iterable[Metric]:
         return [_gauge(name, about) for name, about in _FIGURES.values()]
 
     def collect(self) -> Iterable[Metric]:
         up = _gauge("storage_up", "Whether the store gave its figures.")
-        up.add_metric([], 0 if self.found is None else 1)
+        up.add_metric([], 0 if self.last is None else 1)
         yield up
-        if self.found is None:
+        if self.last is None:
             return
         for figure in fields(Statistics):
             metric = _gauge(*_FIGURES[figure.name])
-            metric.add_metric([], getattr(self.found, figure.name))
+            metric.add_metric([], getattr(self.last, figure.name))
             yield metric
 
 
