@@ -43,7 +43,7 @@ class Applications:
         return [*self._of_applications(), *self._of_proofs(), *self._of_users()]
 
     def _of_applications(self) -> Sequence[Operation]:
-        one = wire.Application
+        application = wire.Application
         return [
             Operation(
                 operation_id="list_applications",
@@ -52,7 +52,7 @@ class Applications:
                 handler=self._list,
                 summary="Lists the applications that the account manages, by name.",
                 answer=wire.Applications,
-                query=paging.PLACE,
+                query=paging.PART,
                 extension=True,
             ),
             Operation(
@@ -61,9 +61,9 @@ class Applications:
                 path=_APPLICATIONS,
                 handler=self._add,
                 status=201,
-                body=one,
+                body=application,
                 summary="Registers an application and gives it an integration key.",
-                answer=one,
+                answer=application,
                 extension=True,
             ),
             Operation(
@@ -72,7 +72,7 @@ class Applications:
                 path=_APPLICATION,
                 handler=self._get,
                 summary="Gets an application with its public keys.",
-                answer=one,
+                answer=application,
                 extension=True,
             ),
             Operation(
@@ -80,9 +80,9 @@ class Applications:
                 method="PUT",
                 path=_APPLICATION,
                 handler=self._change,
-                body=one,
+                body=application,
                 summary="Changes an application; fields that are not given stay.",
-                answer=one,
+                answer=application,
                 extension=True,
             ),
             Operation(
@@ -138,7 +138,7 @@ class Applications:
         ]
 
     def _of_users(self) -> Sequence[Operation]:
-        one = f"{_CONSENTS}/{{integrationKey}}/{{userId}}"
+        consent = f"{_CONSENTS}/{{integrationKey}}/{{userId}}"
         return [
             Operation(
                 operation_id="list_consents",
@@ -147,7 +147,7 @@ class Applications:
                 handler=self._list_consents,
                 summary="Lists what users of the account let applications do, newest first.",
                 answer=wire.Consents,
-                query=(_USER_ID, _KEY, *paging.PLACE),
+                query=(_USER_ID, _KEY, *paging.PART),
                 extension=True,
             ),
             Operation(
@@ -164,7 +164,7 @@ class Applications:
             Operation(
                 operation_id="delete_consent",
                 method="DELETE",
-                path=one,
+                path=consent,
                 handler=self._withdraw,
                 summary="Withdraws a user's consent and revokes the tokens that it brought.",
                 extension=True,
@@ -189,11 +189,11 @@ class Applications:
         ]
 
     async def _list(self, call: Call) -> wire.Applications:
-        place = paging.Place.read(call.query)
-        page = await self._store.sign_ins.applications(call.account_id, place.start, place.count)
-        shown = [wire.application_to_wire(one) for one in page.applications]
+        part = paging.Part.read(call.query)
+        page = await self._store.sign_ins.applications(call.account_id, part.start, part.count)
+        shown = [wire.application_to_wire(application) for application in page.applications]
         answer = wire.Applications(applications=shown)
-        return paging.paged(answer, call, place, len(shown), page.total)
+        return paging.paged(answer, call, part, len(shown), page.total)
 
     async def _add(self, call: Call) -> wire.Application:
         new = wire.new_application(call.body)
@@ -202,10 +202,10 @@ class Applications:
         )
 
     async def _get(self, call: Call) -> wire.Application:
-        found = await self._store.sign_ins.application(call.account_id, _key(call))
-        if found is None:
+        application = await self._store.sign_ins.application(call.account_id, _key(call))
+        if application is None:
             raise no_application()
-        return wire.application_to_wire(found)
+        return wire.application_to_wire(application)
 
     async def _change(self, call: Call) -> wire.Application:
         change = wire.application_change(_key(call), call.body)
@@ -219,10 +219,10 @@ class Applications:
 
     async def _add_key(self, call: Call) -> wire.RsaKey:
         text = wire.public_key(call.body)
-        made = await self._store.sign_ins.add_key(
+        key = await self._store.sign_ins.add_key(
             call.account_id, _key(call), str(uuid.uuid4()), text
         )
-        return wire.key_to_wire(made)
+        return wire.key_to_wire(key)
 
     async def _remove_key(self, call: Call) -> None:
         key_id = call.path["keyId"].lower()
@@ -231,10 +231,10 @@ class Applications:
 
     async def _add_secret(self, call: Call) -> wire.ClientSecret:
         text = new_secret()
-        made = await self._store.sign_ins.add_secret(
+        secret = await self._store.sign_ins.add_secret(
             call.account_id, _key(call), str(uuid.uuid4()), text
         )
-        return wire.secret_to_wire(made, text)
+        return wire.secret_to_wire(secret, text)
 
     async def _remove_secret(self, call: Call) -> None:
         secret_id = call.path["secretId"].lower()
@@ -242,27 +242,27 @@ class Applications:
             raise NotFound("The application has no secret with this secretId.")
 
     async def _list_consents(self, call: Call) -> wire.Consents:
-        place = paging.Place.read(call.query)
+        part = paging.Part.read(call.query)
         user_id, key = _USER_ID.read(call.query), _KEY.read(call.query)
         page = await self._store.sign_ins.consents(
             call.account_id,
-            place.start,
-            place.count,
+            part.start,
+            part.count,
             user_id=user_id and user_id.lower(),
             integration_key=key and key.lower(),
         )
-        shown = [wire.consent_to_wire(one) for one in page.consents]
-        return paging.paged(wire.Consents(consents=shown), call, place, len(shown), page.total)
+        shown = [wire.consent_to_wire(consent) for consent in page.consents]
+        return paging.paged(wire.Consents(consents=shown), call, part, len(shown), page.total)
 
     async def _consent(self, call: Call) -> wire.Consent:
         key, user_id, scopes = wire.consent(call.body)
         # For another account's application its users consent themselves, on the page.
         if await self._store.sign_ins.application(call.account_id, key) is None:
             raise no_application()
-        made = await self._store.sign_ins.add_consent(
+        consent = await self._store.sign_ins.add_consent(
             call.account_id, key, user_id, scopes, call.principal.name
         )
-        return wire.consent_to_wire(made)
+        return wire.consent_to_wire(consent)
 
     async def _withdraw(self, call: Call) -> None:
         user_id = call.path["userId"].lower()

@@ -65,10 +65,10 @@ class ConnectOAuth:
         ]
 
     async def _get(self, call: Call) -> rest.ConnectOAuthConfig:
-        found = await self._store.oauth.get(call.account_id)
-        if found is None:
+        client = await self._store.oauth.get(call.account_id)
+        if client is None:
             raise _none()
-        return oauth_clients.to_wire(found)
+        return oauth_clients.to_wire(client)
 
     async def _create(self, call: Call) -> rest.ConnectOAuthConfig:
         wanted = oauth_clients.merge(call.body, None)

@@ -51,7 +51,7 @@ class Failures:
 
     def _of_republish(self) -> Sequence[Operation]:
         queue, path = "retry_queue", f"{_ACCOUNT}/envelopes"
-        one = f"{path}/{{envelopeId:path}}/{queue}"
+        envelope = f"{path}/{{envelopeId:path}}/{queue}"
         return [
             Operation(
                 operation_id="retry_event_for_envelopes",
@@ -66,7 +66,7 @@ class Failures:
             Operation(
                 operation_id="retry_event_for_envelope",
                 method="PUT",
-                path=one,
+                path=envelope,
                 handler=self._retry_envelope,
                 summary="Republishes the open failures of one envelope.",
                 errors=(EnvelopeNotFound,),
@@ -86,7 +86,7 @@ class Failures:
         ]
 
     def _of_failures(self) -> Sequence[Operation]:
-        failures, one = f"{_ACCOUNT}/failures", f"{_ACCOUNT}/failures/{{failureId}}"
+        failures, failure = f"{_ACCOUNT}/failures", f"{_ACCOUNT}/failures/{{failureId}}"
         return [
             Operation(
                 operation_id="list_event_failure_logs",
@@ -113,7 +113,7 @@ class Failures:
             Operation(
                 operation_id="get_event_failure_log",
                 method="GET",
-                path=one,
+                path=failure,
                 handler=self._get_failure,
                 role=Role.VIEWER,
                 summary="Shows one failure, which is what its failureUri leads to.",
@@ -125,7 +125,7 @@ class Failures:
             Operation(
                 operation_id="delete_event_failure_log",
                 method="DELETE",
-                path=one,
+                path=failure,
                 handler=self._delete_failure,
                 summary="Deletes a failure: its event is not tried again.",
                 answer=logs.ConnectDeleteFailureResult,
@@ -184,12 +184,16 @@ class Failures:
         return await self._retry(call.account_id, [envelope_id], synchronous=False)
 
     async def _retry_envelopes(self, call: Call) -> logs.ConnectFailureResults:
-        given: logs.ConnectFailureFilter = call.body
-        ids = given.envelope_ids or []
-        wanted = rest.split_texts(ids) if isinstance(ids, str) else [one for one in ids if one]
+        body: logs.ConnectFailureFilter = call.body
+        ids = body.envelope_ids or []
+        wanted = (
+            rest.split_texts(ids)
+            if isinstance(ids, str)
+            else [envelope_id for envelope_id in ids if envelope_id]
+        )
         if not wanted:
             raise InvalidBody("envelopeIds must name at least one envelope.")
-        synchronous = (given.synchronous or "false").strip().lower()
+        synchronous = (body.synchronous or "false").strip().lower()
         if synchronous not in ("true", "false"):
             raise InvalidBody('synchronous must be "true" or "false".')
         return await self._retry(call.account_id, wanted, synchronous=synchronous == "true")
@@ -198,7 +202,7 @@ class Failures:
         self, account_id: str, envelope_ids: Sequence[str], *, synchronous: bool
     ) -> logs.ConnectFailureResults:
         done = await self._republisher.envelopes(account_id, envelope_ids, synchronous=synchronous)
-        results = [logs.requeued_to_wire(one) for one in done]
+        results = [logs.requeued_to_wire(delivery) for delivery in done]
         answered = {result.envelope_id for result in results}
         results += [
             logs.ConnectFailureResult(
@@ -267,7 +271,7 @@ class Failures:
             return ()
         connect_id = attempts[0].entry.connect_id
         configuration = await self._store.configuration(account_id, connect_id)
-        counted = [(one.event, one.entry.retry_count) for one in attempts]
+        counted = [(attempt.event, attempt.entry.retry_count) for attempt in attempts]
         if configuration is None:
             return [json_sim.render(event, connect_id, count) for event, count in counted]
         return [message.render(event, configuration, count).body for event, count in counted]
@@ -300,7 +304,7 @@ class Failures:
 
 
 def _bulk(page: RequeuePage) -> logs.BulkResults:
-    changed = sum(one.state is DeliveryState.WAITING for one in page.requeued)
+    changed = sum(delivery.state is DeliveryState.WAITING for delivery in page.requeued)
     return logs.BulkResults(
         changed=str(changed),
         unchanged=str(len(page.requeued) - changed),

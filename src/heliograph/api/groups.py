@@ -49,7 +49,7 @@ class Groups:
                 role=Role.VIEWER,
                 summary="Lists the account's groups.",
                 answer=body,
-                query=(_SEARCH_TEXT, *paging.PLACE),
+                query=(_SEARCH_TEXT, *paging.PART),
                 v2=True,
             ),
             Operation(
@@ -98,7 +98,7 @@ class Groups:
                 role=Role.VIEWER,
                 summary="Lists the users of a group.",
                 answer=UsersResponse,
-                query=paging.PLACE,
+                query=paging.PART,
                 v2=True,
             ),
             Operation(
@@ -124,34 +124,34 @@ class Groups:
         ]
 
     async def _list_groups(self, call: Call) -> wire.GroupInformation:
-        place = paging.Place.read(call.query)
+        part = paging.Part.read(call.query)
         name = _SEARCH_TEXT.read(call.query)
-        page = await self._store.people.groups(call.account_id, place.start, place.count, name)
-        answer = wire.GroupInformation(groups=[wire.group_to_wire(one) for one in page.groups])
-        return paging.paged(answer, call, place, len(page.groups), page.total)
+        page = await self._store.people.groups(call.account_id, part.start, part.count, name)
+        answer = wire.GroupInformation(groups=[wire.group_to_wire(group) for group in page.groups])
+        return paging.paged(answer, call, part, len(page.groups), page.total)
 
     async def _add_groups(self, call: Call) -> wire.GroupInformation:
-        names = [wire.group_name(one) for one in _groups(call)]
+        names = [wire.group_name(group) for group in _groups(call)]
         added = await self._store.people.add_groups(call.account_id, names)
-        return wire.GroupInformation(groups=[wire.group_to_wire(one) for one in added])
+        return wire.GroupInformation(groups=[wire.group_to_wire(group) for group in added])
 
     async def _rename_groups(self, call: Call) -> wire.GroupInformation:
-        names = {wire.group_number(one): wire.group_name(one) for one in _groups(call)}
+        names = {wire.group_number(group): wire.group_name(group) for group in _groups(call)}
         renamed = await self._store.people.rename_groups(call.account_id, names)
-        return wire.GroupInformation(groups=[wire.group_to_wire(one) for one in renamed])
+        return wire.GroupInformation(groups=[wire.group_to_wire(group) for group in renamed])
 
     async def _delete_groups(self, call: Call) -> wire.GroupInformation:
-        ids = list(dict.fromkeys(wire.group_number(one) for one in _groups(call)))
+        ids = list(dict.fromkeys(wire.group_number(group) for group in _groups(call)))
         deleted = await self._store.people.delete_groups(call.account_id, ids)
-        return wire.GroupInformation(groups=[wire.group_to_wire(one) for one in deleted])
+        return wire.GroupInformation(groups=[wire.group_to_wire(group) for group in deleted])
 
     async def _list_members(self, call: Call) -> UsersResponse:
         group_id = _group_id(call)
         if await self._store.people.group(call.account_id, group_id) is None:
             raise NotFound(f"There is no group {group_id}.")
-        place, page = await page_of_users(self._store, call, UserQuery(group_id=group_id))
+        part, page = await page_of_users(self._store, call, UserQuery(group_id=group_id))
         answer = in_short(call, page.users)
-        return paging.paged(answer, call, place, len(page.users), page.total)
+        return paging.paged(answer, call, part, len(page.users), page.total)
 
     async def _add_members(self, call: Call) -> UsersResponse:
         group_id, user_ids = _group_id(call), named_users(call.body)
@@ -164,15 +164,15 @@ class Groups:
         return await self._members(call, user_ids)
 
     async def _members(self, call: Call, user_ids: Sequence[str]) -> UsersResponse:
-        found = [await self._store.people.user(call.account_id, user_id) for user_id in user_ids]
-        return in_short(call, [one for one in found if one is not None])
+        users = [await self._store.people.user(call.account_id, user_id) for user_id in user_ids]
+        return in_short(call, [user for user in users if user is not None])
 
 
 def _groups(call: Call) -> Sequence[wire.Group]:
-    given: wire.GroupInformation = call.body
-    if not given.groups:
+    body: wire.GroupInformation = call.body
+    if not body.groups:
         raise InvalidBody("groups must name at least one group.")
-    return given.groups
+    return body.groups
 
 
 def _group_id(call: Call) -> int:

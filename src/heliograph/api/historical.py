@@ -73,36 +73,38 @@ class Historical:
         ]
 
     async def _publish(self, call: Call) -> historical.EnvelopePublishTransaction:
-        given: historical.ConnectHistoricalEnvelopeRepublish = call.body
-        if given.config is None:
+        body: historical.ConnectHistoricalEnvelopeRepublish = call.body
+        if body.config is None:
             raise InvalidBody("config must say where the envelopes go: it needs urlToPublishTo.")
-        ids = given.envelopes or []
+        ids = body.envelopes or []
         listed = rest.split_texts(ids) if isinstance(ids, str) else ids
-        envelope_ids = [one for one in listed if one]
+        envelope_ids = [envelope_id for envelope_id in listed if envelope_id]
         if not envelope_ids:
             raise InvalidBody("envelopes must name at least one envelope.")
         if len(envelope_ids) > MOST_AN_HOUR:
             raise InvalidBody(f"envelopes may name at most {MOST_AN_HOUR}: split the call.")
-        configuration = historical.wanted(call.account_id, given.config)
+        configuration = historical.wanted(call.account_id, body.config)
         saving.check(self._guard, configuration, "config.urlToPublishTo")
         wish = Wish(str(uuid.uuid4()), configuration, tuple(envelope_ids), call.principal.name)
-        made = await self._store.historical.submit(wish)
+        transaction = await self._store.historical.submit(wish)
         self._signals.work.set()
-        return _to_wire(call, made)
+        return _to_wire(call, transaction)
 
     async def _list(self, call: Call) -> historical.EnvelopePublishTransactions:
-        found = await self._store.historical.transactions(call.account_id, _MOST_LISTED)
+        transactions = await self._store.historical.transactions(call.account_id, _MOST_LISTED)
         return historical.EnvelopePublishTransactions(
-            envelope_publish_transactions=[_to_wire(call, one) for one in found],
-            total_records=str(len(found)),
+            envelope_publish_transactions=[
+                _to_wire(call, transaction) for transaction in transactions
+            ],
+            total_records=str(len(transactions)),
         )
 
     async def _get(self, call: Call) -> historical.EnvelopePublishTransaction:
         named = call.path["transactionId"]
-        found = await self._store.historical.transaction(call.account_id, named)
-        if found is None:
+        transaction = await self._store.historical.transaction(call.account_id, named)
+        if transaction is None:
             raise _no_transaction(named)
-        return _to_wire(call, found)
+        return _to_wire(call, transaction)
 
     async def _cancel(self, call: Call) -> historical.EnvelopePublishTransaction:
         named, who = call.path["transactionId"], call.principal.name
@@ -111,23 +113,23 @@ class Historical:
         return await self._get(call)
 
 
-def _to_wire(call: Call, found: PublishTransaction) -> historical.EnvelopePublishTransaction:
+def _to_wire(call: Call, transaction: PublishTransaction) -> historical.EnvelopePublishTransaction:
     path = f"/v2.1{_PATH.format(accountId=call.account_id)}"
     return historical.to_wire(
-        transaction_id=found.transaction_id,
-        connect_id=found.connect_id,
-        uri=f"{path}/{found.transaction_id}",
-        submitted_by=found.submitted_by,
-        created_at=found.created_at,
+        transaction_id=transaction.transaction_id,
+        connect_id=transaction.connect_id,
+        uri=f"{path}/{transaction.transaction_id}",
+        submitted_by=transaction.submitted_by,
+        created_at=transaction.created_at,
         counts=(
-            found.envelopes,
-            found.repeated,
-            found.unknown,
-            found.submitted,
-            found.unfinished,
-            found.failed,
+            transaction.envelopes,
+            transaction.repeated,
+            transaction.unknown,
+            transaction.submitted,
+            transaction.unfinished,
+            transaction.failed,
         ),
-        cancelled=found.cancelled_at is not None,
+        cancelled=transaction.cancelled_at is not None,
     )
 
 

@@ -68,29 +68,29 @@ class IncludedUsers:
         interest = (await self._configuration(call)).interest
         included = _LIST_INCLUDED.read(call.query)
         query = replace(paging.users(call.query), named=_named(interest, included=included))
-        place, page = await page_of_users(self._store, call, query)
+        part, page = await page_of_users(self._store, call, query)
         every = interest.all_users and not interest.all_users_except
         answer = wire.IntegratedUserInfoList(
             all_users_selected="true" if every else "false",
-            users=[wire.short_to_wire(one, call.principal.account) for one in page.users],
+            users=[wire.short_to_wire(user, call.principal.account) for user in page.users],
         )
-        return paging.paged(answer, call, place, len(page.users), page.total)
+        return paging.paged(answer, call, part, len(page.users), page.total)
 
     async def _list_all(self, call: Call) -> wire.IntegratedConnectUserInfoList:
         configuration = await self._configuration(call)
         query = paging.users(call.query)
         if _DOMAIN_ONLY.read(call.query):
             query = replace(query, domain=await self._domain(call))
-        place, page = await page_of_users(self._store, call, query)
-        ids = [one.user_id for one in page.users]
+        part, page = await page_of_users(self._store, call, query)
+        ids = [user.user_id for user in page.users]
         groups = await self._store.people.groups_of(call.account_id, ids)
         shown = []
-        for one in page.users:
-            inside = frozenset(str(group.group_id) for group in groups.get(one.user_id, ()))
-            included = includes(configuration, one.user_id, inside)
-            shown.append(wire.included_to_wire(one, included=included))
+        for user in page.users:
+            inside = frozenset(str(group.group_id) for group in groups.get(user.user_id, ()))
+            included = includes(configuration, user.user_id, inside)
+            shown.append(wire.included_to_wire(user, included=included))
         answer = wire.IntegratedConnectUserInfoList(users=shown)
-        return paging.paged(answer, call, place, len(shown), page.total)
+        return paging.paged(answer, call, part, len(shown), page.total)
 
     async def _configuration(self, call: Call) -> ConnectConfiguration:
         connect_id = row_id(call.path["connectId"], "connectId")
@@ -102,10 +102,10 @@ class IncludedUsers:
     async def _domain(self, call: Call) -> str:
         """What stands behind the @ of the caller's e-mail."""
         user_id = call.principal.user_id
-        found = None if user_id is None else await self._store.people.user(call.account_id, user_id)
-        if found is None:
+        user = None if user_id is None else await self._store.people.user(call.account_id, user_id)
+        if user is None:
             raise InvalidParameter("domain_users_only takes the token of a user: this has no user.")
-        return found.email.rpartition("@")[2]
+        return user.email.rpartition("@")[2]
 
 
 def _named(interest: Interest, *, included: bool) -> Named | None:

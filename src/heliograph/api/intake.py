@@ -168,7 +168,9 @@ class Intake:
         key = call.headers.get(IDEMPOTENCY_KEY.name)
         if key is not None:
             IDEMPOTENCY_KEY.parse(key)
-        for document in dict.fromkeys(one for event in events for one in event.notifications):
+        for document in dict.fromkeys(
+            document for event in events for document in event.notifications
+        ):
             wanted = notifications.wanted(call.account_id, document)
             saving.check(self._guard, wanted, "The url of a notification")
         failpoint("accept.parsed")
@@ -195,7 +197,10 @@ def _checked_hops(call: Call) -> int:
 def _publication(call: Call, receipts: Sequence[Receipt], seconds: float) -> Publication:
     return Publication(
         account_id=call.account_id,
-        events=[AcceptedEvent(one.event, one.accepted, len(one.skips)) for one in receipts],
+        events=[
+            AcceptedEvent(receipt.event, receipt.accepted, len(receipt.skips))
+            for receipt in receipts
+        ],
         seconds=seconds,
         caller=TRACEPARENT.read(call.headers),
         caller_state=TRACESTATE.read(call.headers),

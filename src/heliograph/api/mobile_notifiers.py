@@ -73,11 +73,11 @@ class MobileNotifiers:
 def _each(
     call: Call, wrong: Callable[[str], ApiError]
 ) -> wire.MobileNotifierConfigurationInformation:
-    given: wire.MobileNotifierConfigurationInformation = call.body
-    devices = given.mobile_notifier_configurations
+    body: wire.MobileNotifierConfigurationInformation = call.body
+    devices = body.mobile_notifier_configurations
     if not devices:
         raise InvalidBody("mobileNotifierConfigurations must name at least one device.")
     for device in devices:
         error = wrong(device.device_id or "without a deviceId")
         device.error_details = ErrorDetails(error_code=error.code, message=error.message)
-    return given
+    return body

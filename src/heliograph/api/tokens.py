@@ -36,7 +36,7 @@ class Tokens:
                 handler=self._list_tokens,
                 summary="Lists the tokens that work, newest first.",
                 answer=tokens.ApiTokens,
-                query=(_USER_ID, *paging.PLACE),
+                query=(_USER_ID, *paging.PART),
                 extension=True,
             ),
             Operation(
@@ -81,19 +81,19 @@ class Tokens:
         ]
 
     async def _list_tokens(self, call: Call) -> tokens.ApiTokens:
-        place = paging.Place.read(call.query)
+        part = paging.Part.read(call.query)
         user_id = _USER_ID.read(call.query)
         page = await self._store.people.tokens(
-            call.account_id, place.start, place.count, user_id and user_id.lower()
+            call.account_id, part.start, part.count, user_id and user_id.lower()
         )
-        answer = tokens.ApiTokens(tokens=[tokens.token_to_wire(one) for one in page.tokens])
-        return paging.paged(answer, call, place, len(page.tokens), page.total)
+        answer = tokens.ApiTokens(tokens=[tokens.token_to_wire(token) for token in page.tokens])
+        return paging.paged(answer, call, part, len(page.tokens), page.total)
 
     async def _add_token(self, call: Call) -> tokens.ApiToken:
         wanted = tokens.new_token(call.body, self._store.clock.now())
         text = new_token()
-        made = await self._store.people.add_token(call.account_id, text, wanted)
-        return tokens.token_to_wire(made, text)
+        token = await self._store.people.add_token(call.account_id, text, wanted)
+        return tokens.token_to_wire(token, text)
 
     async def _revoke_token(self, call: Call) -> None:
         token_id = call.path["tokenId"].lower()
@@ -105,17 +105,19 @@ class Tokens:
 
     async def _list_accounts(self, call: Call) -> accounts.AccountList:
         await self._check_operator(call)
-        found = await self._store.accounts()
-        return accounts.AccountList(accounts=[accounts.account_to_wire(one) for one in found])
+        listed = await self._store.accounts()
+        return accounts.AccountList(
+            accounts=[accounts.account_to_wire(account) for account in listed]
+        )
 
     async def _add_account(self, call: Call) -> accounts.NewAccountSummary:
         await self._check_operator(call)
         text = new_token()
-        made = await self._store.people.add_account(accounts.account_name(call.body), text)
-        return accounts.account_to_wire(made, text)
+        account = await self._store.people.add_account(accounts.account_name(call.body), text)
+        return accounts.account_to_wire(account, text)
 
     async def _check_operator(self, call: Call) -> None:
-        first = min(await self._store.accounts(), key=lambda one: one.external_id)
+        first = min(await self._store.accounts(), key=lambda account: account.external_id)
         if call.account_id != first.account_id:
             raise LacksPermission(
                 "This user lacks sufficient permissions to access this resource: accounts are "

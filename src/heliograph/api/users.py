@@ -95,41 +95,41 @@ class Users:
         ]
 
     async def _list_users(self, call: Call) -> wire.UserInformationList:
-        place, page = await page_of_users(self._store, call, paging.users(call.query))
+        part, page = await page_of_users(self._store, call, paging.users(call.query))
         groups = None
         if _ADDITIONAL_INFO.read(call.query):
-            ids = [one.user_id for one in page.users]
+            ids = [user.user_id for user in page.users]
             groups = await self._store.people.groups_of(call.account_id, ids)
         shown = [
-            wire.user_to_wire(one, None if groups is None else groups.get(one.user_id, ()))
-            for one in page.users
+            wire.user_to_wire(user, None if groups is None else groups.get(user.user_id, ()))
+            for user in page.users
         ]
         answer = wire.UserInformationList(users=shown)
-        return paging.paged(answer, call, place, len(shown), page.total)
+        return paging.paged(answer, call, part, len(shown), page.total)
 
     async def _get_user(self, call: Call) -> wire.UserInformation:
         user_id = call.path["userId"].lower()
-        found = await self._store.people.user(call.account_id, user_id)
-        if found is None:
+        user = await self._store.people.user(call.account_id, user_id)
+        if user is None:
             raise NotFound(f"There is no user {user_id}.")
         groups = await self._store.people.groups_of(call.account_id, [user_id])
-        return wire.user_to_wire(found, groups.get(user_id, ()))
+        return wire.user_to_wire(user, groups.get(user_id, ()))
 
     async def _add_users(self, call: Call) -> wire.NewUsersSummary:
-        given: wire.NewUsersDefinition = call.body
-        new = [wire.new_user(one) for one in given.new_users or ()]
+        body: wire.NewUsersDefinition = call.body
+        new = [wire.new_user(user) for user in body.new_users or ()]
         if not 0 < len(new) <= MOST_USERS:
             raise InvalidBody(f"newUsers must be 1 to {MOST_USERS} users.")
         added = await self._store.people.add_users(call.account_id, new)
-        return wire.NewUsersSummary(new_users=[wire.added_to_wire(one) for one in added])
+        return wire.NewUsersSummary(new_users=[wire.added_to_wire(user) for user in added])
 
     async def _change_users(self, call: Call) -> wire.UserInformationList:
-        given: wire.UserInformationList = call.body
-        changes = [wire.user_change(one) for one in given.users or ()]
+        body: wire.UserInformationList = call.body
+        changes = [wire.user_change(user) for user in body.users or ()]
         if not changes:
             raise InvalidBody("users must name at least one user by its userId.")
         changed = await self._store.people.change_users(call.account_id, changes)
-        return wire.UserInformationList(users=[wire.user_to_wire(one) for one in changed])
+        return wire.UserInformationList(users=[wire.user_to_wire(user) for user in changed])
 
     async def _close_users(self, call: Call) -> wire.UsersResponse:
         user_ids = wire.named_users(call.body)
@@ -139,12 +139,10 @@ class Users:
         return in_short(call, await self._store.people.close_users(call.account_id, user_ids))
 
 
-async def page_of_users(
-    store: Store, call: Call, query: UserQuery
-) -> tuple[paging.Place, UserPage]:
+async def page_of_users(store: Store, call: Call, query: UserQuery) -> tuple[paging.Part, UserPage]:
     """The page of a listing of users that a call asks for."""
-    place = paging.Place.read(call.query)
-    return place, await store.people.users(call.account_id, query, place.start, place.count)
+    part = paging.Part.read(call.query)
+    return part, await store.people.users(call.account_id, query, part.start, part.count)
 
 
 def in_short(call: Call, users: Sequence[User]) -> wire.UsersResponse:

@@ -114,13 +114,18 @@ def document(
     operations: Iterable[Operation], base_uri: str, *, v2: bool = False
 ) -> Mapping[str, Any]:
     """The document of version 2.1, or of version 2, of the API; `base_uri` is the server's."""
-    chosen = [one for one in operations if one.v2] if v2 else list(operations)
+    chosen = [operation for operation in operations if operation.v2] if v2 else list(operations)
     version = "v2" if v2 else "v2.1"
     paths: dict[str, dict[str, Schema]] = {}
-    for one in chosen:
-        here = paths.setdefault(f"/{version}{plain_path(one)}", {})
-        here[one.method.lower()] = _operation(one)
-    used = {shape for one in chosen for shape in (one.body, one.answer) if shape is not None}
+    for operation in chosen:
+        here = paths.setdefault(f"/{version}{plain_path(operation)}", {})
+        here[operation.method.lower()] = _operation(operation)
+    used = {
+        shape
+        for operation in chosen
+        for shape in (operation.body, operation.answer)
+        if shape is not None
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -184,47 +189,47 @@ def tag(operation: Operation) -> str:
 
 def errors_of(operation: Operation) -> Mapping[int, Sequence[type[ApiError]]]:
     """The errors that a call may be answered with, by HTTP status."""
-    found = [*_ALWAYS, *operation.errors]
+    errors = [*_ALWAYS, *operation.errors]
     if operation.metered:
-        found += _METERED
+        errors += _METERED
     if operation.role is Role.ADMINISTRATOR:
-        found.append(LacksPermission)
+        errors.append(LacksPermission)
     if "{" in operation.path:
-        found.append(NotFound)
+        errors.append(NotFound)
     if operation.body is not None or operation.raw_types:
-        found += _WITH_BODY
-    statuses = sorted({one.status for one in found})
-    return {status: [one for one in found if one.status == status] for status in statuses}
+        errors += _WITH_BODY
+    statuses = sorted({error.status for error in errors})
+    return {status: [error for error in errors if error.status == status] for status in statuses}
 
 
 def _operation(operation: Operation) -> Schema:
-    made: Schema = {
+    schema: Schema = {
         "operationId": operation.operation_id,
         "tags": [tag(operation)],
         "summary": operation.summary,
         "parameters": [
             *map(_in_path, re.findall(r"\{(\w+)\}", plain_path(operation))),
-            *(_parameter(one, "query") for one in operation.query),
-            *(_parameter(one, "header") for one in operation.headers),
+            *(_parameter(parameter, "query") for parameter in operation.query),
+            *(_parameter(parameter, "header") for parameter in operation.headers),
         ],
     }
     if operation.role is Role.VIEWER:
-        made["description"] = "A viewer's token will do."
+        schema["description"] = "A viewer's token will do."
     if operation.body is not None:
         shape = reference(operation.body)
-        made["requestBody"] = {
+        schema["requestBody"] = {
             "required": True,
             "content": {form: {"schema": shape} for form in (JSON, XML, TEXT_XML)},
         }
     if operation.raw_types:
-        made["requestBody"] = {
+        schema["requestBody"] = {
             "required": True,
             "content": {form: {"schema": _raw(operation, form)} for form in operation.raw_types},
         }
-    made["responses"] = _responses(operation)
+    schema["responses"] = _responses(operation)
     if operation.extension:
-        made[OURS] = True
-    return made
+        schema[OURS] = True
+    return schema
 
 
 def _raw(operation: Operation, form: str) -> Schema:
@@ -239,17 +244,17 @@ def _in_path(name: str) -> Schema:
 
 
 def _parameter(parameter: Parameter[Any], place: str) -> Schema:
-    made: Schema = {
+    schema: Schema = {
         "name": parameter.name,
         "in": place,
         "description": parameter.about,
         "schema": dict(parameter.schema),
     }
     if parameter.example is not None:
-        made["example"] = parameter.example
+        schema["example"] = parameter.example
     if parameter.extension:
-        made[OURS] = True
-    return made
+        schema[OURS] = True
+    return schema
 
 
 def _responses(operation: Operation) -> Schema:
@@ -262,11 +267,11 @@ def _responses(operation: Operation) -> Schema:
         success["content"][LINES] = {"schema": {"type": "string"}}
     responses = {str(operation.status): success | _headers(named)}
     for status, errors in errors_of(operation).items():
-        codes = dict.fromkeys(f"{one.code}: {one.advice}" for one in errors)
+        codes = dict.fromkeys(f"{error.code}: {error.advice}" for error in errors)
         named = [
             *([_CHALLENGE] if status == 401 else ()),
-            *([_RETRY_AFTER] if any(one.retry_after is not None for one in errors) else ()),
-            *(standing if any(one not in _BEFORE_COUNTING for one in errors) else ()),
+            *([_RETRY_AFTER] if any(error.retry_after is not None for error in errors) else ()),
+            *(standing if any(error not in _BEFORE_COUNTING for error in errors) else ()),
         ]
         responses[str(status)] = {
             "description": " ".join(codes),

@@ -28,14 +28,14 @@ P = TypeVar("P", bound=Paged)
 
 
 def _statuses(text: str) -> frozenset[UserStatus] | None:
-    given = {word.strip().lower() for word in text.split(",")} - {""}
-    if not given or given == {"any"}:
+    words = {word.strip().lower() for word in text.split(",")} - {""}
+    if not words or words == {"any"}:
         return None
-    if unknown := given - {word.lower() for word in STATUSES}:
+    if unknown := words - {word.lower() for word in STATUSES}:
         raise InvalidParameter(
             f"status must be some of {', '.join(STATUSES)}, not {min(unknown)[:40]!r}."
         )
-    return frozenset(one for one in UserStatus if one.value in given)
+    return frozenset(status for status in UserStatus if status.value in words)
 
 
 START: Final = parameters.number(
@@ -59,20 +59,20 @@ STATUS: Final[Parameter[frozenset[UserStatus] | None]] = Parameter(
 )
 GROUP_ID: Final = parameters.row("group_id", "In this group.")
 
-PLACE: Final = (START, COUNT)
-USERS: Final = (NAME_PART, EMAIL_PART, STATUS, *PLACE)
+PART: Final = (START, COUNT)
+USERS: Final = (NAME_PART, EMAIL_PART, STATUS, *PART)
 """What every listing of users takes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Part:
     """Which part of a listing is meant: from the place `start` on, at most `count`."""
 
     start: int
     count: int
 
     @classmethod
-    def read(cls, query: Mapping[str, str]) -> Place:
+    def read(cls, query: Mapping[str, str]) -> Part:
         """Read `start_position` and `count`. Raises InvalidParameter."""
         return cls(START.read(query), COUNT.read(query))
 
@@ -92,16 +92,16 @@ def users(query: Mapping[str, str]) -> UserQuery:
     )
 
 
-def paged(answer: P, call: Call, place: Place, found: int, total: int) -> P:
-    """The answer with what its page says of itself; `found` is how many are on it."""
-    answer.start_position = str(place.start)
-    answer.end_position = str(max(place.start + found - 1, 0))
-    answer.result_set_size = str(found)
+def paged(answer: P, call: Call, part: Part, shown: int, total: int) -> P:
+    """The answer with what its page says of itself; `shown` is how many are on it."""
+    answer.start_position = str(part.start)
+    answer.end_position = str(max(part.start + shown - 1, 0))
+    answer.result_set_size = str(shown)
     answer.total_set_size = str(total)
-    if found and place.start + found < total:
-        answer.next_uri = _uri(call, place.start + found, place.count)
-    if place.start:
-        answer.previous_uri = _uri(call, max(place.start - place.count, 0), place.count)
+    if shown and part.start + shown < total:
+        answer.next_uri = _uri(call, part.start + shown, part.count)
+    if part.start:
+        answer.previous_uri = _uri(call, max(part.start - part.count, 0), part.count)
     return answer
 
 

@@ -44,9 +44,9 @@ class Parameter(Generic[T]):
     extension: bool = False
     example: str | None = None
 
-    def read(self, given: Mapping[str, str]) -> T:
+    def read(self, values: Mapping[str, str]) -> T:
         """Its value in a query or in headers. Raises InvalidParameter."""
-        text = given.get(self.name, "").strip()
+        text = values.get(self.name, "").strip()
         return self.parse(text) if text else self.absent
 
 
@@ -106,10 +106,10 @@ def text(
     """A text."""
     kind = "printable characters" if printable else "characters"
 
-    def parse(given: str) -> str:
-        if len(given) > longest or (printable and not given.isprintable()):
+    def parse(value: str) -> str:
+        if len(value) > longest or (printable and not value.isprintable()):
             raise InvalidParameter(f"{name} must have at most {longest} {kind}.")
-        return given
+        return value
 
     schema = {"type": "string", "maxLength": longest}
     return Parameter(name, about, schema, parse, None, extension, example)

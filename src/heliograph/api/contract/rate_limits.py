@@ -23,16 +23,16 @@ ABOUT: Final[Mapping[str, str]] = {
 
 def headers(hour: Standing | None, burst: Standing | None) -> Mapping[str, str]:
     """The headers of an answer; None stands for no such limit."""
-    found: dict[str, str] = {}
+    lines: dict[str, str] = {}
     if hour is not None:
-        found |= {
+        lines |= {
             "X-RateLimit-Limit": str(hour.most),
             "X-RateLimit-Remaining": str(hour.left),
             "X-RateLimit-Reset": str(hour.ends),
         }
     if burst is not None:
-        found |= {
+        lines |= {
             "X-BurstLimit-Limit": str(burst.most),
             "X-BurstLimit-Remaining": str(burst.left),
         }
-    return found
+    return lines

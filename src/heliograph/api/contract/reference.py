@@ -70,11 +70,11 @@ def render(shown: Mapping[str, Any]) -> str:
     return environment.from_string(_file("reference.html")).render(
         document=shown,
         groups={
-            one["name"]: [call for call in calls if call["tags"] == [one["name"]]]
-            for one in shown["tags"]
+            tag["name"]: [call for call in calls if call["tags"] == [tag["name"]]]
+            for tag in shown["tags"]
         },
         schemas=shown["components"]["schemas"],
-        errors=sorted({(one.status, one.code, one.advice) for one in errors.answers()}),
+        errors=sorted({(error.status, error.code, error.advice) for error in errors.answers()}),
     )
 
 

@@ -33,25 +33,25 @@ def reference(shape: type[msgspec.Struct]) -> Schema:
 def properties(shape: type[msgspec.Struct], *, v2: bool = False) -> dict[str, Schema]:
     """The schemas of a struct's fields, by the names that they have in a message."""
     fields = msgspec.structs.fields(shape)
-    return {one.encode_name: _field(shape, one, v2=v2) for one in fields}
+    return {field.encode_name: _field(shape, field, v2=v2) for field in fields}
 
 
 def components(roots: Iterable[type[msgspec.Struct]], *, v2: bool = False) -> dict[str, Schema]:
     """The schemas of these structs and of all that they hold, by name."""
-    found: dict[str, type[msgspec.Struct]] = {}
+    shapes: dict[str, type[msgspec.Struct]] = {}
     left = list(roots)
     while left:
         shape = left.pop()
-        if shape.__name__ not in found:
-            found[shape.__name__] = shape
+        if shape.__name__ not in shapes:
+            shapes[shape.__name__] = shape
             left += _inner(shape)
-        elif found[shape.__name__] is not shape:
+        elif shapes[shape.__name__] is not shape:
             raise ValueError(f"Two messages are called {shape.__name__}.")
-    return {name: _schema(found[name], v2=v2) for name in sorted(found)}
+    return {name: _schema(shapes[name], v2=v2) for name in sorted(shapes)}
 
 
 def _inner(shape: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
-    kinds = (_kind(one.type)[0] for one in msgspec.structs.fields(shape))
+    kinds = (_kind(field.type)[0] for field in msgspec.structs.fields(shape))
     kinds_inside = (typing.get_args(kind)[0] if typing.get_args(kind) else kind for kind in kinds)
     return [kind for kind in kinds_inside if _is_struct(kind)]
 
@@ -64,7 +64,7 @@ def _schema(shape: type[msgspec.Struct], *, v2: bool) -> Schema:
         "xml": {"name": root_name(shape), "namespace": NAMESPACE},
         "properties": properties(shape, v2=v2),
     }
-    if required := [one.encode_name for one in fields if one.required]:
+    if required := [field.encode_name for field in fields if field.required]:
         schema["required"] = required
     if issubclass(shape, Wire) and shape.ours:
         schema[OURS] = True
@@ -72,10 +72,10 @@ def _schema(shape: type[msgspec.Struct], *, v2: bool) -> Schema:
 
 
 def _field(shape: type[msgspec.Struct], field: msgspec.structs.FieldInfo, *, v2: bool) -> Schema:
-    kind, said = _kind(field.type)
+    kind, about = _kind(field.type)
     if v2 and shape is ConnectCustomConfiguration and field.name in TEXTS:
-        kind, said = str, {"description": "Several, with commas between."}
-    return {**_of_kind(kind, field.encode_name), **said}
+        kind, about = str, {"description": "Several, with commas between."}
+    return {**_of_kind(kind, field.encode_name), **about}
 
 
 def _of_kind(kind: Any, name: str) -> Schema:
@@ -95,25 +95,25 @@ def _kind(annotation: Any) -> tuple[Any, Mapping[str, Any]]:
     """The type without None and without v2's text for a list, and what is said of it."""
     if typing.get_origin(annotation) is Annotated:
         inner, *notes = typing.get_args(annotation)
-        kind, said = _kind(inner)
-        return kind, {**said, **_said(notes)}
+        kind, about = _kind(inner)
+        return kind, {**about, **_about(notes)}
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        kinds = [_kind(one) for one in typing.get_args(annotation) if one is not type(None)]
-        lists = [one for one in kinds if typing.get_origin(one[0]) is list]
+        kinds = [_kind(inner) for inner in typing.get_args(annotation) if inner is not type(None)]
+        lists = [kind for kind in kinds if typing.get_origin(kind[0]) is list]
         return (lists or kinds)[0]
     return annotation, {}
 
 
-def _said(notes: Iterable[object]) -> Mapping[str, Any]:
-    said: Schema = {}
+def _about(notes: Iterable[object]) -> Mapping[str, Any]:
+    about: Schema = {}
     for note in notes:
         if isinstance(note, msgspec.Meta):
-            said |= note.extra_json_schema or {}
+            about |= note.extra_json_schema or {}
             if note.description is not None:
-                said["description"] = note.description
+                about["description"] = note.description
             if note.examples is not None:
-                said["examples"] = list(note.examples)
-    return said
+                about["examples"] = list(note.examples)
+    return about
 
 
 def _is_struct(kind: Any) -> bool:

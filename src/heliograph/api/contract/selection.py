@@ -99,7 +99,7 @@ FILTERS: Final = (FROM_DATE, TO_DATE, CONNECT_ID, ENVELOPE_ID, STATUS, ERROR)
 
 LISTING: Final = (*FILTERS, COUNT, CURSOR, ORDER)
 
-NAMES: Final = tuple(one.name for one in LISTING)
+NAMES: Final = tuple(parameter.name for parameter in LISTING)
 
 
 @dataclass(frozen=True, slots=True)

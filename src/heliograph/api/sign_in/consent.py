@@ -180,8 +180,8 @@ class ConsentPages:
             asked = await self._asked(request)
             form = await read_form(request)
             cookie = request.cookies.get(self._cookie, "")
-            given = form.get("token", "").encode("utf-8", "surrogatepass")
-            if not cookie or not hmac.compare_digest(given, _form_token(cookie).encode()):
+            token = form.get("token", "").encode("utf-8", "surrogatepass")
+            if not cookie or not hmac.compare_digest(token, _form_token(cookie).encode()):
                 raise OAuthRefused(
                     "invalid_request",
                     "This form was left open too long, or cookies are switched off. "
@@ -239,8 +239,8 @@ class ConsentPages:
 
     async def _asked(self, request: Request) -> Asked:
         """Who asks, and where the answer goes; before both are sure nothing is redirected."""
-        given = read_fields(request.scope["query_string"])
-        fields = {name: value for name, value in given.items() if name in _FIELDS}
+        query = read_fields(request.scope["query_string"])
+        fields = {name: value for name, value in query.items() if name in _FIELDS}
         key, uri = fields.get("client_id", "").lower(), fields.get("redirect_uri", "")
         application = await self._store.sign_ins.registered(key)
         if application is None:

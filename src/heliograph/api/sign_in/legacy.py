@@ -39,34 +39,34 @@ class LegacySignIn:
             LacksPermission: a viewer wants to act for somebody, or for nobody of the account.
         """
         try:
-            given = msgspec.json.decode(header.encode("latin-1"), type=_Credentials)
+            credentials = msgspec.json.decode(header.encode("latin-1"), type=_Credentials)
         except (msgspec.DecodeError, ValueError):
             raise NotSignedIn(
                 'X-DocuSign-Authentication must be JSON: {"Username", "Password", '
                 '"IntegratorKey"}; its XML form is not read.'
             ) from None
-        if not given.username or not given.password:
+        if not credentials.username or not credentials.password:
             raise WrongCredentials("The header needs Username and Password.")
-        key = given.integrator_key.strip().lower()
+        key = credentials.integrator_key.strip().lower()
         if "\0" in key or await self._store.sign_ins.registered(key) is None:
             raise NotSignedIn("The IntegratorKey of the header is not registered.")
-        client, password = client_of(address), Secret(given.password)
-        person = await self._sign_in.check(given.username, password, client)
-        if given.send_on_behalf_of:
-            person = await self._on_behalf(person, given.send_on_behalf_of.strip())
+        client, password = client_of(address), Secret(credentials.password)
+        person = await self._sign_in.check(credentials.username, password, client)
+        if credentials.send_on_behalf_of:
+            person = await self._on_behalf(person, credentials.send_on_behalf_of.strip())
         return _principal(person)
 
     async def _on_behalf(self, person: Person, name: str) -> Person:
-        found = None if "\0" in name else await self._store.sign_ins.login(name)
+        login = None if "\0" in name else await self._store.sign_ins.login(name)
         if (
             person.user.role is not Role.ADMINISTRATOR
-            or found is None
-            or found.person.account != person.account
+            or login is None
+            or login.person.account != person.account
         ):
             raise LacksPermission(
                 "SendOnBehalfOf takes an administrator, and another user of the account."
             )
-        return found.person
+        return login.person
 
 
 def _principal(person: Person) -> Principal:

@@ -136,11 +136,11 @@ class OAuth:
     def _client(self, request: Request, form: Mapping[str, str]) -> Client:
         """Who calls, by Basic authentication or by the form, not by both (RFC 6749, 2.3)."""
         address = self._place.address(request)
-        given = request.headers.getlist("authorization")
-        if given:
-            if len(given) > 1 or "client_secret" in form:
+        authorizations = request.headers.getlist("authorization")
+        if authorizations:
+            if len(authorizations) > 1 or "client_secret" in form:
                 raise OAuthRefused("invalid_request", "Give the secret once.")
-            key, secret = _basic(given[0])
+            key, secret = _basic(authorizations[0])
             if form.get("client_id", key).lower() != key.lower():
                 raise OAuthRefused("invalid_request", "client_id is of another application.")
             return Client(address, key, secret)
@@ -151,10 +151,10 @@ class OAuth:
 def _basic(header: str) -> tuple[str, Secret]:
     scheme, _, text = header.partition(" ")
     try:
-        name, found, secret = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+        name, colon, secret = base64.b64decode(text.strip(), validate=True).decode().partition(":")
     except (ValueError, binascii.Error):
-        name, found, secret = "", "", ""
-    if scheme.lower() != "basic" or not found or "\0" in name:
+        name, colon, secret = "", "", ""
+    if scheme.lower() != "basic" or not colon or "\0" in name:
         raise OAuthRefused("invalid_client", "The Authorization header must be Basic.", 401)
     return name, Secret(secret)
 
