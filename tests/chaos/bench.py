@@ -17,9 +17,9 @@ from typing import Any
 import aiohttp
 
 from tests.chaos import sink as sinks
-from tests.chaos.checker import Dump, Verdict, check
+from tests.chaos.checker import Dump, Verdict, check, in_flight
 from tests.chaos.engines import Engine
-from tests.chaos.installation import Installation, Node, make
+from tests.chaos.installation import LEASE_SECONDS, Installation, Node, make
 from tests.chaos.ledger import Ledger, entries
 from tests.chaos.publisher import PUBLISHERS, UNREACHABLE, Client, Load, publishing
 from tests.chaos.sink import Sink
@@ -51,13 +51,13 @@ class Result:
         return not self.problems
 
     def add(self, verdict: Verdict, bound: int) -> None:
-        """Count a verdict in; `bound` is how many duplicates it may have."""
+        """Count a verdict in; `bound` is how many duplicates its faults may have made."""
         self.acked += verdict.accepted
         self.delivered += verdict.delivered
         self.failed += verdict.failed
         self.lost += len(verdict.lost)
         self.duplicates += verdict.duplicates
-        self.bound += bound
+        self.bound += bound + verdict.excused
         self.reordered += len(verdict.reordered)
         self.problems += verdict.problems(bound)
 
@@ -81,7 +81,6 @@ class Nemesis:
 
     ledger: Ledger
     random: random.Random
-    in_flight: int = 0
     count: int = 0
 
     @asynccontextmanager
@@ -92,7 +91,6 @@ class Nemesis:
             yield noted
         finally:
             self.count += 1
-            self.in_flight += noted.get("in_flight", 0)
             self.ledger.write(kind=name, end_ns=time.time_ns(), **noted)
 
     async def moment(self, least: float = 0.02, most: float = 0.4) -> None:
@@ -192,7 +190,7 @@ class Bench:
         """How many open failures the API lists."""
         return len((await self.client.done("GET", "failures"))["failures"])
 
-    async def judge(self, result: Result, *, bound: int | None = None, heal: bool = True) -> None:
+    async def judge(self, result: Result, *, heal: bool = True) -> None:
         """Heal, stop the servers, and count the verdict into `result`."""
         listed = await self.heal() if heal else await self._failures()
         for node in self.installation.nodes:
@@ -205,11 +203,15 @@ class Bench:
             listed == min(verdict.failed, 10_000),
             f"the API lists {listed} failures, the database has {verdict.failed}",
         )
-        bound = self.nemesis.in_flight if bound is None else bound
         if dump.unanswered:
-            result.notes.append(f"{dump.unanswered} attempts ended before an answer had come")
-        result.add(verdict, bound + dump.unanswered)
+            result.notes.append(f"{len(dump.unanswered)} attempts ended before an answer had come")
+        result.add(verdict, self.in_flight())
         result.expect(verdict.accepted > 0, "nothing was accepted")
+
+    def in_flight(self) -> int:
+        """What was in flight at all faults so far, those included that nobody planned."""
+        lapses = [lapse for node in self.installation.nodes for lapse in node.lapses()]
+        return in_flight(entries(self.folder / "faults"), lapses, LEASE_SECONDS)
 
     def verdict(self, dump: Dump) -> Verdict:
         """What the ledgers and the database come to."""

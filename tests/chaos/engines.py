@@ -37,9 +37,7 @@ from delivery as d inner join event as e on d.event_row = e.event_row
 where d.failed_us is not null
 """
 _UNFINISHED = "select count(*) from delivery where state in ('waiting', 'held', 'in_flight')"
-_UNANSWERED = (
-    "select count(*) from attempt where outcome = 'failed' and phase in ('headers', 'body')"
-)
+_UNANSWERED = "where a.outcome = 'failed' and a.phase in ('headers', 'body')"
 _ORPHANS = "select problem from v_audit_orphans"
 
 
@@ -91,13 +89,14 @@ class Sqlite:
         return int(count)
 
     def dump(self) -> Dump:
+        attempts = _ATTEMPTS.format("delivery")
         return Dump(
             self._read(_DELIVERIES),
-            self._read(_ATTEMPTS.format("delivery")),
+            self._read(attempts),
             # The one process is stopped when this is asked.
             [text for (text,) in self._read(_ORPHANS)],
             self._read(_FAILURES),
-            self._read(_UNANSWERED)[0][0],
+            [(event, connect) for event, connect, _ in self._read(attempts + _UNANSWERED)],
         )
 
     def integrity(self) -> str:
@@ -164,7 +163,7 @@ class Postgres:
             self.ask(_HISTORY),
             [text for (text,) in self.ask(_ORPHANS)],
             self.ask(_FAILURES),
-            self.ask(_UNANSWERED)[0][0],
+            [(event, connect) for event, connect, _ in self.ask(_HISTORY + _UNANSWERED)],
         )
 
     def ask(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:

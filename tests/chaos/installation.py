@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -13,9 +14,11 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from heliograph.access.credentials_file import Credentials
+from tests.chaos.checker import Lapse
 from tests.chaos.engines import Engine, Postgres, Sqlite
 
 KINDS = ("sqlite-1", "postgres-1", "postgres-3")
@@ -141,6 +144,17 @@ class Node:
         """Let it go on."""
         self.signal(signal.SIGCONT)
         self.up.set()
+
+    def lapses(self) -> list[Lapse]:
+        """Each time that it gave up its sends because it could not renew its lease."""
+        found = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            # A kill may have cut the last line of a process short.
+            if ('"sends_given_up"' in line or '"lease_lost"' in line) and line.endswith("}"):
+                said = json.loads(line)
+                at = datetime.fromisoformat(said["timestamp"])
+                found.append(Lapse(int(at.timestamp() * 1e9), self.name, said["deliveries"]))
+        return found
 
     def in_flight(self) -> int:
         """What it has claimed and not settled."""

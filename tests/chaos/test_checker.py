@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import Dump, Verdict, check
+from tests.chaos.checker import Dump, Lapse, Verdict, check, in_flight
 
 Line = dict[str, Any]
 A, B = ("a", "1"), ("b", "1")
@@ -84,6 +84,53 @@ def test_a_planted_duplicate_is_counted_and_judged_by_its_bound() -> None:
     assert verdict.sound
     assert verdict.problems(bound=2) == []
     assert verdict.problems(bound=1) == ["duplicates: 2 where 1 were in flight"]
+
+
+def test_a_duplicate_is_excused_by_an_attempt_of_its_delivery_that_ended_without_an_answer() -> (
+    None
+):
+    received = [got("a"), got("b"), got("b"), got("b")]
+    deliveries = database(received).deliveries
+    attempts = [("a", "1", "delivered"), ("b", "1", "delivered"), *[("b", "1", "failed")] * 2]
+    verdict = judge(received, Dump(deliveries, attempts, unanswered=[B, B]))
+    assert (verdict.duplicates, verdict.problems(bound=0)) == (2, [])
+    logged = [*attempts[:3], ("b", "1", "delivered"), ("a", "1", "failed")]
+    verdict = judge(received, Dump(deliveries, logged, unanswered=[B, A]))
+    assert verdict.problems(bound=0) == ["duplicates: 1 where 0 were in flight"]
+
+
+def test_a_message_that_was_taken_and_whose_attempt_says_otherwise_is_seen() -> None:
+    received = [got("a"), got("b"), got("b")]
+    deliveries = database(received).deliveries
+    for outcome, untrue in (("failed", {B}), ("unknown", set())):
+        attempts = [("a", "1", "delivered"), ("b", "1", outcome), ("b", "1", "delivered")]
+        assert judge(received, Dump(deliveries, attempts)).untrue == untrue
+
+
+def fault(start: int, end: int, **noted: Any) -> Line:
+    return {"kind": "cut", "start_ns": start * 10**9, "end_ns": end * 10**9, **noted}
+
+
+def lapse(at: int, deliveries: int, node: str = "node-1") -> Lapse:
+    return Lapse(at * 10**9, node, deliveries)
+
+
+@pytest.mark.parametrize(
+    ("faults", "lapses", "counted"),
+    [
+        ([], [lapse(5, 3)], 3),
+        ([fault(4, 6)], [lapse(5, 3)], 3),  # of what cannot take a lease away
+        ([fault(4, 6, node="node-1", in_flight=4)], [lapse(5, 3)], 4),
+        ([fault(4, 6, node="node-1", in_flight=2)], [lapse(5, 3), lapse(8, 1)], 4),
+        ([fault(4, 6, node="node-1", in_flight=4)], [lapse(5, 3, "node-2")], 7),
+        ([fault(4, 6, node="node-1", in_flight=4)], [lapse(3, 3), lapse(11, 1)], 8),
+        ([fault(4, 6, in_flight=4), fault(5, 7, in_flight=1)], [lapse(5, 3)], 5),
+    ],
+)
+def test_r3_a_lapse_of_a_lease_is_a_fault_and_is_counted_once(
+    faults: list[Line], lapses: list[Lapse], counted: int
+) -> None:
+    assert in_flight(faults, lapses, lease_seconds=4.0) == counted
 
 
 def test_an_event_that_nobody_published_is_seen() -> None:

@@ -136,7 +136,7 @@ class Node:
             if delivery.epoch == self.store.epoch:
                 self.world.watcher.fail(f"{self.name} left {delivery.pair} in flight (R15)")
 
-    def suspend(self) -> None:
+    def suspend(self) -> int:
         """What the lease keeper says to the dispatcher."""
         if self.world.watcher.calm:
             self.world.watcher.fail(f"{self.name} gave up its sends for no reason")
@@ -146,7 +146,7 @@ class Node:
         self.suspended = True
         self.world.watcher.disturb(self.name)
         self.world.watcher.note("suspend", self.name)
-        self.dispatcher.suspend()
+        return self.dispatcher.suspend()
 
     def resume(self) -> None:
         """What the lease keeper says to the dispatcher."""

@@ -96,16 +96,18 @@ class Dispatcher:
         self._stopping = True
         self._signals.work.set()
 
-    def suspend(self) -> None:
-        """Give up what is in flight, and claim nothing until `resume` (R8).
+    def suspend(self) -> int:
+        """Give up what is in flight, and claim nothing until `resume` (R8); how much that was.
 
         The attempts end as unknown; where another node has taken their deliveries over,
-        settling them changes nothing.
+        settling them changes nothing, so that what their listeners took comes again (R3).
         """
+        given_up = 0 if self._suspended else self._unsettled
         self._suspended = True
         self._suspensions += 1
         for task in list(self._sending):
             task.cancel()
+        return given_up
 
     def resume(self) -> None:
         """Claim again."""

@@ -26,8 +26,8 @@ _log = structlog.get_logger()
 class Sending(Protocol):
     """What the lease keeper needs of the dispatcher."""
 
-    def suspend(self) -> None:
-        """Give up what is in flight and claim nothing until `resume`."""
+    def suspend(self) -> int:
+        """Give up what is in flight and claim nothing until `resume`; how much that was."""
         ...
 
     def resume(self) -> None:
@@ -89,8 +89,7 @@ class LeaseKeeper:
                 await self._clock.wait(stop, _TRY_AGAIN)
                 continue
             if not kept:
-                _log.error("lease_lost")
-                self._sending.suspend()
+                _log.error("lease_lost", deliveries=self._sending.suspend())
             self._renewed = began
             if self._shared and self._clock.monotonic() - began >= self._cut_off:
                 continue  # the answer was so late that the lease is old already
@@ -101,8 +100,11 @@ class LeaseKeeper:
         while not stop.is_set():
             left = self._renewed + self._cut_off - self._clock.monotonic()
             if left <= 0:
-                _log.error("sends_given_up", reason="the lease could not be renewed in time")
-                self._sending.suspend()
+                _log.error(
+                    "sends_given_up",
+                    reason="the lease could not be renewed in time",
+                    deliveries=self._sending.suspend(),
+                )
                 left = _TRY_AGAIN
             await self._clock.wait(stop, left)
 

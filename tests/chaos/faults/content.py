@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from itertools import cycle as endless
 
 from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, fault
-from tests.chaos.checker import Dump
 from tests.chaos.ledger import entries
 
 
@@ -92,14 +92,9 @@ async def _judge(bench: Bench, result: Result) -> None:
     unlisted = {(event, connect) for event, connect, _ in orphaned} - set(dump.failures)
     result.expect(not unlisted, f"{len(unlisted)} deliveries of deleted ones are not listed")
     result.notes.append(f"{len(orphaned)} deliveries of deleted configurations are failures")
-    kept = Dump(
-        dump.deliveries,
-        dump.attempts,
-        dump.orphans,
-        [one for one in dump.failures if one[1] in ours],
-    )
+    kept = replace(dump, failures=[one for one in dump.failures if one[1] in ours])
     result.cycles += bench.nemesis.count
-    result.add(bench.verdict(kept), 0)
+    result.add(bench.verdict(kept), bench.in_flight())
 
 
 async def _settle_down(bench: Bench) -> None:

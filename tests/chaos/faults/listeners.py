@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from heliograph.listen import zoo
 from heliograph.listen.behaviour import Parameters
@@ -14,7 +15,6 @@ from tests.chaos import bench as benches
 from tests.chaos import sink as sinks
 from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, fault
-from tests.chaos.checker import Dump
 from tests.chaos.ledger import entries
 from tests.chaos.proxy import towards
 from tests.support import published
@@ -111,14 +111,14 @@ async def _judge_beside(bench: Bench, result: Result, others: Sequence[str]) -> 
     result.expect(not silent, f"{len(silent)} deliveries to odd listeners have no visible end")
     took = sum(one[2] == "delivered" for one in ends)
     result.notes.append(f"{len(ends)} deliveries to {len(theirs)} odd listeners, {took} taken")
-    kept = Dump(
-        [one for one in dump.deliveries if one[1] not in theirs],
-        [one for one in dump.attempts if one[1] not in theirs],
-        dump.orphans,
-        [one for one in dump.failures if one[1] not in theirs],
+    kept = replace(
+        dump,
+        deliveries=[one for one in dump.deliveries if one[1] not in theirs],
+        attempts=[one for one in dump.attempts if one[1] not in theirs],
+        failures=[one for one in dump.failures if one[1] not in theirs],
     )
     result.cycles += bench.nemesis.count
-    result.add(bench.verdict(kept), bench.nemesis.in_flight)
+    result.add(bench.verdict(kept), bench.in_flight())
 
 
 @fault(

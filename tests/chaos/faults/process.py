@@ -280,7 +280,7 @@ async def stop(context: Context) -> Result:
                     await node.start()
                 await bench.delivers()
                 result.recovery = max(result.recovery, time.monotonic() - began)
-        await bench.judge(result, bound=0)
+        await bench.judge(result)
     return result
 
 

@@ -208,6 +208,26 @@ async def test_r15_what_takes_longer_than_the_grace_is_cut_off_and_due_again(
     assert list(await store.orphans()) == []
 
 
+async def test_r3_r8_a_node_that_gives_up_its_sends_says_once_how_many_may_come_again(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    arrived, hanging = asyncio.Event(), asyncio.Event()
+
+    async def hang(_url: str, _body: bytes) -> Answer:
+        arrived.set()
+        await hanging.wait()
+        return OK
+
+    async with dispatching(store, clock, Listener(hang)) as part:
+        await part.publisher.publish(ACCOUNT, [new_event()])
+        await arrived.wait()
+        assert [part.dispatcher.suspend(), part.dispatcher.suspend()] == [1, 0]
+        await part.settled(lambda: _is(part.logs(), 1))
+        part.dispatcher.resume()
+        assert part.dispatcher.suspend() == 0
+
+
 async def test_a_bug_in_an_attempt_shows_as_a_failure_and_stops_nothing(
     store: Store, clock: ManualClock
 ) -> None:
