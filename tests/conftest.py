@@ -18,6 +18,7 @@ from heliograph.store import Store
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.store import PostgresStore
 from heliograph.store.sqlite.store import SqliteStore
+from tests.busy import HANG_TIMES
 from tests.listener import LoopbackListener, listening
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.server import Client, serving
@@ -36,6 +37,18 @@ YEARS = 1e8
 """Seconds of a lease that does not run out when a test moves its clock."""
 
 OpenStore = Callable[[], Awaitable[Store]]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Lengthen the limits that end a test that hangs, where `tests.busy` slows all of them."""
+    times = float(os.environ.get(HANG_TIMES, "1"))
+    if times == 1:
+        return
+    usual = float(config.getini("timeout"))
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        limit = usual if mark is None else mark.args[0]
+        item.add_marker(pytest.mark.timeout(limit * times), append=False)
 
 
 @pytest.fixture
