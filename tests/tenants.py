@@ -91,7 +91,6 @@ _MAY_NAME = re.compile(r"(ids?|uri|email|envelopes)$", re.IGNORECASE)
 
 CONFIGURATION = {
     "name": "mine",
-    "urlToPublishTo": "http://127.0.0.1:9000/hook",
     "events": ["envelope-sent"],
 }
 EVENT = {"event": "envelope-sent", "data": {"envelopeId": "mine", "userId": "somebody"}}
@@ -106,6 +105,8 @@ def bodies(own: Ids) -> dict[str, dict[str, Any]]:
     user, group = {"userId": own["user"]}, {"groupId": own["group"], "groupName": "renamed"}
     # What deletes names nobody, so that the caller's own things are there for the next case.
     nobody, none = {"userId": "00000000-0000-4000-8000-000000000000"}, {"groupId": "9" * 12}
+    # Of a listener that the test has: on any other port there may be somebody who answers.
+    configuration = {**CONFIGURATION, "urlToPublishTo": own["listener"]}
     client = {"authorizationServerUrl": "http://127.0.0.1:9000/", "clientId": "c"}
     client["clientSecret"] = "a secret"
     new = {"userName": "New", "email": f"{NEW}@example.com"}
@@ -116,11 +117,13 @@ def bodies(own: Ids) -> dict[str, dict[str, Any]]:
         "create_account": {"accountName": "more"},
         "create_application": {"name": "new"},
         "create_consent": {**application, **user},
-        "create_configuration": CONFIGURATION,
+        "create_configuration": configuration,
         "create_connect_o_auth_config": client,
         "create_groups": {"groups": [{"groupName": NEW}]},
+        # Its one delivery waits for a day after it has failed, so that every answer says the same
+        # of how far it is.
         "create_historical_envelope_publish_transaction": {
-            "config": CONFIGURATION,
+            "config": {**configuration, "retrySchedule": ["86400"]},
             "envelopes": [own["envelope"]],
         },
         "create_token": {"name": "new"},

@@ -120,6 +120,7 @@ async def furnish(client: Client, listener: LoopbackListener, word: str) -> dict
         "failure": failure_id,
         "group": group_id,
         "key": key["keyId"],
+        "listener": f"{url}/hook",
         "log": logs[0]["logId"],
         "mark": word,
         "token": token["tokenId"],
