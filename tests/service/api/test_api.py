@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from heliograph.api import connect
 from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
@@ -38,13 +39,14 @@ PAGE_FIELDS = {
 
 
 async def records(api: Client, kind: str, count: int, query: str = "") -> list[dict[str, str]]:
-    """A listing, as soon as it has `count` records; the store tells when to look again."""
+    """A listing, as soon as it has `count` records; each settlement tells to look again."""
     async with asyncio.timeout(20):
         while True:
+            settled = api.server.signals.next_settled()
             found: list[dict[str, str]] = (await api.call("GET", f"{kind}{query}")).json[kind]
             if len(found) == count:
                 return found
-            await asyncio.sleep(0.01)
+            await settled.wait()
 
 
 async def test_an_event_goes_from_publish_to_the_failure_log_and_back(
@@ -250,22 +252,25 @@ async def test_pages_follow_the_link_header_and_filters_stay(
     assert seen == whole
 
 
-async def test_a_selection_streams_as_ndjson(api: Client, listener: LoopbackListener) -> None:
+async def test_a_selection_streams_as_ndjson(
+    api: Client, listener: LoopbackListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "_LINES_PAGE", 50)  # many pages of few
     for place in range(12):  # a listener that fails gets one message at a time
         await api.configure(f"{listener.base}/{place}")
     listener.status = 500
-    events = [published(envelope_id=f"env-{n}") for n in range(51)]
+    events = [published(envelope_id=f"env-{n}") for n in range(10)]
     await api.call("POST", "events", events)
-    await records(api, "failures", 612)
+    await records(api, "failures", 120)
 
     whole = await api.call("GET", "failures?order=asc", Accept="application/x-ndjson")
     lines = [json.loads(line) for line in whole.body.splitlines()]
     ids = [int(line["failureId"]) for line in lines]
     assert ids == sorted(set(ids))
-    assert [line["envelopeId"] for line in lines[::12]] == [f"env-{n}" for n in range(51)]
-    some = await api.call("GET", "failures?order=asc&count=550", Accept="application/x-ndjson")
+    assert [line["envelopeId"] for line in lines[::12]] == [f"env-{n}" for n in range(10)]
+    some = await api.call("GET", "failures?order=asc&count=70", Accept="application/x-ndjson")
     first = [json.loads(line)["failureId"] for line in some.body.splitlines()]
-    assert first == [line["failureId"] for line in lines[:550]]
+    assert first == [line["failureId"] for line in lines[:70]]
 
 
 async def test_failures_are_republished_and_deleted_in_bulk(
