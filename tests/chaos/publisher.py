@@ -121,16 +121,13 @@ class Load:
                 await asyncio.sleep(self.pace)
 
     async def publish_body(self, event: str, body: bytes) -> int:
-        """One event in its own body, again while there is no room; the status of the answer."""
+        """One event in its own body, again as long as the answer is to come again (R2, R11): that
+        says nothing of the event; the status of the first other answer."""
         self._ledger.write(
             kind="intent", ns=time.time_ns(), event=event, envelope=event, sequence=0
         )
-        status = await self.client.publish(body)
-        for _ in range(10):
-            if status != 503:
-                break
+        while (status := await self.client.publish(body)) == 503:
             await asyncio.sleep(2.0)  # as Retry-After says
-            status = await self.client.publish(body)
         if status == 202:
             self._ledger.write(kind="ok", ns=time.time_ns(), event=event)
         return status
