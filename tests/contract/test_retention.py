@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -10,6 +11,8 @@ from heliograph.delivery.maintenance import retire
 from heliograph.model.deliveries import Delivered
 from heliograph.model.logs import LogQuery
 from heliograph.store import BATCH_MOST, Retired, Store
+from heliograph.store.postgres import retention as postgres_retention
+from heliograph.store.sqlite import retention as sqlite_retention
 from tests.support import (
     ACCOUNT,
     ManualClock,
@@ -28,8 +31,7 @@ KEPT = timedelta(days=90)
 
 
 async def publish(store: Store, *names: str) -> None:
-    for name in names:
-        await accept(store, new_event(envelope_id=f"env-{name}", event_id=name))
+    await accept(store, *(new_event(envelope_id=f"env-{name}", event_id=name) for name in names))
 
 
 async def known(store: Store, name: str) -> bool:
@@ -132,39 +134,43 @@ async def test_r14_events_that_nobody_wanted_go_too(store: Store, clock: ManualC
     assert (done.deliveries, done.events, done.envelopes) == (0, 1, 1)
 
 
-async def test_r14_no_batch_is_larger_than_the_bound(store: Store, clock: ManualClock) -> None:
+@pytest.fixture
+def most(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The bound of a batch, a hundredth of the real one: so much is soon made."""
+    bound = BATCH_MOST // 100
+    for engine in (sqlite_retention, postgres_retention):
+        monkeypatch.setattr(engine, "BATCH_MOST", bound)
+    return bound
+
+
+def test_r14_a_batch_is_5_000_rows_at_most() -> None:
+    assert BATCH_MOST <= 5_000
+
+
+async def test_r14_no_batch_is_larger_than_the_bound(
+    store: Store, clock: ManualClock, most: int
+) -> None:
     await store.create_configuration(wanted_configuration())
-    number = BATCH_MOST + 100
-    for start in range(0, number, 1000):
-        events = [
-            new_event(envelope_id=f"env-{place}", event_id=f"event-{place}")
-            for place in range(start, min(start + 1000, number))
-        ]
-        await accept(store, *events)
-        await deliver(store, await claim_all(store, 2000, 2000))
+    number = 3 * most + 1
+    await publish(store, *(f"event-{place}" for place in range(number)))
+    await deliver(store, await claim_all(store, number, number))
     clock.move(100 * DAY)
     await store.renew_lease()
 
-    batches: list[int] = []
-    done = await retire(store, clock.now() - KEPT, told=lambda total: batches.append(total.events))
+    totals: list[Retired] = [Retired()]
+    done = await retire(store, clock.now() - KEPT, told=totals.append)
     assert (done.deliveries, done.attempts, done.events) == (number, number, number)
-    assert max(b - a for a, b in zip([0, *batches], batches, strict=False)) <= BATCH_MOST
+    assert max(b.events - a.events for a, b in pairwise(totals)) <= most
 
 
 async def test_r14_many_unwanted_events_beside_many_delivered_ones_leave_nothing_behind(
-    store: Store, clock: ManualClock
+    store: Store, clock: ManualClock, most: int
 ) -> None:
-    number = BATCH_MOST // 2 + 100
-    unwanted = [
-        new_event(envelope_id=f"no-{place}", event_id=f"no-{place}") for place in range(number)
-    ]
-    for start in range(0, number, 1000):
-        await accept(store, *unwanted[start : start + 1000])
+    number = most // 2 + 10
+    await publish(store, *(f"no-{place}" for place in range(number)))
     await store.create_configuration(wanted_configuration())
-    for start in range(0, number, 1000):
-        names = [f"yes-{place}" for place in range(start, min(start + 1000, number))]
-        await accept(store, *(new_event(envelope_id=name, event_id=name) for name in names))
-        await deliver(store, await claim_all(store, 2000, 2000))
+    await publish(store, *(f"yes-{place}" for place in range(number)))
+    await deliver(store, await claim_all(store, number, number))
     clock.move(100 * DAY)
     await store.renew_lease()
 
