@@ -1,8 +1,10 @@
-"""What a call costs another process: CPU and memory, from /proc (proc(5))."""
+"""What a call costs another process: CPU, memory and time, from /proc (proc(5))."""
 
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +41,35 @@ def measured(process: int, call: Callable[[], Reply]) -> tuple[Reply, Cost]:
     return reply, least
 
 
+class Stopwatch:
+    """The seconds since it was made that a process and this thread can answer for.
+
+    Those in which this thread, or the main thread of the process, was ready to run and got no
+    CPU are left out: they are what other work on the machine takes.
+    """
+
+    def __init__(self, process: int) -> None:
+        own = f"/proc/self/task/{threading.get_native_id()}"
+        self._tasks = [Path(own), Path(f"/proc/{process}/task/{process}")]
+        self._began = self._answered_for()
+
+    @property
+    def seconds(self) -> float:
+        return self._answered_for() - self._began
+
+    def _answered_for(self) -> float:
+        return time.monotonic() - sum(_scheduled(task)[1] for task in self._tasks)
+
+
 def _cpu(folder: Path) -> float:
     """Seconds on a CPU, of all threads."""
-    tasks = (folder / "task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    return sum(_scheduled(task)[0] for task in (folder / "task").iterdir())
+
+
+def _scheduled(task: Path) -> tuple[float, float]:
+    """Seconds that a thread was on a CPU, and that it waited for one."""
+    ran, waited, _ = (task / "schedstat").read_text().split()
+    return int(ran) / 1e9, int(waited) / 1e9
 
 
 def _memory(folder: Path, name: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.cost import Stopwatch
 from tests.process import Server, everything, started, statuses
 from tests.service.incoming.raw_requests import CHUNKED, LEGAL, REFUSED, SECOND
 
@@ -86,9 +87,10 @@ def test_s13_requests_after_answers_are_read_and_idle_ones_are_let_go(server: Se
             while not answer.endswith(b"}"):
                 answer += connection.recv(65536)
             assert statuses(answer) == [200]
-        began = time.monotonic()
+        began, watch = time.monotonic(), Stopwatch(server.process.pid)
         assert everything(connection) == b""
-        assert 1.5 < time.monotonic() - began < 6
+        assert time.monotonic() - began > 1.5
+        assert watch.seconds < 6
 
 
 def test_s13_a_trailer_does_not_sign_in(server: Server) -> None:
@@ -114,9 +116,10 @@ def test_s13_a_trailer_does_not_sign_in(server: Server) -> None:
 def test_s13_a_client_that_stops_is_let_go_in_time(
     server: Server, sent: bytes, status: list[int]
 ) -> None:
-    began = time.monotonic()
+    began, watch = time.monotonic(), Stopwatch(server.process.pid)
     assert statuses(converse(server, sent)) == status
-    assert SLOW / 2 < time.monotonic() - began < SLOW + 5
+    assert time.monotonic() - began > SLOW / 2
+    assert watch.seconds < SLOW + 5
     assert server.answers
 
 
@@ -126,31 +129,31 @@ def test_s13_a_body_that_stops_or_drips_is_given_up(server: Server) -> None:
         f"Authorization: Bearer {server.token}\r\nContent-Type: application/json\r\n\r\n"
     ).encode()
     assert statuses(converse(server, head + b"{")) == [408]
-    began = time.monotonic()
+    watch = Stopwatch(server.process.pid)
     with server.open() as connection:
         connection.sendall(head)
         connection.settimeout(0.1)
         answer = b""
-        while not answer and time.monotonic() - began < 10:
+        while not answer and watch.seconds < 10:
             connection.sendall(b" ")
             with contextlib.suppress(TimeoutError):
                 answer = connection.recv(65536)
         assert statuses(answer) == [408]
-    assert time.monotonic() - began < SLOW + 5
+    assert watch.seconds < SLOW + 5
 
 
 def test_s13_a_head_that_drips_is_given_up(server: Server) -> None:
-    began = time.monotonic()
+    watch = Stopwatch(server.process.pid)
     with server.open() as connection:
         connection.sendall(PLAIN[:-2])
         connection.settimeout(0.1)
         answer = b""
-        while not answer and time.monotonic() - began < 10:
+        while not answer and watch.seconds < 10:
             connection.sendall(b"X: y\r\n")
             with contextlib.suppress(TimeoutError):
                 answer = connection.recv(65536)
         assert statuses(answer) == [408]
-    assert time.monotonic() - began < SLOW + 5
+    assert watch.seconds < SLOW + 5
 
 
 def test_s13_a_client_that_takes_nothing_of_its_answer_is_let_go(server: Server) -> None:
@@ -174,11 +177,11 @@ def test_s13_a_client_that_takes_nothing_of_its_answer_is_let_go(server: Server)
         def held() -> bool:
             return any(one.raddr and one.raddr.port == here for one in process.net_connections())
 
-        deadline = time.monotonic() + 20
+        watch = Stopwatch(server.process.pid)
         while not held():  # the kernel took it first
-            assert time.monotonic() < deadline
+            assert watch.seconds < 20
         while held():
-            assert time.monotonic() < deadline
+            assert watch.seconds < 20
 
 
 def test_s13_a_thousand_idle_connections_leave_room_for_others(tmp_path: Path) -> None:
@@ -198,9 +201,9 @@ def test_s13_a_thousand_idle_connections_leave_room_for_others(tmp_path: Path) -
         assert statuses(everything(more[-1])) == [503]
         for one in (*idle, *more):
             one.close()
-        deadline = time.monotonic() + 10
+        watch = Stopwatch(server.process.pid)
         while statuses(converse(server, PLAIN[:-2] + b"Connection: close\r\n\r\n")) != [200]:
-            assert time.monotonic() < deadline
+            assert watch.seconds < 10
         shown = server.call("GET", "/metrics").body.decode()
         (line,) = [one for one in shown.splitlines() if 'reason="too_many_connections"' in one]
         assert float(line.rpartition(" ")[2]) >= 900
@@ -228,18 +231,18 @@ def test_s13_a_thousand_slow_clients_cost_little_and_delay_nobody(
             for number in range(1000):  # 200 from each of five addresses
                 client = stack.enter_context(server.open(f"127.0.0.{2 + number % 5}"))
                 client.sendall(sent)
-            began = time.monotonic()
+            watch = Stopwatch(server.process.pid)
             assert server.answers
-            assert time.monotonic() - began < 5
+            assert watch.seconds < 5
             open_now = [one for one in process.net_connections() if one.status == "ESTABLISHED"]
             assert len(open_now) >= 1000
             assert process.memory_info().rss - before < 64 * 2**20
             used = process.cpu_times().user
             assert server.answers
             assert process.cpu_times().user - used < 1
-        deadline = time.monotonic() + 20
+        watch = Stopwatch(server.process.pid)
         while len([one for one in process.net_connections() if one.raddr]) > 100:
-            assert time.monotonic() < deadline
+            assert watch.seconds < 20
         assert server.answers
 
 
@@ -249,8 +252,8 @@ def test_s13_few_descriptors_leave_room_for_attempts(tmp_path: Path) -> None:
             for _ in range(100):
                 stack.enter_context(server.open("127.0.0.2"))
             assert statuses(converse(server, PLAIN)) == [503]
-        deadline = time.monotonic() + 10
+        watch = Stopwatch(server.process.pid)
         while "few_descriptors" not in server.log.read_text():
-            assert time.monotonic() < deadline
+            assert watch.seconds < 10
         (warning,) = [one for one in server.log.read_text().splitlines() if "few_desc" in one]
         assert json.loads(warning)["connections"] == 700 - 512 - 128
