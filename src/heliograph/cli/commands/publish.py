@@ -28,6 +28,7 @@ from heliograph.access.credentials_file import Credentials
 from heliograph.cli.batches import BadEvent, Batch, batches
 from heliograph.cli.connection import LINES, Connection, server_options
 from heliograph.cli.exits import Exit, Stop, wrong
+from heliograph.cli.interrupts import heeded
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -127,7 +128,7 @@ class _Run:
         """Send every batch; after a problem nothing more is begun, what is on its way ends."""
         reading = batches(_own(self._file))
         async with Connection(credentials) as connection:
-            with self._progress:
+            with heeded(), self._progress:
                 try:
                     while batch := await _next(reading):
                         await self._room()
