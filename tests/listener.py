@@ -38,8 +38,10 @@ class LoopbackListener:
     received: list[Received] = field(default_factory=list)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def until(self, holds: Callable[[list[Received]], bool], seconds: float = 20) -> None:
-        """Wait until the received requests fulfil a condition."""
+    async def until(
+        self, holds: Callable[[list[Received]], bool], seconds: float | None = 20
+    ) -> None:
+        """Wait until the received requests fulfil a condition; None: as long as it takes."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: holds(self.received))
 

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -69,8 +68,13 @@ def stored(server: Server, connect_id: str) -> dict[str, Any]:
     return found
 
 
-def test_s12_free_text_of_a_configuration_is_kept_as_it_is(server: Server) -> None:
-    for text in STRINGS:
+PARTS = 4
+"""Of the tests that make several calls for each string."""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_s12_free_text_of_a_configuration_is_kept_as_it_is(server: Server, part: int) -> None:
+    for text in STRINGS[part::PARTS]:
         fields = dict.fromkeys(FREE, text)
         made = server.call("POST", "", configuration(**fields))
         if made.status == 400:
@@ -95,8 +99,11 @@ def _one_by_one(server: Server, text: str) -> None:
             assert "\0" in text, (name, text[:80])
 
 
-def test_s12_text_where_something_else_belongs_is_kept_or_refused(server: Server) -> None:
-    for text in (*STRINGS[::5], *SURROGATES):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_s12_text_where_something_else_belongs_is_kept_or_refused(
+    server: Server, part: int
+) -> None:
+    for text in (*STRINGS[::5], *SURROGATES)[part::PARTS]:
         for name in CHECKED:
             made = server.call("POST", "", configuration(**{name: text}))
             assert made.status in (201, 400), (name, text[:80], made.body[:300])
@@ -167,14 +174,16 @@ async def test_s12_text_of_an_event_arrives_as_it_was_and_shows_safely(
     made = server.call("POST", "", configuration(**common | {"urlToPublishTo": listener.base}))
     broken = server.call("POST", "", configuration(**common))
     assert (made.status, broken.status) == (201, 201)
-    sent = {}
-    for number, text in enumerate(STRINGS):
-        reply = server.call("POST", "events", event(number, text))
-        assert reply.status == 202, (text[:80], reply.body[:300])
-        sent[f"strings-{number}"] = text
+    sent: dict[str, str] = {}
+    for start in range(0, len(STRINGS), 100):
+        texts = dict(enumerate(STRINGS[start : start + 100], start))
+        reply = server.call("POST", "events", [event(at, text) for at, text in texts.items()])
+        assert reply.status == 202, (start, reply.body[:300])
+        sent |= {f"strings-{at}": text for at, text in texts.items()}
     for text in SURROGATES:
         assert server.call("POST", "events", event(0, text)).status == 400
-    await listener.until(lambda received: len(received) >= len(STRINGS), 60)
+    # How long 1,100 deliveries take is not what is asked: pytest ends a wait without end.
+    await listener.until(lambda received: len(received) >= len(STRINGS), None)
     for one in listener.received:
         data = one.message["data"]
         text = sent[data["envelopeId"]]
@@ -192,11 +201,9 @@ async def test_s12_text_of_an_event_arrives_as_it_was_and_shows_safely(
 
 
 def _look_at_logs(server: Server, sent: dict[str, str]) -> None:
-    deadline = time.monotonic() + 30
     listed: list[dict[str, str]] = []
     while {one["envelopeId"] for one in listed} != set(sent):
         listed = server.call("GET", "logs?count=2000").json["logs"]
-        assert time.monotonic() < deadline
     for one in listed:
         text = sent[one["envelopeId"]]
         # Text that PostgreSQL cannot hold is shown as XML shows it; messages carry it.
@@ -231,8 +238,9 @@ def _look_at_commands(server: Server) -> None:
         assert found is None, (words, found)
 
 
-def test_s12_ids_in_bodies_paths_and_headers_are_kept_or_refused(server: Server) -> None:
-    for text in STRINGS:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_s12_ids_in_bodies_paths_and_headers_are_kept_or_refused(server: Server, part: int) -> None:
+    for text in STRINGS[part::PARTS]:
         body = {"event": "envelope-sent", "data": {"envelopeId": text}, "eventId": text}
         reply = server.call("POST", "events", body)
         assert reply.status in (202, 400, 409), (text[:80], reply.body[:300])
@@ -255,8 +263,9 @@ def test_s12_filters_take_any_text_or_refuse_it(server: Server, name: str) -> No
             assert reply.status in (200, 400), (name, text[:80], reply.body[:300])
 
 
-def test_s12_parts_of_a_path_that_name_nothing_are_not_found(server: Server) -> None:
-    for text in (*STRINGS[::2], *SURROGATES):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_s12_parts_of_a_path_that_name_nothing_are_not_found(server: Server, part: int) -> None:
+    for text in (*STRINGS[::2], *SURROGATES)[part::PARTS]:
         value = quote(text[:400].encode("utf-8", "surrogatepass"), safe="")
         for path in (f"{value}", f"logs/{value}", f"failures/{value}", f"secret/{value}"):
             reply = server.call("DELETE" if "secret" in path else "GET", path)
