@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from heliograph.listen import zoo
 from heliograph.listen.behaviour import Parameters
-from heliograph.settings import LEASE_SECONDS
+from heliograph.model.deliveries import LEASE_SECONDS
 from tests.chaos import bench as benches
 from tests.chaos import sink as sinks
 from tests.chaos.bench import Bench, Result

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from heliograph.api import connect
+from heliograph.api import failures as operations
 from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
@@ -255,7 +255,7 @@ async def test_pages_follow_the_link_header_and_filters_stay(
 async def test_a_selection_streams_as_ndjson(
     api: Client, listener: LoopbackListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "_LINES_PAGE", 50)  # many pages of few
+    monkeypatch.setattr(operations, "_LINES_PAGE", 50)  # many pages of few
     for place in range(12):  # a listener that fails gets one message at a time
         await api.configure(f"{listener.base}/{place}")
     listener.status = 500

@@ -30,8 +30,8 @@ from heliograph.errors import UnsafeStorage
 from heliograph.incoming import dev_certificate
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.settings import Settings
-from tests.pki import Authority
 from tests.cost import Stopwatch
+from tests.pki import Authority
 from tests.process import Server, everything, started, statuses
 
 PLAIN = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
