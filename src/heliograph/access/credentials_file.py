@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 import uuid
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import msgspec
 
 from heliograph.errors import UnsafeStorage
 from heliograph.model.accounts import Account, Secret
+from heliograph.model.tokens import new_token
 from heliograph.store import Store
 
 FILE_NAME: Final = "credentials.json"
@@ -90,4 +90,4 @@ async def first_account(
 
 
 def _new() -> Credentials:
-    return Credentials("", str(uuid.uuid4()), Secret(secrets.token_urlsafe(32)))
+    return Credentials("", str(uuid.uuid4()), new_token())

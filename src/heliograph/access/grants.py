@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,10 +33,10 @@ from heliograph.model.applications import (
     known_scopes,
 )
 from heliograph.model.people import NewToken
+from heliograph.model.tokens import new_token, token_hash
 from heliograph.store import Store
 from heliograph.wire import assertion
 
-_RANDOM_BYTES: Final = 32
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636, 4.1
 _GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -127,7 +126,7 @@ class Grants:
             expires_at=self._store.clock.now() + timedelta(seconds=ACCESS_SECONDS),
             integration_key=application.integration_key,
         )
-        token = new_secret()
+        token = new_token()
         if not await self._issue(account_id, token, wanted, text, claims.expires):
             raise OAuthRefused(
                 "invalid_grant", "The assertion was used before: make a new one for each token."
@@ -215,7 +214,7 @@ class Grants:
         if application is not None:
             if client.secret is None and application.public:
                 return application
-            given = b"" if client.secret is None else _digest(client.secret)
+            given = b"" if client.secret is None else token_hash(client.secret.reveal())
             if any([hmac.compare_digest(given, one.digest) for one in application.secrets]):  # noqa: C419
                 return application
         raise OAuthRefused(
@@ -229,8 +228,8 @@ class Grants:
     def _pair(self) -> Pair:
         now = self._store.clock.now()
         return Pair(
-            *(new_secret(), now + timedelta(seconds=ACCESS_SECONDS)),
-            *(new_secret(), now + timedelta(seconds=REFRESH_SECONDS)),
+            *(new_token(), now + timedelta(seconds=ACCESS_SECONDS)),
+            *(new_token(), now + timedelta(seconds=REFRESH_SECONDS)),
         )
 
     @contextlib.contextmanager
@@ -261,11 +260,6 @@ def challenge_of(verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
 
 
-def new_secret() -> Secret:
-    """256 random bits as text (J10)."""
-    return Secret(secrets.token_urlsafe(_RANDOM_BYTES))
-
-
 def _own_rights(application: Application) -> tuple[str, Role]:
     """Where and as what the application acts in its own name."""
     if application.rights is Rights.NONE:
@@ -281,7 +275,3 @@ def _granted(redeemed: Redeemed | None, pair: Pair, otherwise: str) -> Granted:
     if redeemed is None:
         raise OAuthRefused("invalid_grant", otherwise)
     return Granted(pair.access, redeemed.scopes, pair.refresh)
-
-
-def _digest(secret: Secret) -> bytes:
-    return hashlib.sha256(secret.reveal().encode("utf-8", "surrogatepass")).digest()

@@ -9,12 +9,12 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
-from heliograph.access.grants import new_secret
 from heliograph.access.sign_in import SignIn
 from heliograph.api.contract import paging, parameters
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.errors import NotFound
 from heliograph.model.applications import no_application
+from heliograph.model.tokens import new_token
 from heliograph.store import Store
 from heliograph.wire import applications as wire
 from heliograph.wire.names import LONGEST_EMAIL
@@ -230,7 +230,7 @@ class Applications:
             raise NotFound("The application has no key with this keyId.")
 
     async def _add_secret(self, call: Call) -> wire.ClientSecret:
-        text = new_secret()
+        text = new_token()
         secret = await self._store.sign_ins.add_secret(
             call.account_id, _key(call), str(uuid.uuid4()), text
         )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Final
 
 from heliograph.api.contract import paging, parameters
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.errors import InvalidParameter, LacksPermission, NotFound
-from heliograph.model.accounts import Secret
+from heliograph.model.tokens import new_token
 from heliograph.store import Store
 from heliograph.wire import accounts, tokens
 from heliograph.wire.names import LONGEST_EMAIL
 
 _TOKENS: Final = "/accounts/{accountId}/tokens"
-_RANDOM_BYTES: Final = 32
 
 _USER_ID: Final = parameters.text("user_id", "Of this user.", LONGEST_EMAIL, printable=True)
 
@@ -123,8 +121,3 @@ class Tokens:
                 "This user lacks sufficient permissions to access this resource: accounts are "
                 "the business of the first account's administrators."
             )
-
-
-def new_token() -> Secret:
-    """A token of 256 random bits."""
-    return Secret(secrets.token_urlsafe(_RANDOM_BYTES))

@@ -12,7 +12,7 @@ from typing import Final
 
 from heliograph.clock import Clock
 from heliograph.model.accounts import Principal
-from heliograph.store.rows import token_hash
+from heliograph.model.tokens import token_hash
 
 _MOST_KNOWN: Final = 10_000
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, assert_never
@@ -368,14 +367,6 @@ def resealed(
 def storable(text: str | None) -> str | None:
     """Text of a listener as PostgreSQL can hold it: it has no NUL."""
     return text and text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-
-
-def token_hash(token: str) -> bytes:
-    """What is stored of a bearer token: its SHA-256.
-
-    A token is 256 random bits: a plain hash of it cannot be reversed by guessing.
-    """
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def requeued(

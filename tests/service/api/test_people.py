@@ -18,10 +18,11 @@ from heliograph.api.hmac_keys import HmacKeys
 from heliograph.api.included_users import IncludedUsers
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
-from heliograph.api.tokens import Tokens, new_token
+from heliograph.api.tokens import Tokens
 from heliograph.api.users import Users
 from heliograph.model.accounts import Account, Role, Secret
 from heliograph.model.people import NewToken
+from heliograph.model.tokens import new_token
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.store import PostgresStore
 from heliograph.wire import dates

@@ -21,7 +21,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from heliograph.access.grants import new_secret
 from heliograph.access.sign_in import SignIn
 from heliograph.api.contract.endpoint import Endpoint
 from heliograph.api.contract.form_fields import read_fields, read_form
@@ -39,6 +38,7 @@ from heliograph.model.applications import (
     Person,
     known_scopes,
 )
+from heliograph.model.tokens import new_token
 from heliograph.store import Store
 from heliograph.watch import Observer
 
@@ -160,7 +160,7 @@ class ConsentPages:
         )
 
     async def _go_back(self, asked: Asked, person: Person) -> Response:
-        code = new_secret()
+        code = new_token()
         until = self._store.clock.now() + timedelta(seconds=CODE_SECONDS)
         wanted = NewCode(
             integration_key=asked.application.integration_key,
@@ -202,7 +202,7 @@ class ConsentPages:
             return response
         except WrongCredentials as problem:
             return self._sign_in_page(request, asked, name, problem.message, 403)
-        session = new_secret()
+        session = new_token()
         until = self._store.clock.now() + timedelta(seconds=SESSION_SECONDS)
         await self._store.sign_ins.open_session(
             person.account.account_id, person.user.user_id, session, until
@@ -216,7 +216,7 @@ class ConsentPages:
     ) -> Response:
         await self._store.sign_ins.close_session(request.cookies[self._cookie])
         response = _redirect(_again(asked))
-        self._set_cookie(response, new_secret())
+        self._set_cookie(response, new_token())
         return response
 
     async def _decided(self, request: Request, asked: Asked, form: Mapping[str, str]) -> Response:
@@ -261,7 +261,7 @@ class ConsentPages:
         self, request: Request, template: str, asked: Asked, status: int = 200, **values: Any
     ) -> Response:
         cookie = request.cookies.get(self._cookie)
-        visit = new_secret() if not cookie else Secret(cookie)
+        visit = new_token() if not cookie else Secret(cookie)
         html = _PAGES.get_template(template).render(
             application=asked.application,
             query=asked.query,

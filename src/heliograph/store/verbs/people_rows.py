@@ -20,7 +20,7 @@ from heliograph.model.people import (
     UserQuery,
     UserStatus,
 )
-from heliograph.store import rows
+from heliograph.model.tokens import token_hash
 from heliograph.store.times import from_microseconds, to_microseconds
 
 _ID_BYTES: Final = 16
@@ -128,7 +128,7 @@ def groups_of(found: Iterable[Any]) -> dict[str, tuple[Group, ...]]:
 def new_token(account_id: str, token: Secret, wanted: NewToken, now: int) -> dict[str, Any]:
     """The values of `token_add`."""
     return {
-        "token_hash": rows.token_hash(token.reveal()),
+        "token_hash": token_hash(token.reveal()),
         "account_id": account_id,
         "name": wanted.name,
         "role": wanted.role.value,

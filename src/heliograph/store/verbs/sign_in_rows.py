@@ -29,7 +29,7 @@ from heliograph.model.applications import (
     fits,
 )
 from heliograph.model.people import NewToken, UserStatus
-from heliograph.store import rows
+from heliograph.model.tokens import token_hash
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import people_rows
 
@@ -149,7 +149,7 @@ def login(row: Any) -> Login | None:
 def new_code(code: Secret, wanted: NewCode) -> dict[str, Any]:
     """The values of `code_add`."""
     return {
-        "code_hash": rows.token_hash(code.reveal()),
+        "code_hash": token_hash(code.reveal()),
         "integration_key": wanted.integration_key,
         "user_id": wanted.user_id,
         "scopes": scopes_text(wanted.scopes),
@@ -221,7 +221,7 @@ def refresh_values(
 ) -> dict[str, Any]:
     """The values of `refresh_add`; `scopes` are all of the grant."""
     return {
-        "refresh_hash": rows.token_hash(refresh.reveal()),
+        "refresh_hash": token_hash(refresh.reveal()),
         "integration_key": application,
         "user_id": exchange.user_id,
         "scopes": scopes_text(scopes),

@@ -26,7 +26,7 @@ from heliograph.model.applications import (
     no_application,
 )
 from heliograph.model.people import NewToken
-from heliograph.store.rows import token_hash
+from heliograph.model.tokens import token_hash
 from heliograph.store.sign_ins import SWEPT_MOST
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import (
