@@ -1,95 +1,102 @@
-"""A path of /oauth as an ASGI application: its methods, and one shape for what is refused."""
+"""A path as an ASGI application: each call of it is answered or refused, timed and told of."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from heliograph.errors import NotFound, OAuthRefused, StorageBroken, StorageUnavailable
+from heliograph.errors import (
+    ApiError,
+    MethodNotAllowed,
+    StorageBroken,
+    StorageUnavailable,
+    Unavailable,
+    Unspecified,
+)
 from heliograph.watch import Observer
 
 Answer = Callable[[Request], Awaitable[Response]]
-Refuse = Callable[[Request, OAuthRefused], Response]
-
-NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-"""On every answer: tokens and pages with names in them stay nowhere (RFC 6749, 5.1)."""
-
-_REALM: Final = 'Basic realm="Heliograph", charset="UTF-8"'
 
 _log = structlog.get_logger()
 
 
-def refused_as_json(_request: Request, refusal: OAuthRefused) -> Response:
-    """`{error, error_description}`, as RFC 6749, 5.2 has it."""
-    answer = {"error": refusal.error, "error_description": refusal.description}
-    response = JSONResponse(answer, refusal.status)
-    if refusal.error == "invalid_client":
-        response.headers["WWW-Authenticate"] = _REALM
-    if refusal.error == "invalid_token":
-        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
-    return response
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer to a call that came to nothing, and the code that the observer is told."""
+
+    code: str
+    response: Response
+
+
+Refuse = Callable[[Request, Exception], Refusal]
 
 
 class Endpoint:
-    """Answers the methods of one path, and tells the observer."""
+    """Answers the calls of one path, and tells the observer."""
 
     def __init__(
         self,
-        operation: str,
-        methods: Mapping[str, Answer],
+        name: Callable[[Request], str],
+        answer: Answer,
+        refuse: Refuse,
         observer: Observer,
-        refuse: Refuse = refused_as_json,
+        headers: Mapping[str, str],
     ) -> None:
-        self._operation = operation
-        self._methods = methods
-        self._observer = observer
+        """`name` is what the observer knows a call by; `headers` are those of every answer that
+        has no others. What `answer` adds to `request.state.headers` refusals have as well."""
+        self._name = name
+        self._answer = answer
         self._refuse = refuse
+        self._observer = observer
+        self._headers = headers
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive, send)
-        began, refusal = time.monotonic(), None
+        request.state.headers = dict(self._headers)
+        began, code = time.monotonic(), None
         try:
             response = await self._answer(request)
         except ClientDisconnect:
             return
         except Exception as problem:
-            told = _told(request, problem)
-            refusal, response = told.error, self._refuse(request, told)
-            if told.retry_after is not None:
-                response.headers["Retry-After"] = str(told.retry_after)
-            if told.status == 405:
-                response.headers["Allow"] = ", ".join(sorted(self._methods))
-            if told.status == 413:
-                response.headers["Connection"] = "close"  # what is left of the body is not read
-        for name, value in NO_STORE.items():
+            refusal = self._refuse(request, problem)
+            response, code = refusal.response, refusal.code
+        for name, value in request.state.headers.items():
             response.headers.setdefault(name, value)
-        response.headers["X-Content-Type-Options"] = "nosniff"
         await response(scope, receive, send)
         seconds = time.monotonic() - began
-        self._observer.answered(self._operation, response.status_code, refusal, seconds)
-
-    async def _answer(self, request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        answer = self._methods.get(method)
-        if answer is None:
-            known = " and ".join(sorted(self._methods))
-            raise OAuthRefused("invalid_request", f"This resource takes {known}.", 405)
-        return await answer(request)
+        self._observer.answered(self._name(request), response.status_code, code, seconds)
 
 
-def _told(request: Request, problem: Exception) -> OAuthRefused:
-    if isinstance(problem, OAuthRefused):
+def method_of(request: Request) -> str:
+    """The method that answers: HEAD is answered as GET is."""
+    return "GET" if request.method == "HEAD" else request.method
+
+
+def told(request: Request, problem: Exception) -> ApiError:
+    """What the caller is told of what went wrong."""
+    if isinstance(problem, ApiError):
         return problem
-    if isinstance(problem, NotFound):  # it went away while the call ran
-        return OAuthRefused("invalid_request", problem.message)
-    if isinstance(problem, StorageUnavailable | StorageBroken):
-        return OAuthRefused(
-            "temporarily_unavailable", "The database cannot be used now.", 503, retry_after=2
-        )
+    if isinstance(problem, StorageUnavailable):
+        return Unavailable(str(problem))
+    if isinstance(problem, StorageBroken):
+        return Unavailable("The database failed; nothing was done.")
     _log.error("call_broke", method=request.method, path=request.url.path, exc_info=problem)
-    return OAuthRefused("server_error", "Heliograph made an error; its log has the details.", 500)
+    return Unspecified("Heliograph made an error; its log has the details.")
+
+
+def mark(response: Response, status: int, retry_after: int | None, problem: Exception) -> None:
+    """Give a refusal the headers that go with it, whatever its body is."""
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    if isinstance(problem, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(problem.allowed)
+    if status == 413:
+        # What is left of the body is not read: the connection cannot be used again.
+        response.headers["Connection"] = "close"

@@ -6,21 +6,20 @@ them. Errors have one shape on every route: errorDetails, in the form the caller
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from heliograph.access.limits import UNLIMITED, CallLimits
 from heliograph.api.contract import rate_limits
+from heliograph.api.contract.endpoint import Endpoint, Refusal, mark, method_of, told
 from heliograph.api.contract.parameters import Parameter
 from heliograph.errors import (
     ApiError,
@@ -33,10 +32,6 @@ from heliograph.errors import (
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
-    StorageBroken,
-    StorageUnavailable,
-    Unavailable,
-    Unspecified,
 )
 from heliograph.model.accounts import Principal, Role
 from heliograph.watch import UNWATCHED, Observer
@@ -56,7 +51,7 @@ V2_PREFIXES: Final = ("/restapi/v2", "/v2")
 SMALL_BODY: Final = 2**20
 """Bytes: the largest body of an operation that says nothing else (S13)."""
 
-_log = structlog.get_logger()
+_HEADERS: Final = {"Cache-Control": "no-store"}
 
 Authenticate = Callable[[Request], Awaitable[Principal]]
 """Who makes a call; raises an ApiError for who may not."""
@@ -145,6 +140,10 @@ def application(
     limits: CallLimits = UNLIMITED,
 ) -> Starlette:
     """The ASGI application of a list of operations and a few plain routes beside them."""
+
+    def endpoint(here: _Operations) -> Endpoint:
+        return Endpoint(here.name, here.answer, _refuse, observer, _HEADERS)
+
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
@@ -154,16 +153,13 @@ def application(
     made = []
     for path in ordered:
         here = by_path[path]
-        newest = _Endpoint(here, authenticate, observer, limits)
-        made += [Route(prefix + path, newest) for prefix in PREFIXES]
+        newest = _Operations(here, authenticate, limits)
+        made += [Route(prefix + path, endpoint(newest)) for prefix in PREFIXES]
         # A path that version 2 does not have is taken there too, and not found: else it would
         # be read as another one with a parameter in its place.
-        older = _Endpoint(
-            {method: one for method, one in here.items() if one.v2},
-            *(authenticate, observer, limits),
-            v2=True,
-        )
-        made += [Route(prefix + path, older) for prefix in V2_PREFIXES]
+        had = {method: operation for method, operation in here.items() if operation.v2}
+        older = _Operations(had, authenticate, limits, v2=True)
+        made += [Route(prefix + path, endpoint(older)) for prefix in V2_PREFIXES]
     web = Starlette(
         routes=[*made, *routes],
         exception_handlers={404: _nowhere, 405: _no_method, HeliographError: _broke, 500: _broke},
@@ -174,62 +170,44 @@ def application(
 
 
 async def _nowhere(request: Request, _error: Exception) -> Response:
-    return _refuse(request, NotFound("There is no such resource."))
+    return _refuse(request, NotFound("There is no such resource.")).response
 
 
 async def _no_method(request: Request, error: Exception) -> Response:
     allowed = (error.headers or {}).get("Allow", "GET") if isinstance(error, HTTPException) else ""
-    return _refuse(request, MethodNotAllowed(sorted(allowed.split(", "))))
+    return _refuse(request, MethodNotAllowed(sorted(allowed.split(", ")))).response
 
 
 async def _broke(request: Request, error: Exception) -> Response:
-    return _refuse(request, _told(request, error))
+    return _refuse(request, error).response
 
 
-class _Endpoint:
-    """All methods of one path, as an ASGI application."""
+class _Operations:
+    """The operations of one path by their methods, and how a call becomes one of them."""
 
     def __init__(
         self,
         operations: Mapping[str, Operation],
         authenticate: Authenticate,
-        observer: Observer,
         limits: CallLimits,
         *,
         v2: bool = False,
     ) -> None:
         self._operations = operations
         self._authenticate = authenticate
-        self._observer = observer
         self._limits = limits
         self._v2 = v2
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive, send)
-        began, refusal = time.monotonic(), None
-        standing: dict[str, str] = {}  # headers of every answer, refusals too
-        try:
-            response = await self._answer(request, standing)
-        except ClientDisconnect:
-            return
-        except Exception as problem:
-            error = _told(request, problem)
-            response, refusal = _refuse(request, error), error.code
-        response.headers.update(standing)
-        response.headers.setdefault("Cache-Control", "no-store")
-        await response(scope, receive, send)
-        operation = self._operations.get(_method(request))
-        self._observer.answered(
-            "none" if operation is None else operation.operation_id,
-            response.status_code,
-            refusal,
-            time.monotonic() - began,
-        )
+    def name(self, request: Request) -> str:
+        """The operation's id, or "none"."""
+        operation = self._operations.get(method_of(request))
+        return "none" if operation is None else operation.operation_id
 
-    async def _answer(self, request: Request, standing: dict[str, str]) -> Response:
+    async def answer(self, request: Request) -> Response:
+        """The answer to a call. Raises an ApiError for one that is refused."""
         if not self._operations:
             raise NotFound("Version 2 has no such call: it is found under /v2.1.")
-        operation = self._operations.get(_method(request))
+        operation = self._operations.get(method_of(request))
         if operation is None:
             also = ["HEAD"] if "GET" in self._operations else []
             raise MethodNotAllowed(sorted([*self._operations, *also]))
@@ -237,7 +215,7 @@ class _Endpoint:
         principal = await self._authenticate(request)
         if operation.metered:
             verdict = self._limits.call(principal.account.account_id, principal.token_id)
-            standing.update(rate_limits.headers(verdict.hour, verdict.burst))
+            request.state.headers.update(rate_limits.headers(verdict.hour, verdict.burst))
             if verdict.refusal is not None:
                 raise verdict.refusal
         path = dict(request.path_params)
@@ -273,22 +251,6 @@ class _Endpoint:
 
 def _listed(listed: Sequence[Parameter[Any]], given: Mapping[str, str]) -> dict[str, str]:
     return {one.name: given[one.name] for one in listed if one.name in given}
-
-
-def _method(request: Request) -> str:
-    return "GET" if request.method == "HEAD" else request.method
-
-
-def _told(request: Request, problem: Exception) -> ApiError:
-    """What the caller is told of what went wrong."""
-    if isinstance(problem, ApiError):
-        return problem
-    if isinstance(problem, StorageUnavailable):
-        return Unavailable(str(problem))
-    if isinstance(problem, StorageBroken):
-        return Unavailable("The database failed; nothing was done.")
-    _log.error("call_broke", method=request.method, path=request.url.path, exc_info=problem)
-    return Unspecified("Heliograph made an error; its log has the details.")
 
 
 def _accept(request: Request) -> str:
@@ -368,17 +330,12 @@ def _respond(result: msgspec.Struct | Reply | Response | None, status: int, call
     )
 
 
-def _refuse(request: Request, error: ApiError) -> Response:
+def _refuse(request: Request, problem: Exception) -> Refusal:
     """The error as errorDetails, in XML where the caller accepts that before JSON."""
+    error = told(request, problem)
     form, body = error_body(error, _accept(request))
-    response = Response(body, error.status, {"Cache-Control": "no-store"}, media_type=form)
-    if error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
+    response = Response(body, error.status, _HEADERS, media_type=form)
     if error.status == 401:  # each must say how to sign in (RFC 9110, 15.5.2)
         response.headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, MethodNotAllowed):
-        response.headers["Allow"] = ", ".join(error.allowed)
-    if isinstance(error, BodyTooLarge):
-        # What is left of the body is not read: the connection cannot be used again.
-        response.headers["Connection"] = "close"
-    return response
+    mark(response, error.status, error.retry_after, error)
+    return Refusal(error.code, response)

@@ -22,9 +22,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from heliograph.access.sign_in import SignIn
-from heliograph.api.contract.endpoint import Endpoint
+from heliograph.api.contract.endpoint import Answer
 from heliograph.api.contract.form_fields import read_fields, read_form
 from heliograph.api.sign_in.oauth import AUTHORIZE
+from heliograph.api.sign_in.refusals import oauth_endpoint
 from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
 from heliograph.incoming.address import Place
 from heliograph.model.accounts import Secret
@@ -116,8 +117,8 @@ class ConsentPages:
     def routes(self) -> Sequence[Route]:
         """The routes of this module."""
 
-        def route(path: str, name: str, method: str, answer: Any) -> Route:
-            return Route(path, Endpoint(name, {method: answer}, self._observer, self._refused))
+        def route(path: str, name: str, method: str, answer: Answer) -> Route:
+            return Route(path, oauth_endpoint(name, method, answer, self._observer, self._refused))
 
         return [
             route(AUTHORIZE, "oauth_authorize", "GET", self._authorize),
@@ -299,7 +300,7 @@ class ConsentPages:
             samesite="lax",
         )
 
-    def _refused(self, _request: Request, refusal: OAuthRefused) -> Response:
+    def _refused(self, refusal: OAuthRefused) -> Response:
         html = _PAGES.get_template("refused.html").render(description=refusal.description)
         return self._html(html, refusal.status, None)
 

@@ -16,8 +16,9 @@ from starlette.routing import Route
 
 from heliograph.access.grants import Client, Granted, Grants
 from heliograph.api.contract.callers import Callers
-from heliograph.api.contract.endpoint import Endpoint
+from heliograph.api.contract.endpoint import Answer
 from heliograph.api.contract.form_fields import read_form
+from heliograph.api.sign_in.refusals import oauth_endpoint
 from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
 from heliograph.incoming.address import Place
 from heliograph.model.accounts import Secret
@@ -49,11 +50,15 @@ class OAuth:
 
     def routes(self) -> Sequence[Route]:
         """The routes of this module."""
+
+        def route(path: str, name: str, method: str, answer: Answer) -> Route:
+            return Route(path, oauth_endpoint(name, method, answer, self._observer))
+
         return [
-            Route(TOKEN, Endpoint("oauth_token", {"POST": self._token}, self._observer)),
-            Route(REVOKE, Endpoint("oauth_revoke", {"POST": self._revoke}, self._observer)),
-            Route(USERINFO, Endpoint("oauth_userinfo", {"GET": self._userinfo}, self._observer)),
-            Route(METADATA, Endpoint("oauth_metadata", {"GET": self._metadata}, self._observer)),
+            route(TOKEN, "oauth_token", "POST", self._token),
+            route(REVOKE, "oauth_revoke", "POST", self._revoke),
+            route(USERINFO, "oauth_userinfo", "GET", self._userinfo),
+            route(METADATA, "oauth_metadata", "GET", self._metadata),
         ]
 
     async def _token(self, request: Request) -> Response:
