@@ -9,29 +9,23 @@ bursts are counted over 30 seconds, both by the account.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from heliograph.errors import (
     ApiError,
     BurstLimitExceeded,
     HourlyLimitExceeded,
-    TooManyRefused,
 )
 
 HOUR: Final = 3600
 BURST: Final = 30
-GUESSES: Final = 300
 """Seconds of each window."""
 
 MOST_KEYS: Final = 10_000
-"""Of as many accounts, tokens or addresses a window keeps count: those that came last."""
-
-_LONGEST_ADDRESS: Final = 64
+"""Of as many accounts, tokens or clients a window keeps count: those that came last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +40,10 @@ class Standing:
     def left(self) -> int:
         """How much may still be counted."""
         return max(0, self.most - self.used)
+
+    def wait(self, now: float) -> int:
+        """Whole seconds until the window ends."""
+        return max(1, math.ceil(self.ends - now))
 
 
 class Windows:
@@ -86,14 +84,12 @@ class Rules:
     """How many calls; 0 is no limit.
 
     `hourly` and `burst` are of an account, in an hour and in 30 seconds; `token` is of one
-    token, in 30 seconds; `refused` are calls of one client whose token was none, in five
-    minutes.
+    token, in 30 seconds.
     """
 
     hourly: int = 0
     burst: int = 0
     token: int = 0
-    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,39 +111,6 @@ class CallLimits:
         self._hour = Windows(rules.hourly, HOUR)
         self._burst = Windows(rules.burst, BURST)
         self._token = Windows(rules.token, BURST)
-        self._refused = Windows(rules.refused, GUESSES)
-        self._known: dict[int, None] = {}
-
-    def guess(self, address: str, token: str) -> ApiError | None:
-        """Why a token is not even looked up; None where it is.
-
-        A token that was good here before is looked up from everywhere: who guesses must not
-        shut out the publishers behind the same address.
-        """
-        if not self._refused.most or hash(token) in self._known:
-            return None
-        now = self._now()
-        found = self._refused.standing(client_of(address), now)
-        if found.left:
-            return None
-        return TooManyRefused(
-            f"Too many calls from {client_of(address)} were refused for their token: none is "
-            "looked up for some minutes.",
-            _wait(found, now),
-        )
-
-    def refused(self, address: str, token: str) -> None:
-        """A token that stands for nobody was sent."""
-        self._known.pop(hash(token), None)
-        if self._refused.most:
-            self._refused.count(client_of(address), self._now())
-
-    def let_in(self, token: str) -> None:
-        """A token was good. Of it only a hash is kept, which leads nowhere."""
-        if self._refused.most and hash(token) not in self._known:
-            if len(self._known) >= MOST_KEYS:
-                del self._known[next(iter(self._known))]
-            self._known[hash(token)] = None
 
     def call(self, account: str, token_id: str) -> Verdict:
         """Count a call, unless that is one too many."""
@@ -177,7 +140,7 @@ class CallLimits:
         )
 
     def _refusal(self, windows: Windows, found: Standing, now: float) -> ApiError:
-        wait = _wait(found, now)
+        wait = found.wait(now)
         if windows is self._hour:
             return HourlyLimitExceeded(
                 "The maximum number of hourly API invocations has been exceeded. The hourly "
@@ -194,22 +157,3 @@ class CallLimits:
 
 UNLIMITED: Final = CallLimits(Rules(), lambda: 0.0)
 """Everybody may call as often as they like."""
-
-
-def _wait(found: Standing, now: float) -> int:
-    """Whole seconds until the window ends."""
-    return max(1, math.ceil(found.ends - now))
-
-
-@lru_cache(maxsize=4096)
-def client_of(address: str) -> str:
-    """Who counts as one client: an IPv4 address, or the /64 that one IPv6 user has."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address[:_LONGEST_ADDRESS]  # what a proxy wrote
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, 64), strict=False))

@@ -1,4 +1,4 @@
-"""Slows down who guesses: so many attempts at once, then one in a while (S13).
+"""Slows down who guesses at passwords, grants and tokens (S13).
 
 Memory is bounded: what is forgotten first is what was tried longest ago.
 """
@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
+from heliograph.access.clients import client_of
+from heliograph.access.limits import MOST_KEYS, Windows
 from heliograph.clock import Clock
+from heliograph.errors import TooManyRefused
+
+GUESSES: Final = 300
+"""Seconds of a window in which wrong tokens are counted."""
 
 _MOST_KNOWN: Final = 20_000
 
@@ -102,3 +109,44 @@ def token_requests(clock: Clock) -> Throttle:
     integration key, which is no secret, could shut its application out.
     """
     return Throttle(clock, 100, 1.0)
+
+
+class TokenGuesses:
+    """Guesses at tokens, by the client: so many in five minutes, then none is looked up.
+
+    A token that was good here before is looked up from everywhere: who guesses must not shut
+    out the publishers behind the same address.
+    """
+
+    def __init__(self, most: int, now: Callable[[], float]) -> None:
+        """`most` in five minutes, 0 for no limit; `now` tells the seconds since 1970."""
+        self._now = now
+        self._wrong = Windows(most, GUESSES)
+        self._known: dict[int, None] = {}
+
+    def refusal(self, address: str, token: str) -> TooManyRefused | None:
+        """Why a token is not even looked up; None where it is."""
+        if not self._wrong.most or hash(token) in self._known:
+            return None
+        now, client = self._now(), client_of(address)
+        standing = self._wrong.standing(client, now)
+        if standing.left:
+            return None
+        return TooManyRefused(
+            f"Too many calls from {client} were refused for their token: none is looked up for "
+            "some minutes.",
+            standing.wait(now),
+        )
+
+    def wrong(self, address: str, token: str) -> None:
+        """A token that stands for nobody was sent."""
+        self._known.pop(hash(token), None)
+        if self._wrong.most:
+            self._wrong.count(client_of(address), self._now())
+
+    def right(self, token: str) -> None:
+        """A token was good. Of it only a hash is kept, which leads nowhere."""
+        if self._wrong.most and hash(token) not in self._known:
+            if len(self._known) >= MOST_KEYS:
+                del self._known[next(iter(self._known))]
+            self._known[hash(token)] = None

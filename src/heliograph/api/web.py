@@ -12,6 +12,7 @@ from starlette.routing import Route
 from heliograph.access.grants import Grants
 from heliograph.access.limits import CallLimits, Rules
 from heliograph.access.sign_in import SignIn
+from heliograph.access.throttle import TokenGuesses
 from heliograph.api.applications import Applications
 from heliograph.api.configurations import Configurations
 from heliograph.api.connect_oauth import ConnectOAuth
@@ -86,12 +87,17 @@ def web(
     routes = [Route("/healthz", alive), Route("/readyz", ready)]
     if watch.metrics is not None:
         routes.append(Route("/metrics", _shown(watch.metrics)))
-    rules = Rules(
-        settings.hourly_limit, settings.burst_limit, settings.token_limit, settings.refused_limit
+
+    def now() -> float:
+        return store.clock.now().timestamp()
+
+    limits = CallLimits(
+        Rules(settings.hourly_limit, settings.burst_limit, settings.token_limit), now
     )
-    limits = CallLimits(rules, lambda: store.clock.now().timestamp())
     callers = Callers(
-        store, limits, LegacySignIn(store, sign_in) if settings.legacy_header else None
+        store,
+        TokenGuesses(settings.refused_limit, now),
+        LegacySignIn(store, sign_in) if settings.legacy_header else None,
     )
     if public is not None:
         routes += reference.routes(operations, public.place.base_uri)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from heliograph.access.limits import client_of
+from heliograph.access.clients import client_of
 from heliograph.egress import Profile
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.settings import Settings

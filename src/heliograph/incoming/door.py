@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from heliograph.access.limits import client_of
+from heliograph.access.clients import client_of
 from heliograph.errors import Unavailable
 from heliograph.incoming.bounds import Bounds
 from heliograph.incoming.certificate import ServerCertificate

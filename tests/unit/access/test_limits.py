@@ -6,7 +6,6 @@ import pytest
 
 from heliograph.access.limits import (
     BURST,
-    GUESSES,
     HOUR,
     MOST_KEYS,
     UNLIMITED,
@@ -14,9 +13,8 @@ from heliograph.access.limits import (
     Rules,
     Standing,
     Windows,
-    client_of,
 )
-from heliograph.errors import BurstLimitExceeded, HourlyLimitExceeded, TooManyRefused
+from heliograph.errors import BurstLimitExceeded, HourlyLimitExceeded
 
 TEN = 1_795_428_000.0
 """2026-11-23T10:00:00Z, a full hour."""
@@ -57,16 +55,12 @@ def test_s13_of_a_crowd_of_keys_those_that_came_last_are_remembered() -> None:
     assert [windows.standing(key, TEN).used for key in "abcd"] == [2, 0, 1, 1]
 
 
-def test_s13_hostile_numbers_of_addresses_and_tokens_take_bounded_memory() -> None:
-    limits = CallLimits(Rules(1, 1, 1, 1), Now())
+def test_s13_hostile_numbers_of_accounts_and_tokens_take_bounded_memory() -> None:
+    limits = CallLimits(Rules(1, 1, 1), Now())
     for number in range(MOST_KEYS + 2_000):
-        address = f"2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::1"
-        limits.refused(address, f"bad {number}")
-        limits.let_in(f"good {number}")
         limits.call(f"account {number}", f"token {number}")
     parts = vars(limits).values()
     assert {len(part) for part in parts if hasattr(part, "__len__")} == {MOST_KEYS}
-    assert client_of.cache_info().currsize <= 4096
 
 
 def test_s13_an_account_has_its_hour_and_its_burst() -> None:
@@ -103,46 +97,7 @@ def test_s13_one_token_cannot_use_up_its_accounts_burst_and_refused_calls_count_
     assert [limits.call("a", "modest").refusal for _ in range(2)] == [None, None]
 
 
-def test_s13_an_address_that_guesses_is_held_back_and_a_known_token_is_not() -> None:
-    now = Now()
-    limits = CallLimits(Rules(refused=2), now)
-    limits.let_in("publisher")
-    for number in range(2):
-        assert limits.guess("192.0.2.1", f"guess {number}") is None
-        limits.refused("192.0.2.1", f"guess {number}")
-    held = limits.guess("::ffff:192.0.2.1", "the right one")
-    assert isinstance(held, TooManyRefused)
-    assert held.retry_after == GUESSES
-    assert limits.guess("192.0.2.2", "the right one") is None
-    assert limits.guess("192.0.2.1", "publisher") is None
-    limits.refused("192.0.2.1", "publisher")  # it was revoked
-    assert isinstance(limits.guess("192.0.2.1", "publisher"), TooManyRefused)
-    now.at += GUESSES
-    assert limits.guess("192.0.2.1", "the right one") is None
-
-
 def test_s13_without_rules_nothing_is_counted_and_nothing_said() -> None:
     for _ in range(10):
         verdict = UNLIMITED.call("a", "t")
         assert (verdict.hour, verdict.burst, verdict.refusal) == (None, None, None)
-        UNLIMITED.refused("192.0.2.1", "x")
-        UNLIMITED.let_in("y")
-    assert UNLIMITED.guess("192.0.2.1", "x") is None
-    assert not any(vars(UNLIMITED)["_known"])
-
-
-@pytest.mark.parametrize(
-    ("address", "client"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-        ("x" * 9000, "x" * 64),
-    ],
-)
-def test_s13_one_client_is_an_ipv4_address_or_a_network_of_64_bits(
-    address: str, client: str
-) -> None:
-    assert client_of(address) == client

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from heliograph.access import throttle
-from heliograph.access.throttle import Attempts, PasswordGuesses, Throttle
+from heliograph.access.clients import client_of
+from heliograph.access.limits import MOST_KEYS
+from heliograph.access.throttle import GUESSES, Attempts, PasswordGuesses, Throttle, TokenGuesses
+from heliograph.errors import TooManyRefused
 from tests.support import ManualClock
 
 
@@ -79,3 +84,62 @@ def test_r13_no_more_keys_are_known_than_there_is_room_for(clock: ManualClock) -
     assert len(slow._clear_at) == throttle._MOST_KNOWN
     assert slow.take("0") == 0  # forgotten first
     assert slow.take(str(throttle._MOST_KNOWN + 9)) == 10
+
+
+TEN = 1_795_428_000.0
+"""2026-11-23T10:00:00Z, a full hour."""
+
+
+def test_s13_an_address_that_guesses_is_held_back_and_a_known_token_is_not() -> None:
+    at = TEN
+    guesses = TokenGuesses(2, lambda: at)
+    guesses.right("publisher")
+    for number in range(2):
+        assert guesses.refusal("192.0.2.1", f"guess {number}") is None
+        guesses.wrong("192.0.2.1", f"guess {number}")
+    held = guesses.refusal("::ffff:192.0.2.1", "the right one")
+    assert isinstance(held, TooManyRefused)
+    assert held.retry_after == GUESSES
+    assert guesses.refusal("192.0.2.2", "the right one") is None
+    assert guesses.refusal("192.0.2.1", "publisher") is None
+    guesses.wrong("192.0.2.1", "publisher")  # it was revoked
+    assert isinstance(guesses.refusal("192.0.2.1", "publisher"), TooManyRefused)
+    at += GUESSES
+    assert guesses.refusal("192.0.2.1", "the right one") is None
+
+
+def test_s13_without_a_limit_no_guess_is_counted_and_no_token_kept() -> None:
+    guesses = TokenGuesses(0, lambda: TEN)
+    for _ in range(10):
+        guesses.wrong("192.0.2.1", "x")
+        guesses.right("y")
+    assert guesses.refusal("192.0.2.1", "x") is None
+    assert not any(vars(guesses)["_known"])
+
+
+def test_s13_hostile_numbers_of_addresses_and_tokens_take_bounded_memory() -> None:
+    guesses = TokenGuesses(1, lambda: TEN)
+    for number in range(MOST_KEYS + 2_000):
+        address = f"2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::1"
+        guesses.wrong(address, f"bad {number}")
+        guesses.right(f"good {number}")
+    parts = vars(guesses).values()
+    assert [len(part) for part in parts if hasattr(part, "__len__")] == [MOST_KEYS] * 2
+    assert client_of.cache_info().currsize <= 4096
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("x" * 9000, "x" * 64),
+    ],
+)
+def test_s13_one_client_is_an_ipv4_address_or_a_network_of_64_bits(
+    address: str, client: str
+) -> None:
+    assert client_of(address) == client

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from heliograph.access.limits import CallLimits
+from heliograph.access.throttle import TokenGuesses
 from heliograph.api.sign_in.legacy import LegacySignIn
 from heliograph.errors import InvalidToken, NotSignedIn
 from heliograph.model.accounts import Principal
@@ -19,10 +19,10 @@ LEGACY_HEADER: Final = "x-docusign-authentication"
 class Callers:
     """Finds the principal of a request. Credentials are in headers alone (J12)."""
 
-    def __init__(self, store: Store, limits: CallLimits, legacy: LegacySignIn | None) -> None:
+    def __init__(self, store: Store, guesses: TokenGuesses, legacy: LegacySignIn | None) -> None:
         """`legacy` None: the header X-DocuSign-Authentication is not looked at."""
         self._store = store
-        self._limits = limits
+        self._guesses = guesses
         self._legacy = legacy
 
     async def of(self, request: Request) -> Principal:
@@ -56,13 +56,13 @@ class Callers:
         token = token.strip()
         if len(tokens) > 1 or scheme.lower() != "bearer" or not token:
             raise InvalidToken("Send one token: Authorization: Bearer TOKEN.")
-        if refusal := self._limits.guess(address, token):
+        if refusal := self._guesses.refusal(address, token):
             raise refusal
         principal = await self._store.principal(token)
         if principal is None:
-            self._limits.refused(address, token)
+            self._guesses.wrong(address, token)
             raise InvalidToken("The access token is unknown, revoked or malformed.")
-        self._limits.let_in(token)
+        self._guesses.right(token)
         return principal
 
 

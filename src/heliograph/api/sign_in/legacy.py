@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from heliograph.access.limits import client_of
+from heliograph.access.clients import client_of
 from heliograph.access.sign_in import SignIn
 from heliograph.errors import LacksPermission, NotSignedIn, WrongCredentials
 from heliograph.model.accounts import Principal, Role, Secret

@@ -1,0 +1,23 @@
+"""Who counts as one client where connections, wrong tokens and failed sign-ins are counted."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import Final
+
+_LONGEST_ADDRESS: Final = 64
+
+
+@lru_cache(maxsize=4096)
+def client_of(address: str) -> str:
+    """Who counts as one client: an IPv4 address, or the /64 that one IPv6 user has."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:_LONGEST_ADDRESS]  # what a proxy wrote
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
