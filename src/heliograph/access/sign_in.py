@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import secrets
@@ -14,6 +13,7 @@ from heliograph.access.throttle import PasswordGuesses
 from heliograph.errors import TooManyAttempts, WrongCredentials
 from heliograph.model.accounts import Secret
 from heliograph.model.applications import Person
+from heliograph.sharing import Shared
 from heliograph.store import Store
 
 _LONGEST: Final = 512
@@ -34,8 +34,9 @@ class SignIn:
         # scrypt is slow on purpose. Bound to the stored hash, which a new password replaces.
         self._salt = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, None] = OrderedDict()
-        # Clients send many calls at once with the same header: that is one guess.
-        self._running: dict[tuple[str, bytes], asyncio.Task[bool]] = {}
+        # Clients send many calls at once with the same header: that is one guess, compared and
+        # counted once, also where there is no such user.
+        self._running = Shared[tuple[str, bytes], bool]()
 
     async def check(self, name: str, password: Secret, address: str) -> Person:
         """The user of this e-mail or id and password.
@@ -58,7 +59,9 @@ class SignIn:
         stored = None if login is None else login.password_hash
         user = name.lower() if login is None else login.person.user.user_id
         proof = self._proof(password, stored or user)
-        right = proof in self._known or await self._is_right(address, user, password, stored, proof)
+        right = proof in self._known or await self._running.ask(
+            (address, proof), lambda: self._is_right(address, user, password, stored, proof)
+        )
         if not right or login is None:
             raise WrongCredentials(_WRONG)
         return login.person
@@ -70,20 +73,8 @@ class SignIn:
     async def _is_right(
         self, address: str, user: str, password: Secret, stored: str | None, proof: bytes
     ) -> bool:
-        """Whether a guess is right; those of one client that are alike and come at once are
-        compared and counted once, also where there is no such user."""
-        guess = self._running.get((address, proof))
-        if guess is None:
-            if wait := self._guesses.take(address, user):
-                raise TooManyAttempts(_TOO_MANY.format(wait), wait)
-            guess = asyncio.ensure_future(self._compare(address, user, password, stored, proof))
-            self._running[address, proof] = guess
-            guess.add_done_callback(lambda done: self._compared(address, proof, done))
-        return await asyncio.shield(guess)
-
-    async def _compare(
-        self, address: str, user: str, password: Secret, stored: str | None, proof: bytes
-    ) -> bool:
+        if wait := self._guesses.take(address, user):
+            raise TooManyAttempts(_TOO_MANY.format(wait), wait)
         if not await self._passwords.matches(password, stored):
             return False
         self._guesses.give_back(address, user)
@@ -91,11 +82,6 @@ class SignIn:
         if len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)
         return True
-
-    def _compared(self, address: str, proof: bytes, done: asyncio.Task[bool]) -> None:
-        del self._running[address, proof]
-        if not done.cancelled():
-            done.exception()  # taken, also where nobody waits any more
 
     def _proof(self, password: Secret, stored: str) -> bytes:
         text = f"{stored}\0{password.reveal()}".encode("utf-8", "surrogatepass")

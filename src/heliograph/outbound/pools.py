@@ -12,6 +12,7 @@ import aiohttp
 
 from heliograph.model.configurations import TlsIdentity
 from heliograph.outbound import tls
+from heliograph.sharing import Shared
 
 MOST_POOLS: Final = 64
 """Pools that are kept while nothing uses them: each context has its own copy of the system's
@@ -27,6 +28,7 @@ class Pools:
         self._make = make
         self._most = most
         self._pools: dict[TlsIdentity, _Pool] = {}  # what was used last is last
+        self._opening = Shared[TlsIdentity, aiohttp.ClientSession]()
 
     def __len__(self) -> int:
         return len(self._pools)
@@ -38,15 +40,13 @@ class Pools:
         Raises:
             tls.BadIdentity: nothing can be sent with the identity.
         """
-        pool = self._pools.pop(identity, None)
-        if pool is None or pool.failed:
-            pool = _Pool(asyncio.create_task(self._opened(identity)))
-            pool.opening.add_done_callback(_look)
+        pool = self._pools.pop(identity, _Pool())
         self._pools[identity] = pool
         pool.users += 1
         try:
-            # Shielded: the others who wait for it still want it when this one gives up.
-            yield await asyncio.shield(pool.opening)
+            yield pool.session or await self._opening.ask(
+                identity, lambda: self._opened(identity, pool)
+            )
         finally:
             pool.users -= 1
             await self._trim()
@@ -57,9 +57,10 @@ class Pools:
         for pool in pools.values():
             await pool.close()
 
-    async def _opened(self, identity: TlsIdentity) -> aiohttp.ClientSession:
+    async def _opened(self, identity: TlsIdentity, pool: _Pool) -> aiohttp.ClientSession:
         # In a thread: reading the roots would keep everyone else waiting (R7).
-        return self._make(await asyncio.to_thread(tls.context, identity))
+        pool.session = self._make(await asyncio.to_thread(tls.context, identity))
+        return pool.session
 
     async def _trim(self) -> None:
         idle = [identity for identity, pool in self._pools.items() if not pool.users]
@@ -70,24 +71,14 @@ class Pools:
 
 
 class _Pool:
-    __slots__ = ("opening", "users")
+    """`session` is None until it is open, `users` counts who waits for that as well."""
 
-    def __init__(self, opening: asyncio.Task[aiohttp.ClientSession]) -> None:
-        self.opening = opening
+    __slots__ = ("session", "users")
+
+    def __init__(self) -> None:
+        self.session: aiohttp.ClientSession | None = None
         self.users = 0
 
-    @property
-    def failed(self) -> bool:
-        opening = self.opening
-        return opening.done() and (opening.cancelled() or opening.exception() is not None)
-
     async def close(self) -> None:
-        await asyncio.wait([self.opening])
-        if not self.failed:
-            await self.opening.result().close()
-
-
-def _look(opening: asyncio.Task[aiohttp.ClientSession]) -> None:
-    """Look at a failure even if whoever waited for it has gone: else asyncio complains."""
-    if not opening.cancelled():
-        opening.exception()
+        if self.session is not None:
+            await self.session.close()

@@ -23,6 +23,7 @@ from heliograph.delivery.attempt import Transport
 from heliograph.model.accounts import Secret
 from heliograph.model.configurations import ClientCredentials, TlsIdentity
 from heliograph.model.deliveries import Answer, Fault, Phase
+from heliograph.sharing import Shared
 
 MOST_TOKENS: Final = 1024
 """Tokens that are kept; what was not used for the longest goes first."""
@@ -77,16 +78,6 @@ class _Token:
 _Key = tuple[ClientCredentials, TlsIdentity | None]
 
 
-class _Request:
-    """One request on its way, and how many wait for it."""
-
-    __slots__ = ("task", "waiting")
-
-    def __init__(self, task: asyncio.Task[_Token | Fault]) -> None:
-        self.task = task
-        self.waiting = 0
-
-
 class Tokens:
     """Gets tokens and keeps them while they hold. One event loop's."""
 
@@ -104,7 +95,7 @@ class Tokens:
         self._within = within
         self._most = most
         self._kept: dict[_Key, _Token] = {}  # what was used last is last
-        self._requests: dict[_Key, _Request] = {}
+        self._requests = Shared[_Key, _Token | Fault]()
 
     async def header(
         self, credentials: ClientCredentials, identity: TlsIdentity | None = None
@@ -116,7 +107,7 @@ class Tokens:
         key = (credentials, identity)
         token = self._kept.get(key)
         if token is None or token.until <= self._clock.monotonic():
-            came_back = await self._shared(key)
+            came_back = await self._requests.ask(key, lambda: self._renew(key))
             if isinstance(came_back, Fault):
                 return came_back
             token = came_back
@@ -137,22 +128,6 @@ class Tokens:
         token = self._kept.get((credentials, identity))
         if token is not None and token.header == header:
             del self._kept[credentials, identity]
-
-    async def _shared(self, key: _Key) -> _Token | Fault:
-        request = self._requests.get(key)
-        if request is None or request.task.done():
-            request = _Request(asyncio.create_task(self._renew(key)))
-            self._requests[key] = request
-        request.waiting += 1
-        try:
-            # Shielded: the request is everybody's, and one who is cancelled only leaves.
-            return await asyncio.shield(request.task)
-        finally:
-            request.waiting -= 1
-            if not request.waiting:
-                request.task.cancel()  # does nothing to one that has ended
-                if self._requests.get(key) is request:
-                    del self._requests[key]
 
     async def _renew(self, key: _Key) -> _Token | Fault:
         credentials, identity = key

@@ -6,13 +6,13 @@ tokens, and lives a second where other nodes may have changed them.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from heliograph.clock import Clock
 from heliograph.model.accounts import Principal
 from heliograph.model.tokens import token_hash
+from heliograph.sharing import Shared
 
 _MOST_KNOWN: Final = 10_000
 
@@ -28,7 +28,7 @@ class Principals:
         self._clock = clock
         self._life = life
         self._known: dict[bytes, tuple[float, Principal]] = {}
-        self._asked: dict[bytes, asyncio.Task[Principal | None]] = {}
+        self._asked = Shared[bytes, Principal | None]()
 
     async def get(self, token: str) -> Principal | None:
         """Whom a token stands for now."""
@@ -36,17 +36,12 @@ class Principals:
         known = self._known.get(digest)
         if known is not None and self._fresh(known[0]):
             return self._unless_ended(known[1])
-        asked = self._asked.get(digest)
-        if asked is None:  # many calls at once ask once
-            asked = self._asked[digest] = asyncio.ensure_future(self._ask(digest))
-            asked.add_done_callback(lambda done: self._answered(digest, done))
-        # A caller that goes away does not take the answer from the others.
-        return self._unless_ended(await asyncio.shield(asked))
+        return self._unless_ended(await self._asked.ask(digest, lambda: self._ask(digest)))
 
     def forget(self) -> None:
         """What is known, or is being read, may not be so any more."""
-        self._known.clear()
-        self._asked.clear()
+        self._known = {}
+        self._asked.forget()
 
     def _fresh(self, began: float) -> bool:
         return self._life is None or self._clock.monotonic() - began < self._life
@@ -58,17 +53,11 @@ class Principals:
         return None if ended else found
 
     async def _ask(self, digest: bytes) -> Principal | None:
-        asked, began = asyncio.current_task(), self._clock.monotonic()
+        # If it is forgotten meanwhile, so is this answer, which may be of before that.
+        known, began = self._known, self._clock.monotonic()
         found = await self._read(digest)
-        # Unless it was forgotten meanwhile: the answer may be of before that.
-        if found is not None and self._asked.get(digest) is asked:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[digest] = (began, found)
+        if found is not None:
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known[digest] = (began, found)
         return found
-
-    def _answered(self, digest: bytes, done: asyncio.Task[Principal | None]) -> None:
-        if self._asked.get(digest) is done:
-            del self._asked[digest]
-        if not done.cancelled():
-            done.exception()  # taken, also where nobody waits any more
