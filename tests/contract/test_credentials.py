@@ -11,15 +11,8 @@ from heliograph.model.accounts import Role, Secret
 from heliograph.store import Store
 from heliograph.wire.messages.signing import MOST_KEYS
 from tests.conftest import OpenStore
-from tests.support import (
-    ACCOUNT,
-    OTHER_ACCOUNT,
-    accept,
-    claim_all,
-    deliver,
-    new_event,
-    wanted_configuration,
-)
+from tests.contract.traffic import Traffic
+from tests.support import ACCOUNT, OTHER_ACCOUNT
 
 
 async def test_a_token_stands_for_its_account_and_only_its_hash_is_stored(
@@ -38,31 +31,31 @@ async def test_a_token_stands_for_its_account_and_only_its_hash_is_stored(
 
 
 async def test_active_keys_sign_oldest_first_and_a_retired_key_never_again(
-    store: Store,
+    store: Store, traffic: Traffic
 ) -> None:
     for key_id in ("k1", "k2", "k3"):
         await store.add_hmac_key(ACCOUNT, key_id, Secret(f"secret of {key_id}"))
     assert await store.retire_hmac_key(ACCOUNT, "k2")
     assert not await store.retire_hmac_key(ACCOUNT, "k2")
     assert not await store.retire_hmac_key(OTHER_ACCOUNT, "k1")
-    await store.create_configuration(wanted_configuration())
-    await accept(store, new_event())
+    await traffic.configure()
+    await traffic.publish()
 
-    (claim,) = await claim_all(store)
+    (claim,) = await traffic.claim_all()
     assert [key.key_id for key in claim.proofs.keys] == ["k1", "k3"]
     assert [key.secret.reveal() for key in claim.proofs.keys] == ["secret of k1", "secret of k3"]
     assert [key.key_id for key in await store.hmac_keys(ACCOUNT)] == ["k1", "k3"]
     assert list(await store.hmac_keys(OTHER_ACCOUNT)) == []
-    await deliver(store, [claim])
+    await traffic.deliver([claim])
 
 
-async def test_a_configuration_without_hmac_is_not_signed(store: Store) -> None:
+async def test_a_configuration_without_hmac_is_not_signed(store: Store, traffic: Traffic) -> None:
     await store.add_hmac_key(ACCOUNT, "k1", Secret("x"))
-    await store.create_configuration(wanted_configuration(includeHMAC="false"))
-    await accept(store, new_event())
-    (claim,) = await claim_all(store)
+    await traffic.configure(includeHMAC="false")
+    await traffic.publish()
+    (claim,) = await traffic.claim_all()
     assert claim.proofs.keys == ()
-    await deliver(store, [claim])
+    await traffic.deliver([claim])
 
 
 async def test_an_account_has_at_most_a_hundred_keys(store: Store) -> None:
@@ -73,15 +66,13 @@ async def test_an_account_has_at_most_a_hundred_keys(store: Store) -> None:
 
 
 async def test_s7_secrets_are_encrypted_at_rest(
-    store: Store, open_store: OpenStore, tmp_path: Path
+    store: Store, traffic: Traffic, open_store: OpenStore, tmp_path: Path
 ) -> None:
     await store.add_hmac_key(ACCOUNT, "k1", Secret("canary-hmac-77aa"))
-    await store.create_configuration(
-        wanted_configuration(
-            userName="user",
-            password="canary-password-77aa",
-            oAuthConfiguration={"clientId": "c", "clientSecret": "canary-client-77aa"},
-        )
+    await traffic.configure(
+        userName="user",
+        password="canary-password-77aa",
+        oAuthConfiguration={"clientId": "c", "clientSecret": "canary-client-77aa"},
     )
     await store.close()
     assert b"canary" not in _files(tmp_path)

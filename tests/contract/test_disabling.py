@@ -9,18 +9,8 @@ from heliograph.delivery.disabling import GONE, Alert, disable, watch_listeners
 from heliograph.model.deliveries import DeliveryState, Phase, RetryAt, Why
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
-from tests.support import (
-    ACCOUNT,
-    START,
-    ManualClock,
-    accept,
-    claim_all,
-    deliver,
-    new_event,
-    retry_in,
-    settled,
-    wanted_configuration,
-)
+from tests.contract.traffic import Traffic
+from tests.support import ACCOUNT, START, ManualClock, new_event, wanted_configuration
 
 DAY = 86_400.0
 
@@ -52,20 +42,20 @@ class Watched:
         self._looked.set()
 
 
-async def fail(store: Store, seconds: float, clock: ManualClock) -> None:
-    for claim in await claim_all(store):
-        await store.settle([settled(claim, retry_in(seconds, clock.now()), clock.now())])
+async def fail(traffic: Traffic, seconds: float, clock: ManualClock) -> None:
+    for claim in await traffic.claim_all():
+        await traffic.retry(claim, seconds, clock.now())
 
 
 async def test_r4_a_listener_that_takes_nothing_for_14_days_is_warned_of_and_then_disabled(
-    store: Store, clock: ManualClock
+    store: Store, traffic: Traffic, clock: ManualClock
 ) -> None:
-    made = await store.create_configuration(wanted_configuration())
+    made = await traffic.configure()
     watched = Watched(store, clock)
-    await accept(store, new_event())
-    await fail(store, DAY, clock)
+    await traffic.publish()
+    await fail(traffic, DAY, clock)
     clock.move(10.9 * DAY)
-    await fail(store, DAY, clock)
+    await fail(traffic, DAY, clock)
     await watched.look()
     assert watched.alerts == []
 
@@ -87,36 +77,36 @@ async def test_r4_a_listener_that_takes_nothing_for_14_days_is_warned_of_and_the
     assert off.disabled_by.startswith("Heliograph: it has taken nothing since 2026-11-23")
 
     # What waited and what comes is held, and goes out in order when somebody switches it on.
-    await accept(store, new_event(event_id="later"))
-    await accept(store, new_event(event_id="other", envelope_id="env-2"))
-    assert await claim_all(store) == []
+    await traffic.publish(event_id="later")
+    await traffic.publish(event_id="other", envelope_id="env-2")
+    assert await traffic.claim_all() == []
     (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
     assert failure.state is DeliveryState.HELD
     await store.update_configuration(wanted_configuration(connect_id=made.connect_id))
-    claims = await claim_all(store)
+    claims = await traffic.claim_all()
     assert len(claims) == 2
-    await deliver(store, claims)
-    (last,) = await claim_all(store)
+    await traffic.deliver(claims)
+    (last,) = await traffic.claim_all()
     assert last.event.event_id == "later"
 
 
 async def test_a_success_ends_the_failing_and_so_does_switching_on(
-    store: Store, clock: ManualClock
+    store: Store, traffic: Traffic, clock: ManualClock
 ) -> None:
-    made = await store.create_configuration(wanted_configuration())
-    await accept(store, new_event(), new_event(event_id="b", envelope_id="env-2"))
-    first, second = await claim_all(store)
-    await store.settle([settled(first, retry_in(1))])
+    made = await traffic.configure()
+    await traffic.accept(new_event(), new_event(event_id="b", envelope_id="env-2"))
+    first, second = await traffic.claim_all()
+    await traffic.retry(first, 1)
     assert [(one.connect_id, one.since) for one in await store.failing()] == [
         (made.connect_id, START)
     ]
     assert (await store.statistics()).failing == 1
     clock.move(60)
-    await deliver(store, [second])
+    await traffic.deliver([second])
     assert (await store.statistics()).failing == 0
     assert await store.failing() == ()
 
-    await fail(store, 60, clock)
+    await fail(traffic, 60, clock)
     (failing,) = await store.failing()
     assert failing.since == START + timedelta(seconds=60)
     assert await disable(store, ACCOUNT, made.connect_id, GONE)
@@ -126,10 +116,12 @@ async def test_a_success_ends_the_failing_and_so_does_switching_on(
     assert await store.failing() == ()
 
 
-async def test_faults_of_our_own_are_no_failing(store: Store, clock: ManualClock) -> None:
-    await store.create_configuration(wanted_configuration())
-    await accept(store, new_event())
-    (claim,) = await claim_all(store)
+async def test_faults_of_our_own_are_no_failing(
+    store: Store, traffic: Traffic, clock: ManualClock
+) -> None:
+    await traffic.configure()
+    await traffic.publish()
+    (claim,) = await traffic.claim_all()
     ours = RetryAt(clock.now(), Why(Phase.DNS, "no DNS server answered"), counts=False)
-    await store.settle([settled(claim, ours)])
+    await traffic.settle(claim, ours)
     assert await store.failing() == ()

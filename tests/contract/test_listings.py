@@ -9,29 +9,19 @@ import pytest
 from heliograph.model.deliveries import Delivered
 from heliograph.model.logs import LogQuery, Order
 from heliograph.store import Page, Store, every_page
-from tests.support import (
-    ACCOUNT,
-    OTHER_ACCOUNT,
-    START,
-    ManualClock,
-    accept,
-    claim_all,
-    give_up,
-    new_event,
-    settled,
-    wanted_configuration,
-)
+from tests.contract.traffic import Traffic
+from tests.support import ACCOUNT, OTHER_ACCOUNT, START, ManualClock, wanted_configuration
 
 
 @pytest.fixture
-async def failing(store: Store, clock: ManualClock) -> Store:
+async def failing(store: Store, traffic: Traffic, clock: ManualClock) -> Store:
     """Two configurations and five envelopes, a minute apart: ten open failures."""
     for name in ("crm", "erp"):
-        await store.create_configuration(wanted_configuration(name=name))
+        await traffic.configure(name=name)
     for number in range(5):
         event_name = "envelope-completed" if number % 2 else "envelope-sent"
-        await accept(store, new_event(event_name, f"env-{number}"))
-        await give_up(store, await claim_all(store))
+        await traffic.publish(event_name, f"env-{number}")
+        await traffic.give_up(await traffic.claim_all())
         clock.move(60)
     return store
 
@@ -87,11 +77,11 @@ async def test_logs_have_the_same_filters_and_pages(failing: Store) -> None:
 
 
 async def test_failures_are_kept_whatever_enable_log_says_and_logs_are_not(
-    store: Store,
+    store: Store, traffic: Traffic
 ) -> None:
-    await store.create_configuration(wanted_configuration(enableLog="false"))
-    await accept(store, new_event())
-    await give_up(store, await claim_all(store))
+    await traffic.configure(enableLog="false")
+    await traffic.publish()
+    await traffic.give_up(await traffic.claim_all())
 
     assert (await store.logs(ACCOUNT, LogQuery(), 10)).entries == ()
     (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
@@ -100,10 +90,12 @@ async def test_failures_are_kept_whatever_enable_log_says_and_logs_are_not(
     assert attempt.entry.error == failure.error
 
 
-async def test_every_failure_of_a_selection_is_republished(failing: Store) -> None:
+async def test_every_failure_of_a_selection_is_republished(
+    failing: Store, traffic: Traffic
+) -> None:
     page = await failing.requeue_failures(ACCOUNT, LogQuery(connect_id=2))
     assert (len(page.requeued), page.next_cursor) == (5, None)
-    claims = await claim_all(failing)
+    claims = await traffic.claim_all()
     assert {claim.configuration.name for claim in claims} == {"erp"}
     assert len(claims) == 5
 
@@ -158,11 +150,11 @@ async def test_s8_another_account_sees_and_changes_nothing(failing: Store) -> No
     assert len(await envelopes(failing)) == 10
 
 
-async def test_a_delivered_entry_shows_no_failure(store: Store) -> None:
-    await store.create_configuration(wanted_configuration())
-    await accept(store, new_event())
-    (claim,) = await claim_all(store)
-    await store.settle([settled(claim, Delivered())])
+async def test_a_delivered_entry_shows_no_failure(store: Store, traffic: Traffic) -> None:
+    await traffic.configure()
+    await traffic.publish()
+    (claim,) = await traffic.claim_all()
+    await traffic.settle(claim, Delivered())
 
     (entry,) = (await store.logs(ACCOUNT, LogQuery(), 10)).entries
     assert (entry.failure_id, entry.error, entry.next_try) == (None, None, None)

@@ -11,16 +11,8 @@ from heliograph.delivery.signals import Signals
 from heliograph.model.accounts import Account
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
-from tests.support import (
-    ACCOUNT,
-    OTHER_ACCOUNT,
-    ManualClock,
-    claim_all,
-    deliver,
-    give_up,
-    new_event,
-    wanted_configuration,
-)
+from tests.contract.traffic import Traffic
+from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock, new_event, wanted_configuration
 
 HOOK = {"url": "https://one.example.com/hook", "events": ["envelope-sent", "envelope-completed"]}
 
@@ -36,17 +28,17 @@ async def publish(
     return receipt
 
 
-async def sent_to(store: Store) -> list[tuple[str, str]]:
+async def sent_to(traffic: Traffic) -> list[tuple[str, str]]:
     """Takes what is due, again and again: its event and URL."""
     found = []
-    while claims := await claim_all(store):
+    while claims := await traffic.claim_all():
         found += [(claim.event.name, claim.configuration.url) for claim in claims]
-        await deliver(store, claims)
+        await traffic.deliver(claims)
     return sorted(found)
 
 
 async def test_a_notification_gets_this_and_the_later_events_of_its_envelope_alone(
-    store: Store,
+    store: Store, traffic: Traffic
 ) -> None:
     by = publisher(store)
     await publish(by, "envelope-sent", eventNotification=HOOK)
@@ -55,13 +47,13 @@ async def test_a_notification_gets_this_and_the_later_events_of_its_envelope_alo
     await publish(publisher(store), "envelope-sent", "env-2")
 
     url = HOOK["url"]
-    assert await sent_to(store) == [("envelope-completed", url), ("envelope-sent", url)]
+    assert await sent_to(traffic) == [("envelope-completed", url), ("envelope-sent", url)]
 
 
 async def test_it_goes_out_beside_the_accounts_configurations_and_is_not_listed(
-    store: Store,
+    store: Store, traffic: Traffic
 ) -> None:
-    made = await store.create_configuration(wanted_configuration())
+    made = await traffic.configure()
     by = publisher(store)
     receipt = await publish(by, "envelope-sent", eventNotifications=[HOOK])
 
@@ -69,14 +61,14 @@ async def test_it_goes_out_beside_the_accounts_configurations_and_is_not_listed(
     assert [one.connect_id for one in (await store.configurations(ACCOUNT)).all] == [
         made.connect_id
     ]
-    assert sorted(url for _, url in await sent_to(store)) == [
+    assert sorted(url for _, url in await sent_to(traffic)) == [
         "https://listener.example.com/connect",
         HOOK["url"],
     ]
 
 
 async def test_the_same_notification_is_one_configuration_for_any_number_of_envelopes(
-    store: Store,
+    store: Store, traffic: Traffic
 ) -> None:
     by = publisher(store)
     for number in range(3):
@@ -84,14 +76,14 @@ async def test_the_same_notification_is_one_configuration_for_any_number_of_enve
     other = {**HOOK, "deliveryMode": "SIM"}
     await publish(by, "envelope-sent", "env-9", eventNotification=other)
 
-    claims = await claim_all(store)
+    claims = await traffic.claim_all()
     assert len({claim.configuration.connect_id for claim in claims[:3]}) == 1
     assert len({claim.configuration.connect_id for claim in claims}) == 2
-    await deliver(store, claims)
+    await traffic.deliver(claims)
 
 
 async def test_events_of_one_call_know_the_notifications_of_those_before_them(
-    store: Store,
+    store: Store, traffic: Traffic
 ) -> None:
     events = [
         new_event("envelope-sent", eventNotification=HOOK),
@@ -100,18 +92,20 @@ async def test_events_of_one_call_know_the_notifications_of_those_before_them(
     ]
     receipts = await publisher(store).publish(ACCOUNT, events)
     assert [one.accepted.deliveries for one in receipts] == [1, 1, 0]
-    assert len(await sent_to(store)) == 2
+    assert len(await sent_to(traffic)) == 2
 
 
-async def test_r2_a_repeat_with_its_notification_adds_nothing(store: Store) -> None:
+async def test_r2_a_repeat_with_its_notification_adds_nothing(
+    store: Store, traffic: Traffic
+) -> None:
     by = publisher(store)
     await publish(by, "envelope-sent", eventNotification=HOOK)
     receipt = await publish(by, "envelope-sent", eventNotification=HOOK)
     assert receipt.accepted.repeated
-    assert len(await sent_to(store)) == 1
+    assert len(await sent_to(traffic)) == 1
 
 
-async def test_publishing_at_once_makes_one_configuration(store: Store) -> None:
+async def test_publishing_at_once_makes_one_configuration(store: Store, traffic: Traffic) -> None:
     await asyncio.gather(
         *(
             publish(publisher(store), "envelope-sent", f"env-{number}", eventNotification=HOOK)
@@ -119,23 +113,27 @@ async def test_publishing_at_once_makes_one_configuration(store: Store) -> None:
         )
     )
     claims = []
-    while some := await claim_all(store):
+    while some := await traffic.claim_all():
         claims += some
-        await deliver(store, some)
+        await traffic.deliver(some)
     assert len(claims) == 8
     assert len({claim.configuration.connect_id for claim in claims}) == 1
 
 
-async def test_s8_another_accounts_envelope_of_that_id_is_not_notified(store: Store) -> None:
+async def test_s8_another_accounts_envelope_of_that_id_is_not_notified(
+    store: Store, traffic: Traffic
+) -> None:
     await publish(publisher(store), "envelope-sent", eventNotification=HOOK)
     await publish(publisher(store), "envelope-sent", account_id=OTHER_ACCOUNT)
-    assert len(await sent_to(store)) == 1
+    assert len(await sent_to(traffic)) == 1
     (made,) = (await store.notified(ACCOUNT, ["env-1"]))["env-1"]
     assert await store.notified(OTHER_ACCOUNT, ["env-1"]) == {}
     assert await store.configuration(OTHER_ACCOUNT, made.connect_id) is None
 
 
-async def test_r4_a_notification_can_be_paused_and_deleted_by_its_id(store: Store) -> None:
+async def test_r4_a_notification_can_be_paused_and_deleted_by_its_id(
+    store: Store, traffic: Traffic
+) -> None:
     by = publisher(store)
     await publish(by, "envelope-sent", eventNotification=HOOK)
     (made,) = (await store.notified(ACCOUNT, ["env-1"]))["env-1"]
@@ -144,28 +142,28 @@ async def test_r4_a_notification_can_be_paused_and_deleted_by_its_id(store: Stor
     )
     assert await store.update_configuration(paused)
     await publish(by, "envelope-completed")
-    assert await claim_all(store) == []
+    assert await traffic.claim_all() == []
     assert await store.delete_configuration(ACCOUNT, made.connect_id)
     failed = await store.failures(ACCOUNT, LogQuery(), 10)
     assert len(failed.entries) == 2  # what it was to get is visible
 
     await publish(by, "envelope-sent", event_id="anew", eventNotification=HOOK)
-    (claim,) = await claim_all(store)
+    (claim,) = await traffic.claim_all()
     assert claim.configuration.connect_id != made.connect_id
-    await deliver(store, [claim])
+    await traffic.deliver([claim])
 
 
 async def test_r14_a_notification_goes_with_its_last_envelope(
-    store: Store, clock: ManualClock
+    store: Store, traffic: Traffic, clock: ManualClock
 ) -> None:
     by = publisher(store)
     await publish(by, "envelope-sent", eventNotification=HOOK)
     await publish(
         by, "envelope-sent", "env-2", eventNotification={**HOOK, "loggingEnabled": "true"}
     )
-    first, second = sorted(await claim_all(store), key=lambda claim: claim.event.envelope_id)
-    await deliver(store, [first])
-    await give_up(store, [second])
+    first, second = sorted(await traffic.claim_all(), key=lambda claim: claim.event.envelope_id)
+    await traffic.deliver([first])
+    await traffic.give_up([second])
 
     clock.move(10 * 86_400)
     await store.renew_lease()
@@ -177,14 +175,14 @@ async def test_r14_a_notification_goes_with_its_last_envelope(
     # An open failure keeps its event, envelope and configuration: it can be republished.
     assert len((await store.failures(ACCOUNT, LogQuery(), 10)).entries) == 1
     await store.requeue_envelopes(ACCOUNT, ["env-2"])
-    (again,) = await claim_all(store)
+    (again,) = await traffic.claim_all()
     assert again.configuration.url == HOOK["url"]
-    await deliver(store, [again])
+    await traffic.deliver([again])
 
 
-async def test_an_account_without_notifications_says_so(store: Store) -> None:
+async def test_an_account_without_notifications_says_so(store: Store, traffic: Traffic) -> None:
     await store.create_account(Account("third", 3, "Third"))
     assert not (await store.configurations("third")).notifies
     await publish(publisher(store), "envelope-sent", eventNotification=HOOK, account_id="third")
     assert (await store.configurations("third")).notifies
-    await sent_to(store)
+    await sent_to(traffic)

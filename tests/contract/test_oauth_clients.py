@@ -16,16 +16,8 @@ from heliograph.store import Store
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.store import PostgresStore
 from tests.conftest import YEARS, OpenStore
-from tests.support import (
-    ACCOUNT,
-    OTHER_ACCOUNT,
-    ManualClock,
-    accept,
-    claim_all,
-    deliver,
-    new_event,
-    wanted_configuration,
-)
+from tests.contract.traffic import Traffic
+from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock
 
 CLIENT = ClientCredentials(
     "https://login.example.com/oauth/token",
@@ -77,7 +69,7 @@ async def test_two_updates_of_one_client_cannot_undo_each_other(store: Store) ->
 
 
 async def test_only_who_borrows_the_client_gets_it_and_a_change_holds_at_the_next_claim(
-    store: Store,
+    store: Store, traffic: Traffic
 ) -> None:
     partial = {"clientId": "own", "authorizationServerUrl": "https://own.example.com/"}
     configured: dict[str, dict[str, Any]] = {
@@ -92,12 +84,12 @@ async def test_only_who_borrows_the_client_gets_it_and_a_change_holds_at_the_nex
         "off": {"includeOAuth": "false"},
     }
     for name, fields in configured.items():
-        await store.create_configuration(wanted_configuration(name=name, **fields))
+        await traffic.configure(name=name, **fields)
 
     async def claimed(event_id: str) -> dict[str, ClientCredentials | None]:
-        await accept(store, new_event(event_id=event_id, envelope_id=event_id))
-        claims = await claim_all(store)
-        await deliver(store, claims)
+        await traffic.publish(event_id=event_id, envelope_id=event_id)
+        claims = await traffic.claim_all()
+        await traffic.deliver(claims)
         return {claim.configuration.name: claim.proofs.oauth for claim in claims}
 
     nobody = {"own": None, "off": None}
@@ -135,19 +127,19 @@ async def second_node(
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=False)
 async def test_a_change_on_one_node_holds_at_the_next_claim_of_another(
-    store: Store, second_node: Store
+    store: Store, traffic: Traffic, second_node: Store
 ) -> None:
-    await store.create_configuration(wanted_configuration(includeOAuth="true"))
+    await traffic.configure(includeOAuth="true")
     wanted: ClientCredentials | None
     for number, wanted in enumerate((CLIENT, None, CLIENT)):
         if wanted is None:
             assert await store.oauth.delete(ACCOUNT)
         else:
             assert await store.oauth.create(ACCOUNT, wanted)
-        await accept(store, new_event(event_id=f"e-{number}", envelope_id=f"e-{number}"))
-        claims = await claim_all(second_node)
+        await traffic.publish(event_id=f"e-{number}", envelope_id=f"e-{number}")
+        claims = await Traffic(second_node).claim_all()
         assert [claim.proofs.oauth for claim in claims] == [wanted]
-        await deliver(second_node, claims)
+        await Traffic(second_node).deliver(claims)
 
 
 async def version(store: Store, account_id: str = ACCOUNT) -> int:

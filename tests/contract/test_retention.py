@@ -13,54 +13,44 @@ from heliograph.model.logs import LogQuery
 from heliograph.store import BATCH_MOST, Retired, Store
 from heliograph.store.postgres import retention as postgres_retention
 from heliograph.store.sqlite import retention as sqlite_retention
-from tests.support import (
-    ACCOUNT,
-    ManualClock,
-    accept,
-    claim_all,
-    deliver,
-    give_up,
-    new_event,
-    retry_in,
-    settled,
-    wanted_configuration,
-)
+from tests.contract.traffic import Traffic
+from tests.support import ACCOUNT, ManualClock, new_event, retry_in, settled
 
 DAY = 86_400.0
 KEPT = timedelta(days=90)
 
 
-async def publish(store: Store, *names: str) -> None:
-    await accept(store, *(new_event(envelope_id=f"env-{name}", event_id=name) for name in names))
+async def publish(traffic: Traffic, *names: str) -> None:
+    await traffic.accept(*(new_event(envelope_id=f"env-{name}", event_id=name) for name in names))
 
 
-async def known(store: Store, name: str) -> bool:
+async def known(traffic: Traffic, name: str) -> bool:
     """Whether an event's id is still known: publishing it again is a repeat."""
-    (receipt,) = await accept(store, new_event(envelope_id=f"env-{name}", event_id=name))
+    receipt = await traffic.publish(envelope_id=f"env-{name}", event_id=name)
     return receipt.repeated
 
 
-async def old_and_new(store: Store, clock: ManualClock) -> None:
+async def old_and_new(traffic: Traffic, clock: ManualClock) -> None:
     """Of 100 days ago: delivered, failed, cancelled, retrying, waiting; of now: delivered."""
-    await store.create_configuration(wanted_configuration())
-    await publish(store, "delivered", "failed", "cancelled", "retrying")
-    claims = {claim.event.event_id: claim for claim in await claim_all(store)}
-    await deliver(store, [claims["delivered"]])
-    await give_up(store, [claims["failed"], claims["cancelled"]])
-    assert await store.delete_failure(ACCOUNT, claims["cancelled"].delivery_id, "alice")
-    await store.settle([settled(claims["retrying"], retry_in(200 * DAY), clock.now())])
-    await publish(store, "waiting")
+    await traffic.configure()
+    await publish(traffic, "delivered", "failed", "cancelled", "retrying")
+    claims = {claim.event.event_id: claim for claim in await traffic.claim_all()}
+    await traffic.deliver([claims["delivered"]])
+    await traffic.give_up([claims["failed"], claims["cancelled"]])
+    assert await traffic.store.delete_failure(ACCOUNT, claims["cancelled"].delivery_id, "alice")
+    await traffic.settle(claims["retrying"], retry_in(200 * DAY), clock.now())
+    await publish(traffic, "waiting")
     clock.move(100 * DAY)
-    await store.renew_lease()
-    await publish(store, "new")
-    (new,) = [claim for claim in await claim_all(store) if claim.event.event_id == "new"]
-    await store.settle([settled(new, Delivered(), clock.now())])
+    await traffic.store.renew_lease()
+    await publish(traffic, "new")
+    (new,) = [claim for claim in await traffic.claim_all() if claim.event.event_id == "new"]
+    await traffic.settle(new, Delivered(), clock.now())
 
 
 async def test_r14_what_ended_long_ago_goes_and_everything_else_stays(
-    store: Store, clock: ManualClock
+    store: Store, traffic: Traffic, clock: ManualClock
 ) -> None:
-    await old_and_new(store, clock)
+    await old_and_new(traffic, clock)
 
     done = await retire(store, clock.now() - KEPT)
     assert (done.deliveries, done.events, done.envelopes) == (2, 2, 2)
@@ -75,26 +65,28 @@ async def test_r14_what_ended_long_ago_goes_and_everything_else_stays(
     assert await store.envelope(ACCOUNT, "env-delivered") is None
     assert await store.envelope(ACCOUNT, "env-failed") is not None
     for name, expected in {"failed": True, "retrying": True, "waiting": True, "new": True}.items():
-        assert await known(store, name) is expected
-    assert not await known(store, "delivered")
+        assert await known(traffic, name) is expected
+    assert not await known(traffic, "delivered")
 
 
-async def test_r14_a_second_run_finds_nothing(store: Store, clock: ManualClock) -> None:
-    await old_and_new(store, clock)
+async def test_r14_a_second_run_finds_nothing(
+    store: Store, traffic: Traffic, clock: ManualClock
+) -> None:
+    await old_and_new(traffic, clock)
     await retire(store, clock.now() - KEPT)
     assert await retire(store, clock.now() - KEPT) == Retired()
 
 
 async def test_r14_what_was_kept_is_sent_later_and_goes_when_it_has_ended(
-    store: Store, clock: ManualClock
+    store: Store, traffic: Traffic, clock: ManualClock
 ) -> None:
-    await old_and_new(store, clock)
+    await old_and_new(traffic, clock)
     await retire(store, clock.now() - KEPT)
 
     clock.move(101 * DAY)
     await store.renew_lease()
     await store.requeue_envelopes(ACCOUNT, ["env-failed"])
-    claims = await claim_all(store)
+    claims = await traffic.claim_all()
     assert {claim.event.event_id for claim in claims} == {"failed", "retrying"}
     delivered = [settled(claim, Delivered(), clock.now()) for claim in claims]
     assert await store.settle(delivered) == [True, True]
@@ -105,14 +97,14 @@ async def test_r14_what_was_kept_is_sent_later_and_goes_when_it_has_ended(
 
 
 async def test_r14_an_event_stays_while_one_of_its_deliveries_does(
-    store: Store, clock: ManualClock
+    store: Store, traffic: Traffic, clock: ManualClock
 ) -> None:
-    await store.create_configuration(wanted_configuration(name="a"))
-    await store.create_configuration(wanted_configuration(name="b"))
-    await publish(store, "both")
-    first, second = await claim_all(store)
-    await deliver(store, [first])
-    await give_up(store, [second])
+    await traffic.configure(name="a")
+    await traffic.configure(name="b")
+    await publish(traffic, "both")
+    first, second = await traffic.claim_all()
+    await traffic.deliver([first])
+    await traffic.give_up([second])
     clock.move(100 * DAY)
     await store.renew_lease()
 
@@ -122,12 +114,14 @@ async def test_r14_an_event_stays_while_one_of_its_deliveries_does(
     (left,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
     assert left.event_id == "both"
     await store.requeue_envelopes(ACCOUNT, ["env-both"])
-    (again,) = await claim_all(store)
+    (again,) = await traffic.claim_all()
     assert again.event.document
 
 
-async def test_r14_events_that_nobody_wanted_go_too(store: Store, clock: ManualClock) -> None:
-    await publish(store, "unwanted")
+async def test_r14_events_that_nobody_wanted_go_too(
+    store: Store, traffic: Traffic, clock: ManualClock
+) -> None:
+    await publish(traffic, "unwanted")
     clock.move(100 * DAY)
     await store.renew_lease()
     done = await retire(store, clock.now() - KEPT)
@@ -148,12 +142,12 @@ def test_r14_a_batch_is_5_000_rows_at_most() -> None:
 
 
 async def test_r14_no_batch_is_larger_than_the_bound(
-    store: Store, clock: ManualClock, most: int
+    store: Store, traffic: Traffic, clock: ManualClock, most: int
 ) -> None:
-    await store.create_configuration(wanted_configuration())
+    await traffic.configure()
     number = 3 * most + 1
-    await publish(store, *(f"event-{place}" for place in range(number)))
-    await deliver(store, await claim_all(store, number, number))
+    await publish(traffic, *(f"event-{place}" for place in range(number)))
+    await traffic.deliver(await traffic.claim_all(number, number))
     clock.move(100 * DAY)
     await store.renew_lease()
 
@@ -164,13 +158,13 @@ async def test_r14_no_batch_is_larger_than_the_bound(
 
 
 async def test_r14_many_unwanted_events_beside_many_delivered_ones_leave_nothing_behind(
-    store: Store, clock: ManualClock, most: int
+    store: Store, traffic: Traffic, clock: ManualClock, most: int
 ) -> None:
     number = most // 2 + 10
-    await publish(store, *(f"no-{place}" for place in range(number)))
-    await store.create_configuration(wanted_configuration())
-    await publish(store, *(f"yes-{place}" for place in range(number)))
-    await deliver(store, await claim_all(store, number, number))
+    await publish(traffic, *(f"no-{place}" for place in range(number)))
+    await traffic.configure()
+    await publish(traffic, *(f"yes-{place}" for place in range(number)))
+    await traffic.deliver(await traffic.claim_all(number, number))
     clock.move(100 * DAY)
     await store.renew_lease()
 

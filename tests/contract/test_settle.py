@@ -21,26 +21,22 @@ from heliograph.model.deliveries import (
 from heliograph.model.logs import LogEntry, LogQuery
 from heliograph.store import Store
 from tests.conftest import OpenStore
+from tests.contract.traffic import Traffic
 from tests.support import (
     ACCOUNT,
     START,
     WHY,
     ManualClock,
-    accept,
-    claim_all,
-    deliver,
-    give_up,
     new_event,
     retry_in,
-    settled,
     wanted_configuration,
 )
 
 
 @pytest.fixture
-async def one_waiting(store: Store) -> Store:
-    await store.create_configuration(wanted_configuration())
-    await accept(store, new_event())
+async def one_waiting(store: Store, traffic: Traffic) -> Store:
+    await traffic.configure()
+    await traffic.publish()
     return store
 
 
@@ -48,49 +44,53 @@ async def failures(store: Store) -> list[LogEntry]:
     return list((await store.failures(ACCOUNT, LogQuery(), 100)).entries)
 
 
-async def test_a_delivery_is_claimed_once(one_waiting: Store) -> None:
-    assert len(await claim_all(one_waiting)) == 1
-    assert await claim_all(one_waiting) == []
+async def test_a_delivery_is_claimed_once(one_waiting: Store, traffic: Traffic) -> None:
+    assert len(await traffic.claim_all()) == 1
+    assert await traffic.claim_all() == []
 
 
 async def test_r4_a_failure_opens_at_the_first_failed_attempt_and_closes_on_success(
-    one_waiting: Store, clock: ManualClock
+    one_waiting: Store, traffic: Traffic, clock: ManualClock
 ) -> None:
     store = one_waiting
-    (claim,) = await claim_all(store)
+    (claim,) = await traffic.claim_all()
     assert await failures(store) == []
 
-    await store.settle([settled(claim, retry_in(5))])
+    await traffic.retry(claim, 5)
     (open_failure,) = await failures(store)
     assert (open_failure.retry_count, open_failure.error) == (0, str(WHY))
     assert open_failure.next_try == retry_in(5).when
 
     clock.move(5)
-    (second,) = await claim_all(store)
+    (second,) = await traffic.claim_all()
     assert second.number == 2
-    await store.settle([settled(second, retry_in(10, clock.now()), clock.now())])
+    await traffic.retry(second, 10, clock.now())
     (updated,) = await failures(store)
     assert (updated.retry_count, updated.last_try) == (1, clock.now())
     assert updated.failure_id == open_failure.failure_id
 
     clock.move(10)
-    await deliver(store, await claim_all(store))
+    await traffic.deliver(await traffic.claim_all())
     assert await failures(store) == []
 
 
-async def test_r4_a_failure_stays_listed_when_retries_end(one_waiting: Store) -> None:
-    await give_up(one_waiting, await claim_all(one_waiting))
+async def test_r4_a_failure_stays_listed_when_retries_end(
+    one_waiting: Store, traffic: Traffic
+) -> None:
+    await traffic.give_up(await traffic.claim_all())
 
     (failure,) = await failures(one_waiting)
     assert (failure.state, failure.next_try) == (DeliveryState.FAILED, None)
-    assert await claim_all(one_waiting) == []
+    assert await traffic.claim_all() == []
 
 
-async def test_r5_each_attempt_is_kept_with_its_answer(one_waiting: Store) -> None:
-    (claim,) = await claim_all(one_waiting)
-    await one_waiting.settle([settled(claim, retry_in(0))])
-    (claim,) = await claim_all(one_waiting)
-    await deliver(one_waiting, [claim])
+async def test_r5_each_attempt_is_kept_with_its_answer(
+    one_waiting: Store, traffic: Traffic
+) -> None:
+    (claim,) = await traffic.claim_all()
+    await traffic.retry(claim, 0)
+    (claim,) = await traffic.claim_all()
+    await traffic.deliver([claim])
 
     newest, oldest = (await one_waiting.logs(ACCOUNT, LogQuery(), 10)).entries
     assert (newest.retry_count, newest.error) == (1, None)
@@ -104,45 +104,45 @@ async def test_r5_each_attempt_is_kept_with_its_answer(one_waiting: Store) -> No
 
 
 async def test_r8_a_settle_of_a_delivery_that_is_no_longer_ours_changes_nothing(
-    one_waiting: Store,
+    one_waiting: Store, traffic: Traffic
 ) -> None:
-    (claim,) = await claim_all(one_waiting)
-    assert await one_waiting.settle([settled(claim, retry_in(0))]) == [True]
-    (second,) = await claim_all(one_waiting)
+    (claim,) = await traffic.claim_all()
+    assert await traffic.retry(claim, 0)
+    (second,) = await traffic.claim_all()
 
-    assert await one_waiting.settle([settled(claim, Delivered())]) == [False]
-    assert await one_waiting.settle([settled(second, GaveUp(WHY))]) == [True]
+    assert not await traffic.settle(claim, Delivered())
+    assert await traffic.settle(second, GaveUp(WHY))
     assert len(await failures(one_waiting)) == 1
 
 
 async def test_a_failure_deleted_while_its_delivery_is_in_flight_stays_deleted(
-    one_waiting: Store,
+    one_waiting: Store, traffic: Traffic
 ) -> None:
-    (claim,) = await claim_all(one_waiting)
-    await one_waiting.settle([settled(claim, retry_in(0))])
+    (claim,) = await traffic.claim_all()
+    await traffic.retry(claim, 0)
     (failure,) = await failures(one_waiting)
-    (second,) = await claim_all(one_waiting)
+    (second,) = await traffic.claim_all()
     assert failure.failure_id is not None
 
     assert await one_waiting.delete_failure(ACCOUNT, failure.failure_id, "alice")
-    assert await one_waiting.settle([settled(second, retry_in(0))]) == [False]
+    assert not await traffic.retry(second, 0)
     assert await failures(one_waiting) == []
-    assert await claim_all(one_waiting) == []
+    assert await traffic.claim_all() == []
 
 
 async def test_r3_what_a_crash_left_in_flight_is_sent_again_with_a_higher_retry_count(
-    open_store: OpenStore, one_waiting: Store
+    open_store: OpenStore, one_waiting: Store, traffic: Traffic
 ) -> None:
     store = one_waiting
-    (claim,) = await claim_all(store)
+    (claim,) = await traffic.claim_all()
     await store.close()  # the claim was never settled: as after kill -9
 
-    again = await open_store()
-    (retried,) = await claim_all(again)
+    again = Traffic(await open_store())
+    (retried,) = await again.claim_all()
     assert retried.delivery_id == claim.delivery_id
     assert (retried.number, retried.epoch) == (2, claim.epoch + 1)
-    await deliver(again, [retried])
-    newest, oldest = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
+    await again.deliver([retried])
+    newest, oldest = (await again.store.logs(ACCOUNT, LogQuery(), 10)).entries
     assert (newest.retry_count, newest.error) == (1, None)
     assert (oldest.retry_count, oldest.error) == (
         0,
@@ -151,29 +151,30 @@ async def test_r3_what_a_crash_left_in_flight_is_sent_again_with_a_higher_retry_
 
 
 async def test_r5_what_a_crash_left_unknown_is_logged_where_the_configuration_asks_for_it(
-    open_store: OpenStore, store: Store
+    open_store: OpenStore, traffic: Traffic
 ) -> None:
-    await store.create_configuration(wanted_configuration(enableLog="false"))
-    logging = await store.create_configuration(wanted_configuration())
-    await accept(store, new_event())
-    await claim_all(store)
-    await store.close()
+    await traffic.configure(enableLog="false")
+    logging = await traffic.configure()
+    await traffic.publish()
+    await traffic.claim_all()
+    await traffic.store.close()
 
-    again = await open_store()
-    retried = await claim_all(again)
-    (entry,) = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
+    again = Traffic(await open_store())
+    retried = await again.claim_all()
+    (entry,) = (await again.store.logs(ACCOUNT, LogQuery(), 10)).entries
     assert (len(retried), entry.connect_id) == (2, logging.connect_id)
-    await deliver(again, retried)
+    await again.deliver(retried)
 
 
 @pytest.mark.parametrize("paused", ["true", "false"])
 @pytest.mark.parametrize("publishing", ["true", "false"])
 async def test_r4_what_a_crash_left_in_flight_is_held_as_its_configuration_says(
-    open_store: OpenStore, one_waiting: Store, publishing: str, paused: str
+    open_store: OpenStore, one_waiting: Store, traffic: Traffic, publishing: str, paused: str
 ) -> None:
     store = one_waiting
-    await store.settle([settled(claim, retry_in(0)) for claim in await claim_all(store)])
-    (claim,) = await claim_all(store)
+    (first,) = await traffic.claim_all()
+    await traffic.retry(first, 0)
+    (claim,) = await traffic.claim_all()
     changed = wanted_configuration(
         connect_id=claim.configuration.connect_id,
         allowEnvelopePublish=publishing,
@@ -189,37 +190,37 @@ async def test_r4_what_a_crash_left_in_flight_is_held_as_its_configuration_says(
 
 
 async def test_r8_a_settle_of_what_was_taken_over_changes_no_row(
-    open_store: OpenStore, one_waiting: Store
+    open_store: OpenStore, one_waiting: Store, traffic: Traffic
 ) -> None:
-    (claim,) = await claim_all(one_waiting)
+    (claim,) = await traffic.claim_all()
     await one_waiting.close()
 
-    again = await open_store()
-    (retried,) = await claim_all(again)
-    before = (await again.logs(ACCOUNT, LogQuery(), 10)).entries
-    assert await again.settle([settled(claim, Delivered())]) == [False]
-    assert (await again.logs(ACCOUNT, LogQuery(), 10)).entries == before
-    assert await deliver(again, [retried]) == [True]
+    again = Traffic(await open_store())
+    (retried,) = await again.claim_all()
+    before = (await again.store.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert not await again.settle(claim, Delivered())
+    assert (await again.store.logs(ACCOUNT, LogQuery(), 10)).entries == before
+    assert await again.deliver([retried]) == [True]
 
 
 async def test_r5_an_attempt_whose_failure_was_deleted_meanwhile_is_closed_with_its_outcome(
-    one_waiting: Store,
+    one_waiting: Store, traffic: Traffic
 ) -> None:
-    (claim,) = await claim_all(one_waiting)
-    await one_waiting.settle([settled(claim, retry_in(0))])
-    (second,) = await claim_all(one_waiting)
+    (claim,) = await traffic.claim_all()
+    await traffic.retry(claim, 0)
+    (second,) = await traffic.claim_all()
     assert await one_waiting.delete_failure(ACCOUNT, claim.delivery_id, "alice")
-    assert await one_waiting.settle([settled(second, Delivered())]) == [False]
+    assert not await traffic.settle(second, Delivered())
     newest, _ = (await one_waiting.logs(ACCOUNT, LogQuery(), 10)).entries
     assert (newest.retry_count, newest.error, newest.state) == (1, None, DeliveryState.CANCELLED)
 
 
 async def test_r5_an_attempt_whose_failure_was_deleted_is_closed_after_a_crash_too(
-    open_store: OpenStore, one_waiting: Store
+    open_store: OpenStore, one_waiting: Store, traffic: Traffic
 ) -> None:
-    (claim,) = await claim_all(one_waiting)
-    await one_waiting.settle([settled(claim, retry_in(0))])
-    await claim_all(one_waiting)
+    (claim,) = await traffic.claim_all()
+    await traffic.retry(claim, 0)
+    await traffic.claim_all()
     assert await one_waiting.delete_failure(ACCOUNT, claim.delivery_id, "alice")
     await one_waiting.close()
 
@@ -236,10 +237,10 @@ async def test_r17_a_delivery_that_ends_the_process_each_time_is_parked_after_th
 ) -> None:
     store = one_waiting
     for _ in range(3):
-        assert len(await claim_all(store)) == 1
+        assert len(await Traffic(store).claim_all()) == 1
         await store.close()
         store = await open_store()
-    assert await claim_all(store) == []
+    assert await Traffic(store).claim_all() == []
     (failure,) = await failures(store)
     assert failure.state is DeliveryState.FAILED
     assert failure.error is not None
@@ -247,83 +248,83 @@ async def test_r17_a_delivery_that_ends_the_process_each_time_is_parked_after_th
 
 
 async def test_r15_an_interrupted_attempt_is_due_again_and_its_outcome_unknown(
-    one_waiting: Store,
+    one_waiting: Store, traffic: Traffic
 ) -> None:
-    (claim,) = await claim_all(one_waiting)
+    (claim,) = await traffic.claim_all()
     stopped = Interrupted(Why(Phase.HEADERS, "stopped"))
-    await one_waiting.settle([settled(claim, stopped)])
+    await traffic.settle(claim, stopped)
 
     assert await failures(one_waiting) == []
-    (again,) = await claim_all(one_waiting)
+    (again,) = await traffic.claim_all()
     assert again.number == 2
-    await deliver(one_waiting, [again])
+    await traffic.deliver([again])
 
 
 async def test_claims_of_one_configuration_are_capped_and_configurations_take_turns(
-    store: Store,
+    store: Store, traffic: Traffic
 ) -> None:
     for name in ("a", "b", "c"):
-        await store.create_configuration(wanted_configuration(name=name))
-    await accept(store, *(new_event(envelope_id=f"env-{n}") for n in range(20)))
+        await traffic.configure(name=name)
+    await traffic.accept(*(new_event(envelope_id=f"env-{n}") for n in range(20)))
 
     first = (await store.claim(room=6, per_configuration=4)).claims
     assert _count(first) == {"a": 2, "b": 2, "c": 2}
     second = (await store.claim(room=100, per_configuration=4)).claims
     assert _count(second) == {"a": 2, "b": 2, "c": 2}
     assert (await store.claim(room=100, per_configuration=4)).claims == ()
-    await deliver(store, first)
+    await traffic.deliver(first)
     assert _count((await store.claim(room=1, per_configuration=4)).claims) == {"a": 1}
     assert _count((await store.claim(room=1, per_configuration=4)).claims) == {"b": 1}
 
 
 async def test_the_next_due_time_is_told_when_nothing_is_due(
-    one_waiting: Store, clock: ManualClock
+    one_waiting: Store, traffic: Traffic, clock: ManualClock
 ) -> None:
-    (claim,) = await claim_all(one_waiting)
-    await one_waiting.settle([settled(claim, retry_in(30))])
+    (claim,) = await traffic.claim_all()
+    await traffic.retry(claim, 30)
 
     result = await one_waiting.claim(10, 10)
     assert (result.claims, result.next_due) == ((), retry_in(30).when)
     clock.move(30)
-    assert len(await claim_all(one_waiting)) == 1
+    assert len(await traffic.claim_all()) == 1
 
 
 async def test_a_settle_after_the_configuration_was_paused_holds_the_retry(
-    one_waiting: Store,
+    one_waiting: Store, traffic: Traffic
 ) -> None:
-    (claim,) = await claim_all(one_waiting)
+    (claim,) = await traffic.claim_all()
     await one_waiting.update_configuration(
         wanted_configuration(connect_id=claim.configuration.connect_id, pausePublish="true")
     )
 
-    await one_waiting.settle([settled(claim, retry_in(5))])
+    await traffic.retry(claim, 5)
     (failure,) = await failures(one_waiting)
     assert failure.state is DeliveryState.HELD
 
 
 async def test_a_republish_after_the_end_begins_the_schedule_anew(
-    one_waiting: Store, clock: ManualClock
+    one_waiting: Store, traffic: Traffic, clock: ManualClock
 ) -> None:
-    (claim,) = await claim_all(one_waiting)
-    await give_up(one_waiting, [claim])
+    (claim,) = await traffic.claim_all()
+    await traffic.give_up([claim])
     clock.move(3600)
 
     (requeued,) = await one_waiting.requeue_envelopes(ACCOUNT, ["env-1"])
     assert requeued.state is DeliveryState.WAITING
-    (again,) = await claim_all(one_waiting)
+    (again,) = await traffic.claim_all()
     assert (again.number, again.schedule_number) == (2, 1)
     assert again.schedule_started_at == clock.now() != START
 
 
 async def test_asking_for_a_retry_makes_a_waiting_failure_due_now_and_keeps_its_schedule(
-    one_waiting: Store,
+    one_waiting: Store, traffic: Traffic
 ) -> None:
-    (claim,) = await claim_all(one_waiting)
-    await one_waiting.settle([settled(claim, retry_in(3600))])
-    assert await claim_all(one_waiting) == []
+    (claim,) = await traffic.claim_all()
+    await traffic.retry(claim, 3600)
+    assert await traffic.claim_all() == []
 
     await one_waiting.requeue_envelopes(ACCOUNT, ["env-1"])
-    (again,) = await claim_all(one_waiting)
+    (again,) = await traffic.claim_all()
     assert (again.number, again.schedule_number) == (2, 2)
 
 
