@@ -189,6 +189,8 @@ def test_match_all_answers_for_each_configuration_in_its_order() -> None:
         Wanted(5, lane="env-1"),
     )
     assert match_all([], EVENT) == ()
+    in_group = some_configuration(groups=SALES, all_users=False)
+    assert match_all([in_group], EVENT, IN_SALES) == (Wanted(5, lane="env-1"),)
 
 
 names = st.sampled_from(["envelope-sent", "envelope-completed", "recipient-sent", "x"])

@@ -132,3 +132,68 @@ def test_a_listener_that_is_down_gets_nothing_until_its_time_and_then_one() -> N
     assert paced.up(1)
     assert not paced.up(1)
     assert paced.free(0, 15.0)[1] == CAP
+
+
+def test_a_success_is_slow_only_beyond_twice_the_usual_time_and_a_tenth_of_a_second() -> None:
+    assert limits_after(0.5, 1.1) == [2, 4]
+    assert limits_after(0.5, 1.101) == [2, 1]
+
+
+def test_a_slower_success_moves_the_usual_time_by_a_sixteenth_of_the_way() -> None:
+    # From 1 s to 1.0625 s, so that 2.225 s are the most.
+    assert limits_after(1.0, 2.0, 2.22) == [2, 4, 8]
+    assert limits_after(1.0, 2.0, 2.23) == [2, 4, 2]
+
+
+def test_each_attempt_that_runs_takes_a_place() -> None:
+    paced = known()
+    for _ in range(4):
+        paced.ended(1, succeeded=True)
+        paced.began(1, None, 0.0)
+    paced.began(1, None, 0.0)
+    paced.began(1, None, 0.0)
+    assert paced.free(3, 0.0) == {1: CAP - 3}
+
+
+def test_what_a_slow_rate_leaves_unused_does_not_add_up() -> None:
+    paced = Pacing(100, CAP)
+    paced.began(1, 0.5, 0.0)
+    for _ in range(3):
+        paced.ended(1, succeeded=True)
+        paced.began(1, 0.5, 1000.0)  # whatever was free until then
+    paced.ended(1, succeeded=None)
+    assert paced.free(0, 1000.0) == {1: 0}
+    assert paced.free(0, 1100.0) == {1: 1}
+
+
+def test_time_without_messages_does_not_count_for_the_time_after_them() -> None:
+    paced = Pacing(100, CAP)
+    paced.began(1, 1.0, 0.0)
+    paced.ended(1, succeeded=True)
+    paced.began(1, 1.0, 100.0)
+    paced.ended(1, succeeded=True)
+    assert paced.free(0, 100.0) == {1: 0}
+    assert paced.next_turn(100.25) == 0.75
+
+
+def test_who_was_idle_for_longest_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "_MOST_KNOWN", 3)
+    paced = Pacing(100, CAP)
+    for connect_id in (1, 2, 3, 1, 4):
+        paced.began(connect_id, None, 0.0)
+        paced.ended(connect_id, succeeded=True)
+    assert set(paced.free(0, 0.0)) == {3, 1, 4}
+
+
+def test_what_could_not_be_forgotten_while_it_ran_is_forgotten_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pacing, "_MOST_KNOWN", 3)
+    paced = Pacing(100, CAP)
+    for connect_id in range(1, 7):
+        paced.began(connect_id, None, 0.0)
+    assert len(paced.free(6, 0.0)) == 6
+    for connect_id in range(1, 7):
+        paced.ended(connect_id, succeeded=True)
+    paced.began(7, None, 0.0)
+    assert set(paced.free(1, 0.0)) == {5, 6, 7}

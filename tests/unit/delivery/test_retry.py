@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from heliograph.delivery.retry import (
+    DOCUSIGN,
+    DOCUSIGN_AGGREGATE,
+    ONCE,
     RETRY_AFTER_CEILING,
     STANDARD,
     Schedule,
     explain,
     judge,
     retry_after,
+    says_gone,
+    schedule_for,
 )
+from heliograph.model.configurations import ScheduleName
 from heliograph.model.deliveries import Answer, Delivered, Fault, GaveUp, Outcome, Phase, RetryAt
-from tests.support import START, ManualClock
+from tests.support import START, ManualClock, wanted_configuration
 
 LONGEST_TRY_GAP = timedelta(seconds=RETRY_AFTER_CEILING)
 seeds = st.integers(0, 2**63 - 1)
@@ -38,6 +46,10 @@ def judged(
 
 
 @given(st.integers(100, 999))
+@example(199)
+@example(200)
+@example(299)
+@example(300)
 def test_exactly_200_to_299_is_success(status: int) -> None:
     assert isinstance(judged(answer(status)), Delivered) == (200 <= status <= 299)
 
@@ -237,11 +249,16 @@ def test_s2_a_redirect_is_not_followed_and_its_truncated_location_is_told() -> N
     assert why.phase is Phase.STATUS
     assert why.what.startswith("302 Found: redirect to https://other.example/xxx")
     assert why.what.endswith(" is not followed")
-    assert len(why.what) < 300
+    assert len(why.what) == len("302 Found: redirect to  is not followed") + 200
 
 
 def test_s2_a_redirect_without_location_is_explained_too() -> None:
     assert explain(answer(304, "")).what == "304: redirect is not followed"
+
+
+@pytest.mark.parametrize(("status", "moved"), [(299, 0), (300, 1), (399, 1), (400, 0)])
+def test_s2_exactly_300_to_399_are_redirects(status: int, moved: int) -> None:
+    assert explain(answer(status)).what.count("is not followed") == moved
 
 
 def test_other_failures_say_what_the_listener_must_answer() -> None:
@@ -256,3 +273,79 @@ def test_r9_the_same_question_always_gets_the_same_answer(
     first = judge(answer(), number=number, started_at=START, seed=seed, now=now)
     again = judge(answer(), number=number, started_at=START, seed=seed, now=now)
     assert first == again
+
+
+def test_r9_a_try_that_is_due_at_the_very_end_of_the_horizon_is_made() -> None:
+    plain = Schedule(first=5, factor=1, ceiling=5, horizon=60, jitter=0)
+    for passed, outcome in ((55.0, RetryAt), (55.001, GaveUp)):
+        now = START + timedelta(seconds=passed)
+        judgement = judge(answer(), number=1, started_at=START, seed=7, now=now, schedule=plain)
+        assert isinstance(judgement, outcome)
+
+
+def test_r9_a_list_of_delays_is_kept_to_for_fifteen_days_and_ends_with_its_last() -> None:
+    listed = Schedule.of((60.0, 5.0))
+    assert listed == Schedule(
+        *(0.0, 1.0, 0.0), horizon=STANDARD.horizon, jitter=0.0, tries=3, listed=(60.0, 5.0)
+    )
+    assert [listed.delay(number, 7) for number in (1, 2)] == [60.0, 5.0]
+    assert [listed.is_last(number) for number in (1, 2, 3, 4)] == [False, False, True, True]
+    assert not STANDARD.is_last(10**6)
+
+
+def test_r9_a_fault_of_ours_takes_no_try_and_is_tried_again_soon() -> None:
+    ours, number = Fault(Phase.DNS, "no DNS server answered", ours=True), 40
+    waits = []
+    for uncounted in (0, 1, 2, 3):
+        outcome = judge(
+            *(ours,), number=number, started_at=START, seed=7, now=START, uncounted=uncounted
+        )
+        assert isinstance(outcome, RetryAt)
+        assert not outcome.counts
+        waits.append((outcome.when - START).total_seconds())
+    for wait, plain in zip(waits, (5, 10, 20, 40), strict=True):
+        assert plain <= wait <= plain * 1.2
+    assert judged(ours) == judge(
+        *(ours,), number=1, started_at=START, seed=7, now=START, uncounted=0
+    )
+    listeners = judged(answer())
+    assert isinstance(listeners, RetryAt)
+    assert listeners.counts
+    # Not even the last try is taken by it.
+    assert isinstance(
+        judge(ours, number=1, started_at=START, seed=7, now=START, schedule=ONCE), RetryAt
+    )
+
+
+def test_a_configuration_follows_its_own_schedule_or_else_the_default() -> None:
+    def chosen(default: Schedule | ScheduleName, **fields: Any) -> Schedule:
+        return schedule_for(wanted_configuration(**fields), default)
+
+    own = Schedule.of((1.0,))
+    assert chosen(ScheduleName.STANDARD) is STANDARD
+    assert chosen(ScheduleName.DOCUSIGN) is DOCUSIGN
+    assert chosen(ScheduleName.DOCUSIGN, deliveryMode="aggregate") is DOCUSIGN_AGGREGATE
+    assert chosen(own) is own
+    assert chosen(own, retrySchedule=["standard"]) is STANDARD
+    assert chosen(own, retrySchedule=["docusign"]) is DOCUSIGN
+    assert chosen(ScheduleName.STANDARD, retrySchedule=["60", "120"]) == Schedule.of((60.0, 120.0))
+    assert chosen(own, requiresAcknowledgement="false") is ONCE
+
+
+def test_only_410_says_that_the_listener_is_gone() -> None:
+    assert says_gone(answer(410, "Gone"))
+    assert not says_gone(answer(411, "Length Required"))
+    assert not says_gone(None)
+
+
+def test_r9_a_date_without_a_zone_is_utc_wherever_the_server_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        asked = retry_after(answer(retry_after="Mon Nov 23 09:10:00 2026"), START)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert asked == START + timedelta(minutes=10)

@@ -304,6 +304,97 @@ def test_s1_a_refusal_says_what_is_wrong_and_what_to_do(
 
 
 # Drawn as whole pieces: text drawn by the character costs ten times as much, and says less.
+ASK = ", or ask the operator to admit it with the egress profile private."
+PUBLIC_ADDRESS = "which the egress profile public refuses; use the listener's public address"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            "https://x.example.com/" + "a" * 2048,
+            "the URL is longer than 2,048 characters; shorten it.",
+        ),
+        (
+            "https://a.example.com/\u00e4",
+            "the URL has the character '\\xe4' at position 23; percent-encode it, leave a fragment "
+            "out, and write a host name in its xn-- form.",
+        ),
+        ("ftp://example.com/", "the URL must begin with https:// or http:// and a host."),
+        (
+            "https://me@example.com/",
+            "the URL holds a user name; leave out all before and with the @.",
+        ),
+        (
+            "https://a:b:c/",
+            "the URL's host must be a name, an IPv4 address or an IPv6 address in brackets, and "
+            "may be followed by a colon and a port number.",
+        ),
+        (
+            "https://example.com:0443/",
+            "the URL's port must be 1 to 65535 without a leading zero.",
+        ),
+        (
+            "https://example.com:22/",
+            "port 22 belongs to another protocol than HTTP; let the listener use 443 or another "
+            "port that browsers accept.",
+        ),
+        (
+            "https://256.0.0.1/",
+            "256.0.0.1 is neither a host name nor an IPv4 address; write an address as four "
+            "decimal numbers of 0 to 255 without leading zeros.",
+        ),
+        ("https://[1:2]/", "[1:2] is not an IPv6 address; write it as in [2001:db8::1]."),
+        (
+            "https://-a.example.com/",
+            "-a.example.com is not a host name; write letters, digits and hyphens between single "
+            "dots, without a dot at the end.",
+        ),
+        (
+            "https://crm/",
+            "crm is not a full host name; write it with its domain, such as crm.example.com" + ASK,
+        ),
+        (
+            "https://crm.corp/",
+            "crm.corp is a local name, which the egress profile public refuses; use the "
+            "listener's public name" + ASK,
+        ),
+        ("https://10.0.0.1/", f"10.0.0.1 is a private address, {PUBLIC_ADDRESS}{ASK}"),
+        ("https://[4000::1]/", f"4000::1 is not a global unicast address, {PUBLIC_ADDRESS}{ASK}"),
+        (
+            "https://169.254.0.1/",
+            "169.254.0.1 is a link-local or metadata address, which every egress profile refuses; "
+            "use the listener's public address.",
+        ),
+    ],
+)
+def test_s1_each_refusal_reads_as_a_person_is_meant_to_read_it(url: str, said: str) -> None:
+    with pytest.raises(Refused) as caught:
+        PUBLIC.check_url(url)
+    assert str(caught.value) == said
+
+
+def test_s1_the_emulator_profile_names_localhost_as_the_way_out() -> None:
+    with pytest.raises(Refused) as caught:
+        EMULATOR.check_url("https://crm.corp/")
+    assert str(caught.value) == (
+        "crm.corp is a local name, which the egress profile emulator refuses; use the listener's "
+        "public name or localhost."
+    )
+
+
+def test_s1_a_dns_answer_that_is_no_address_is_told_so() -> None:
+    with pytest.raises(Refused, match=r"^this is not a plain IPv4 or IPv6 address\.$"):
+        PUBLIC.check_address("010.0.0.1")
+
+
+def test_s1_a_host_name_has_253_characters_at_most() -> None:
+    longest = ".".join(["a" * 60] * 3 + ["b" * 58, "example.com"])
+    assert len(longest) == 253
+    assert PUBLIC.check_url(f"https://{longest}/").host == longest
+    assert verdict(PUBLIC, f"https://a{longest}/") == "url"
+
+
 PLAIN_URLS = (
     "https://hooks.example.org/connect",
     "HTTP://A.b-c.example.co:8080/x?y=z",

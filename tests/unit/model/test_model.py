@@ -6,7 +6,7 @@ import json
 import logging
 import traceback
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from importlib.resources import files
 from typing import Any
 
@@ -15,8 +15,9 @@ import msgspec
 import pytest
 
 from heliograph.model.accounts import Account, HmacKey, Secret
-from heliograph.model.deliveries import LEGAL_MOVES, DeliveryState, Phase, Why
-from tests.support import START, wanted_configuration
+from heliograph.model.deliveries import LEGAL_MOVES, Claim, DeliveryState, Gathered, Phase, Why
+from heliograph.model.events import Event
+from tests.support import ACCOUNT, START, wanted_configuration
 
 CANARY = "canary-1234"
 UNFINISHED = {DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.IN_FLIGHT}
@@ -81,6 +82,10 @@ def test_s7_a_secret_never_shows_itself(shown: str) -> None:
     assert "1234" not in shown
 
 
+def test_s7_a_secret_shows_that_it_is_one() -> None:
+    assert (repr(SECRET), str(SECRET), f"{SECRET}") == ("Secret('***')", "***", "***")
+
+
 def test_s7_only_reveal_gives_a_secret() -> None:
     assert SECRET.reveal() == CANARY
     assert type(SECRET.reveal()) is str
@@ -107,12 +112,22 @@ def test_s7_a_secret_does_not_show_in_a_log_line_or_a_traceback(
 def test_secrets_are_equal_by_their_text() -> None:
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
+    assert hash(Secret("a")) == hash(Secret("a"))
+    assert hash(Secret("a")) != hash(Secret("b"))
 
 
 def test_the_words_cannot_be_changed() -> None:
     account = Account("a", 1, "n")
     with pytest.raises(FrozenInstanceError):
         account.name = "other"  # type: ignore[misc]
+
+
+def test_what_is_shown_is_the_event_or_the_newest_of_those_that_it_stands_for() -> None:
+    first = Event(ACCOUNT, "event-1", "envelope-sent", "env-1", START, b"{}")
+    newest = Event(ACCOUNT, "event-2", "envelope-completed", "env-1", START, b"{}")
+    claim = Claim(1, 1, 1, 1, 1, START, 7, first, wanted_configuration())
+    assert claim.shown is first
+    assert replace(claim, gathered=Gathered(newest, 2)).shown is newest
 
 
 def test_a_reason_reads_as_its_phase_and_what_happened() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from heliograph.model import Answer, DeliveryState, Fault, LogQuery
+from heliograph.model.deliveries import Answer, DeliveryState, Fault
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
-from tests.service.test_dispatcher import OK, Listener, Part, always, dispatching
+from tests.service.delivery.test_dispatcher import OK, Listener, Part, always, dispatching
 from tests.support import ACCOUNT, ManualClock, new_event, wanted_configuration
 
 

@@ -1,0 +1,1 @@
+"""Tests of the tests: `python -m tests.mutation` (CONTRIBUTING.md)."""

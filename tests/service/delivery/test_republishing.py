@@ -1,0 +1,161 @@
+"""Republish on a real store, with the test in place of the dispatcher."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from heliograph.delivery.republish import LONGEST_WAIT, Republisher
+from heliograph.delivery.signals import Signals
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import Claim, DeliveryState, Phase, RetryAt, Why
+from heliograph.model.logs import LogQuery, Requeued
+from heliograph.store import Store
+from tests.support import (
+    ACCOUNT,
+    ManualClock,
+    accept,
+    claim_all,
+    deliver,
+    new_event,
+    retry_in,
+    settled,
+    wanted_configuration,
+)
+
+
+class Asked:
+    """A synchronous republish that waits, and the signal that it waits for."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.signals = Signals()
+        self._clock = clock
+        self._asking = asyncio.create_task(
+            Republisher(store, clock, self.signals).envelopes(ACCOUNT, ["env-1"], synchronous=True)
+        )
+
+    async def still_waits(self) -> None:
+        """Something was settled; it has looked, and waits on."""
+        self.signals.announce_settled()
+        looks = asyncio.create_task(self._clock.until_waited_for())
+        await asyncio.wait({self._asking, looks}, return_when=asyncio.FIRST_COMPLETED)
+        assert not self._asking.done()
+
+    async def answered(self) -> Requeued:
+        self.signals.announce_settled()
+        async with asyncio.timeout(10):
+            (one,) = await self._asking
+        return one
+
+
+async def asked(store: Store, clock: ManualClock) -> Asked:
+    asking = Asked(store, clock)
+    await clock.until_waited_for()
+    return asking
+
+
+@pytest.fixture
+async def made(store: Store, clock: ManualClock) -> ConnectConfiguration:
+    """A configuration of which an event of env-1 has failed once."""
+    configuration = await store.create_configuration(wanted_configuration())
+    await accept(store, new_event())
+    await fail(store, await claim_all(store), "first", clock)
+    clock.move(1000)  # a clock is never at its beginning
+    return configuration
+
+
+async def fail(store: Store, claims: Sequence[Claim], what: str, clock: ManualClock) -> None:
+    outcome = RetryAt(retry_in(5000, clock.now()).when, Why(Phase.CONNECT, what))
+    await store.settle([settled(claim, outcome, clock.now()) for claim in claims])
+
+
+@pytest.mark.usefixtures("made")
+async def test_what_failed_before_is_not_taken_for_the_outcome(
+    store: Store, clock: ManualClock
+) -> None:
+    asking = await asked(store, clock)
+    await asking.still_waits()
+    await fail(store, await claim_all(store), "second", clock)
+    again = await asking.answered()
+    assert (again.state, again.note) == (DeliveryState.FAILED, "connect: second")
+
+
+@pytest.mark.usefixtures("made")
+async def test_what_is_being_sent_is_waited_for_and_not_sent_twice(
+    store: Store, clock: ManualClock
+) -> None:
+    clock.move(5000)
+    claims = await claim_all(store)
+    asking = await asked(store, clock)
+    await asking.still_waits()
+    await fail(store, claims, "second", clock)
+    again = await asking.answered()
+    assert (again.state, again.note) == (DeliveryState.FAILED, "connect: second")
+
+
+@pytest.mark.usefixtures("made")
+async def test_what_was_delivered_is_told(store: Store, clock: ManualClock) -> None:
+    asking = await asked(store, clock)
+    await deliver(store, await claim_all(store))
+    done = await asking.answered()
+    assert (done.state, done.note) == (DeliveryState.DELIVERED, "Delivered.")
+
+
+@pytest.mark.usefixtures("made")
+async def test_what_was_cancelled_meanwhile_is_told(store: Store, clock: ManualClock) -> None:
+    asking = await asked(store, clock)
+    (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert failure.failure_id is not None
+    assert await store.delete_failure(ACCOUNT, failure.failure_id, "ada")
+    done = await asking.answered()
+    assert (done.state, done.note) == (DeliveryState.CANCELLED, "It is cancelled now.")
+
+
+async def test_what_was_held_meanwhile_is_told(
+    store: Store, clock: ManualClock, made: ConnectConfiguration
+) -> None:
+    asking = await asked(store, clock)
+    paused = wanted_configuration(connect_id=made.connect_id, pausePublish="true")
+    assert await store.update_configuration(paused)
+    done = await asking.answered()
+    assert (done.state, done.note) == (DeliveryState.HELD, "It is held now.")
+
+
+@pytest.mark.usefixtures("made")
+async def test_who_asks_is_answered_after_the_longest_wait_and_not_before(
+    store: Store, clock: ManualClock
+) -> None:
+    asking = await asked(store, clock)
+    clock.move(LONGEST_WAIT - 0.5)
+    await asking.still_waits()
+    clock.move(0.5)
+    done = await asking.answered()
+    assert (done.state, done.note) == (
+        DeliveryState.WAITING,
+        "Queued: the next try is due now.",
+    )
+
+
+async def test_the_failures_of_a_query_become_due_and_the_dispatcher_is_told(
+    store: Store, clock: ManualClock
+) -> None:
+    for url in ("https://one.example.com/", "https://two.example.com/"):
+        await store.create_configuration(wanted_configuration(urlToPublishTo=url))
+    for number in range(3):
+        await accept(store, new_event(envelope_id=f"env-{number}"))
+        clock.move(1)
+    await fail(store, await claim_all(store), "down", clock)
+    signals = Signals()
+    page = await Republisher(store, clock, signals).failures(ACCOUNT, LogQuery(connect_id=2))
+    assert {one.config_url for one in page.requeued} == {"https://two.example.com/"}
+    assert len(page.requeued) == 3
+    assert signals.work.is_set()
+
+    of_one = (await store.failures(ACCOUNT, LogQuery(connect_id=1), 10)).entries
+    oldest = min(of_one, key=lambda one: one.cursor.created_us)
+    rest = await Republisher(store, clock, signals).failures(
+        ACCOUNT, LogQuery(connect_id=1), oldest.cursor
+    )
+    assert len(rest.requeued) == 2
