@@ -1,0 +1,174 @@
+"""One attempt: what is sent, with whose means, and what is made of what comes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import heliograph
+from heliograph import signing, tracing
+from heliograph.attempt import attempt, compose, interrupted, message_id
+from heliograph.model import (
+    Answer,
+    Claim,
+    ClientCredentials,
+    ConnectConfiguration,
+    Delivered,
+    Event,
+    Fault,
+    Gathered,
+    GaveUp,
+    HmacKey,
+    Interrupted,
+    Phase,
+    RetryAt,
+    ScheduleName,
+    Secret,
+)
+from heliograph.retry import Schedule, judge
+from heliograph.wire import json_sim
+from tests.support import ACCOUNT, START, ManualClock, published, wanted_configuration
+
+OK = Answer(200, "OK", (), b"")
+BROKEN = Answer(500, "Internal Server Error", (), b"")
+KEYS = (HmacKey("k1", signing.new_secret(), START),)
+PEM = "-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n"
+PAIR = (PEM, Secret("KEY"))
+SOAP: dict[str, Any] = {"useSoapInterface": "true", "includeCertSoapHeader": "true"}
+EVENT = Event(ACCOUNT, "event-1", "envelope-sent", "env-1", START, json.dumps(published()).encode())
+
+
+@dataclass
+class Listener:
+    """Answers in place of the network, two seconds later, and remembers how it was asked."""
+
+    clock: ManualClock
+    answer: Answer | Fault = OK
+    asked: tuple[Any, ...] = ()
+
+    async def post(
+        self,
+        configuration: ConnectConfiguration,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        client: tuple[str, Secret] | None = None,
+        oauth: ClientCredentials | None = None,
+    ) -> Answer | Fault:
+        self.asked = (configuration, dict(headers), body, client, oauth)
+        self.clock.move(2)
+        return self.answer
+
+
+def claimed(event: Event = EVENT, **fields: Any) -> Claim:
+    configuration = wanted_configuration(connect_id=7, **fields)
+    return Claim(
+        *(1, 33, 1), number=5, schedule_number=3, schedule_started_at=START - timedelta(hours=1),
+        seed=42, event=event, configuration=configuration, keys=KEYS,
+    )  # fmt: skip
+
+
+async def test_an_attempt_sends_the_signed_message_with_the_means_of_its_claim(
+    clock: ManualClock,
+) -> None:
+    oauth = ClientCredentials("https://issuer.example.com/", "client", Secret("secret"))
+    claim = replace(claimed(**SOAP), client=PAIR, oauth=oauth)
+    listener = Listener(clock)
+    clock.move(60)  # a clock is never at its beginning
+    began = clock.now()
+    done = await attempt(claim, listener, clock, ScheduleName.STANDARD)
+    expected = compose(
+        EVENT, claim.configuration, KEYS, number=5, attempt_id=33, at=began, certificate=PEM
+    )
+    assert listener.asked == (
+        *(claim.configuration, dict(expected.headers), expected.body, PAIR, oauth),
+    )
+    assert (done.claim, done.outcome, done.answer) == (claim, Delivered(), OK)
+    assert b"Q0VSVA==" in expected.body
+    assert (done.started_at, done.seconds) == (began, 2.0)
+
+
+async def test_an_attempt_of_a_gathered_message_sends_the_newest_event(clock: ManualClock) -> None:
+    newest = replace(EVENT, event_id="event-2", name="envelope-completed")
+    listener = Listener(clock)
+    claim = replace(claimed(), gathered=Gathered(newest, 2))
+    await attempt(claim, listener, clock, ScheduleName.STANDARD)
+    assert listener.asked[1]["webhook-id"] == message_id(newest, 7)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        (BROKEN, BROKEN),
+        (Fault(Phase.BODY, "cut off", BROKEN), BROKEN),
+        (Fault(Phase.CONNECT, "refused"), None),
+        (Fault(Phase.DNS, "no DNS server answered", ours=True), None),
+    ],
+)
+async def test_what_came_back_is_judged_at_its_time_and_kept(
+    clock: ManualClock, answer: Answer | Fault, kept: Answer | None
+) -> None:
+    claim, listener = claimed(), Listener(clock, answer)
+    done = await attempt(claim, listener, clock, ScheduleName.STANDARD)
+    assert done.answer == kept
+    assert done.outcome == judge(
+        *(answer,), number=3, started_at=START - timedelta(hours=1), seed=42,
+        now=START + timedelta(seconds=2), uncounted=2,
+    )  # fmt: skip
+
+
+async def test_an_attempt_follows_the_schedule_of_the_server_or_of_the_configuration(
+    clock: ManualClock,
+) -> None:
+    due = []
+    own: dict[str, Any] = {"retrySchedule": ["60", "60", "7"]}
+    for fields in ({}, own):
+        listener, began = Listener(clock, BROKEN), clock.now()
+        done = await attempt(claimed(**fields), listener, clock, Schedule.of((60.0, 60.0, 9.0)))
+        assert isinstance(done.outcome, RetryAt)
+        due.append((done.outcome.when - began).total_seconds() - 2)
+    assert due == [9.0, 7.0]
+
+
+async def test_r17_what_cannot_be_rendered_is_given_up_and_sends_nothing(
+    clock: ManualClock,
+) -> None:
+    listener = Listener(clock)
+    claim = claimed(replace(EVENT, document=b"no JSON"))
+    done = await attempt(claim, listener, clock, ScheduleName.STANDARD)
+    assert listener.asked == ()
+    assert isinstance(done.outcome, GaveUp)
+    assert done.outcome.why.phase is Phase.RENDER
+    assert done.outcome.why.what.startswith("the message cannot be rendered: ")
+    assert (done.claim, done.answer, done.started_at, done.seconds) == (claim, None, START, 0.0)
+
+
+def test_r5_r15_a_cut_off_attempt_is_told_as_unknown(clock: ManualClock) -> None:
+    claim = claimed()
+    done = interrupted(claim, clock)
+    assert isinstance(done.outcome, Interrupted)
+    assert str(done.outcome.why) == ("headers: Heliograph stopped before the listener had answered")
+    assert (done.claim, done.answer, done.started_at, done.seconds) == (claim, None, START, 0.0)
+
+
+def test_each_post_says_who_sends_it_and_which_attempt_it_is() -> None:
+    configuration = wanted_configuration(connect_id=7)
+    event = replace(EVENT, document=json.dumps(published(heliographHops=3)).encode())
+    post = compose(event, configuration, KEYS, number=2, attempt_id=33, at=START)
+    assert json.loads(post.body)["retryCount"] == 1
+    headers = dict(post.headers)
+    assert headers["User-Agent"] == f"Heliograph/{heliograph.__version__}"
+    assert headers["Accept"] == "*/*"
+    assert headers[json_sim.HOPS_HEADER] == "4"
+    assert headers["traceparent"] == tracing.of_attempt(ACCOUNT, "event-1", 33).header
+    assert dict(signing.headers(KEYS, post.body)).items() <= headers.items()
+    assert len(headers) == len(post.headers)
+
+
+def test_a_message_keeps_its_id_after_an_update_of_heliograph() -> None:
+    # Pasted from another process: listeners tell repeats by it.
+    assert message_id(EVENT, 7) == "msg_f937c5d6b7b9585d85481366dd0939e7"
