@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,10 @@ _ROOT: Final = Path(__file__).parents[2]
 _TOOL: Final = Path(__file__).with_name("tool.py")
 _WORK: Final = _ROOT / "build" / "mutation"
 
-_KILLED: Final = ("killed", "caught by type check", "timeout")
+_TYPES: Final = "caught by type check"
+_TIMEOUT: Final = "timeout"
+# What ends the interpreter is noticed as well as what fails a test.
+_KILLED: Final = ("killed", "suspicious", "segfault")
 _MISSED: Final = ("survived", "no tests")
 
 _CONFIGURATION: Final = """
@@ -50,10 +54,11 @@ use_git_change_detection = false
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of the mutants of one module."""
+    """What became of the mutants of one module. `cpu` are seconds too, of the processor."""
 
     module: str
     seconds: float
+    cpu: float
     statuses: Mapping[str, int]
     survivors: Sequence[Survivor]
 
@@ -62,11 +67,6 @@ class Run:
         """All that were made."""
         return sum(self.statuses.values())
 
-    @property
-    def odd(self) -> int:
-        """Those that neither passed nor failed the tests, such as by killing the interpreter."""
-        return self.mutants - sum(self.statuses.get(one, 0) for one in (*_KILLED, *_MISSED))
-
 
 def mutated(module: Module, processes: int) -> Run:
     """Make the mutants of a module, and let its tests look for each.
@@ -74,7 +74,7 @@ def mutated(module: Module, processes: int) -> Run:
     Raises:
         click.ClickException: the tests fail without a mutant as well, or mutmut does.
     """
-    work, began = _WORK / module.name, time.monotonic()
+    work, began, used = _WORK / module.name, time.monotonic(), _cpu()
     _prepare(work, module)
     paths = (str(Path(sys.executable).parent), os.environ.get("PATH", ""))
     with (work / "log.txt").open("wb") as log:
@@ -95,7 +95,16 @@ def mutated(module: Module, processes: int) -> Run:
         if one["status"] in _MISSED
     ]
     statuses = Counter(str(one["status"]) for one in results)
-    return Run(module.name, time.monotonic() - began, statuses, survivors)
+    if strange := statuses.keys() - {*_KILLED, *_MISSED, _TYPES, _TIMEOUT}:
+        raise click.ClickException(f"{module.name}: mutmut was cut short: {', '.join(strange)}")
+    cpu = _cpu() - used
+    return Run(module.name, time.monotonic() - began, cpu, statuses, survivors)
+
+
+def _cpu() -> float:
+    """Seconds of the processor that processes which have ended took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _prepare(work: Path, module: Module) -> None:
@@ -112,14 +121,13 @@ def _prepare(work: Path, module: Module) -> None:
 
 def table(runs: Sequence[Run], unexplained: Sequence[Survivor]) -> str:
     """The figures of each module, and of all."""
-    heads = ("mutants", "killed", "by types", "timeouts", "survived", "explained", "unexplained")
-    lines = [" ".join((f"{'module':14}", *(f"{head:>11}" for head in heads), f"{'seconds':>8}"))]
-    rows = [(run.module, *figures(run, unexplained).values(), round(run.seconds)) for run in runs]
+    heads = ("module", "mutants", "killed", "by types", "timeouts", "survived", "explained")
+    rows = [(run.module, *figures(run, unexplained).values()) for run in runs]
     sums = (sum(column) for column in list(zip(*rows, strict=True))[1:])
-    for name, *counts, seconds in (*rows, ("all", *sums)):
-        shown = (f"{count:>11}" for count in counts)
-        lines.append(" ".join((f"{name:14}", *shown, f"{seconds:>8}")))
-    return "\n".join(lines)
+    lines = [(*heads, "unexplained", "seconds", "cpu"), *rows, ("all", *sums)]
+    return "\n".join(
+        " ".join((f"{name:14}", *(f"{figure:>11}" for figure in more))) for name, *more in lines
+    )
 
 
 def figures(run: Run, unexplained: Sequence[Survivor]) -> Mapping[str, int]:
@@ -128,12 +136,14 @@ def figures(run: Run, unexplained: Sequence[Survivor]) -> Mapping[str, int]:
     open_ones = sum(one.module == run.module for one in unexplained)
     return {
         "mutants": run.mutants,
-        "killed": run.statuses.get("killed", 0) + run.odd,
-        "types": run.statuses.get("caught by type check", 0),
-        "timeouts": run.statuses.get("timeout", 0),
+        "killed": sum(run.statuses.get(one, 0) for one in _KILLED),
+        "types": run.statuses.get(_TYPES, 0),
+        "timeouts": run.statuses.get(_TIMEOUT, 0),
         "survived": survived,
         "explained": survived - open_ones,
         "unexplained": open_ones,
+        "seconds": round(run.seconds),
+        "cpu": round(run.cpu),
     }
 
 

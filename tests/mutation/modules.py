@@ -23,8 +23,6 @@ class Module:
         return self.source.rpartition("/")[2].removesuffix(".py")
 
 
-_DISPATCHING: Final = ("service/test_dispatcher.py", "service/test_suspending.py")
-
 MODULES: Final = (
     Module("retry.py", ("unit/test_retry.py",)),
     Module("matching.py", ("unit/test_matching.py",)),
@@ -42,7 +40,14 @@ MODULES: Final = (
     Module("republish.py", ("service/test_republishing.py",)),
     Module("disabling.py", ("service/test_disabling.py", "contract/test_disabling.py")),
     Module("attempt.py", ("unit/test_attempt.py", "unit/test_message.py")),
-    Module("dispatcher.py", _DISPATCHING),
+    Module(
+        "dispatcher.py",
+        (
+            "service/test_dispatcher.py",
+            "service/test_dispatcher_watched.py",
+            "service/test_suspending.py",
+        ),
+    ),
     Module("maintenance.py", ("service/test_maintenance.py", "contract/test_retention.py")),
     Module("model.py", ("unit/test_model.py",)),
     Module("applications.py", ("unit/test_applications.py",)),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from heliograph.errors import ConfigurationsChanged, Unavailable
+from heliograph.errors import ConfigurationsChanged, StorageBroken, Unavailable
 from heliograph.model import NewEvent
 from heliograph.publisher import Publisher
 from heliograph.signals import Signals
@@ -96,3 +97,40 @@ async def test_configurations_that_never_rest_end_the_call_and_not_the_caller(
     with pytest.raises(Unavailable) as caught:
         await publisher.publish(ACCOUNT, [new_event()])
     assert str(caught.value) == ("The account's configurations keep changing: publish again.")
+
+
+async def test_two_publishes_that_find_the_same_change_both_read_again(
+    store: Store, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, both, tries = store.accept, asyncio.Event(), 0
+
+    async def accept(*given: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries > 2:
+            return await real(*given)
+        if tries == 2:
+            both.set()
+        await both.wait()
+        raise ConfigurationsChanged
+
+    await publisher.publish(ACCOUNT, [new_event()])
+    monkeypatch.setattr(store, "accept", accept)
+    async with asyncio.timeout(10):
+        receipts = await asyncio.gather(
+            *(publisher.publish(ACCOUNT, [new_event(envelope_id=f"env-{n}")]) for n in (2, 3))
+        )
+    assert [len(one) for one in receipts] == [1, 1]
+
+
+async def test_f12_a_broken_storage_wakes_the_dispatcher_which_ends_by_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise StorageBroken("the disk is gone")
+
+    signals = Signals()
+    monkeypatch.setattr(store, "accept", broken)
+    with pytest.raises(StorageBroken):
+        await Publisher(store, signals).publish(ACCOUNT, [new_event()])
+    assert signals.work.is_set()
