@@ -38,7 +38,10 @@ _CONFIGURATION: Final = """
 source_paths = ["src"]
 only_mutate = ["src/heliograph/{source}"]
 do_not_mutate_patterns = ['{unmutated}']
-pytest_add_cli_args = ["-n0", "-p", "no:cacheprovider", "-p", "tests.mutation.examples"]
+# Tests of these modules take a second or less: one that takes twenty waits for what never comes.
+pytest_add_cli_args = [
+  "-n0", "--timeout", "20", "-p", "no:cacheprovider", "-p", "tests.mutation.examples",
+]
 # Both engines keep one contract (tests/contract); the quicker one is enough to notice a mutant.
 pytest_add_cli_args_test_selection = [{tests}, "-k", "not postgres"]
 # What the gate's types refuse needs no test. It takes a second, and saves a third of the run.

@@ -44,13 +44,14 @@ class Watcher(Several):
 class Watched(Part):
     """A dispatcher that is watched, and whose alerts go somewhere."""
 
-    def __init__(self, store: Store, listener: Listener) -> None:
+    def __init__(self, store: Store, listener: Listener, in_flight: int = 64) -> None:
         super().__init__(store, listener)
         self.watcher = Watcher()
         self.alerts: list[Alert] = []
         self.told, self.cut_off = asyncio.Event(), asyncio.Event()
         self.dispatcher = Dispatcher(
-            *(store, listener, store.clock, self.signals, Limits(64, 8)), self.watcher, self._tell
+            *(store, listener, store.clock, self.signals, Limits(in_flight, 8)),
+            *(self.watcher, self._tell),
         )
 
     async def _tell(self, alert: Alert) -> None:
@@ -60,13 +61,16 @@ class Watched(Part):
         try:
             await asyncio.Event().wait()
         finally:
+            await rest()  # nor is it quick to end
             self.cut_off.set()
 
 
 @asynccontextmanager
-async def watching(store: Store, clock: ManualClock, listener: Listener) -> AsyncIterator[Watched]:
+async def watching(
+    store: Store, clock: ManualClock, listener: Listener, in_flight: int = 64
+) -> AsyncIterator[Watched]:
     clock.move(1000)  # a clock is never at its beginning
-    part = Watched(store, listener)
+    part = Watched(store, listener, in_flight)
     running = asyncio.create_task(part.dispatcher.run(5.0))
     try:
         yield part
@@ -227,13 +231,13 @@ async def test_a_turn_that_comes_later_is_waited_for(
         assert looked
 
 
-def counted(patch: pytest.MonkeyPatch, store: Store) -> list[None]:
-    """One for each time that work is looked for."""
-    looked: list[None] = []
+def counted(patch: pytest.MonkeyPatch, store: Store) -> list[tuple[Any, ...]]:
+    """How work was looked for, each time."""
+    looked: list[tuple[Any, ...]] = []
     real: Callable[..., Any] = store.claim
 
     async def claim(*given: Any) -> Any:
-        looked.append(None)
+        looked.append(given)
         return await real(*given)
 
     patch.setattr(store, "claim", claim)
@@ -337,6 +341,80 @@ async def test_r10_an_answer_about_the_message_takes_nothing_from_its_listener(
         while gates.open:
             await gates.answer(part, OK)
             await part.signals_seen()
+
+
+def test_r7_an_account_may_have_a_quarter_of_what_is_in_flight() -> None:
+    per_account = [Limits(in_flight).per_account for in_flight in (1, 3, 8, 11, 512)]
+    assert per_account == [1, 1, 2, 2, 128]
+
+
+async def test_r7_a_full_dispatcher_looks_for_nothing_until_something_is_settled(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second", "third"):
+        await store.create_configuration(wanted_configuration(name=name))
+    gates = Gates()
+    looked = counted(monkeypatch, store)
+    async with watching(store, clock, gates.listener, in_flight=2) as part:
+        await publish(part, "env-1")
+        await reached(gates.open, 2)
+        await rest()
+        assert (looked[0][0], looked[0][3]) == (2, 1)  # room, and of that for one account
+        looked.clear()
+        part.signals.work.set()
+        await rest()
+        assert (looked, len(gates.open)) == ([], 2)
+        await gates.answer(part, OK)
+        await reached(gates.open, 2)
+        assert looked[0][0] == 1
+        for _ in range(2):
+            await gates.answer(part, OK)
+
+
+async def test_what_becomes_due_while_something_is_in_flight_is_not_missed(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration(retrySchedule=["60"]))
+    gates = Gates()
+    async with watching(store, clock, gates.listener) as part:
+        await publish(part, "env-1")
+        await reached(gates.open, 1)
+        await gates.answer(part, BROKEN)
+        await part.signals_seen()
+        await publish(part, "env-2")
+        await reached(gates.open, 1)
+        await rest()
+        await store.create_configuration(wanted_configuration(name="second"))
+        await publish(part, "env-3")
+        await reached(gates.open, 2)
+        await gates.answer(part, OK, "env-2")
+        await rest()
+        clock.move(60)
+        await reached(gates.open, 2)
+        while gates.open:
+            await gates.answer(part, OK)
+            await part.signals_seen()
+
+
+async def test_f12_a_storage_that_breaks_at_a_settlement_ends_the_dispatcher_by_itself(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_settlements: object) -> None:
+        raise StorageBroken("the disk is gone")
+
+    await store.create_configuration(wanted_configuration())
+    gates = Gates()
+    part = Watched(store, gates.listener)
+    running = asyncio.create_task(part.dispatcher.run())
+    await publish(part, "env-1")
+    await reached(gates.open, 1)
+    await part.signals_seen()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "settle", broken)
+        gates.open[0][1].set_result(OK)
+        async with asyncio.timeout(10):
+            with pytest.raises(StorageBroken):
+                await running
 
 
 async def test_f12_a_stop_that_a_broken_storage_ends_leaves_nothing_behind(
