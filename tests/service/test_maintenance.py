@@ -72,13 +72,13 @@ class Node:
     def resume(self) -> None:
         self.told.append("resume")
 
-    def begin(self, *, shared: bool = True) -> asyncio.Task[None]:
-        keeper = LeaseKeeper(self.store, self, self.clock, LEASE, shared=shared)
+    def begin(self, **given: bool) -> asyncio.Task[None]:
+        keeper = LeaseKeeper(self.store, self, self.clock, LEASE, **given)
         return asyncio.create_task(keeper.run(self.stop))
 
     @asynccontextmanager
-    async def keeping(self, *, shared: bool = True) -> AsyncIterator[None]:
-        running = self.begin(shared=shared)
+    async def keeping(self, **given: bool) -> AsyncIterator[None]:
+        running = self.begin(**given)
         try:
             await rest()
             yield
@@ -161,6 +161,18 @@ async def test_r8_the_lease_counts_from_before_its_renewal(node: Node) -> None:
         await node.passes(CUT_OFF - 3.0 - LEASE / 6 - 0.1)
         assert (node.told, node.renewals) == (["resume"], 2)
         await node.passes(0.1)
+        assert node.told == ["resume", "suspend"]
+
+
+async def test_r8_sends_are_not_cut_off_a_second_early(node: Node) -> None:
+    node.answer = StorageUnavailable("the database is away")
+    async with node.keeping():
+        node.answer = True
+        await node.passes(1)
+        node.answering.clear()
+        await node.passes(CUT_OFF - 1)  # when the watch first looks, a second is left
+        assert node.told == ["resume"]
+        await node.passes(1)
         assert node.told == ["resume", "suspend"]
 
 
@@ -271,6 +283,23 @@ async def test_r14_retention_looks_each_hour_for_what_is_older_than_its_days(
     assert befores == [oldest + timedelta(hours=hour) for hour in range(3)]
 
 
+async def test_r14_a_stop_does_not_wait_for_all_that_is_old(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, batches = asyncio.Event(), 0
+
+    async def retiring(_before: datetime) -> Retired:
+        nonlocal batches
+        batches += 1
+        stop.set()
+        return Retired(deliveries=1 if batches < 5 else 0)
+
+    monkeypatch.setattr(store, "retire", retiring)
+    async with asyncio.timeout(10):
+        await retain(store, clock, stop, 40)
+    assert batches == 1
+
+
 async def test_r14_no_days_keep_everything(store: Store, clock: ManualClock) -> None:
     async with asyncio.timeout(10):
         await retain(store, clock, asyncio.Event(), 0)
@@ -293,6 +322,25 @@ async def test_r14_batches_follow_each_other_until_one_is_empty_and_are_added_up
     total = await retire(store, before, told=lambda so_far: told.append(astuple(so_far)))
     assert astuple(total) == (11, 22, 3, 34)
     assert told == [(1, 2, 3, 4), (1, 2, 3, 34), (11, 22, 3, 34), (11, 22, 3, 34)]
+
+
+async def test_r14_what_waits_comes_between_two_batches_which_follow_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came: list[str] = []
+
+    async def retiring(_before: datetime) -> Retired:
+        came.append("batch")
+        if came.count("batch") == 3:
+            return Retired()
+        asyncio.get_running_loop().call_soon(came.append, "other")
+        return Retired(1)
+
+    monkeypatch.setattr(store, "retire", retiring)
+    running = asyncio.create_task(retire(store, START - timedelta(days=FEWEST_DAYS)))
+    await rest()
+    assert running.done()
+    assert came == ["batch", "other", "batch", "other", "batch"]
 
 
 async def test_r14_a_stop_ends_retention_between_two_batches(
