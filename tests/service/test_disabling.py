@@ -58,6 +58,15 @@ async def test_r4_who_is_gone_is_switched_off_once_and_that_is_told(
     assert await disable_gone(store, made, at) is None
 
 
+async def test_r4_a_listener_of_one_envelope_that_is_gone_is_switched_off_too(
+    store: Store,
+) -> None:
+    made = await store.create_configuration(wanted_configuration(), bytes(32))
+    assert await disable(store, ACCOUNT, made.connect_id, GONE)
+    (found,) = (await store.configurations(ACCOUNT, also=made.connect_id)).all
+    assert (found.publishing, found.disabled_by) == (False, GONE)
+
+
 async def test_who_is_not_there_is_not_switched_off(store: Store) -> None:
     assert not await disable(store, ACCOUNT, 99, GONE)
 

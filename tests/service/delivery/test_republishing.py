@@ -53,6 +53,7 @@ class Asked:
 async def asked(store: Store, clock: ManualClock) -> Asked:
     asking = Asked(store, clock)
     await clock.until_waited_for()
+    assert asking.signals.work.is_set()  # the dispatcher is told
     return asking
 
 
