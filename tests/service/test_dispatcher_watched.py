@@ -17,7 +17,7 @@ from heliograph.model import Answer, DeliveryState, Fault, LogQuery, Phase, Retr
 from heliograph.observing import Several
 from heliograph.store import Store
 from tests.service.test_dispatcher import BROKEN, OK, Listener, Part, always, reached
-from tests.support import ACCOUNT, ManualClock, new_event, wanted_configuration
+from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock, new_event, wanted_configuration
 
 GONE = Answer(410, "Gone", (), b"")
 
@@ -148,6 +148,7 @@ async def test_r11_the_observer_is_told_for_how_long_the_storage_was_away(
 ) -> None:
     await store.create_configuration(wanted_configuration())
     async with watching(store, clock, Listener(lambda _url, _body: always(OK))) as part:
+        await part.signals_seen()  # later nothing but its own patience lets it look again
         refused = refuse_once(monkeypatch, store, doing)
         await publish(part, "env-1")
         await within(refused)
@@ -368,6 +369,24 @@ async def test_r7_a_full_dispatcher_looks_for_nothing_until_something_is_settled
         await reached(gates.open, 2)
         assert looked[0][0] == 1
         for _ in range(2):
+            await gates.answer(part, OK)
+
+
+async def test_r7_an_account_that_alone_has_something_due_gets_more_than_its_share_at_once(
+    store: Store, clock: ManualClock
+) -> None:
+    for number in range(4):
+        await store.create_configuration(wanted_configuration(name=f"c{number}"))
+    await store.create_configuration(wanted_configuration(OTHER_ACCOUNT))
+    gates = Gates()
+    async with watching(store, clock, gates.listener, in_flight=8) as part:
+        await part.publisher.publish(OTHER_ACCOUNT, [new_event(envelope_id="env-0")])
+        await reached(gates.open, 1)
+        await gates.answer(part, OK)  # from now on there are two
+        await part.signals_seen()
+        await publish(part, "env-1")
+        await reached(gates.open, 4)  # though nothing is settled meanwhile
+        for _ in range(4):
             await gates.answer(part, OK)
 
 
