@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from heliograph.disabling import Alert
-from heliograph.dispatcher import Dispatcher, Limits
+from heliograph.delivery.disabling import Alert
+from heliograph.delivery.dispatcher import Dispatcher, Limits
 from heliograph.errors import StorageBroken, StorageUnavailable
-from heliograph.model import Answer, DeliveryState, Fault, LogQuery, Phase, RetryAt, Settlement
-from heliograph.observing import Several
+from heliograph.model.deliveries import Answer, DeliveryState, Fault, Phase, RetryAt, Settlement
+from heliograph.model.logs import LogQuery
 from heliograph.store import Store
-from tests.service.test_dispatcher import BROKEN, OK, Listener, Part, always, reached
+from heliograph.watch import Several
+from tests.service.delivery.test_dispatcher import BROKEN, OK, Listener, Part, always, reached
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock, new_event, wanted_configuration
 
 GONE = Answer(410, "Gone", (), b"")

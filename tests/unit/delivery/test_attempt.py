@@ -11,27 +11,25 @@ from typing import Any
 import pytest
 
 import heliograph
-from heliograph import signing, tracing
-from heliograph.attempt import attempt, compose, interrupted, message_id
-from heliograph.model import (
+from heliograph.delivery.attempt import attempt, compose, interrupted, message_id
+from heliograph.delivery.retry import Schedule, judge
+from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, ScheduleName
+from heliograph.model.deliveries import (
     Answer,
     Claim,
-    ClientCredentials,
-    ConnectConfiguration,
     Delivered,
-    Event,
     Fault,
     Gathered,
     GaveUp,
-    HmacKey,
     Interrupted,
     Phase,
+    Proofs,
     RetryAt,
-    ScheduleName,
-    Secret,
 )
-from heliograph.retry import Schedule, judge
-from heliograph.wire import json_sim
+from heliograph.model.events import Event
+from heliograph.watch import tracing
+from heliograph.wire.messages import json_sim, signing
 from tests.support import ACCOUNT, START, ManualClock, published, wanted_configuration
 
 OK = Answer(200, "OK", (), b"")
@@ -56,10 +54,9 @@ class Listener:
         configuration: ConnectConfiguration,
         headers: Sequence[tuple[str, str]],
         body: bytes,
-        client: tuple[str, Secret] | None = None,
-        oauth: ClientCredentials | None = None,
+        proofs: Proofs,
     ) -> Answer | Fault:
-        self.asked = (configuration, dict(headers), body, client, oauth)
+        self.asked = (configuration, dict(headers), body, proofs)
         self.clock.move(2)
         return self.answer
 
@@ -67,25 +64,35 @@ class Listener:
 def claimed(event: Event = EVENT, **fields: Any) -> Claim:
     configuration = wanted_configuration(connect_id=7, **fields)
     return Claim(
-        *(1, 33, 1), number=5, schedule_number=3, schedule_started_at=START - timedelta(hours=1),
-        seed=42, event=event, configuration=configuration, keys=KEYS,
-    )  # fmt: skip
+        delivery_id=1,
+        attempt_id=33,
+        epoch=1,
+        number=5,
+        schedule_number=3,
+        schedule_started_at=START - timedelta(hours=1),
+        seed=42,
+        event=event,
+        configuration=configuration,
+        proofs=Proofs(KEYS),
+    )
 
 
 async def test_an_attempt_sends_the_signed_message_with_the_means_of_its_claim(
     clock: ManualClock,
 ) -> None:
     oauth = ClientCredentials("https://issuer.example.com/", "client", Secret("secret"))
-    claim = replace(claimed(**SOAP), client=PAIR, oauth=oauth)
+    proofs = Proofs(KEYS, PAIR, oauth)
+    claim = replace(claimed(**SOAP), proofs=proofs)
     listener = Listener(clock)
     clock.move(60)  # a clock is never at its beginning
     began = clock.now()
     done = await attempt(claim, listener, clock, ScheduleName.STANDARD)
-    expected = compose(
-        EVENT, claim.configuration, KEYS, number=5, attempt_id=33, at=began, certificate=PEM
-    )
+    expected = compose(EVENT, claim.configuration, proofs, number=5, attempt_id=33, at=began)
     assert listener.asked == (
-        *(claim.configuration, dict(expected.headers), expected.body, PAIR, oauth),
+        claim.configuration,
+        dict(expected.headers),
+        expected.body,
+        proofs,
     )
     assert (done.claim, done.outcome, done.answer) == (claim, Delivered(), OK)
     assert b"Q0VSVA==" in expected.body
@@ -116,9 +123,13 @@ async def test_what_came_back_is_judged_at_its_time_and_kept(
     done = await attempt(claim, listener, clock, ScheduleName.STANDARD)
     assert done.answer == kept
     assert done.outcome == judge(
-        *(answer,), number=3, started_at=START - timedelta(hours=1), seed=42,
-        now=START + timedelta(seconds=2), uncounted=2,
-    )  # fmt: skip
+        answer,
+        number=3,
+        started_at=START - timedelta(hours=1),
+        seed=42,
+        now=START + timedelta(seconds=2),
+        uncounted=2,
+    )
 
 
 async def test_an_attempt_follows_the_schedule_of_the_server_or_of_the_configuration(
@@ -158,7 +169,7 @@ def test_r5_r15_a_cut_off_attempt_is_told_as_unknown(clock: ManualClock) -> None
 def test_each_post_says_who_sends_it_and_which_attempt_it_is() -> None:
     configuration = wanted_configuration(connect_id=7)
     event = replace(EVENT, document=json.dumps(published(heliographHops=3)).encode())
-    post = compose(event, configuration, KEYS, number=2, attempt_id=33, at=START)
+    post = compose(event, configuration, Proofs(KEYS), number=2, attempt_id=33, at=START)
     assert json.loads(post.body)["retryCount"] == 1
     headers = dict(post.headers)
     assert headers["User-Agent"] == f"Heliograph/{heliograph.__version__}"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from heliograph.delivery.publisher import Publisher
+from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, StorageBroken, Unavailable
-from heliograph.model import NewEvent
-from heliograph.publisher import Publisher
-from heliograph.signals import Signals
+from heliograph.model.events import NewEvent
 from heliograph.store import Store
 from tests.support import ACCOUNT, OTHER_ACCOUNT, new_event, wanted_configuration
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from heliograph.delivery.maintenance import LeaseKeeper, follow_hints, retain, retire, take_over
+from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageBroken, StorageUnavailable
-from heliograph.maintenance import LeaseKeeper, follow_hints, retain, retire, take_over
-from heliograph.settings import FEWEST_DAYS
-from heliograph.signals import Signals
+from heliograph.model.deliveries import FEWEST_DAYS
 from heliograph.store import Retired, Store
 from tests.support import START, ManualClock
 
@@ -66,8 +66,9 @@ class Node:
             raise self.answer
         return self.answer
 
-    def suspend(self) -> None:
+    def suspend(self) -> int:
         self.told.append("suspend")
+        return 0
 
     def resume(self) -> None:
         self.told.append("resume")
