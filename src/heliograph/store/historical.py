@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from heliograph.errors import TooMuchPublished
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.store.times import from_microseconds
 
 MOST_AN_HOUR: Final = 9_999
 """Envelopes that an account may publish anew within an hour (DocuSign)."""
@@ -79,13 +78,6 @@ class HistoricalPublishing(Protocol):
         An attempt under way goes on; if it fails it becomes a failure that is not tried again.
         """
         ...
-
-
-def read(row: Sequence[Any]) -> PublishTransaction:
-    """A row of the query `transactions`."""
-    created_us, cancelled_us = row[-2:]
-    cancelled_at = None if cancelled_us is None else from_microseconds(cancelled_us)
-    return PublishTransaction(*row[:-2], from_microseconds(created_us), cancelled_at)  # type: ignore[call-arg]
 
 
 def refuse_too_much(within_hour: int, more: int) -> None:

@@ -1,4 +1,4 @@
-"""Rows to model values, filters to query fragments, secrets sealed: the same for each engine."""
+"""Rows to model values and back, secrets sealed: the same for each engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from heliograph.errors import EventConflict, TooManyKeys
 from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
 from heliograph.model.deliveries import (
-    Answer,
     AttemptOutcome,
     Claim,
     Delivered,
@@ -18,14 +17,12 @@ from heliograph.model.deliveries import (
     Gathered,
     GaveUp,
     Interrupted,
-    Phase,
     RetryAt,
     Settlement,
-    Why,
 )
 from heliograph.model.events import Event, HeldReason
-from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery, Requeued
-from heliograph.store import MOST_UNSETTLED_CLAIMS, Failing
+from heliograph.model.logs import Requeued
+from heliograph.store import MOST_UNSETTLED_CLAIMS
 from heliograph.store.keyring import KeyRing
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.wire import oauth_clients
@@ -38,104 +35,6 @@ DELETED: Final = "claim: the configuration was deleted"
 
 POISON: Final = f"claim: the process ended {MOST_UNSETTLED_CLAIMS} times while this was being sent"
 """The error of a delivery that is parked (R17)."""
-
-
-def listing(
-    queries: Mapping[str, str],
-    name: str,
-    fragments: str,
-    account_id: str,
-    query: LogQuery,
-    limit: int,
-    after: Cursor | None,
-) -> tuple[str, dict[str, Any]]:
-    """The statement and values of a listing.
-
-    Args:
-        queries: The engine's named queries.
-        name: The query with the places `{filters}` and `{order}`.
-        fragments: The prefix of the fragments' names: "failures" or "logs".
-        account_id: Whose rows.
-        query: The filters.
-        limit: Rows wanted; one more is asked for, to know whether others follow.
-        after: Where the page before ended.
-    """
-    order = query.order.name.lower()
-    values: dict[str, Any] = {"account_id": account_id, "limit": limit + 1}
-    chosen = []
-    given = {
-        "from_date": ("from_us", query.from_date and to_microseconds(query.from_date)),
-        "to_date": ("to_us", query.to_date and to_microseconds(query.to_date)),
-        "connect_id": ("connect_id", query.connect_id),
-        "envelope_id": ("envelope_id", query.envelope_id),
-        "status": ("status", query.status),
-        "error": ("error", query.error and query.error.lower()),
-    }
-    for filter_name, (parameter, value) in given.items():
-        if value is not None:
-            chosen.append(queries[f"{fragments}_{filter_name}"])
-            values[parameter] = value
-    if after is not None:
-        chosen.append(queries[f"{fragments}_after_{order}"])
-        values |= {"after_us": after.created_us, "after_id": after.row_id}
-    statement = queries[name].format(
-        filters="\n".join(chosen), order=queries[f"{fragments}_{order}"]
-    )
-    return statement, values
-
-
-def entry(account_id: str, row: tuple[Any, ...]) -> LogEntry:
-    """The first 20 columns of the queries `failures`, `logs` and `attempt_details`."""
-    return LogEntry(
-        account_id=account_id,
-        cursor=Cursor(row[0], row[1]),
-        created_at=from_microseconds(row[0]),
-        envelope_id=row[2],
-        event_id=row[3],
-        event_name=row[4],
-        subject=row[5],
-        sender_name=row[6],
-        sender_email=row[7],
-        status=row[8],
-        connect_id=row[9],
-        config_name=row[10],
-        config_url=row[11],
-        last_try=from_microseconds(row[12]),
-        retry_count=row[13],
-        error=row[14],
-        log_id=row[15],
-        failure_id=row[16],
-        state=DeliveryState(row[17]),
-        next_try=None if row[18] is None else from_microseconds(row[18]),
-        held=reason_held(row[19]),
-    )
-
-
-def detail(account_id: str, row: tuple[Any, ...]) -> AttemptDetail:
-    """A row of the query `attempt_details`."""
-    first = entry(account_id, row[:20])
-    generated, document, outcome, milliseconds, phase, status, reason, headers, body = row[20:]
-    return AttemptDetail(
-        entry=first,
-        event=Event(
-            account_id,
-            first.event_id,
-            first.event_name,
-            first.envelope_id,
-            from_microseconds(generated),
-            document,
-        ),
-        answer=None
-        if status is None
-        else Answer(status, reason, tuple(tuple(pair) for pair in json.loads(headers)), body),
-        why=None if phase is None else _why(phase, first.error or ""),
-        outcome=AttemptOutcome(outcome),
-        seconds=None if milliseconds is None else milliseconds / 1000,
-    )
-
-
-def _why(phase: str, error: str) -> Why:
-    return Why(Phase(phase), error.removeprefix(f"{phase}: "))
 
 
 def closing(settlement: Settlement) -> dict[str, Any]:
@@ -182,14 +81,6 @@ def health(settlements: Iterable[Settlement]) -> tuple[list[int], list[int]]:
             case _:
                 assert_never(one.outcome)
     return sorted(took), sorted(failed - took)
-
-
-def failing(found: Iterable[tuple[Any, ...]]) -> tuple[Failing, ...]:
-    """Rows of the query `failing`."""
-    return tuple(
-        Failing(account_id, connect_id, name, from_microseconds(since), bool(warned))
-        for account_id, connect_id, name, since, warned in found
-    )
 
 
 def newest(event: Event, event_row: int, found: tuple[Any, ...] | None) -> Gathered:
@@ -291,13 +182,13 @@ def logged(found: Iterable[tuple[int, bytes]]) -> list[int]:
 
 
 def notified(
-    keyring: KeyRing, account_id: str, found: Iterable[tuple[Any, ...]]
+    keyring: KeyRing, account_id: str, found: Iterable[Any]
 ) -> dict[str, tuple[ConnectConfiguration, ...]]:
-    """Rows of the query `notified` (an envelope before each configuration), by envelope."""
+    """Rows of the query `notified`, by envelope."""
     by_envelope: dict[str, tuple[ConnectConfiguration, ...]] = {}
-    for envelope_id, *of_configuration in found:
-        made = configurations(keyring, account_id, [tuple(of_configuration)])
-        by_envelope[envelope_id] = by_envelope.get(envelope_id, ()) + made
+    for row in found:
+        read = configurations(keyring, account_id, [(row.connect_id, row.document, row.sealed)])
+        by_envelope[row.envelope_id] = by_envelope.get(row.envelope_id, ()) + read
     return by_envelope
 
 

@@ -13,7 +13,7 @@ from heliograph.store.verbs import PATIENCE, Rows, Step, Taken, Verb, row_class
 
 T = TypeVar("T")
 
-_QUERIES: Final = {name: sql.with_pyformat(text) for name, text in sql.verbs("postgres").items()}
+VERBS: Final = {name: sql.with_pyformat(text) for name, text in sql.verbs("postgres").items()}
 
 
 class PostgresEngine:
@@ -49,7 +49,7 @@ async def run_verb(db: Connection, verb: Verb[T]) -> T:
 
 
 async def _execute(db: Connection, step: Step) -> Rows:
-    cursor = await db.execute(step.text(_QUERIES), step.values, binary=True)
+    cursor = await db.execute(step.text(VERBS), step.values, binary=True)
     if cursor.description is None:  # it gives no rows
         return Rows((), cursor.rowcount)
     named: Any = row_class(tuple(column.name for column in cursor.description))

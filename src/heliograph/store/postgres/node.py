@@ -14,12 +14,13 @@ from psycopg import errors
 from heliograph.clock import SystemClock
 from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
-from heliograph.store import rows as shared
 from heliograph.store import sql
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.connection import Connection, one, row, rows, run
+from heliograph.store.postgres.engine import run_verb
 from heliograph.store.postgres.queue import QUERIES
 from heliograph.store.times import from_microseconds
+from heliograph.store.verbs.store import resealing
 
 OLDEST_SERVER: Final = 15
 """Major version of PostgreSQL that Heliograph is tested with from."""
@@ -151,12 +152,7 @@ async def check_key(db: Connection, keyring: KeyRing, now: int) -> None:
 
 async def reseal(db: Connection, keyring: KeyRing) -> int:
     """Seal every secret with the ring's first key, which `check_key` then asks for."""
-    count = 0
-    for table in shared.SEALED:
-        resealed = shared.resealed(keyring, table, await rows(db, QUERIES[f"sealed_{table}"]))
-        for values in resealed:
-            await run(db, QUERIES[f"reseal_{table}"], values)
-        count += len(resealed)
+    count = await run_verb(db, resealing(keyring))
     await run(db, QUERIES["reseal_installation"], {"sealed": keyring.seal(_KNOWN, _PLACE)})
     return count
 

@@ -30,10 +30,11 @@ from heliograph.store.postgres.columns import (
     where_next,
 )
 from heliograph.store.postgres.connection import Connection, row, rows, run
+from heliograph.store.postgres.engine import VERBS
 from heliograph.store.times import from_microseconds
 from heliograph.store.turns import Turns
 
-QUERIES: Final = sql.named_queries("postgres/store.sql")
+QUERIES: Final = {**VERBS, **sql.named_queries("postgres/store.sql")}
 _Q: Final = QUERIES
 
 _SECOND: Final = 1_000_000
@@ -112,8 +113,6 @@ class Queue:
     def claim_failed(self) -> None:
         """A claim may have been committed without our knowing: the next one puts it back."""
         self._claims_lost = True
-
-    # ---------------------------------------------------------------------------- claim
 
     async def claim(
         self,
@@ -311,7 +310,7 @@ class Queue:
                 continue
             await self._read_configurations(db, account_id, [])
             self._keys[account_id] = shared.keys(
-                self._keyring, await rows(db, _Q["hmac_keys"], (account_id,))
+                self._keyring, await rows(db, _Q["hmac_keys"], {"account_id": account_id})
             )
             self._clients[account_id] = shared.client_certificate(
                 self._keyring,
@@ -327,7 +326,7 @@ class Queue:
     async def _read_configurations(self, db: Connection, account_id: str, also: list[int]) -> None:
         """Those that are listed, and `also` these."""
         values = {"account_id": account_id, "also": also}
-        found = await rows(db, _Q["configurations"], values)
+        found = await rows(db, _Q["configurations_also"], values)
         read = shared.configurations(self._keyring, account_id, found)
         self._configurations.setdefault(account_id, {})
         if not also:
@@ -343,8 +342,6 @@ class Queue:
         }
         back = await rows(db, _Q["unclaim"], values)
         await self._release(db, [one[2:] for one in back if one[1] == "failed"], now)
-
-    # --------------------------------------------------------------------------- settle
 
     async def settle(self, db: Connection, settlements: Sequence[Settlement]) -> list[bool]:
         """See `Store.settle`."""
@@ -435,8 +432,6 @@ class Queue:
                 db, _Q["lanes_release"], {"connect_ids": connect_ids, "lanes": names, "now": now}
             )
 
-    # ---------------------------------------------------------------------- taking over
-
     async def take_over(self, db: Connection) -> int:
         """See `Store.take_over`."""
         now = self._now()
@@ -475,8 +470,6 @@ class Queue:
         documents = await rows(db, _Q["documents_of_deliveries"], (list(delivery_ids),))
         values = {"delivery_ids": delivery_ids, "logged": shared.logged(documents), "error": error}
         await run(db, _Q["attempts_unknown"], values)
-
-    # ------------------------------------------------------------------ requeue, cancel
 
     async def requeue(
         self, db: Connection, candidates: Sequence[tuple[Any, ...]]

@@ -9,7 +9,6 @@ from operator import itemgetter
 from psycopg import errors
 
 from heliograph.store import BATCH_MOST, Retired
-from heliograph.store.postgres import historical
 from heliograph.store.postgres.connection import Connection, one, rows, run
 from heliograph.store.postgres.queue import QUERIES
 
@@ -52,7 +51,7 @@ async def _delete_rows(db: Connection, before_us: int) -> Retired:
     await run(db, QUERIES["rest_events_recount"], values)
     events = await run(db, QUERIES["event_keys_retire"], values)
     envelopes = await run(db, QUERIES["envelopes_retire"], values)
-    await historical.retire(db, before_us)
+    await run(db, QUERIES["retire_publishes"], values)
     if envelopes:
         await run(db, QUERIES["retire_notifications"], values)
         await run(db, QUERIES["retire_ad_hoc"], values)

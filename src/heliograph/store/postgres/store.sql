@@ -124,63 +124,7 @@ where
     and not d.attempt_id = any(%(known)s)
 returning d.delivery_id, d.state, d.connect_id, d.lane;
 
--- name: account_add
-insert into account (account_id, external_id, name, created_us) values (%s, %s, %s, %s);
-
--- name: accounts
-select account_id, external_id, name from account order by external_id;
-
--- name: token_add
-insert into token (token_hash, account_id, name, role, created_us) values (%s, %s, %s, %s, %s);
-
--- name: principal
-select a.account_id, a.external_id, a.name, t.role, t.name
-from token as t
-inner join account as a on t.account_id = a.account_id
-where t.token_hash = %s;
-
--- name: hmac_key_add
-insert into hmac_key (key_id, account_id, sealed, created_us) values (%s, %s, %s, %s);
-
--- name: hmac_key_retire
-update hmac_key set retired_us = %s where account_id = %s and key_id = %s and retired_us is null;
-
--- name: hmac_keys
-select key_id, sealed, created_us
-from hmac_key
-where account_id = %s and retired_us is null
-order by created_us, key_id;
-
--- name: configuration_reserve
--- The id must be known before the secrets can be sealed for their row.
-insert into connect_configuration
-(account_id, name, url, publishing, paused, document, ad_hoc, created_us, changed_us)
-values (%(account_id)s, '', '', false, false, '', %(ad_hoc)s, %(now)s, %(now)s)
-returning connect_id;
-
--- name: configuration_ad_hoc
-select connect_id, document, sealed
-from connect_configuration
-where account_id = %(account_id)s and ad_hoc = %(ad_hoc)s and deleted_us is null;
-
--- name: configuration_write
-update connect_configuration
-set
-    name = %(name)s,
-    url = %(url)s,
-    publishing = %(publishing)s,
-    paused = %(paused)s,
-    document = %(document)s,
-    sealed = %(sealed)s,
-    changed_us = %(now)s
-where account_id = %(account_id)s and connect_id = %(connect_id)s and deleted_us is null;
-
--- name: configuration_delete
-update connect_configuration
-set deleted_us = %(now)s, publishing = false, sealed = null
-where account_id = %(account_id)s and connect_id = %(connect_id)s and deleted_us is null;
-
--- name: configurations
+-- name: configurations_also
 -- Those that are listed, and `also` these ad hoc ones.
 select connect_id, document, sealed
 from connect_configuration
@@ -189,41 +133,13 @@ where
     and (ad_hoc is null or connect_id = any(%(also)s::bigint[]))
 order by connect_id;
 
--- name: configuration
-select connect_id, document, sealed
-from connect_configuration
-where account_id = %s and connect_id = %s and deleted_us is null;
-
 -- name: configuration_accounts
 select connect_id, account_id from connect_configuration where connect_id = any(%s);
-
--- name: notifies
-select exists (
-    select from connect_configuration
-    where account_id = %s and ad_hoc is not null and deleted_us is null
-);
-
--- name: notified
-select n.envelope_id, c.connect_id, c.document, c.sealed
-from envelope_notification as n
-inner join connect_configuration as c on n.connect_id = c.connect_id
-where
-    n.account_id = %(account_id)s and n.envelope_id = any(%(ids)s)
-    and c.deleted_us is null
-order by n.envelope_id, c.connect_id;
 
 -- name: notifications_add
 insert into envelope_notification (account_id, envelope_id, connect_id)
 select * from unnest(%s::text[], %s::text[], %s::bigint[])
 on conflict do nothing;
-
--- name: configurations_changed
--- Waits for accepts that matched the older configurations, see accounts_shared.
-update account set configurations_version = configurations_version + 1 where account_id = %s
-returning configurations_version;
-
--- name: configurations_version
-select configurations_version from account where account_id = %s;
 
 -- name: accounts_shared
 -- Shared until the commit: no configuration changes between the match and the accept.
@@ -242,33 +158,6 @@ from connect_configuration
 where connect_id = any(%s)
 order by connect_id
 for share;
-
--- name: hold_waiting
-update delivery set state = 'held', held_reason = %(reason)s
-where connect_id = %(connect_id)s and state = 'waiting';
-
--- name: hold_anew
-update delivery set held_reason = %(reason)s
-where connect_id = %(connect_id)s and state = 'held' and held_reason <> 'order';
-
--- name: release_held
--- The schedule is kept; what was due meanwhile is due now.
-update delivery
-set
-    state = 'waiting', held_reason = null,
-    due_us = greatest(coalesce(due_us, %(now)s), %(now)s)
-where connect_id = %(connect_id)s and state = 'held' and held_reason <> 'order';
-
--- name: fail_unfinished
-update delivery
-set
-    state = 'failed',
-    held_reason = null,
-    due_us = null,
-    failed_us = coalesce(failed_us, %(now)s),
-    last_try_us = coalesce(last_try_us, %(now)s),
-    error = %(error)s
-where connect_id = %(connect_id)s and state in ('waiting', 'held');
 
 -- name: event_keys_add
 -- The order keeps two accepts of the same ids from waiting for each other.
@@ -327,11 +216,6 @@ on conflict (account_id, envelope_id) do update set
         then envelope.event_created_us else excluded.event_created_us end,
     changed_us = case when excluded.changed_us > envelope.changed_us + 86400000000
         then excluded.changed_us else envelope.changed_us end;
-
--- name: envelope
-select envelope_id, subject, sender_name, sender_email, status
-from envelope
-where account_id = %s and envelope_id = %s;
 
 -- name: lanes_busy
 -- Lanes with an unfinished delivery. Its newest is locked against a settle that ends it at
@@ -652,129 +536,6 @@ from connect_configuration as c
 where d.delivery_id = any(%(delivery_ids)s) and d.connect_id = c.connect_id
 returning d.state, d.connect_id, d.lane;
 
--- name: progress
-select d.delivery_id, d.state, d.attempts, d.error
-from delivery as d
-where d.account_id = %(account_id)s and d.delivery_id = any(%(ids)s)
-union all
-select x.delivery_id, x.state, x.attempts, null
-from delivery_ended as x
-where x.account_id = %(account_id)s and x.delivery_id = any(%(ids)s);
-
--- name: failures
-select
-    d.created_us, d.delivery_id, d.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
-    e.sender_email, e.status, d.connect_id, c.name, c.url, coalesce(d.last_try_us, d.created_us),
-    greatest(d.attempts - 1, 0), d.error, null::bigint, d.delivery_id, d.state, d.due_us,
-    d.held_reason
-from delivery as d
-inner join event as e on d.event_row = e.event_row and d.created_us = e.created_us
-inner join connect_configuration as c on d.connect_id = c.connect_id
-where d.account_id = %(account_id)s and d.failed_us is not null {filters}
-order by {order}
-limit %(limit)s;
-
--- name: logs
-select
-    a.started_us, a.attempt_id, a.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
-    e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
-    a.number - 1, a.error, a.attempt_id,
-    case when d.failed_us is not null then d.delivery_id end, coalesce(d.state, x.state), d.due_us,
-    d.held_reason
-from attempt as a
-inner join event as e on a.event_row = e.event_row and a.created_us = e.created_us
-inner join connect_configuration as c on a.connect_id = c.connect_id
-left join delivery as d on a.delivery_id = d.delivery_id
-left join delivery_ended as x on a.delivery_id = x.delivery_id and a.created_us = x.created_us
-where a.account_id = %(account_id)s and a.logged {filters}
-order by {order}
-limit %(limit)s;
-
--- name: attempt_details
-select
-    a.started_us, a.attempt_id, a.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
-    e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
-    a.number - 1, a.error, a.attempt_id,
-    case when d.failed_us is not null then d.delivery_id end, coalesce(d.state, x.state), d.due_us,
-    d.held_reason, e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
-    a.answer_reason, a.answer_headers, a.answer_body
-from attempt as a
-inner join event as e on a.event_row = e.event_row and a.created_us = e.created_us
-inner join connect_configuration as c on a.connect_id = c.connect_id
-left join delivery as d on a.delivery_id = d.delivery_id
-left join delivery_ended as x on a.delivery_id = x.delivery_id and a.created_us = x.created_us
-where a.account_id = %(account_id)s {filters}
-order by a.attempt_id;
-
--- name: only_log
-and a.attempt_id = %(row_id)s and a.logged;
-
--- name: only_failure
-and d.delivery_id = %(row_id)s;
-
--- name: only_attempts
-and a.delivery_id = %(row_id)s and d.failed_us is not null;
-
--- name: failures_from_date
-and d.created_us >= %(from_us)s;
-
--- name: failures_to_date
-and d.created_us <= %(to_us)s;
-
--- name: failures_connect_id
-and d.connect_id = %(connect_id)s;
-
--- name: failures_envelope_id
-and d.envelope_id = %(envelope_id)s;
-
--- name: failures_status
-and e.status = %(status)s;
-
--- name: failures_error
-and position(%(error)s in lower(d.error)) > 0;
-
--- name: failures_after_newest_first
-and (d.created_us, d.delivery_id) < (%(after_us)s, %(after_id)s);
-
--- name: failures_after_oldest_first
-and (d.created_us, d.delivery_id) > (%(after_us)s, %(after_id)s);
-
--- name: failures_newest_first
-d.created_us desc, d.delivery_id desc;
-
--- name: failures_oldest_first
-d.created_us, d.delivery_id;
-
--- name: logs_from_date
-and a.started_us >= %(from_us)s;
-
--- name: logs_to_date
-and a.started_us <= %(to_us)s;
-
--- name: logs_connect_id
-and a.connect_id = %(connect_id)s;
-
--- name: logs_envelope_id
-and a.envelope_id = %(envelope_id)s;
-
--- name: logs_status
-and e.status = %(status)s;
-
--- name: logs_error
-and position(%(error)s in lower(a.error)) > 0;
-
--- name: logs_after_newest_first
-and (a.started_us, a.attempt_id) < (%(after_us)s, %(after_id)s);
-
--- name: logs_after_oldest_first
-and (a.started_us, a.attempt_id) > (%(after_us)s, %(after_id)s);
-
--- name: logs_newest_first
-a.started_us desc, a.attempt_id desc;
-
--- name: logs_oldest_first
-a.started_us, a.attempt_id;
-
 -- name: requeue_candidates
 -- The open failures of one envelope, with what decides whether they can be tried again.
 select
@@ -845,44 +606,6 @@ kept as (
 )
 
 select connect_id, lane from gone;
-
--- name: log_delete
-update attempt set logged = false
-where account_id = %s and attempt_id = %s and logged;
-
--- name: logs_delete
-update attempt as a set logged = false
-from (
-    select attempt_id, started_us from attempt
-    where account_id = %s and logged
-    order by started_us, attempt_id
-    limit %s
-) as oldest
-where a.attempt_id = oldest.attempt_id and a.started_us = oldest.started_us;
-
--- name: orphans
-select delivery_id, problem from v_audit_orphans;
-
--- name: statistics
-select
-    (select count(*) from delivery where state = 'waiting'),
-    (select count(*) from delivery where state = 'held'),
-    (select count(*) from delivery where state = 'in_flight'),
-    (select count(*) from delivery where failed_us is not null),
-    (select count(*) from v_audit_live),
-    (select count(*) from node where stopped_us is null and lease_until_us > %(now)s),
-    (
-        select count(*) from failing_configuration as f
-        inner join connect_configuration as c on f.connect_id = c.connect_id
-        where c.publishing and c.deleted_us is null
-    ),
-    (select min(due_us) from delivery where state = 'waiting'),
-    (
-        select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)::float8
-        from pg_stat_activity
-        where datname = current_database() and backend_xmin is not null
-    ),
-    pg_database_size(current_database());
 
 -- name: old_days
 -- The partitions of history that end before a time, oldest first.
@@ -1030,80 +753,12 @@ select connect_id, %(now)s from unnest(%(connect_ids)s::bigint[]) as c (connect_
 order by connect_id
 on conflict do nothing;
 
--- name: failing_clear
-delete from failing_configuration where connect_id = any(%(connect_ids)s);
-
--- name: failing
-select c.account_id, c.connect_id, c.name, f.since_us, f.warned_us is not null
-from failing_configuration as f
-inner join connect_configuration as c on f.connect_id = c.connect_id
-where c.publishing and c.deleted_us is null
-order by f.since_us, c.connect_id;
-
--- name: failing_warned
-update failing_configuration set warned_us = %(now)s where connect_id = %(connect_id)s;
-
--- name: configuration_publishes
-select publishing from connect_configuration where connect_id = %s;
-
--- name: client_certificate
-select certificate, sealed from client_certificate where account_id = %(account_id)s;
-
--- name: client_certificate_write
-insert into client_certificate (account_id, certificate, sealed, created_us)
-values (%(account_id)s, %(certificate)s, %(sealed)s, %(now)s)
-on conflict (account_id) do update
-set certificate = excluded.certificate, sealed = excluded.sealed,
-    created_us = excluded.created_us;
-
--- name: client_certificate_delete
-delete from client_certificate where account_id = %(account_id)s;
-
--- name: connect_oauth
-select document, sealed from connect_oauth where account_id = %(account_id)s;
-
--- name: connect_oauth_add
-insert into connect_oauth (account_id, document, sealed, changed_us)
-values (%(account_id)s, %(document)s, %(sealed)s, %(now)s)
-on conflict (account_id) do nothing;
-
--- name: connect_oauth_change
-update connect_oauth
-set document = %(document)s, sealed = %(sealed)s, changed_us = %(now)s
-where account_id = %(account_id)s;
-
--- name: connect_oauth_delete
-delete from connect_oauth where account_id = %(account_id)s;
-
--- name: sealed_hmac_key
-select key_id, sealed from hmac_key where sealed is not null order by key_id for update;
-
--- name: reseal_hmac_key
-update hmac_key set sealed = %(sealed)s where key_id = %(id)s;
-
--- name: sealed_connect_configuration
-select connect_id, sealed from connect_configuration where sealed is not null order by connect_id for update;
-
--- name: reseal_connect_configuration
-update connect_configuration set sealed = %(sealed)s where connect_id = %(id)s;
-
--- name: sealed_client_certificate
-select account_id, sealed from client_certificate where sealed is not null order by account_id for update;
-
--- name: reseal_client_certificate
-update client_certificate set sealed = %(sealed)s where account_id = %(id)s;
-
--- name: sealed_connect_oauth
-select account_id, sealed from connect_oauth where sealed is not null order by account_id for update;
-
--- name: reseal_connect_oauth
-update connect_oauth set sealed = %(sealed)s where account_id = %(id)s;
-
 -- name: reseal_installation
 update installation set sealed = %(sealed)s;
 
--- name: hasten
-update delivery set due_us = %(now)s
+-- name: retire_publishes
+-- Failures keep theirs: they can be republished. Their configurations go as others do.
+delete from publish_transaction as t
 where
-    connect_id = %(connect_id)s and account_id = %(account_id)s and state = 'waiting'
-    and due_us > %(now)s;
+    t.created_us < %(before)s
+    and not exists (select from delivery as d where d.connect_id = t.connect_id);

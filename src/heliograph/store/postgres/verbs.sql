@@ -37,3 +37,123 @@ from json_to_recordset(:users::json) as new (
 )
 on conflict do nothing
 returning user_id;
+
+-- name: greatest
+greatest;
+
+-- name: strpos
+strpos;
+
+-- name: and_alive
+and lease_until_us > :now;
+
+-- name: oldest_snapshot
+(
+    select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)::float8
+    from pg_stat_activity
+    where datname = current_database() and backend_xmin is not null
+);
+
+-- name: database_bytes
+pg_database_size(current_database());
+
+-- name: event_of
+-- The time names the partition.
+<it>.event_row = e.event_row and <it>.created_us = e.created_us;
+
+-- name: logged
+a.logged;
+
+-- name: log_tables
+-- A delivery that has ended leaves the queue.
+attempt as a
+inner join event as e on a.event_row = e.event_row and a.created_us = e.created_us
+inner join connect_configuration as c on a.connect_id = c.connect_id
+left join delivery as d on a.delivery_id = d.delivery_id
+left join delivery_ended as x on a.delivery_id = x.delivery_id and a.created_us = x.created_us;
+
+-- name: log_state
+coalesce(d.state, x.state);
+
+-- name: only_attempts
+and a.delivery_id = :row_id and d.failed_us is not null;
+
+-- name: logs_delete
+-- The time names the partition.
+update attempt as a set logged = false
+from (
+    select attempt_id, started_us from attempt
+    where account_id = :account_id and logged
+    order by started_us, attempt_id
+    limit :most
+) as oldest
+where a.attempt_id = oldest.attempt_id and a.started_us = oldest.started_us;
+
+-- name: progress
+-- A delivery that has ended leaves the queue.
+select d.delivery_id, d.state, d.attempts, d.error
+from delivery as d
+where d.account_id = :account_id and d.delivery_id = any(:ids)
+union all
+select x.delivery_id, x.state, x.attempts, null
+from delivery_ended as x
+where x.account_id = :account_id and x.delivery_id = any(:ids);
+
+-- name: publish_deliver
+-- The newest event of each envelope that is known; its place in listings is the event's. The
+-- audit compares each event's count with its deliveries.
+with picked as (
+    select wanted.place, v.envelope_id, e.event_row, e.created_us, e.event_id
+    from unnest(:envelope_ids::text[]) with ordinality as wanted (envelope_id, place)
+    inner join envelope as v
+        on v.account_id = :account_id and v.envelope_id = wanted.envelope_id
+    cross join lateral (
+        select one.event_row, one.created_us, one.event_id from event as one
+        where one.event_row = v.event_row and one.created_us = v.event_created_us
+        offset 0
+    ) as e
+),
+
+added as (
+    insert into delivery (
+        created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason,
+        due_us, seed, schedule_started_us
+    )
+    select
+        created_us, event_row, :account_id, :connect_id, envelope_id, null, :state,
+        :held_reason, :now, floor(random() * 2147483647)::integer, :now
+    from picked
+    order by place
+    returning event_row
+),
+
+counted as (
+    update event as e set deliveries = e.deliveries + 1
+    from picked as p
+    where e.event_row = p.event_row and e.created_us = p.created_us
+),
+
+counted_keys as (
+    update event_key as k set deliveries = k.deliveries + 1
+    from picked as p
+    where k.account_id = :account_id and k.event_id = p.event_id
+)
+
+select event_row from added;
+
+-- name: publish_cancel_unsent
+-- A delivery that has ended leaves the queue.
+with gone as (
+    delete from delivery as d
+    where d.connect_id = :connect_id and d.state in ('waiting', 'held')
+    returning d.*
+)
+
+insert into delivery_ended (
+    delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state, cancelled_by,
+    attempts, attempt_id, ended_us
+)
+select
+    delivery_id, created_us, event_row, account_id, connect_id, envelope_id, 'cancelled',
+    :who, attempts, attempt_id, :now
+from gone;

@@ -10,15 +10,11 @@ import apsw
 
 from heliograph.store import sql
 from heliograph.store.sqlite.connection import Readers, Writer
-from heliograph.store.sqlite.queue import Queue
 from heliograph.store.verbs import PATIENCE, Rows, Step, Taken, Verb, row_class
 
 T = TypeVar("T")
 
-_QUERIES: Final = sql.verbs("sqlite")
-
-_CHANGED: Final = "configurations_changed"
-"""The query after which the queue reads an account's configurations and keys again."""
+VERBS: Final = sql.verbs("sqlite")
 
 _TAKEN: Final = (apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY)
 
@@ -26,37 +22,42 @@ _TAKEN: Final = (apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKE
 class SqliteEngine:
     """The Engine on apsw. The file is local: nobody's patience is asked for."""
 
-    def __init__(self, writer: Writer, readers: Readers, queue: Queue) -> None:
+    def __init__(
+        self, writer: Writer, readers: Readers, changed_by: Callable[[Step], None]
+    ) -> None:
+        """`changed_by` is told of each step on the writer's thread."""
         self._writer = writer
         self._readers = readers
-        self._queue = queue
+        self._changed_by = changed_by
 
     async def read(self, verb: Callable[[], Verb[T]], patience: float = PATIENCE) -> T:
-        return await self._readers.read(lambda db: self.run(db, verb()))
+        return await self._readers.read(lambda db: run_verb(db, verb()))
 
     async def write(
         self, verb: Callable[[], Verb[T]], patience: float | None = PATIENCE, name: str = "other"
     ) -> T:
-        return await self._writer.write(lambda db: self.run(db, verb()), name)
+        return await self._writer.write(lambda db: run_verb(db, verb(), self._changed_by), name)
 
-    def run(self, db: apsw.Connection, verb: Verb[T]) -> T:
-        """Run a verb within a transaction."""
-        try:
-            step = next(verb)
-            while True:
-                try:
-                    rows = _execute(db, step)
-                except apsw.ConstraintError as error:
-                    if getattr(error, "extendedresult", 0) not in _TAKEN:
-                        raise
-                    step = verb.throw(Taken(str(error)))
-                else:
-                    if step.query == _CHANGED:
-                        self._queue.account_changed(step.values["account_id"])
-                    step = verb.send(rows)
-        except StopIteration as ended:
-            result: T = ended.value
-            return result
+
+def run_verb(
+    db: apsw.Connection, verb: Verb[T], changed_by: Callable[[Step], None] = lambda _: None
+) -> T:
+    """Run a verb within a transaction; `changed_by` is told of each step."""
+    try:
+        step = next(verb)
+        while True:
+            try:
+                rows = _execute(db, step)
+            except apsw.ConstraintError as error:
+                if getattr(error, "extendedresult", 0) not in _TAKEN:
+                    raise
+                step = verb.throw(Taken(str(error)))
+                continue
+            changed_by(step)
+            step = verb.send(rows)
+    except StopIteration as ended:
+        result: T = ended.value
+        return result
 
 
 def _execute(db: apsw.Connection, step: Step) -> Rows:
@@ -64,7 +65,7 @@ def _execute(db: apsw.Connection, step: Step) -> Rows:
         name: json.dumps(value) if isinstance(value, list) else value
         for name, value in step.values.items()
     }
-    cursor = db.execute(step.text(_QUERIES), values)
+    cursor = db.execute(step.text(VERBS), values)
     try:
         columns = tuple(name for name, *_ in cursor.get_description())
     except apsw.ExecutionCompleteError:  # there is no row

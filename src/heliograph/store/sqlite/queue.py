@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import apsw
 
@@ -34,10 +34,12 @@ from heliograph.model.logs import Requeued
 from heliograph.store import ClaimResult, rows, sql
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite.connection import fetch
+from heliograph.store.sqlite.engine import VERBS
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.turns import Turns
+from heliograph.store.verbs import Step
 
-QUERIES = sql.named_queries("sqlite/store.sql")
+QUERIES: Final = {**VERBS, **sql.named_queries("sqlite/store.sql")}
 _Q = QUERIES
 
 _MOST_KNOWN = 20_000
@@ -69,43 +71,35 @@ class Queue:
         self._clients.clear()
         self._oauth.clear()
 
-    # ---------------------------------------------------------- configurations and keys
-
-    def configurations_changed(
-        self, db: apsw.Connection, account_id: str, connect_id: int | None = None
-    ) -> None:
-        """Make every accept that matched the older configurations, or groups, match again."""
-        self._versions.pop(account_id, None)
-        if connect_id is not None:
-            self._configurations.pop(connect_id, None)
-        db.execute(_Q["configurations_changed"], (account_id,))
-
-    def account_changed(self, account_id: str) -> None:
-        """Read again what was read of an account's configurations and keys."""
-        self._versions.pop(account_id, None)
-        self.keys_changed(account_id)
+    def changed_by(self, step: Step) -> None:
+        """Read again, before the next claim or accept, what a step of a verb has changed."""
+        match step.query:
+            case "configurations_changed":
+                account_id = step.values["account_id"]
+                self._versions.pop(account_id, None)
+                self._keys.pop(account_id, None)
+                self._clients.pop(account_id, None)
+                self._oauth.pop(account_id, None)
+            case "configuration_write" | "configuration_delete":
+                self._configurations.pop(step.values["connect_id"], None)
 
     def check_version(self, db: apsw.Connection, account_id: str, version: int) -> None:
         """Raises ConfigurationsChanged when the account's configurations are newer."""
         known = self._versions.get(account_id)
         if known is None:
-            known = int(db.execute(_Q["configurations_version"], (account_id,)).get or 0)
+            known = int(
+                db.execute(_Q["configurations_version"], {"account_id": account_id}).get or 0
+            )
             self._versions[account_id] = known
         if known != version:
             raise ConfigurationsChanged
 
-    def keys_changed(self, account_id: str) -> None:
-        """Read the account's keys, certificate and OAuth client again before the next claim."""
-        self._keys.pop(account_id, None)
-        self._clients.pop(account_id, None)
-        self._oauth.pop(account_id, None)
-
-    def active_keys(self, db: apsw.Connection, account_id: str) -> tuple[HmacKey, ...]:
+    def _active_keys(self, db: apsw.Connection, account_id: str) -> tuple[HmacKey, ...]:
         """The account's active HMAC keys, oldest first."""
         keys = self._keys.get(account_id)
         if keys is None:
             keys = self._keys[account_id] = rows.keys(
-                self._keyring, fetch(db, _Q["hmac_keys"], (account_id,))
+                self._keyring, fetch(db, _Q["hmac_keys"], {"account_id": account_id})
             )
         return keys
 
@@ -113,7 +107,7 @@ class Queue:
         # What is not asked for is not read: it might be what cannot be.
         account_id, signs = configuration.account_id, configuration.authentication.include_hmac
         return Proofs(
-            keys=self.active_keys(db, account_id) if signs else (),
+            keys=self._active_keys(db, account_id) if signs else (),
             client=self._client(db, account_id) if configuration.shows_certificate else None,
             oauth=self._oauth_client(db, account_id) if configuration.borrows_oauth else None,
         )
@@ -136,12 +130,11 @@ class Queue:
         if connect_id not in self._configurations:
             if len(self._configurations) >= _MOST_KNOWN:  # of ad hoc ones there may be many
                 self._configurations.clear()
-            found = fetch(db, _Q["configuration"], (account_id, connect_id))
+            values = {"account_id": account_id, "connect_id": connect_id}
+            found = fetch(db, _Q["configuration"], values)
             for one in rows.configurations(self._keyring, account_id, found):
                 self._configurations[one.connect_id] = one
         return self._configurations.get(connect_id)
-
-    # --------------------------------------------------------------------------- accept
 
     def accept(
         self,
@@ -209,8 +202,6 @@ class Queue:
             )
         failpoint("accept.fanout")
         return Accepted(event.event_id, len(wanted), repeated=False)
-
-    # ---------------------------------------------------------------------------- claim
 
     def claim(
         self,
@@ -342,8 +333,6 @@ class Queue:
         values = {"account_id": event.account_id, "envelope_id": event.envelope_id}
         return rows.newest(event, event_row, db.execute(_Q["newest_event"], values).fetchone())
 
-    # --------------------------------------------------------------------------- settle
-
     def settle(self, db: apsw.Connection, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """See `Store.settle`."""
         ours = [self._settle_one(db, settlement) for settlement in settlements]
@@ -413,8 +402,6 @@ class Queue:
             "held_reason": reason,
             "due_us": due_us,
         }
-
-    # ------------------------------------------------------------------ requeue, cancel
 
     def requeue(self, db: apsw.Connection, account_id: str, row: tuple[Any, ...]) -> Requeued:
         """Make one open failure (a row of `requeue_page`) due now, where that can be."""

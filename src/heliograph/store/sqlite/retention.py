@@ -7,7 +7,6 @@ import json
 import apsw
 
 from heliograph.store import BATCH_MOST, Retired
-from heliograph.store.sqlite import historical
 from heliograph.store.sqlite.connection import fetch
 from heliograph.store.sqlite.queue import QUERIES
 
@@ -35,10 +34,11 @@ def retire(db: apsw.Connection, before_us: int) -> Retired:
     db.execute(QUERIES["retire_recount"], named)
     retired = _change(db, "retire_envelopes", {"envelopes": envelopes})
     of_gone = fetch(db, QUERIES["retire_notifications"], {"envelopes": envelopes})
+    # Of publishes of which nothing is left the configurations go too.
+    of_gone += fetch(db, QUERIES["retire_publishes"], {"before": before_us})
     if of_gone:
         connect_ids = json.dumps([connect_id for (connect_id,) in of_gone])
         db.execute(QUERIES["retire_ad_hoc"], {"connect_ids": connect_ids, "now": before_us})
-    historical.retire(db, before_us)
     return Retired(deliveries, attempts, gone, retired)
 
 

@@ -92,126 +92,13 @@ set
     error = :error
 where state = 'in_flight';
 
--- name: account_add
-insert into account (account_id, external_id, name, created_us) values (?, ?, ?, ?);
-
--- name: accounts
-select account_id, external_id, name from account order by external_id;
-
--- name: token_add
-insert into token (token_hash, account_id, name, role, created_us) values (?, ?, ?, ?, ?);
-
--- name: principal
-select a.account_id, a.external_id, a.name, t.role, t.name
-from token as t
-inner join account as a on t.account_id = a.account_id
-where t.token_hash = ?;
-
--- name: hmac_key_add
-insert into hmac_key (key_id, account_id, sealed, created_us) values (?, ?, ?, ?);
-
--- name: hmac_key_retire
-update hmac_key set retired_us = ? where account_id = ? and key_id = ? and retired_us is null;
-
--- name: hmac_keys
-select key_id, sealed, created_us
-from hmac_key
-where account_id = ? and retired_us is null
-order by created_us, key_id;
-
--- name: configuration_reserve
--- The id must be known before the secrets can be sealed for their row.
-insert into connect_configuration
-(account_id, name, url, publishing, paused, document, ad_hoc, created_us, changed_us)
-values (:account_id, '', '', 0, 0, x'', :ad_hoc, :now, :now)
-returning connect_id;
-
--- name: configuration_ad_hoc
-select connect_id, document, sealed
-from connect_configuration
-where account_id = :account_id and ad_hoc = :ad_hoc and deleted_us is null;
-
--- name: configuration_write
-update connect_configuration
-set
-    name = :name,
-    url = :url,
-    publishing = :publishing,
-    paused = :paused,
-    document = :document,
-    sealed = :sealed,
-    changed_us = :now
-where account_id = :account_id and connect_id = :connect_id and deleted_us is null;
-
--- name: configuration_delete
-update connect_configuration
-set deleted_us = :now, publishing = 0, sealed = null
-where account_id = :account_id and connect_id = :connect_id and deleted_us is null;
-
--- name: configurations
-select connect_id, document, sealed
-from connect_configuration
-where account_id = ? and deleted_us is null and ad_hoc is null
-order by connect_id;
-
--- name: configuration
-select connect_id, document, sealed
-from connect_configuration
-where account_id = ? and connect_id = ? and deleted_us is null;
-
 -- name: configuration_accounts
 select connect_id, account_id from connect_configuration
 where connect_id in (select value from json_each(:connect_ids));
 
--- name: notifies
-select exists (
-    select 1 from connect_configuration
-    where account_id = ? and ad_hoc is not null and deleted_us is null
-);
-
--- name: notified
-select n.envelope_id, c.connect_id, c.document, c.sealed
-from envelope_notification as n
-inner join connect_configuration as c on n.connect_id = c.connect_id
-where
-    n.account_id = :account_id and n.envelope_id in (select value from json_each(:ids))
-    and c.deleted_us is null
-order by n.envelope_id, c.connect_id;
-
 -- name: notification_add
 insert or ignore into envelope_notification (account_id, envelope_id, connect_id)
 values (:account_id, :envelope_id, :connect_id);
-
--- name: configurations_changed
-update account set configurations_version = configurations_version + 1 where account_id = ?;
-
--- name: configurations_version
-select configurations_version from account where account_id = ?;
-
--- name: hold_waiting
-update delivery set state = 'held', held_reason = :reason
-where connect_id = :connect_id and state = 'waiting';
-
--- name: hold_anew
-update delivery set held_reason = :reason
-where connect_id = :connect_id and state = 'held' and held_reason <> 'order';
-
--- name: release_held
-update delivery set state = 'waiting', held_reason = null, due_us = coalesce(due_us, :now)
-where connect_id = :connect_id and state = 'held' and held_reason <> 'order';
-
--- name: fail_unfinished
-update delivery
-set
-    state = 'failed',
-    held_reason = null,
-    due_us = null,
-    failed_us = coalesce(failed_us, :now),
-    last_try_us = coalesce(last_try_us, :now),
-    error = :error
-where
-    (connect_id = :connect_id and state = 'waiting')
-    or (connect_id = :connect_id and state = 'held');
 
 -- name: event_add
 insert into event (
@@ -245,11 +132,6 @@ on conflict (account_id, envelope_id) do update set
     event_row = excluded.event_row
 -- An older summary that comes late does not replace a newer one.
 where excluded.generated_us >= generated_us;
-
--- name: envelope
-select envelope_id, subject, sender_name, sender_email, status
-from envelope
-where account_id = ? and envelope_id = ?;
 
 -- name: delivery_add
 insert into delivery (
@@ -433,123 +315,6 @@ where
     and attempt_id = :attempt_id
 returning lane;
 
--- name: progress
-select delivery_id, state, attempts, error
-from delivery
-where account_id = :account_id and delivery_id in (select value from json_each(:ids));
-
--- name: failures
-select
-    d.created_us, d.delivery_id, d.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
-    e.sender_email, e.status, d.connect_id, c.name, c.url, coalesce(d.last_try_us, d.created_us),
-    max(d.attempts - 1, 0), d.error, null, d.delivery_id, d.state, d.due_us,
-    d.held_reason
-from delivery as d
-inner join event as e on d.event_row = e.event_row
-inner join connect_configuration as c on d.connect_id = c.connect_id
-where d.account_id = :account_id and d.failed_us is not null {filters}
-order by {order}
-limit :limit;
-
--- name: logs
-select
-    a.started_us, a.attempt_id, a.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
-    e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
-    a.number - 1, a.error, a.attempt_id,
-    case when d.failed_us is not null then d.delivery_id end, d.state, d.due_us,
-    d.held_reason
-from attempt as a
-inner join delivery as d on a.delivery_id = d.delivery_id
-inner join event as e on d.event_row = e.event_row
-inner join connect_configuration as c on a.connect_id = c.connect_id
-where a.account_id = :account_id and a.logged = 1 {filters}
-order by {order}
-limit :limit;
-
--- name: attempt_details
-select
-    a.started_us, a.attempt_id, a.envelope_id, e.event_id, e.name, e.subject, e.sender_name,
-    e.sender_email, e.status, a.connect_id, c.name, a.url, a.started_us,
-    a.number - 1, a.error, a.attempt_id,
-    case when d.failed_us is not null then d.delivery_id end, d.state, d.due_us,
-    d.held_reason, e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
-    a.answer_reason, a.answer_headers, a.answer_body
-from attempt as a
-inner join delivery as d on a.delivery_id = d.delivery_id
-inner join event as e on d.event_row = e.event_row
-inner join connect_configuration as c on a.connect_id = c.connect_id
-where a.account_id = :account_id {filters}
-order by a.attempt_id;
-
--- name: only_log
-and a.attempt_id = :row_id and a.logged = 1;
-
--- name: only_failure
-and d.delivery_id = :row_id;
-
--- name: only_attempts
-and a.delivery_id = :row_id and a.outcome <> 'open' and d.failed_us is not null;
-
--- name: failures_from_date
-and d.created_us >= :from_us;
-
--- name: failures_to_date
-and d.created_us <= :to_us;
-
--- name: failures_connect_id
-and d.connect_id = :connect_id;
-
--- name: failures_envelope_id
-and d.envelope_id = :envelope_id;
-
--- name: failures_status
-and e.status = :status;
-
--- name: failures_error
-and instr(lower(d.error), :error) > 0;
-
--- name: failures_after_newest_first
-and (d.created_us, d.delivery_id) < (:after_us, :after_id);
-
--- name: failures_after_oldest_first
-and (d.created_us, d.delivery_id) > (:after_us, :after_id);
-
--- name: failures_newest_first
-d.created_us desc, d.delivery_id desc;
-
--- name: failures_oldest_first
-d.created_us, d.delivery_id;
-
--- name: logs_from_date
-and a.started_us >= :from_us;
-
--- name: logs_to_date
-and a.started_us <= :to_us;
-
--- name: logs_connect_id
-and a.connect_id = :connect_id;
-
--- name: logs_envelope_id
-and a.envelope_id = :envelope_id;
-
--- name: logs_status
-and e.status = :status;
-
--- name: logs_error
-and instr(lower(a.error), :error) > 0;
-
--- name: logs_after_newest_first
-and (a.started_us, a.attempt_id) < (:after_us, :after_id);
-
--- name: logs_after_oldest_first
-and (a.started_us, a.attempt_id) > (:after_us, :after_id);
-
--- name: logs_newest_first
-a.started_us desc, a.attempt_id desc;
-
--- name: logs_oldest_first
-a.started_us, a.attempt_id;
-
 -- name: requeue_candidates
 -- The open failures of one envelope, with what decides whether they can be tried again.
 select
@@ -595,35 +360,6 @@ set
     held_reason = null, epoch = null
 where account_id = :account_id and delivery_id = :delivery_id and failed_us is not null
 returning connect_id, lane;
-
--- name: log_delete
-update attempt set logged = 0 where account_id = ? and attempt_id = ? and logged = 1;
-
--- name: logs_delete
-update attempt set logged = 0
-where
-    attempt_id in (
-        select attempt_id from attempt where account_id = ? and logged = 1
-        order by started_us, attempt_id limit ?
-    );
-
--- name: orphans
-select delivery_id, problem from v_audit_orphans;
-
--- name: statistics
-select
-    (select count(*) from delivery where state = 'waiting'),
-    (select count(*) from delivery where state = 'held'),
-    (select count(*) from delivery where state = 'in_flight'),
-    (select count(*) from delivery where failed_us is not null),
-    (select count(*) from v_audit_live),
-    (select count(*) from node where stopped_us is null),
-    (
-        select count(*) from failing_configuration as f
-        inner join connect_configuration as c on f.connect_id = c.connect_id
-        where c.publishing = 1 and c.deleted_us is null
-    ),
-    (select min(due_us) from delivery where state = 'waiting');
 
 -- name: retire_candidates
 select delivery_id, event_row, attempts
@@ -704,78 +440,13 @@ insert into failing_configuration (connect_id, since_us)
 select value, :now from json_each(:connect_ids) where true
 on conflict do nothing;
 
--- name: failing_clear
-delete from failing_configuration
-where connect_id in (select value from json_each(:connect_ids));
-
--- name: failing
-select c.account_id, c.connect_id, c.name, f.since_us, f.warned_us is not null
-from failing_configuration as f
-inner join connect_configuration as c on f.connect_id = c.connect_id
-where c.publishing = 1 and c.deleted_us is null
-order by f.since_us, c.connect_id;
-
--- name: failing_warned
-update failing_configuration set warned_us = :now where connect_id = :connect_id;
-
--- name: configuration_publishes
-select publishing from connect_configuration where connect_id = ?;
-
--- name: client_certificate
-select certificate, sealed from client_certificate where account_id = :account_id;
-
--- name: client_certificate_write
-insert into client_certificate (account_id, certificate, sealed, created_us)
-values (:account_id, :certificate, :sealed, :now)
-on conflict (account_id) do update
-set certificate = excluded.certificate, sealed = excluded.sealed,
-    created_us = excluded.created_us;
-
--- name: client_certificate_delete
-delete from client_certificate where account_id = :account_id;
-
--- name: connect_oauth
-select document, sealed from connect_oauth where account_id = :account_id;
-
--- name: connect_oauth_add
-insert into connect_oauth (account_id, document, sealed, changed_us)
-values (:account_id, :document, :sealed, :now)
-on conflict (account_id) do nothing;
-
--- name: connect_oauth_change
-update connect_oauth
-set document = :document, sealed = :sealed, changed_us = :now
-where account_id = :account_id;
-
--- name: connect_oauth_delete
-delete from connect_oauth where account_id = :account_id;
-
--- name: sealed_hmac_key
-select key_id, sealed from hmac_key where sealed is not null order by key_id;
-
--- name: reseal_hmac_key
-update hmac_key set sealed = :sealed where key_id = :id;
-
--- name: sealed_connect_configuration
-select connect_id, sealed from connect_configuration where sealed is not null order by connect_id;
-
--- name: reseal_connect_configuration
-update connect_configuration set sealed = :sealed where connect_id = :id;
-
--- name: sealed_client_certificate
-select account_id, sealed from client_certificate where sealed is not null order by account_id;
-
--- name: reseal_client_certificate
-update client_certificate set sealed = :sealed where account_id = :id;
-
--- name: sealed_connect_oauth
-select account_id, sealed from connect_oauth where sealed is not null order by account_id;
-
--- name: reseal_connect_oauth
-update connect_oauth set sealed = :sealed where account_id = :id;
-
--- name: hasten
-update delivery set due_us = :now
+-- name: retire_publishes
+-- Failures keep theirs: they can be republished.
+delete from publish_transaction
 where
-    connect_id = :connect_id and account_id = :account_id and state = 'waiting'
-    and due_us > :now;
+    created_us < :before
+    and not exists (
+        select 1 from delivery as d
+        where d.connect_id = publish_transaction.connect_id
+    )
+returning connect_id;

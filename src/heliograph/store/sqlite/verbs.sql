@@ -39,3 +39,80 @@ from json_each(:users)
 where true
 on conflict do nothing
 returning user_id;
+
+-- name: greatest
+max;
+
+-- name: strpos
+instr;
+
+-- name: and_alive
+;
+
+-- name: oldest_snapshot
+0.0;
+
+-- name: database_bytes
+-- The file says it.
+0;
+
+-- name: event_of
+<it>.event_row = e.event_row;
+
+-- name: logged
+-- As the partial index has it.
+a.logged = 1;
+
+-- name: log_tables
+attempt as a
+inner join delivery as d on a.delivery_id = d.delivery_id
+inner join event as e on d.event_row = e.event_row
+inner join connect_configuration as c on a.connect_id = c.connect_id;
+
+-- name: log_state
+d.state;
+
+-- name: only_attempts
+-- Here an attempt has a row while it is open.
+and a.delivery_id = :row_id and a.outcome <> 'open' and d.failed_us is not null;
+
+-- name: logs_delete
+update attempt set logged = 0
+where
+    attempt_id in (
+        select a.attempt_id from attempt as a where a.account_id = :account_id and {logged}
+        order by a.started_us, a.attempt_id limit :most
+    );
+
+-- name: publish_deliver
+-- The newest event of each envelope that is known; its place in listings is the event's. The
+-- audit compares each event's count with its deliveries.
+update event set deliveries = deliveries + 1
+where
+    event_row in (
+        select v.event_row
+        from json_each(:envelope_ids) as wanted
+        inner join envelope as v
+            on v.account_id = :account_id and v.envelope_id = wanted.value
+    );
+
+insert into delivery (
+    account_id, event_row, connect_id, envelope_id, lane, state, held_reason, due_us, seed,
+    schedule_started_us, created_us
+)
+select
+    :account_id, e.event_row, :connect_id, e.envelope_id, null, :state, :held_reason, :now,
+    abs(random()) % 2147483648, :now, e.created_us
+from json_each(:envelope_ids) as wanted
+inner join envelope as v
+    on v.account_id = :account_id and v.envelope_id = wanted.value
+inner join event as e on v.event_row = e.event_row
+order by wanted.key
+returning event_row;
+
+-- name: publish_cancel_unsent
+update delivery
+set
+    state = 'cancelled', cancelled_by = :who, failed_us = null, due_us = null,
+    held_reason = null
+where connect_id = :connect_id and state in ('waiting', 'held');

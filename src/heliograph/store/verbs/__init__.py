@@ -41,11 +41,9 @@ class Step:
 
     def text(self, queries: Mapping[str, str]) -> str:
         """The statement, of an engine's queries."""
-        text = queries[self.query]
-        if not self.order:
-            return text
         filters = "\n".join(queries[name] for name in self.filters)
-        return text.format(filters=filters, order=queries[self.order])
+        text = queries[self.query].replace("{filters}", filters)
+        return text.replace("{order}", queries[self.order]) if self.order else text
 
 
 class Rows(list[Any]):
@@ -64,9 +62,14 @@ class Rows(list[Any]):
 Verb = Generator[Step, Rows, T]
 
 
-def alone(query: str, values: Mapping[str, Any] | None = None) -> Verb[Rows]:
+def only(step: Step) -> Verb[Rows]:
     """The verb of one step."""
-    return (yield Step(query, values or {}))
+    return (yield step)
+
+
+def alone(query: str, values: Mapping[str, Any] | None = None) -> Verb[Rows]:
+    """The same, of a query that needs nothing but values."""
+    return only(Step(query, values or {}))
 
 
 class Taken(Exception):

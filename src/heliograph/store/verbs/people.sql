@@ -183,10 +183,3 @@ where
     t.token_hash = :token_hash and t.revoked_us is null
     and (t.expires_us is null or t.expires_us > :now)
     and (t.user_id is null or u.status = 'active');
-
--- name: configurations_changed
--- Whoever matched the older configurations, or groups, matches again. It waits for accepts that
--- have, and until the commit others wait here.
-update account set configurations_version = configurations_version + 1
-where account_id = :account_id
-returning configurations_version;

@@ -1,48 +1,45 @@
-"""Historical publishing on PostgreSQL (see store/historical.py)."""
+"""Historical publishing (see store/historical.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from heliograph.model.deliveries import DeliveryState
-from heliograph.store import historical, sql
+from heliograph.store import historical
 from heliograph.store.historical import PublishTransaction, Wish
 from heliograph.store.keyring import KeyRing
-from heliograph.store.postgres import configurations
-from heliograph.store.postgres.connection import Connection, Database, one, rows, run
-from heliograph.store.postgres.hints import Hints
-
-_Q: Final = sql.named_queries("postgres/historical.sql")
+from heliograph.store.times import from_microseconds
+from heliograph.store.verbs import Engine, Step, Verb, alone, configurations
 
 
-class PostgresHistorical:
-    """The port on the store's connections; `now` gives microseconds UTC."""
+class HistoricalVerbs:
+    """The HistoricalPublishing port; `now` gives microseconds UTC, `hint` says there is work."""
 
     def __init__(
-        self, database: Database, keyring: KeyRing, now: Callable[[], int], hints: Hints
+        self, engine: Engine, keyring: KeyRing, now: Callable[[], int], hint: Callable[[], None]
     ) -> None:
-        self._database = database
+        self._engine = engine
         self._keyring = keyring
         self._now = now
-        self._hints = hints
+        self._hint = hint
 
     async def submit(self, wish: Wish) -> PublishTransaction:
-        await self._database.transact(lambda db: self._submit(db, wish))
-        self._hints.give()
+        await self._engine.write(lambda: self._submit(wish), patience=None)
+        self._hint()
         found = await self.transaction(wish.configuration.account_id, wish.transaction_id)
         assert found is not None  # noqa: S101 (committed above, and retention keeps what is new)
         return found
 
-    async def _submit(self, db: Connection, wish: Wish) -> None:
+    def _submit(self, wish: Wish) -> Verb[None]:
         now, account_id = self._now(), wish.configuration.account_id
         values: dict[str, Any] = {"account_id": account_id, "now": now}
-        await rows(db, _Q["account_locked"], values)
+        yield Step("account_locked", values)
         since = now - int(historical.HOUR.total_seconds()) * 1_000_000
-        (before,) = await one(db, _Q["within_hour"], {**values, "since": since})
-        historical.refuse_too_much(before, len(wish.distinct))
+        (before,) = yield Step("published_since", {**values, "since": since})
+        historical.refuse_too_much(before.envelopes, len(wish.distinct))
         key = wish.transaction_id.encode()
-        made = await configurations.create(db, self._keyring, wish.configuration, now, key)
+        made = yield from configurations.create(self._keyring, wish.configuration, now, key)
         reason = made.held
         state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
         values |= {
@@ -51,7 +48,7 @@ class PostgresHistorical:
             "state": state.value,
             "held_reason": reason and reason.value,
         }
-        (submitted,) = await one(db, _Q["deliver"], values)
+        submitted = len((yield Step("publish_deliver", values)))
         counts = {
             "envelopes": len(wish.distinct),
             "repeated": len(wish.envelope_ids) - len(wish.distinct),
@@ -59,7 +56,7 @@ class PostgresHistorical:
             "submitted": submitted,
         }
         named = {"transaction_id": wish.transaction_id, "submitted_by": wish.submitted_by}
-        await run(db, _Q["add"], {**values, **counts, **named})
+        yield Step("publish_add", {**values, **counts, **named})
 
     async def transaction(self, account_id: str, transaction_id: str) -> PublishTransaction | None:
         found = await self._found(account_id, transaction_id, 1)
@@ -72,23 +69,35 @@ class PostgresHistorical:
         self, account_id: str, transaction_id: str | None, most: int
     ) -> Sequence[PublishTransaction]:
         values = {"account_id": account_id, "transaction_id": transaction_id, "most": most}
-        listed = await self._database.read(lambda db: rows(db, _Q["transactions"], values))
-        return [historical.read(row) for row in listed]
+        return [_read(row) for row in await self._engine.read(lambda: alone("publishes", values))]
 
     async def cancel(self, account_id: str, transaction_id: str, who: str) -> bool:
-        async def work(db: Connection) -> bool:
+        def verb() -> Verb[bool]:
             values = {"account_id": account_id, "transaction_id": transaction_id}
             ended = {"who": who, "now": self._now()}
-            marked = await rows(db, _Q["mark_cancelled"], {**values, **ended})
-            for (connect_id,) in marked:
-                await run(db, _Q["cancel_unsent"], {**ended, "connect_id": connect_id})
+            marked = yield Step("publish_cancel", {**values, **ended})
+            for row in marked:
+                yield Step("publish_cancel_unsent", {**ended, "connect_id": row.connect_id})
                 # What was put back meanwhile, or is under way and fails, is a visible failure.
-                await configurations.delete(db, account_id, connect_id, self._now())
+                yield from configurations.delete(account_id, row.connect_id, self._now())
             return bool(marked)
 
-        return await self._database.transact(work)
+        return await self._engine.write(verb, patience=None)
 
 
-async def retire(db: Connection, before_us: int) -> None:
-    """Forget transactions of which nothing is left; their configurations go as others do."""
-    await run(db, _Q["retire"], {"before": before_us})
+def _read(row: Any) -> PublishTransaction:
+    """A row of `publishes`."""
+    cancelled_us = row.cancelled_us
+    return PublishTransaction(
+        transaction_id=row.transaction_id,
+        connect_id=row.connect_id,
+        submitted_by=row.submitted_by,
+        envelopes=row.envelopes,
+        repeated=row.repeated,
+        unknown=row.unknown,
+        submitted=row.submitted,
+        unfinished=row.unfinished,
+        failed=row.failed,
+        created_at=from_microseconds(row.created_us),
+        cancelled_at=None if cancelled_us is None else from_microseconds(cancelled_us),
+    )

@@ -1,41 +1,29 @@
-"""An account's OAuth client on SQLite (see store/oauth.py)."""
+"""An account's OAuth client (see store/oauth.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
-import apsw
-
+from heliograph.errors import ConfigurationsChanged
 from heliograph.model.configurations import ClientCredentials
 from heliograph.store import rows
 from heliograph.store.keyring import KeyRing
-from heliograph.store.sqlite.connection import Readers, Writer, fetch
-from heliograph.store.sqlite.queue import QUERIES, Queue
-
-_Q: Final = QUERIES
+from heliograph.store.verbs import Engine, Step, Verb, alone
+from heliograph.store.verbs.people import configurations_changed
 
 
-class SqliteOAuthClients:
-    """The port on the store's writer and readers; `now` gives microseconds UTC."""
+class OAuthVerbs:
+    """The OAuthClients port; `now` gives microseconds UTC."""
 
-    def __init__(
-        self,
-        writer: Writer,
-        readers: Readers,
-        queue: Queue,
-        keyring: KeyRing,
-        now: Callable[[], int],
-    ) -> None:
-        self._writer = writer
-        self._readers = readers
-        self._queue = queue
+    def __init__(self, engine: Engine, keyring: KeyRing, now: Callable[[], int]) -> None:
+        self._engine = engine
         self._keyring = keyring
         self._now = now
 
     async def get(self, account_id: str) -> ClientCredentials | None:
         values = {"account_id": account_id}
-        found = await self._readers.read(lambda db: fetch(db, _Q["connect_oauth"], values))
+        found = await self._engine.read(lambda: alone("connect_oauth", values))
         return rows.oauth_client(self._keyring, account_id, found)
 
     async def create(self, account_id: str, client: ClientCredentials) -> bool:
@@ -55,13 +43,10 @@ class SqliteOAuthClients:
     async def _change(
         self, account_id: str, query: str, values: Mapping[str, Any], version: int | None = None
     ) -> bool:
-        def run(db: apsw.Connection) -> bool:
-            if version is not None:
-                self._queue.check_version(db, account_id, version)
-            db.execute(_Q[query], values)
-            changed = db.changes() > 0
-            self._queue.keys_changed(account_id)
-            self._queue.configurations_changed(db, account_id)
-            return changed
+        def verb() -> Verb[bool]:
+            for account in (yield from configurations_changed(account_id)):
+                if version is not None and account.configurations_version != version + 1:
+                    raise ConfigurationsChanged
+            return (yield Step(query, values)).changed > 0
 
-        return await self._writer.write(run)
+        return await self._engine.write(verb, patience=None)

@@ -1,0 +1,95 @@
+"""Configurations: what runs inside the transactions that read and write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from heliograph.errors import ConfigurationsChanged
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.store import Configurations, rows
+from heliograph.store.keyring import KeyRing
+from heliograph.store.verbs import Step, Verb
+from heliograph.store.verbs.people import configurations_changed, memberships
+from heliograph.wire.configurations import read as read_configuration
+
+
+def version(account_id: str) -> Verb[int]:
+    """See `Store.configurations_version`."""
+    account = (yield Step("configurations_version", {"account_id": account_id})).first
+    return 0 if account is None else int(account.configurations_version)
+
+
+def listed(keyring: KeyRing, account_id: str) -> Verb[Configurations]:
+    """See `Store.configurations`."""
+    # Read first: what is older than its version is matched again, never the reverse.
+    matched = yield from version(account_id)
+    values = {"account_id": account_id}
+    found = rows.configurations(keyring, account_id, (yield Step("configurations", values)))
+    (account,) = yield Step("notifies", values)
+    groups = yield from memberships(account_id, found)
+    return Configurations(matched, found, bool(account.notifies), groups)
+
+
+def create(
+    keyring: KeyRing, wanted: ConnectConfiguration, now: int, ad_hoc: bytes | None = None
+) -> Verb[ConnectConfiguration]:
+    """See `Store.create_configuration`; `now` is microseconds UTC."""
+    values = {"account_id": wanted.account_id, "ad_hoc": ad_hoc, "now": now}
+    if ad_hoc and (known := (yield from _ad_hoc(keyring, values))):
+        return known
+    yield from configurations_changed(wanted.account_id)
+    # That has waited for who was making the same one.
+    if ad_hoc and (known := (yield from _ad_hoc(keyring, values))):
+        return known
+    (row,) = yield Step("configuration_reserve", {**values, "document": b""})
+    # The secrets are sealed for the id that it was given.
+    made = read_configuration(wanted.account_id, row.connect_id, wanted.document, wanted.secrets)
+    yield from _write(keyring, made, now)
+    return made
+
+
+def update(
+    keyring: KeyRing, wanted: ConnectConfiguration, now: int, expected: int | None
+) -> Verb[bool]:
+    """See `Store.update_configuration`; `now` is microseconds UTC, `expected` the version."""
+    account = (yield from configurations_changed(wanted.account_id)).first
+    if account is None:
+        return False
+    if expected is not None and account.configurations_version != expected + 1:
+        raise ConfigurationsChanged
+    values = {"connect_id": wanted.connect_id, "now": now}
+    before = (yield Step("configuration_publishes", values)).first
+    if not (yield from _write(keyring, wanted, now)):
+        return False
+    if wanted.publishing and not before.publishing:  # switched on: what it failed at is past
+        yield Step("failing_clear", {"connect_ids": [wanted.connect_id]})
+    reason = wanted.held
+    if reason is None:
+        yield Step("release_held", values)
+    else:
+        yield Step("hold_anew", {**values, "reason": reason.value})
+        yield Step("hold_waiting", {**values, "reason": reason.value})
+    return True
+
+
+def delete(account_id: str, connect_id: int, now: int) -> Verb[bool]:
+    """See `Store.delete_configuration`; `now` is microseconds UTC."""
+    yield from configurations_changed(account_id)
+    values = {"account_id": account_id, "connect_id": connect_id, "now": now}
+    if not (yield Step("configuration_delete", values)).changed:
+        return False
+    yield Step("fail_unfinished", {**values, "error": rows.DELETED})
+    return True
+
+
+def _write(keyring: KeyRing, wanted: ConnectConfiguration, now: int) -> Verb[bool]:
+    """Replace a live configuration; False when there is none of its id."""
+    values = {**rows.writing(keyring, wanted), "now": now}
+    return (yield Step("configuration_write", values)).changed > 0
+
+
+def _ad_hoc(keyring: KeyRing, values: Mapping[str, Any]) -> Verb[ConnectConfiguration | None]:
+    found = yield Step("configuration_ad_hoc", values)
+    known = rows.configurations(keyring, values["account_id"], found)
+    return known[0] if known else None

@@ -1,0 +1,119 @@
+"""Listings as steps, and rows of logs and failures to values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState, Phase, Why
+from heliograph.model.events import Event
+from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery
+from heliograph.store import Failing
+from heliograph.store.rows import reason_held
+from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.store.verbs import Step
+
+
+def listing(name: str, account_id: str, query: LogQuery, limit: int, after: Cursor | None) -> Step:
+    """The step of a listing.
+
+    Args:
+        name: `logs`, or a query of failures.
+        account_id: Whose rows.
+        query: The filters.
+        limit: Rows wanted; one more is asked for, to know whether others follow.
+        after: Where the page before ended.
+    """
+
+    def part(which: str) -> str:
+        return f"logs_{which}" if name == "logs" else f"failures_{which}"
+
+    order = query.order.name.lower()
+    values: dict[str, Any] = {"account_id": account_id, "limit": limit + 1}
+    filters = []
+    wanted = {
+        "from_date": ("from_us", query.from_date and to_microseconds(query.from_date)),
+        "to_date": ("to_us", query.to_date and to_microseconds(query.to_date)),
+        "connect_id": ("connect_id", query.connect_id),
+        "envelope_id": ("envelope_id", query.envelope_id),
+        "status": ("status", query.status),
+        "error": ("error", query.error and query.error.lower()),
+    }
+    for which, (parameter, value) in wanted.items():
+        if value is not None:
+            filters.append(part(which))
+            values[parameter] = value
+    if after is not None:
+        filters.append(part(f"after_{order}"))
+        values |= {"after_us": after.created_us, "after_id": after.row_id}
+    return Step(name, values, filters, part(order))
+
+
+def entry(account_id: str, row: Any) -> LogEntry:
+    """A row of `failures`, `logs` or `attempt_details`."""
+    return LogEntry(
+        account_id=account_id,
+        cursor=Cursor(row.created_us, row.row_id),
+        created_at=from_microseconds(row.created_us),
+        envelope_id=row.envelope_id,
+        event_id=row.event_id,
+        event_name=row.event_name,
+        subject=row.subject,
+        sender_name=row.sender_name,
+        sender_email=row.sender_email,
+        status=row.status,
+        connect_id=row.connect_id,
+        config_name=row.config_name,
+        config_url=row.config_url,
+        last_try=from_microseconds(row.last_try_us),
+        retry_count=row.retry_count,
+        error=row.error,
+        log_id=row.log_id,
+        failure_id=row.failure_id,
+        state=DeliveryState(row.state),
+        next_try=None if row.due_us is None else from_microseconds(row.due_us),
+        held=reason_held(row.held_reason),
+    )
+
+
+def detail(account_id: str, row: Any) -> AttemptDetail:
+    """A row of `attempt_details`."""
+    return AttemptDetail(
+        entry=entry(account_id, row),
+        event=Event(
+            account_id,
+            row.event_id,
+            row.event_name,
+            row.envelope_id,
+            from_microseconds(row.generated_us),
+            row.document,
+        ),
+        answer=None if row.answer_status is None else _answer(row),
+        why=None if row.phase is None else _why(row.phase, row.error or ""),
+        outcome=AttemptOutcome(row.outcome),
+        seconds=None if row.milliseconds is None else row.milliseconds / 1000,
+    )
+
+
+def _answer(row: Any) -> Answer:
+    headers = tuple(tuple(pair) for pair in json.loads(row.answer_headers))
+    return Answer(row.answer_status, row.answer_reason, headers, row.answer_body)
+
+
+def _why(phase: str, error: str) -> Why:
+    return Why(Phase(phase), error.removeprefix(f"{phase}: "))
+
+
+def failing(found: Iterable[Any]) -> tuple[Failing, ...]:
+    """Rows of `failing`."""
+    return tuple(
+        Failing(
+            account_id=row.account_id,
+            connect_id=row.connect_id,
+            name=row.name,
+            since=from_microseconds(row.since_us),
+            warned=bool(row.warned),
+        )
+        for row in found
+    )

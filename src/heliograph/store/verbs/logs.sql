@@ -1,0 +1,156 @@
+-- Logs, failures, and how far deliveries are.
+
+-- name: envelope
+select envelope_id, subject, sender_name, sender_email, status
+from envelope
+where account_id = :account_id and envelope_id = :envelope_id;
+
+-- name: progress
+select delivery_id, state, attempts, error
+from delivery
+where account_id = :account_id and delivery_id {among_numbers:ids};
+
+-- name: failures
+-- Its columns have the names of `log_columns`.
+select
+    d.created_us, d.delivery_id as row_id, d.envelope_id, e.event_id, e.name as event_name,
+    e.subject, e.sender_name, e.sender_email, e.status, d.connect_id, c.name as config_name,
+    c.url as config_url, coalesce(d.last_try_us, d.created_us) as last_try_us,
+    {greatest}(d.attempts - 1, 0) as retry_count, d.error, cast(null as bigint) as log_id,
+    d.delivery_id as failure_id, d.state, d.due_us, d.held_reason
+from delivery as d
+inner join event as e on {event_of:d}
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = :account_id and d.failed_us is not null {filters}
+order by {order}
+limit :limit;
+
+-- name: log_columns
+a.started_us as created_us, a.attempt_id as row_id, a.envelope_id, e.event_id,
+e.name as event_name, e.subject, e.sender_name, e.sender_email, e.status, a.connect_id,
+c.name as config_name, a.url as config_url, a.started_us as last_try_us,
+a.number - 1 as retry_count, a.error, a.attempt_id as log_id,
+case when d.failed_us is not null then d.delivery_id end as failure_id,
+{log_state} as state, d.due_us, d.held_reason;
+
+-- name: logs
+select {log_columns}
+from {log_tables}
+where a.account_id = :account_id and {logged} {filters}
+order by {order}
+limit :limit;
+
+-- name: attempt_details
+select
+    {log_columns},
+    e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
+    a.answer_reason, a.answer_headers, a.answer_body
+from {log_tables}
+where a.account_id = :account_id {filters}
+order by a.attempt_id;
+
+-- name: only_log
+and a.attempt_id = :row_id and {logged};
+
+-- name: only_failure
+and d.delivery_id = :row_id;
+
+-- name: log_delete
+update attempt as a set logged = false
+where a.account_id = :account_id and a.attempt_id = :log_id and {logged};
+
+-- name: orphans
+select delivery_id, problem from v_audit_orphans;
+
+-- name: statistics
+select
+    (select count(*) from delivery where state = 'waiting') as waiting,
+    (select count(*) from delivery where state = 'held') as held,
+    (select count(*) from delivery where state = 'in_flight') as in_flight,
+    (select count(*) from delivery where failed_us is not null) as failures,
+    (select count(*) from v_audit_live) as orphans,
+    (select count(*) from node where stopped_us is null {and_alive}) as nodes,
+    (
+        select count(*) from failing_configuration as f
+        inner join connect_configuration as c on f.connect_id = c.connect_id
+        where c.publishing and c.deleted_us is null
+    ) as failing,
+    (select min(due_us) from delivery where state = 'waiting') as due_us,
+    {oldest_snapshot} as oldest_snapshot,
+    {database_bytes} as database_bytes;
+
+-- name: failing
+select c.account_id, c.connect_id, c.name, f.since_us, f.warned_us is not null as warned
+from failing_configuration as f
+inner join connect_configuration as c on f.connect_id = c.connect_id
+where c.publishing and c.deleted_us is null
+order by f.since_us, c.connect_id;
+
+-- name: failing_warned
+update failing_configuration set warned_us = :now where connect_id = :connect_id;
+
+-- name: hasten
+update delivery set due_us = :now
+where
+    connect_id = :connect_id and account_id = :account_id and state = 'waiting'
+    and due_us > :now;
+
+-- name: failures_from_date
+and d.created_us >= :from_us;
+
+-- name: failures_to_date
+and d.created_us <= :to_us;
+
+-- name: failures_connect_id
+and d.connect_id = :connect_id;
+
+-- name: failures_envelope_id
+and d.envelope_id = :envelope_id;
+
+-- name: failures_status
+and e.status = :status;
+
+-- name: failures_error
+and {strpos}(lower(d.error), :error) > 0;
+
+-- name: failures_after_newest_first
+and (d.created_us, d.delivery_id) < (:after_us, :after_id);
+
+-- name: failures_after_oldest_first
+and (d.created_us, d.delivery_id) > (:after_us, :after_id);
+
+-- name: failures_newest_first
+d.created_us desc, d.delivery_id desc;
+
+-- name: failures_oldest_first
+d.created_us, d.delivery_id;
+
+-- name: logs_from_date
+and a.started_us >= :from_us;
+
+-- name: logs_to_date
+and a.started_us <= :to_us;
+
+-- name: logs_connect_id
+and a.connect_id = :connect_id;
+
+-- name: logs_envelope_id
+and a.envelope_id = :envelope_id;
+
+-- name: logs_status
+and e.status = :status;
+
+-- name: logs_error
+and {strpos}(lower(a.error), :error) > 0;
+
+-- name: logs_after_newest_first
+and (a.started_us, a.attempt_id) < (:after_us, :after_id);
+
+-- name: logs_after_oldest_first
+and (a.started_us, a.attempt_id) > (:after_us, :after_id);
+
+-- name: logs_newest_first
+a.started_us desc, a.attempt_id desc;
+
+-- name: logs_oldest_first
+a.started_us, a.attempt_id;

@@ -1,0 +1,294 @@
+"""The verbs of the Store port that both engines do alike: accounts, what is sealed, the logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from heliograph.clock import Clock
+from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
+from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import DeliveryState
+from heliograph.model.events import Envelope
+from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery
+from heliograph.model.people import NewToken
+from heliograph.store import (
+    BATCH_MOST,
+    FIRST_TOKEN,
+    Configurations,
+    DeliveryProgress,
+    Failing,
+    Orphan,
+    Page,
+    Statistics,
+    rows,
+)
+from heliograph.store.keyring import KeyRing
+from heliograph.store.people import People
+from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.store.verbs import (
+    LISTING_PATIENCE,
+    Engine,
+    Step,
+    Verb,
+    alone,
+    configurations,
+    log_rows,
+    only,
+)
+from heliograph.store.verbs.historical import HistoricalVerbs
+from heliograph.store.verbs.oauth import OAuthVerbs
+from heliograph.store.verbs.people import PeopleVerbs, configurations_changed, write_token
+from heliograph.store.verbs.sign_ins import SignInVerbs
+
+
+class StoreVerbs:
+    """What an engine's store begins with."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        keyring: KeyRing,
+        clock: Clock,
+        hint: Callable[[], None] = lambda: None,
+        revoked_within: float | None = None,
+    ) -> None:
+        """`hint` tells other nodes of work; for `revoked_within` see `PeopleVerbs`."""
+        self._engine = engine
+        self._keyring = keyring
+        self._clock = clock
+        self._people = PeopleVerbs(engine, clock, revoked_within)
+        self.sign_ins = SignInVerbs(engine, clock, self._people.forget)
+        self.oauth = OAuthVerbs(engine, keyring, self._now)
+        self.historical = HistoricalVerbs(engine, keyring, self._now, hint)
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    @property
+    def people(self) -> People:
+        return self._people
+
+    def _now(self) -> int:
+        """Microseconds since 1970 in UTC."""
+        return to_microseconds(self._clock.now())
+
+    async def create_account(self, account: Account, token: Secret | None = None) -> None:
+        def verb() -> Verb[None]:
+            values = {
+                "account_id": account.account_id,
+                "external_id": account.external_id,
+                "name": account.name,
+                "now": self._now(),
+            }
+            yield Step("account_add", values)
+            if token is not None:
+                first = NewToken(FIRST_TOKEN, Role.ADMINISTRATOR)
+                yield from write_token(account.account_id, token, first, self._now())
+
+        await self._engine.write(verb)
+
+    async def accounts(self) -> Sequence[Account]:
+        found = await self._engine.read(lambda: alone("accounts"))
+        return [Account(row.account_id, row.external_id, row.name) for row in found]
+
+    async def add_token(self, account_id: str, token: Secret, role: Role, name: str) -> None:
+        await self._people.add_token(account_id, token, NewToken(name, role))
+
+    async def principal(self, token: str) -> Principal | None:
+        return await self._people.principal(token)
+
+    async def add_hmac_key(self, account_id: str, key_id: str, secret: Secret) -> HmacKey:
+        sealed = self._keyring.seal(secret.reveal().encode(), rows.key_place(key_id))
+
+        def verb() -> Verb[HmacKey]:
+            yield from configurations_changed(account_id)
+            active = yield Step("hmac_keys", {"account_id": account_id})
+            rows.refuse_too_many_keys(len(active))
+            now = self._now()
+            values = {"key_id": key_id, "account_id": account_id, "sealed": sealed, "now": now}
+            yield Step("hmac_key_add", values)
+            return HmacKey(key_id, secret, from_microseconds(now))
+
+        return await self._engine.write(verb)
+
+    async def retire_hmac_key(self, account_id: str, key_id: str) -> bool:
+        def verb() -> Verb[bool]:
+            yield from configurations_changed(account_id)
+            values = {"account_id": account_id, "key_id": key_id, "now": self._now()}
+            return (yield Step("hmac_key_retire", values)).changed > 0
+
+        return await self._engine.write(verb)
+
+    async def hmac_keys(self, account_id: str) -> Sequence[HmacKey]:
+        values = {"account_id": account_id}
+        return rows.keys(self._keyring, await self._engine.read(lambda: alone("hmac_keys", values)))
+
+    async def set_client_certificate(self, account_id: str, certificate: str, key: Secret) -> None:
+        sealed = self._keyring.seal(key.reveal().encode(), rows.certificate_place(account_id))
+
+        def verb() -> Verb[None]:
+            yield from configurations_changed(account_id)
+            values = {"account_id": account_id, "certificate": certificate, "sealed": sealed}
+            yield Step("client_certificate_write", {**values, "now": self._now()})
+
+        await self._engine.write(verb)
+
+    async def delete_client_certificate(self, account_id: str) -> bool:
+        def verb() -> Verb[bool]:
+            yield from configurations_changed(account_id)
+            values = {"account_id": account_id}
+            return (yield Step("client_certificate_delete", values)).changed > 0
+
+        return await self._engine.write(verb)
+
+    async def client_certificate(self, account_id: str) -> tuple[str, Secret] | None:
+        values = {"account_id": account_id}
+        found = await self._engine.read(lambda: alone("client_certificate", values))
+        return rows.client_certificate(self._keyring, account_id, found)
+
+    async def reseal(self) -> int:
+        return await self._engine.write(lambda: resealing(self._keyring), patience=None)
+
+    async def create_configuration(
+        self, wanted: ConnectConfiguration, ad_hoc: bytes | None = None
+    ) -> ConnectConfiguration:
+        return await self._engine.write(
+            lambda: configurations.create(self._keyring, wanted, self._now(), ad_hoc)
+        )
+
+    async def update_configuration(
+        self, wanted: ConnectConfiguration, version: int | None = None
+    ) -> bool:
+        return await self._engine.write(
+            lambda: configurations.update(self._keyring, wanted, self._now(), version),
+            name="config.update",
+        )
+
+    async def delete_configuration(self, account_id: str, connect_id: int) -> bool:
+        return await self._engine.write(
+            lambda: configurations.delete(account_id, connect_id, self._now())
+        )
+
+    async def configurations(self, account_id: str) -> Configurations:
+        return await self._engine.read(lambda: configurations.listed(self._keyring, account_id))
+
+    async def configurations_version(self, account_id: str) -> int:
+        return await self._engine.read(lambda: configurations.version(account_id))
+
+    async def configuration(self, account_id: str, connect_id: int) -> ConnectConfiguration | None:
+        values = {"account_id": account_id, "connect_id": connect_id}
+        found = await self._engine.read(lambda: alone("configuration", values))
+        return next(iter(rows.configurations(self._keyring, account_id, found)), None)
+
+    async def notified(
+        self, account_id: str, envelope_ids: Sequence[str]
+    ) -> Mapping[str, tuple[ConnectConfiguration, ...]]:
+        values = {"account_id": account_id, "envelope_ids": list(envelope_ids)}
+        found = await self._engine.read(lambda: alone("notified", values))
+        return rows.notified(self._keyring, account_id, found)
+
+    async def failing(self) -> Sequence[Failing]:
+        return log_rows.failing(await self._engine.read(lambda: alone("failing")))
+
+    async def failing_warned(self, connect_id: int) -> None:
+        values = {"connect_id": connect_id, "now": self._now()}
+        await self._engine.write(lambda: alone("failing_warned", values))
+
+    async def hasten(self, account_id: str, connect_id: int) -> int:
+        values = {"account_id": account_id, "connect_id": connect_id, "now": self._now()}
+        hastened = await self._engine.write(lambda: alone("hasten", values), patience=None)
+        return hastened.changed
+
+    async def progress(
+        self, account_id: str, delivery_ids: Sequence[int]
+    ) -> dict[int, DeliveryProgress]:
+        values = {"account_id": account_id, "ids": list(delivery_ids)}
+        return {
+            row.delivery_id: DeliveryProgress(DeliveryState(row.state), row.attempts, row.error)
+            for row in await self._engine.read(lambda: alone("progress", values))
+        }
+
+    async def envelope(self, account_id: str, envelope_id: str) -> Envelope | None:
+        values = {"account_id": account_id, "envelope_id": envelope_id}
+        row = (await self._engine.read(lambda: alone("envelope", values))).first
+        return None if row is None else Envelope(**row._asdict())
+
+    async def failures(
+        self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
+    ) -> Page:
+        return await self._page("failures", account_id, query, limit, after)
+
+    async def logs(
+        self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
+    ) -> Page:
+        return await self._page("logs", account_id, query, limit, after)
+
+    async def _page(
+        self, name: str, account_id: str, query: LogQuery, limit: int, after: Cursor | None
+    ) -> Page:
+        step = log_rows.listing(name, account_id, query, limit, after)
+        found = await self._engine.read(lambda: only(step), LISTING_PATIENCE)
+        entries = tuple(log_rows.entry(account_id, row) for row in found[:limit])
+        return Page(entries, entries[-1].cursor if len(found) > limit else None)
+
+    async def failure(self, account_id: str, failure_id: int) -> LogEntry | None:
+        values = {"account_id": account_id, "row_id": failure_id, "limit": 1}
+        step = Step("failures", values, ["only_failure"], "failures_oldest_first")
+        found = await self._engine.read(lambda: only(step), LISTING_PATIENCE)
+        return log_rows.entry(account_id, found[0]) if found else None
+
+    async def log(self, account_id: str, log_id: int) -> AttemptDetail | None:
+        details = await self._details(account_id, log_id, "only_log")
+        return details[0] if details else None
+
+    async def attempts(self, account_id: str, failure_id: int) -> Sequence[AttemptDetail]:
+        return await self._details(account_id, failure_id, "only_attempts")
+
+    async def _details(self, account_id: str, row_id: int, which: str) -> Sequence[AttemptDetail]:
+        step = Step("attempt_details", {"account_id": account_id, "row_id": row_id}, [which])
+        found = await self._engine.read(lambda: only(step), LISTING_PATIENCE)
+        return [log_rows.detail(account_id, row) for row in found]
+
+    async def delete_log(self, account_id: str, log_id: int) -> bool:
+        values = {"account_id": account_id, "log_id": log_id}
+        return (await self._engine.write(lambda: alone("log_delete", values))).changed > 0
+
+    async def delete_logs(self, account_id: str) -> int:
+        values = {"account_id": account_id, "most": BATCH_MOST}
+        deleted = await self._engine.write(lambda: alone("logs_delete", values), LISTING_PATIENCE)
+        return deleted.changed
+
+    async def statistics(self) -> Statistics:
+        now = self._now()
+        (row,) = await self._engine.read(
+            lambda: alone("statistics", {"now": now}), LISTING_PATIENCE
+        )
+        return Statistics(
+            waiting=row.waiting,
+            held=row.held,
+            in_flight=row.in_flight,
+            failures=row.failures,
+            orphans=row.orphans,
+            nodes=row.nodes,
+            failing=row.failing,
+            overdue=0.0 if row.due_us is None else max(0.0, (now - row.due_us) / 1_000_000),
+            oldest_snapshot=row.oldest_snapshot,
+            database_bytes=row.database_bytes,
+            log_bytes=0,
+        )
+
+    async def orphans(self) -> Sequence[Orphan]:
+        found = await self._engine.read(lambda: alone("orphans"), LISTING_PATIENCE)
+        return [Orphan(row.delivery_id, row.problem) for row in found]
+
+
+def resealing(keyring: KeyRing) -> Verb[int]:
+    """Seal every secret with the ring's first key; how many values it were."""
+    count = 0
+    for table in rows.SEALED:
+        resealed = rows.resealed(keyring, table, (yield Step(f"sealed_{table}")))
+        for values in resealed:
+            yield Step(f"reseal_{table}", values)
+        count += len(resealed)
+    return count
