@@ -17,10 +17,10 @@ from heliograph.store import BATCH_MOST, sql
 from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres import node
-from heliograph.store.postgres.connection import Connection, Database, one, row, rows, run
+from heliograph.store.postgres.connection import Connection, Database, fetch, first, one, run
 from heliograph.store.postgres.queue import QUERIES as POSTGRES
 from heliograph.store.rows import storable
-from heliograph.store.sqlite.connection import fetch
+from heliograph.store.sqlite import connection as sqlite
 from heliograph.store.sqlite.node import file_id
 from heliograph.store.sqlite.store import SqliteStore
 from heliograph.store.times import to_microseconds
@@ -122,7 +122,7 @@ class _Copy:
         compared = [await self._compare(name) for name in TABLES]
 
         async def finish(db: Connection) -> None:
-            await rows(db, _Q["numbers_go_on"])
+            await fetch(db, _Q["numbers_go_on"])
             await run(db, _Q["newest_events_placed"])
             await run(db, _Q["progress_drop"])
 
@@ -140,12 +140,12 @@ class _Copy:
         await node.migrate(db, lambda: now)
         await node.check_key(db, self._keyring, now)
         await run(db, _Q["progress_table"])
-        known = {text for (text,) in await rows(db, _Q["progress_source"])}
+        known = {text for (text,) in await fetch(db, _Q["progress_source"])}
         if known - {source}:
             raise UnsafeStorage("The target has an unfinished copy of another installation.")
         await node.make_days(db, now)
-        for (first,) in fetch(self._source, _Q["days_of_source"]):
-            await run(db, POSTGRES["make_day"], (first,))
+        for (day,) in sqlite.fetch(self._source, _Q["days_of_source"]):
+            await run(db, POSTGRES["make_day"], (day,))
 
     async def _copy_table(self, name: str, source: str) -> None:
         total = int(self._source.execute(_Q["count"].format(table=name)).get)
@@ -153,9 +153,9 @@ class _Copy:
         copied = 0
 
         async def batch(db: Connection) -> int:
-            known = await row(db, _Q["progress"], (name,))
-            done = known[0] if known else 0
-            found = fetch(self._source, _Q[f"read_{name}"], {"most": most, "done": done})
+            known = await first(db, _Q["progress"], (name,))
+            done = known.done if known else 0
+            found = sqlite.fetch(self._source, _Q[f"read_{name}"], {"most": most, "done": done})
             if not found:
                 return 0
             columns = [[_value(one[place]) for one in found] for place in range(len(found[0]))]
@@ -183,7 +183,7 @@ class _Copy:
     def _all_read(self, name: str) -> Iterator[tuple[Any, ...]]:
         done = 0
         most = _LARGE.get(name, BATCH_MOST)
-        while found := fetch(self._source, _Q[f"read_{name}"], {"most": most, "done": done}):
+        while found := sqlite.fetch(self._source, _Q[f"read_{name}"], {"most": most, "done": done}):
             yield from found
             done = found[-1][0] if name in _BY_NUMBER else done + len(found)
 

@@ -472,15 +472,15 @@ from attempt;
 -- What is added later gets numbers above those that were copied.
 select
     setval(pg_get_serial_sequence('connect_configuration', 'connect_id'),
-        greatest((select max(connect_id) from connect_configuration), 1)),
+        greatest((select max(connect_id) from connect_configuration), 1)) as configurations,
     setval(pg_get_serial_sequence('user_group', 'group_id'),
-        greatest((select max(group_id) from user_group), 1)),
+        greatest((select max(group_id) from user_group), 1)) as groups,
     setval(pg_get_serial_sequence('event_key', 'event_row'),
-        greatest((select max(event_row) from event_key), 1)),
+        greatest((select max(event_row) from event_key), 1)) as events,
     setval(pg_get_serial_sequence('delivery', 'delivery_id'),
         greatest((select max(delivery_id) from delivery),
-            (select max(delivery_id) from delivery_ended), 1)),
+            (select max(delivery_id) from delivery_ended), 1)) as deliveries,
     setval('attempt_id_sequence', greatest((select max(attempt_id) from attempt),
-        (select max(attempt_id) from delivery), 1)),
+        (select max(attempt_id) from delivery), 1)) as attempts,
     setval(pg_get_serial_sequence('node', 'epoch'),
-        greatest((select max(epoch) from attempt), 1));
+        greatest((select max(epoch) from attempt), 1)) as epochs;

@@ -260,27 +260,33 @@ def storable(text: str | None) -> str | None:
     return text and text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
-def requeued(
-    row: tuple[Any, ...], *, deleted: bool, reason: HeldReason | None
-) -> tuple[Requeued, str | None]:
+def requeued(row: Any, *, deleted: bool, reason: HeldReason | None) -> tuple[Requeued, str | None]:
     """What asking for another try does to an open failure, and the query that does it.
 
     Args:
-        row: The first eight columns of `requeue_page`.
+        row: A row of `requeue_page`.
         deleted: Whether its configuration was deleted.
         reason: Why its configuration holds deliveries, if it does.
     """
-    _created, delivery_id, envelope_id, connect_id, url, attempts, state_text, held = row[:8]
-    state, query = DeliveryState(state_text), None
+    state, query = DeliveryState(row.state), None
     if deleted:
         note = "The configuration was deleted: this cannot be sent any more."
     elif state is DeliveryState.IN_FLIGHT:
         note = "It is being sent now."
     elif state is DeliveryState.HELD:
-        note = f"The configuration is {held}: it goes out when publishing resumes."
+        note = f"The configuration is {row.held_reason}: it goes out when publishing resumes."
     elif state is DeliveryState.FAILED:
         state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
         note, query = "Queued: retries had ended and begin anew.", "requeue_ended"
     else:
         note, query = "Queued: the next try is due now.", "requeue_waiting"
-    return Requeued(delivery_id, envelope_id, connect_id, url, attempts, state, note), query
+    requeued = Requeued(
+        delivery_id=row.delivery_id,
+        envelope_id=row.envelope_id,
+        connect_id=row.connect_id,
+        config_url=row.url,
+        attempts=row.attempts,
+        state=state,
+        note=note,
+    )
+    return requeued, query

@@ -18,7 +18,7 @@ from heliograph.store.postgres.columns import (
     receipts_of,
     summary_columns,
 )
-from heliograph.store.postgres.connection import Connection, Raced, rows, run
+from heliograph.store.postgres.connection import Connection, Raced, fetch, run
 from heliograph.store.postgres.queue import QUERIES
 
 _Q: Final = QUERIES
@@ -32,7 +32,7 @@ async def accept(
     """See `Store.accept`; each of the batch is all or none. `now` is microseconds UTC."""
     failpoint("accept.tx_begin")
     accounts = sorted({one.account_id for one in batch})
-    versions = dict(await rows(db, _Q["accounts_shared"], (accounts,)))
+    versions = dict(await fetch(db, _Q["accounts_shared"], (accounts,)))
     known = await _known(db, batch)
     results: list[Sequence[Accepted] | Exception] = []
     new: dict[tuple[str, str], New] = {}
@@ -57,14 +57,14 @@ async def _known(
     db: Connection, batch: Sequence[Submitted]
 ) -> dict[tuple[str, str], tuple[bytes, int]]:
     wanted = [(one.account_id, event.event_id) for one in batch for event, _ in one.events]
-    found = await rows(db, _Q["event_keys_known"], columns(wanted, 2))
+    found = await fetch(db, _Q["event_keys_known"], columns(wanted, 2))
     return {(account, event): (digest, count) for account, event, digest, count in found}
 
 
 async def _add(db: Connection, new: dict[tuple[str, str], New], now: int) -> None:
     # In one order in every transaction, so that none waits for another crosswise.
     in_order = sorted(new)
-    added = await rows(
+    added = await fetch(
         db,
         _Q["event_keys_add"],
         {
@@ -143,5 +143,5 @@ async def _busy(db: Connection, wanted: Sequence[Wanted]) -> set[tuple[int, str 
             if one.lane is not None and (one.gathers is not None) is gathers
         }
         if lanes:
-            busy |= set(await rows(db, _Q[query], columns(sorted(lanes), 2)))
+            busy |= set(await fetch(db, _Q[query], columns(sorted(lanes), 2)))
     return busy

@@ -15,7 +15,7 @@ from heliograph.model.deliveries import (
     Settlement,
 )
 from heliograph.model.events import Accepted, HeldReason, NewEvent, Verdict, Wanted
-from heliograph.store import rows as shared
+from heliograph.store import rows
 from heliograph.store.times import to_microseconds
 
 
@@ -52,7 +52,7 @@ def receipts_of(
         if before is None:
             added[key] = New(event, verdicts, deliveries)
         elif before[0] != event.digest:
-            raise shared.conflict(event.event_id)
+            raise rows.conflict(event.event_id)
         else:
             deliveries = before[1]
         receipts.append(Accepted(event.event_id, deliveries, repeated=before is not None))
@@ -160,7 +160,7 @@ def where_next(
             "state": DeliveryState.FAILED,
             "due": None,
             "failed": True,
-            "error": shared.DELETED,
+            "error": rows.DELETED,
         }
     reason = holding[connect_id]
     state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
@@ -177,7 +177,7 @@ def settle_columns(
         "held": [value["held"] and value["held"].value for value in values],
         "failed": [value["failed"] for value in values],
         "uncounted": [value["uncounted"] for value in values],
-        "errors": [shared.storable(value["error"]) for value in values],
+        "errors": [rows.storable(value["error"]) for value in values],
         "last_tries": [to_microseconds(one.started_at) for one in settlements],
         "now": now,
     }
@@ -196,7 +196,7 @@ def place_columns(
 
 def attempt_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
     claims = [one.claim for one in settlements]
-    closed = [shared.closing(one) for one in settlements]
+    closed = [rows.closing(one) for one in settlements]
     return {
         "attempt_ids": [claim.attempt_id for claim in claims],
         "started": [one["started_us"] for one in closed],
@@ -211,9 +211,9 @@ def attempt_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
         "logged": [one["logged"] for one in closed],
         "milliseconds": [one["milliseconds"] for one in closed],
         "phases": [one["phase"] and one["phase"].value for one in closed],
-        "errors": [shared.storable(one["error"]) for one in closed],
+        "errors": [rows.storable(one["error"]) for one in closed],
         "answer_statuses": [one["answer_status"] for one in closed],
-        "answer_reasons": [shared.storable(one["answer_reason"]) for one in closed],
+        "answer_reasons": [rows.storable(one["answer_reason"]) for one in closed],
         "answer_headers": [one["answer_headers"] for one in closed],
         "answer_bodies": [one["answer_body"] for one in closed],
     }

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, Self, TypeVar, cast
 import psycopg
 from psycopg import AsyncConnection, errors
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from heliograph.errors import StorageUnavailable
@@ -25,7 +26,7 @@ from heliograph.store.verbs import PATIENCE
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-Connection = AsyncConnection[tuple[Any, ...]]
+Connection = AsyncConnection[Any]
 
 _CONNECTIONS: Final = 10
 _MOST_ITEMS: Final = 512
@@ -59,7 +60,7 @@ class Database:
         self._prepare: int | None = 2
         self._pool = AsyncConnectionPool(
             self.conninfo,
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "row_factory": namedtuple_row},
             min_size=2,
             max_size=_CONNECTIONS,
             timeout=PATIENCE,
@@ -170,21 +171,21 @@ class Database:
             raise translate(error) from error
 
 
-async def rows(connection: Connection, statement: str, values: Any = None) -> list[tuple[Any, ...]]:
-    """All rows of a statement of our own."""
+async def fetch(connection: Connection, statement: str, values: Any = None) -> list[Any]:
+    """All rows of a statement of our own; their columns have names."""
     cursor = await connection.execute(statement, values, binary=True)
     return await cursor.fetchall()
 
 
-async def row(connection: Connection, statement: str, values: Any = None) -> tuple[Any, ...] | None:
+async def first(connection: Connection, statement: str, values: Any = None) -> Any:
     """The first row of a statement, or None."""
     cursor = await connection.execute(statement, values, binary=True)
     return await cursor.fetchone()
 
 
-async def one(connection: Connection, statement: str, values: Any = None) -> tuple[Any, ...]:
+async def one(connection: Connection, statement: str, values: Any = None) -> Any:
     """The row of a statement that always has one."""
-    found = await row(connection, statement, values)
+    found = await first(connection, statement, values)
     if found is None:
         raise LookupError(f"no row came from: {statement}")
     return found
@@ -319,7 +320,7 @@ def _short(error: BaseException) -> str:
 
 async def behind_pooler(connection: Connection) -> bool:
     """Whether a pooler answers: then the server process is not the one that we were told of."""
-    found = await row(connection, "select pg_backend_pid()")
+    found = await first(connection, "select pg_backend_pid()")
     return found is None or found[0] != connection.info.backend_pid
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from heliograph.errors import StorageUnavailable
 from heliograph.model.checks import Check
-from heliograph.store.postgres.connection import Connection, Database, behind_pooler, rows
+from heliograph.store.postgres.connection import Connection, Database, behind_pooler, fetch
 from heliograph.store.postgres.node import ServerSettings, is_new
 from heliograph.store.postgres.queue import QUERIES
 
@@ -52,12 +52,12 @@ async def _look_at_database(db: Connection) -> Sequence[Check]:
     if await is_new(db):
         checks.append(Check("deliveries", True, "no node has started on this database yet"))
     else:
-        orphans = await rows(db, QUERIES["orphans"])
+        orphans = await fetch(db, QUERIES["orphans"])
         checks.append(
             Check(
                 "deliveries",
                 not orphans,
-                f"{len(orphans)} that nothing will end, the first: {orphans[0][1]}"
+                f"{len(orphans)} that nothing will end, the first: {orphans[0].problem}"
                 if orphans
                 else "none is orphaned",
                 "this is a bug of Heliograph: report it with the output of --json",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from psycopg.errors import UniqueViolation
 
 from heliograph.store import sql
 from heliograph.store.postgres.connection import Connection, Database
-from heliograph.store.verbs import PATIENCE, Rows, Step, Taken, Verb, row_class
+from heliograph.store.verbs import PATIENCE, Rows, Step, Taken, Verb
 
 T = TypeVar("T")
 
@@ -52,5 +52,4 @@ async def _execute(db: Connection, step: Step) -> Rows:
     cursor = await db.execute(step.text(VERBS), step.values, binary=True)
     if cursor.description is None:  # it gives no rows
         return Rows((), cursor.rowcount)
-    named: Any = row_class(tuple(column.name for column in cursor.description))
-    return Rows((named(*row) for row in await cursor.fetchall()), cursor.rowcount)
+    return Rows(await cursor.fetchall(), cursor.rowcount)

@@ -16,7 +16,7 @@ from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
 from heliograph.store import sql
 from heliograph.store.keyring import KeyRing
-from heliograph.store.postgres.connection import Connection, one, row, rows, run
+from heliograph.store.postgres.connection import Connection, fetch, first, one, run
 from heliograph.store.postgres.engine import run_verb
 from heliograph.store.postgres.queue import QUERIES
 from heliograph.store.times import from_microseconds
@@ -74,7 +74,8 @@ class ServerSettings:
     @classmethod
     async def read(cls, db: Connection) -> ServerSettings:
         """Ask the server."""
-        return cls(*await one(db, QUERIES["server_settings"]))
+        settings = await one(db, QUERIES["server_settings"])
+        return cls(**settings._asdict())
 
     def problems(self) -> Sequence[tuple[str, str, str]]:
         """(name, what was found, how to mend it) of each setting that loses data."""
@@ -117,7 +118,7 @@ async def migrate(db: Connection, now: Callable[[], int]) -> None:
     await run(db, QUERIES["migrations_table"])
     applied = [
         (number, name, checksum)
-        for number, name, checksum in await rows(db, QUERIES["migrations_applied"])
+        for number, name, checksum in await fetch(db, QUERIES["migrations_applied"])
     ]
     for step in sql.pending(sql.migrations("postgres"), applied):
         failpoint("migrate.each")
@@ -127,10 +128,10 @@ async def migrate(db: Connection, now: Callable[[], int]) -> None:
 
 async def is_new(db: Connection) -> bool:
     """Whether no node has ever started on this database."""
-    known = await row(db, QUERIES["migrations_known"])
+    known = await first(db, QUERIES["migrations_known"])
     if known is None or not known[0]:
         return True
-    return await row(db, QUERIES["installation"]) is None
+    return await first(db, QUERIES["installation"]) is None
 
 
 async def check_key(db: Connection, keyring: KeyRing, now: int) -> None:
@@ -201,10 +202,10 @@ async def make_days(db: Connection, now: int) -> None:
     """
     today = now // DAY_US * DAY_US
     coming = (today, today + DAYS_AHEAD * DAY_US)
-    for (first,) in await rows(db, QUERIES["days_missing"], coming):
+    for (day,) in await fetch(db, QUERIES["days_missing"], coming):
         try:
             async with db.transaction():
                 await run(db, QUERIES["brief_lock_wait"])
-                await run(db, QUERIES["make_day"], (first,))
+                await run(db, QUERIES["make_day"], (day,))
         except errors.LockNotAvailable:
             return

@@ -18,8 +18,7 @@ from heliograph.model.configurations import ClientCredentials, ConnectConfigurat
 from heliograph.model.deliveries import Claim, Delivered, DeliveryState, Proofs, Settlement
 from heliograph.model.events import Event
 from heliograph.model.logs import Requeued
-from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, sql
-from heliograph.store import rows as shared
+from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, rows, sql
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.columns import (
     attempt_columns,
@@ -29,7 +28,7 @@ from heliograph.store.postgres.columns import (
     settle_columns,
     where_next,
 )
-from heliograph.store.postgres.connection import Connection, row, rows, run
+from heliograph.store.postgres.connection import Connection, fetch, first, run
 from heliograph.store.postgres.engine import VERBS
 from heliograph.store.times import from_microseconds
 from heliograph.store.turns import Turns
@@ -124,7 +123,7 @@ class Queue:
     ) -> ClaimResult:
         """See `Store.claim`. Nothing is claimed without a lease (R8)."""
         now = self._now()
-        if await row(db, _Q["node_alive"], {"epoch": self.epoch, "now": now}) is None:
+        if await first(db, _Q["node_alive"], {"epoch": self.epoch, "now": now}) is None:
             return ClaimResult((), None)
         if self._claims_lost or not 0 <= now - self._unclaimed_us < _UNCLAIM_EVERY_US:
             # Now and then in any case: what was lost may be committed long after it was, by
@@ -132,7 +131,7 @@ class Queue:
             await self._unclaim(db, now)
             self._unclaimed_us = now
         since = self._lanes.since(now)
-        due = await rows(db, _Q["due_since"], {"since": since, "now": now})
+        due = await fetch(db, _Q["due_since"], {"since": since, "now": now})
         failpoint("claim.select")
         self._lanes.found((connect_id for (connect_id,) in due), since, now)
         in_flight = Counter(self._claimed.values())
@@ -149,8 +148,8 @@ class Queue:
             taken = await self._take(db, most, now) if most else []
         failpoint("claim.attempt_open")
         claims = await self._claims(db, taken, now)
-        later = await row(db, _Q["next_due"], (now,))
-        return ClaimResult(tuple(claims), from_microseconds(later[0]) if later else None)
+        later = await first(db, _Q["next_due"], (now,))
+        return ClaimResult(tuple(claims), from_microseconds(later.due_us) if later else None)
 
     def claimed(self, claims: Iterable[Claim]) -> None:
         """Note claims whose transaction is committed."""
@@ -163,7 +162,7 @@ class Queue:
             self._accounts.clear()
         unknown = connect_ids - self._accounts.keys()
         if unknown:
-            found = dict(await rows(db, _Q["configuration_accounts"], (sorted(unknown),)))
+            found = dict(await fetch(db, _Q["configuration_accounts"], (sorted(unknown),)))
             self._accounts |= found
             self._account_ids |= set(found.values())
         return self._accounts
@@ -185,9 +184,9 @@ class Queue:
             self._lanes.last_turn = connect_id
         return shares
 
-    async def _take(self, db: Connection, most: dict[int, int], now: int) -> list[tuple[Any, ...]]:
+    async def _take(self, db: Connection, most: dict[int, int], now: int) -> list[Any]:
         marks = self._lanes.marks
-        taken = await rows(
+        taken = await fetch(
             db,
             _Q["claim"],
             {
@@ -199,57 +198,54 @@ class Queue:
             },
         )
         by_configuration: dict[int, list[int]] = {connect_id: [] for connect_id in most}
-        for one in taken:
-            by_configuration[one[7]].append(one[10])
+        for row in taken:
+            by_configuration[row.connect_id].append(row.due_us)
         for connect_id, due in by_configuration.items():
             if len(due) < most[connect_id]:
                 marks.pop(connect_id, None)  # none is left: the next look tells of new ones
             else:
                 marks[connect_id] = max(due)
-        return sorted(taken, key=lambda one: (one[10], one[0]))
+        return sorted(taken, key=lambda row: (row.due_us, row.delivery_id))
 
-    async def _claims(
-        self, db: Connection, taken: Sequence[tuple[Any, ...]], now: int
-    ) -> list[Claim]:
+    async def _claims(self, db: Connection, taken: Sequence[Any], now: int) -> list[Claim]:
         if not taken:
             return []
-        events = {
-            found[0]: found[1:]
-            for found in await rows(
-                db, _Q["events_of_claims"], columns([(one[8], one[9]) for one in taken], 2)
-            )
-        }
-        await self._refresh(db, sorted({one[6] for one in taken}))
-        for account_id in {one[6] for one in taken}:
+        places = columns([(row.event_row, row.created_us) for row in taken], 2)
+        events = {row.event_row: row for row in await fetch(db, _Q["events_of_claims"], places)}
+        accounts = {row.account_id for row in taken}
+        await self._refresh(db, sorted(accounts))
+        for account_id in accounts:
             known = self._configurations[account_id]
-            others = {one[7] for one in taken if one[6] == account_id} - known.keys()
+            of_account = {row.connect_id for row in taken if row.account_id == account_id}
+            others = of_account - known.keys()
             if others:  # ad hoc ones are read as they are needed
                 await self._read_configurations(db, account_id, [*others])
         newest = await self._newest(db, taken, events)
         claims, unreadable = [], []
-        for one in taken:
+        for row in taken:
             try:
-                claims.append(self._claim(one, events[one[8]], newest))
+                claims.append(self._claim(row, events[row.event_row], newest))
             except Exception as error:
                 # One row that cannot be read must not stop the others (R17).
-                unreadable.append((one[0], f"claim: the delivery cannot be prepared: {error}"))
+                why = f"claim: the delivery cannot be prepared: {error}"
+                unreadable.append((row.delivery_id, why))
         for delivery_id, why in unreadable:
             values = {"delivery_ids": [delivery_id], "now": now, "error": why}
-            await self._release(db, await rows(db, _Q["delivery_park"], values), now)
+            await self._release(db, await fetch(db, _Q["delivery_park"], values), now)
         return claims
 
     async def _newest(
-        self, db: Connection, taken: Sequence[tuple[Any, ...]], events: Mapping[int, Any]
+        self, db: Connection, taken: Sequence[Any], events: Mapping[int, Any]
     ) -> dict[tuple[str, str], tuple[Any, ...]]:
         """The newest event of each envelope of which an aggregate message is due."""
         wanted = {
-            (one[6], events[one[8]][2])
-            for one in taken
-            if one[8] in events and self._is_aggregate(one[6], one[7])
+            (row.account_id, events[row.event_row].envelope_id)
+            for row in taken
+            if row.event_row in events and self._is_aggregate(row.account_id, row.connect_id)
         }
         if not wanted:
             return {}
-        found = await rows(db, _Q["newest_events"], columns(sorted(wanted), 2))
+        found = await fetch(db, _Q["newest_events"], columns(sorted(wanted), 2))
         return {(account_id, envelope_id): tuple(of) for account_id, envelope_id, *of in found}
 
     def _is_aggregate(self, account_id: str, connect_id: int) -> bool:
@@ -257,38 +253,25 @@ class Queue:
         return configuration is not None and configuration.pace.aggregate
 
     def _claim(
-        self,
-        taken: tuple[Any, ...],
-        of_event: tuple[Any, ...],
-        newest: Mapping[tuple[str, str], tuple[Any, ...]],
+        self, taken: Any, found: Any, newest: Mapping[tuple[str, str], tuple[Any, ...]]
     ) -> Claim:
-        (
-            delivery_id,
-            attempt_id,
-            number,
-            schedule_number,
-            started,
-            seed,
-            account_id,
-            connect_id,
-            event_row,
-            *_,
-        ) = taken
-        event_id, name, envelope_id, generated, document = of_event
-        configuration = self._configurations[account_id][connect_id]
-        at = from_microseconds(generated)
-        event = Event(account_id, event_id, name, envelope_id, at, document)
+        """Of a row of `claim`, and the one of its event."""
+        account_id, envelope_id = taken.account_id, found.envelope_id
+        configuration = self._configurations[account_id][taken.connect_id]
+        at = from_microseconds(found.generated_us)
+        event = Event(account_id, found.event_id, found.name, envelope_id, at, found.document)
         gathered = None
         if configuration.pace.aggregate:
-            gathered = shared.newest(event, event_row, newest.get((account_id, envelope_id)))
+            known = newest.get((account_id, envelope_id))
+            gathered = rows.newest(event, taken.event_row, known)
         return Claim(
-            delivery_id=delivery_id,
-            attempt_id=attempt_id,
+            delivery_id=taken.delivery_id,
+            attempt_id=taken.attempt_id,
             epoch=self.epoch,
-            number=number,
-            schedule_number=schedule_number,
-            schedule_started_at=from_microseconds(started),
-            seed=seed,
+            number=taken.attempts,
+            schedule_number=taken.schedule_attempts,
+            schedule_started_at=from_microseconds(taken.schedule_started_us),
+            seed=taken.seed,
             event=event,
             configuration=configuration,
             proofs=self._proofs(configuration),
@@ -305,29 +288,29 @@ class Queue:
 
     async def _refresh(self, db: Connection, accounts: list[str]) -> None:
         """Read the configurations and keys of accounts whose version has changed."""
-        for account_id, version in await rows(db, _Q["versions"], (accounts,)):
+        for account_id, version in await fetch(db, _Q["versions"], (accounts,)):
             if self._versions.get(account_id) == version:
                 continue
             await self._read_configurations(db, account_id, [])
-            self._keys[account_id] = shared.keys(
-                self._keyring, await rows(db, _Q["hmac_keys"], {"account_id": account_id})
+            self._keys[account_id] = rows.keys(
+                self._keyring, await fetch(db, _Q["hmac_keys"], {"account_id": account_id})
             )
-            self._clients[account_id] = shared.client_certificate(
+            self._clients[account_id] = rows.client_certificate(
                 self._keyring,
                 account_id,
-                await rows(db, _Q["client_certificate"], {"account_id": account_id}),
+                await fetch(db, _Q["client_certificate"], {"account_id": account_id}),
             )
-            self._oauth[account_id] = shared.oauth_client(
+            self._oauth[account_id] = rows.oauth_client(
                 *(self._keyring, account_id),
-                await rows(db, _Q["connect_oauth"], {"account_id": account_id}),
+                await fetch(db, _Q["connect_oauth"], {"account_id": account_id}),
             )
             self._versions[account_id] = version
 
     async def _read_configurations(self, db: Connection, account_id: str, also: list[int]) -> None:
         """Those that are listed, and `also` these."""
         values = {"account_id": account_id, "also": also}
-        found = await rows(db, _Q["configurations_also"], values)
-        read = shared.configurations(self._keyring, account_id, found)
+        found = await fetch(db, _Q["configurations_also"], values)
+        read = rows.configurations(self._keyring, account_id, found)
         self._configurations.setdefault(account_id, {})
         if not also:
             self._configurations[account_id].clear()
@@ -338,47 +321,49 @@ class Queue:
             "epoch": self.epoch,
             "known": list(self._claimed),
             "now": now,
-            "deleted": shared.DELETED,
+            "deleted": rows.DELETED,
         }
-        back = await rows(db, _Q["unclaim"], values)
-        await self._release(db, [one[2:] for one in back if one[1] == "failed"], now)
+        back = await fetch(db, _Q["unclaim"], values)
+        await self._release(
+            db, [(row.connect_id, row.lane) for row in back if row.state == "failed"], now
+        )
 
     async def settle(self, db: Connection, settlements: Sequence[Settlement]) -> list[bool]:
         """See `Store.settle`."""
         now = self._now()
         in_order = sorted(settlements, key=lambda one: one.claim.delivery_id)
         connect_ids = sorted({one.claim.configuration.connect_id for one in in_order})
-        found = await rows(db, _Q["configurations_shared"], (connect_ids,))
+        found = await fetch(db, _Q["configurations_shared"], (connect_ids,))
         holding = {
-            connect_id: shared.reason_held(held)
-            for connect_id, held, deleted in found
-            if not deleted
+            connect_id: rows.reason_held(held) for connect_id, held, deleted in found if not deleted
         }
         delivered = [one for one in in_order if isinstance(one.outcome, Delivered)]
         others = [one for one in in_order if not isinstance(one.outcome, Delivered)]
-        moved: list[tuple[Any, ...]] = []
-        ended: list[tuple[Any, ...]] = []
+        moved: list[Any] = []
+        ended: list[tuple[int, str | None]] = []
         if delivered:
-            gone = await rows(db, _Q["settle_delivered"], {**fence_columns(delivered), "now": now})
+            gone = await fetch(db, _Q["settle_delivered"], {**fence_columns(delivered), "now": now})
             moved += gone
-            ended += [one[3:] for one in gone]
+            ended += [(row.connect_id, row.lane) for row in gone]
         if others:
             values = [where_next(one, holding, now) for one in others]
-            moved_others = await rows(db, _Q["settle_others"], settle_columns(others, values, now))
+            moved_others = await fetch(db, _Q["settle_others"], settle_columns(others, values, now))
             failed = {
                 one.claim.delivery_id
                 for one, value in zip(others, values, strict=True)
                 if value["state"] == DeliveryState.FAILED
             }
             moved += moved_others
-            ended += [one[3:] for one in moved_others if one[0] in failed]
-        places = {one[0]: (one[1], one[2]) for one in moved}
+            ended += [
+                (row.connect_id, row.lane) for row in moved_others if row.delivery_id in failed
+            ]
+        places = {row.delivery_id: (row.event_row, row.created_us) for row in moved}
         failpoint("settle.failure_row")
         await self._add_attempts(db, in_order, places)
         failpoint("settle.next_due")
         ended += await self._merge(db, delivered, places, now)
         await self._release(db, ended, now)
-        took, failing = shared.health(settlements)
+        took, failing = rows.health(settlements)
         if took:
             await run(db, _Q["failing_clear"], {"connect_ids": took})
         if failing:
@@ -391,10 +376,10 @@ class Queue:
         delivered: Sequence[Settlement],
         places: dict[int, tuple[int, int]],
         now: int,
-    ) -> list[tuple[Any, ...]]:
+    ) -> list[tuple[int, str | None]]:
         """End what aggregate messages stood for beside their own events; the lanes of them."""
         merging = [
-            shared.merging(one.claim, one.claim.gathered)
+            rows.merging(one.claim, one.claim.gathered)
             for one in delivered
             if one.claim.gathered is not None and one.claim.delivery_id in places
         ]
@@ -423,7 +408,9 @@ class Queue:
         if stale:
             await run(db, _Q["attempts_close_late"], attempt_columns(stale))
 
-    async def _release(self, db: Connection, ended: Iterable[tuple[Any, ...]], now: int) -> None:
+    async def _release(
+        self, db: Connection, ended: Iterable[tuple[int, str | None]], now: int
+    ) -> None:
         """Let the next of each lane (connect_id, lane) go whose first has ended (R6)."""
         lanes = sorted({(connect_id, lane) for connect_id, lane in ended if lane is not None})
         if lanes:
@@ -435,10 +422,10 @@ class Queue:
     async def take_over(self, db: Connection) -> int:
         """See `Store.take_over`."""
         now = self._now()
-        dead = [epoch for (epoch,) in await rows(db, _Q["nodes_dead"], {"now": now})]
+        dead = [epoch for (epoch,) in await fetch(db, _Q["nodes_dead"], {"now": now})]
         if not dead:
             return 0
-        candidates = await rows(
+        candidates = await fetch(
             db, _Q["take_over_candidates"], {"epochs": dead, "most": BATCH_MOST}
         )
         if len(candidates) < BATCH_MOST:
@@ -447,40 +434,39 @@ class Queue:
             return 0
         ids = [delivery_id for delivery_id, _ in candidates]
         failpoint("lease.steal")
-        await rows(
+        await fetch(
             db, _Q["configurations_shared"], (sorted({connect_id for _, connect_id in candidates}),)
         )
         await self._leave_unknown(db, ids, "the process ended before the outcome was known")
-        back = await rows(
+        back = await fetch(
             db,
             _Q["take_over"],
             {
                 "delivery_ids": ids,
                 "now": now,
                 "most": MOST_UNSETTLED_CLAIMS,
-                "deleted": shared.DELETED,
-                "poison": shared.POISON,
+                "deleted": rows.DELETED,
+                "poison": rows.POISON,
             },
         )
-        await self._release(db, [one[1:] for one in back if one[0] == "failed"], now)
+        await self._release(
+            db, [(row.connect_id, row.lane) for row in back if row.state == "failed"], now
+        )
         return len(ids)
 
     async def _leave_unknown(self, db: Connection, delivery_ids: Sequence[int], error: str) -> None:
         """Close the attempts of deliveries in flight, of which nobody hears any more."""
-        documents = await rows(db, _Q["documents_of_deliveries"], (list(delivery_ids),))
-        values = {"delivery_ids": delivery_ids, "logged": shared.logged(documents), "error": error}
+        documents = await fetch(db, _Q["documents_of_deliveries"], (list(delivery_ids),))
+        values = {"delivery_ids": delivery_ids, "logged": rows.logged(documents), "error": error}
         await run(db, _Q["attempts_unknown"], values)
 
-    async def requeue(
-        self, db: Connection, candidates: Sequence[tuple[Any, ...]]
-    ) -> list[Requeued]:
+    async def requeue(self, db: Connection, candidates: Sequence[Any]) -> list[Requeued]:
         """Make open failures (rows of `requeue_page`) due now, where that can be."""
         done: list[Requeued] = []
         by_query: dict[str, list[int]] = {}
-        for one in candidates:
-            held, deleted = one[8:]
-            reason = shared.reason_held(held)
-            requeued, query = shared.requeued(one, deleted=deleted, reason=reason)
+        for row in candidates:
+            reason = rows.reason_held(row.held)
+            requeued, query = rows.requeued(row, deleted=row.deleted, reason=reason)
             done.append(requeued)
             if query is not None:
                 by_query.setdefault(query, []).append(requeued.delivery_id)
@@ -494,13 +480,13 @@ class Queue:
         """Delete open failures: their deliveries end as cancelled by `who` (R4)."""
         now = self._now()
         asked = {"account_id": account_id, "delivery_ids": failure_ids}
-        found = await rows(db, _Q["failures_cancellable"], asked)
-        in_flight = [one[0] for one in found if one[1] == DeliveryState.IN_FLIGHT]
+        found = await fetch(db, _Q["failures_cancellable"], asked)
+        in_flight = [row.delivery_id for row in found if row.state == DeliveryState.IN_FLIGHT]
         if in_flight:
             error = "the failure was deleted before the outcome was known"
             await self._leave_unknown(db, in_flight, error)
-        ids = [one[0] for one in found]
+        ids = [row.delivery_id for row in found]
         ended = {"delivery_ids": ids, "who": who, "now": now}
-        gone = await rows(db, _Q["failures_cancel"], ended)
+        gone = await fetch(db, _Q["failures_cancel"], ended)
         await self._release(db, gone, now)
         return len(gone)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 
 from psycopg import errors
 
 from heliograph.store import BATCH_MOST, Retired
-from heliograph.store.postgres.connection import Connection, one, rows, run
+from heliograph.store.postgres.connection import Connection, fetch, one, run
 from heliograph.store.postgres.queue import QUERIES
 
 
@@ -18,11 +18,11 @@ async def retire(db: Connection, before_us: int) -> Retired:
 
     A day that somebody reads just now is left for the next time.
     """
-    found = await rows(db, QUERIES["old_days"], (before_us,))
-    for _, of_day in groupby(found, key=itemgetter(2)):  # they come oldest first
+    found = await fetch(db, QUERIES["old_days"], (before_us,))
+    for _, of_day in groupby(found, key=attrgetter("ends_us")):  # they come oldest first
         try:
             async with db.transaction():
-                dropped = await _drop_day(db, [(parent, day) for parent, day, _ in of_day])
+                dropped = await _drop_day(db, [(row.parent, row.day) for row in of_day])
         except errors.LockNotAvailable:
             break
         if dropped.total:

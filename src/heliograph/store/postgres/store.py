@@ -29,8 +29,8 @@ from heliograph.store.postgres.connection import (
     Connection,
     Database,
     GroupCommit,
+    fetch,
     one,
-    rows,
     run,
 )
 from heliograph.store.postgres.engine import PostgresEngine
@@ -189,7 +189,7 @@ class PostgresStore(StoreVerbs):
     async def ready(self) -> None:
         async def write(db: Connection) -> None:
             # A lock is written: a standby or a full disk refuses it.
-            await rows(db, _Q["node_alive"], {"epoch": self._queue.epoch, "now": 0})
+            await fetch(db, _Q["node_alive"], {"epoch": self._queue.epoch, "now": 0})
 
         await self._database.read(write)
 
@@ -243,7 +243,7 @@ class PostgresStore(StoreVerbs):
             done: list[Requeued] = []
             for envelope_id in dict.fromkeys(envelope_ids):
                 values = {"account_id": account_id, "envelope_id": envelope_id}
-                found = await rows(db, _Q["requeue_candidates"], values)
+                found = await fetch(db, _Q["requeue_candidates"], values)
                 done += await self._queue.requeue(db, found)
             return done
 
@@ -257,11 +257,13 @@ class PostgresStore(StoreVerbs):
         statement, values = self._bulk(account_id, query, after)
 
         async def requeue(db: Connection) -> RequeuePage:
-            found = await rows(db, statement, values)
+            found = await fetch(db, statement, values)
             batch = found[:BATCH_MOST]
             done = tuple(await self._queue.requeue(db, batch))
             more = len(found) > BATCH_MOST
-            return RequeuePage(done, Cursor(batch[-1][0], batch[-1][1]) if more else None)
+            return RequeuePage(
+                done, Cursor(batch[-1].created_us, batch[-1].delivery_id) if more else None
+            )
 
         page = await self._write(requeue, LISTING_PATIENCE)
         self._hints.give()
@@ -276,8 +278,8 @@ class PostgresStore(StoreVerbs):
         statement, values = self._bulk(account_id, query, None)
 
         async def delete(db: Connection) -> int:
-            batch = (await rows(db, statement, values))[:BATCH_MOST]
-            return await self._queue.cancel(db, account_id, [each[1] for each in batch], who)
+            batch = (await fetch(db, statement, values))[:BATCH_MOST]
+            return await self._queue.cancel(db, account_id, [row.delivery_id for row in batch], who)
 
         return await self._write(delete, LISTING_PATIENCE)
 

@@ -26,10 +26,13 @@ insert into schema_migration (number, name, checksum, applied_us) values (%s, %s
 -- name: server_settings
 -- What durability rests on (R18).
 select
-    current_setting('fsync'), current_setting('full_page_writes'),
-    current_setting('synchronous_commit'), current_setting('server_version_num')::integer,
-    current_setting('synchronous_standby_names'), pg_is_in_recovery(),
-    current_setting('server_encoding');
+    current_setting('fsync') as fsync,
+    current_setting('full_page_writes') as full_page_writes,
+    current_setting('synchronous_commit') as synchronous_commit,
+    current_setting('server_version_num')::integer as version,
+    current_setting('synchronous_standby_names') as synchronous_standby_names,
+    pg_is_in_recovery() as in_recovery,
+    current_setting('server_encoding') as encoding;
 
 -- name: server_clock
 select (extract(epoch from clock_timestamp()) * 1000000)::bigint;
@@ -540,7 +543,7 @@ returning d.state, d.connect_id, d.lane;
 -- The open failures of one envelope, with what decides whether they can be tried again.
 select
     d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
-    d.held_reason, c.held, c.deleted_us is not null
+    d.held_reason, c.held, c.deleted_us is not null as deleted
 from delivery as d
 inner join connect_configuration as c on d.connect_id = c.connect_id
 where
@@ -552,7 +555,7 @@ for update of d for share of c;
 -- name: requeue_page
 select
     d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
-    d.held_reason, c.held, c.deleted_us is not null
+    d.held_reason, c.held, c.deleted_us is not null as deleted
 from delivery as d
 inner join event as e on d.event_row = e.event_row and d.created_us = e.created_us
 inner join connect_configuration as c on d.connect_id = c.connect_id
@@ -610,8 +613,9 @@ select connect_id, lane from gone;
 -- name: old_days
 -- The partitions of history that end before a time, oldest first.
 select
-    parent.relname, child.relname,
+    parent.relname as parent, child.relname as day,
     (regexp_match(pg_get_expr(child.relpartbound, child.oid), 'TO \(''(\d+)''\)'))[1]::bigint
+        as ends_us
 from pg_inherits
 inner join pg_class as child on pg_inherits.inhrelid = child.oid
 inner join pg_class as parent on pg_inherits.inhparent = parent.oid

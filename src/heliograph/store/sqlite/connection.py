@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import namedtuple
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -103,9 +105,20 @@ def connect(path: Path) -> apsw.Connection:
 
 def fetch(
     connection: apsw.Connection, statement: str, values: apsw.Bindings | None = None
-) -> list[tuple[Any, ...]]:
-    """All rows of a statement; their types are the statement's own business."""
-    return connection.execute(statement, values).fetchall()
+) -> list[Any]:
+    """All rows of a statement of our own; their columns have names."""
+    cursor = connection.execute(statement, values)
+    try:
+        columns = tuple(name for name, *_ in cursor.get_description())
+    except apsw.ExecutionCompleteError:  # there is no row
+        return []
+    return list(map(_row_class(columns)._make, cursor))
+
+
+@lru_cache(maxsize=500)
+def _row_class(columns: tuple[str, ...]) -> Any:
+    # A column that was given no name is unpacked, and needs none.
+    return namedtuple("Row", columns, rename=True)
 
 
 @dataclass(slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import apsw
 
 from heliograph.store import sql
-from heliograph.store.sqlite.connection import Readers, Writer
-from heliograph.store.verbs import PATIENCE, Rows, Step, Taken, Verb, row_class
+from heliograph.store.sqlite.connection import Readers, Writer, fetch
+from heliograph.store.verbs import PATIENCE, Rows, Step, Taken, Verb
 
 T = TypeVar("T")
 
@@ -65,10 +65,4 @@ def _execute(db: apsw.Connection, step: Step) -> Rows:
         name: json.dumps(value) if isinstance(value, list) else value
         for name, value in step.values.items()
     }
-    cursor = db.execute(step.text(VERBS), values)
-    try:
-        columns = tuple(name for name, *_ in cursor.get_description())
-    except apsw.ExecutionCompleteError:  # there is no row
-        return Rows((), db.changes())
-    rows: list[Any] = [row_class(columns)(*row) for row in cursor]
-    return Rows(rows, db.changes())
+    return Rows(fetch(db, step.text(VERBS), values), db.changes())

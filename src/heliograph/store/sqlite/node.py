@@ -142,8 +142,8 @@ def last_beat(db: apsw.Connection) -> int:
     """When this database was last known to be alive, in microseconds UTC; 0 when it is new."""
     if not db.table_exists(None, "node"):
         return 0
-    row = db.execute(QUERIES["node"]).fetchone()
-    return 0 if row is None else int(row[4])
+    nodes = fetch(db, QUERIES["node"])
+    return int(nodes[0].beat_us) if nodes else 0
 
 
 def _migrate(db: apsw.Connection, now: Callable[[], int]) -> None:

@@ -279,7 +279,7 @@ class Queue:
             except Exception as error:
                 # One row that cannot be read must not stop the others (R17).
                 why = f"claim: the delivery cannot be prepared: {error}"
-                parked = {"delivery_id": row[0], "now": now, "error": why}
+                parked = {"delivery_id": row.delivery_id, "now": now, "error": why}
                 for (lane,) in fetch(db, _Q["delivery_park"], parked):
                     self._release(db, connect_id, lane)
         return claims
@@ -403,9 +403,9 @@ class Queue:
             "due_us": due_us,
         }
 
-    def requeue(self, db: apsw.Connection, account_id: str, row: tuple[Any, ...]) -> Requeued:
+    def requeue(self, db: apsw.Connection, account_id: str, row: Any) -> Requeued:
         """Make one open failure (a row of `requeue_page`) due now, where that can be."""
-        live = self._live(db, account_id, row[3])
+        live = self._live(db, account_id, row.connect_id)
         reason = None if live is None else live.held
         done, query = rows.requeued(row, deleted=live is None, reason=reason)
         if query is not None:

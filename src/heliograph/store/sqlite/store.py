@@ -170,7 +170,9 @@ class SqliteStore(StoreVerbs):
             batch = found[:BATCH_MOST]
             done = tuple(self._queue.requeue(db, account_id, row) for row in batch)
             more = len(found) > BATCH_MOST
-            return RequeuePage(done, Cursor(batch[-1][0], batch[-1][1]) if more else None)
+            return RequeuePage(
+                done, Cursor(batch[-1].created_us, batch[-1].delivery_id) if more else None
+            )
 
         return await self._writer.write(run)
 
@@ -184,7 +186,7 @@ class SqliteStore(StoreVerbs):
 
         def run(db: apsw.Connection) -> int:
             batch = fetch(db, statement, values)[:BATCH_MOST]
-            return sum(self._queue.cancel(db, account_id, row[1], who) for row in batch)
+            return sum(self._queue.cancel(db, account_id, row.delivery_id, who) for row in batch)
 
         return await self._writer.write(run)
 

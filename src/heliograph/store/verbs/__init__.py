@@ -12,10 +12,8 @@ above all, is in its `verbs.sql`; see `sql.verbs`.
 from __future__ import annotations
 
 import asyncio
-from collections import namedtuple
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -94,12 +92,6 @@ class Engine(Protocol):
             name: The failpoints' of the commit.
         """
         ...
-
-
-@lru_cache(maxsize=500)
-def row_class(columns: tuple[str, ...]) -> Any:
-    """A named tuple of these columns."""
-    return namedtuple("Row", columns)
 
 
 async def write_and_forget(writing: Awaitable[T], forget: Callable[[], None]) -> T:
