@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from functools import lru_cache
 from typing import Final
 
 _LONGEST_ADDRESS: Final = 64
 
 
-@lru_cache(maxsize=4096)
 def client_of(address: str) -> str:
     """Who counts as one client: an IPv4 address, or the /64 that one IPv6 user has."""
     try:

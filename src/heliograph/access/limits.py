@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from heliograph.bounded import Bounded
 from heliograph.errors import (
     ApiError,
     BurstLimitExceeded,
@@ -25,6 +26,7 @@ BURST: Final = 30
 """Seconds of each window."""
 
 MOST_KEYS: Final = 10_000
+MOST_BYTES: Final = 4 * 2**20
 """Of as many accounts, tokens or clients a window keeps count: those that came last."""
 
 
@@ -52,22 +54,18 @@ class Windows:
     def __init__(self, most: int, seconds: int, keys: int = MOST_KEYS) -> None:
         self.most = most
         self._seconds = seconds
-        self._keys = keys
         self._number = 0
-        self._used: dict[str, int] = {}
+        self._used = Bounded[str, int](keys, MOST_BYTES)
 
     def standing(self, key: str, now: float) -> Standing:
         """Where `key` stands; `now` is seconds since 1970."""
         self._open(now)
-        return Standing(self.most, self._used.get(key, 0), (self._number + 1) * self._seconds)
+        return Standing(self.most, self._used.get(key) or 0, (self._number + 1) * self._seconds)
 
     def count(self, key: str, now: float, cost: int = 1) -> None:
         """Count `cost` for `key`."""
         self._open(now)
-        used = self._used.pop(key, 0)  # so that it comes last, and is forgotten last
-        if len(self._used) >= self._keys:
-            del self._used[next(iter(self._used))]
-        self._used[key] = used + cost
+        self._used[key] = (self._used.get(key) or 0) + cost
 
     def __len__(self) -> int:
         return len(self._used)

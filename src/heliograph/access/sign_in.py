@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
 from typing import Final
 
 from heliograph.access.passwords import Passwords
 from heliograph.access.throttle import PasswordGuesses
+from heliograph.bounded import Bounded
 from heliograph.errors import TooManyAttempts, WrongCredentials
 from heliograph.model.accounts import Secret
 from heliograph.model.applications import Person
@@ -18,6 +18,7 @@ from heliograph.store import Store
 
 _LONGEST: Final = 512
 _MOST_KNOWN: Final = 1000
+_MOST_BYTES: Final = 2**20
 
 _TOO_MANY: Final = "Too many sign-ins failed: wait {} s before the next one."
 _WRONG: Final = "The e-mail or the password is wrong."
@@ -33,7 +34,7 @@ class SignIn:
         # Passwords that were right for a hash: the legacy header comes with every call, and
         # scrypt is slow on purpose. Bound to the stored hash, which a new password replaces.
         self._salt = secrets.token_bytes(32)
-        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._known = Bounded[bytes, bool](_MOST_KNOWN, _MOST_BYTES)
         # Clients send many calls at once with the same header: that is one guess, compared and
         # counted once, also where there is no such user.
         self._running = Shared[tuple[str, bytes], bool]()
@@ -59,7 +60,7 @@ class SignIn:
         stored = None if login is None else login.password_hash
         user = name.lower() if login is None else login.person.user.user_id
         proof = self._proof(password, stored or user)
-        right = proof in self._known or await self._running.ask(
+        right = self._known.get(proof) or await self._running.ask(
             (address, proof), lambda: self._is_right(address, user, password, stored, proof)
         )
         if not right or login is None:
@@ -78,9 +79,7 @@ class SignIn:
         if not await self._passwords.matches(password, stored):
             return False
         self._guesses.give_back(address, user)
-        self._known[proof] = None
-        if len(self._known) > _MOST_KNOWN:
-            self._known.popitem(last=False)
+        self._known[proof] = True
         return True
 
     def _proof(self, password: Secret, stored: str) -> bytes:

@@ -6,19 +6,21 @@ Memory is bounded: what is forgotten first is what was tried longest ago.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
 from heliograph.access.clients import client_of
-from heliograph.access.limits import MOST_KEYS, Windows
+from heliograph.access.limits import MOST_BYTES, MOST_KEYS, Windows
+from heliograph.bounded import Bounded
 from heliograph.clock import Clock
 from heliograph.errors import TooManyRefused
 
 GUESSES: Final = 300
 """Seconds of a window in which wrong tokens are counted."""
 
-_MOST_KNOWN: Final = 20_000
+_MOST_KEYS: Final = 20_000
+_MOST_BYTES: Final = 16 * 2**20
+"""Of as many keys a throttle keeps count: those that were tried last."""
 
 
 class Throttle:
@@ -30,19 +32,16 @@ class Throttle:
         self._burst = burst
         self._seconds = seconds
         # When nothing of the key's attempts is left to wait for, by the monotonic clock.
-        self._clear_at: OrderedDict[str, float] = OrderedDict()
+        self._clear_at = Bounded[str, float](_MOST_KEYS, _MOST_BYTES)
 
     def take(self, key: str) -> int:
         """Count an attempt: 0, or where there were too many the seconds to wait (not counted)."""
         now = self._clock.monotonic()
-        clear_at = max(now, self._clear_at.get(key, now)) + self._seconds
+        clear_at = max(now, self._clear_at.get(key) or now) + self._seconds
         wait = clear_at - now - self._burst * self._seconds
         if wait > 0:
             return math.ceil(wait)
         self._clear_at[key] = clear_at
-        self._clear_at.move_to_end(key)
-        if len(self._clear_at) > _MOST_KNOWN:
-            self._clear_at.popitem(last=False)
         return 0
 
     def give_back(self, key: str) -> None:
@@ -51,7 +50,7 @@ class Throttle:
         if clear_at is None:
             return
         if clear_at - self._seconds <= self._clock.monotonic():
-            del self._clear_at[key]
+            self._clear_at.pop(key)
         else:
             self._clear_at[key] = clear_at - self._seconds
 
@@ -122,11 +121,11 @@ class TokenGuesses:
         """`most` in five minutes, 0 for no limit; `now` tells the seconds since 1970."""
         self._now = now
         self._wrong = Windows(most, GUESSES)
-        self._known: dict[int, None] = {}
+        self._known = Bounded[int, bool](MOST_KEYS, MOST_BYTES)
 
     def refusal(self, address: str, token: str) -> TooManyRefused | None:
         """Why a token is not even looked up; None where it is."""
-        if not self._wrong.most or hash(token) in self._known:
+        if not self._wrong.most or self._known.get(hash(token)):
             return None
         now, client = self._now(), client_of(address)
         standing = self._wrong.standing(client, now)
@@ -140,13 +139,11 @@ class TokenGuesses:
 
     def wrong(self, address: str, token: str) -> None:
         """A token that stands for nobody was sent."""
-        self._known.pop(hash(token), None)
+        self._known.pop(hash(token))
         if self._wrong.most:
             self._wrong.count(client_of(address), self._now())
 
     def right(self, token: str) -> None:
         """A token was good. Of it only a hash is kept, which leads nowhere."""
         if self._wrong.most and hash(token) not in self._known:
-            if len(self._known) >= MOST_KEYS:
-                del self._known[next(iter(self._known))]
-            self._known[hash(token)] = None
+            self._known[hash(token)] = True

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from heliograph.bounded import Bounded
 from heliograph.delivery.matching import match_all
 from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, StorageBroken
@@ -16,6 +17,10 @@ from heliograph.store import Configurations, Store, undisturbed
 from heliograph.wire import notifications
 
 _NAMESPACE: Final = uuid.UUID("8c1f6a4e-5a0b-4a57-9f0b-6b8f0f0c7a11")
+
+_MOST_ACCOUNTS: Final = 20_000
+_MOST_BYTES: Final = 64 * 2**20
+"""Of as many accounts the configurations are kept: those that published last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Publisher:
     def __init__(self, store: Store, signals: Signals) -> None:
         self._store = store
         self._signals = signals
-        self._known: dict[str, Configurations] = {}
+        self._known = Bounded[str, Configurations](_MOST_ACCOUNTS, _MOST_BYTES)
 
     async def publish(
         self, account_id: str, events: Sequence[NewEvent], idempotency_key: str | None = None
@@ -69,7 +74,7 @@ class Publisher:
             accepted = await self._store.accept(account_id, configurations.version, matched)
         except ConfigurationsChanged:
             # Another publish may have dropped it already.
-            self._known.pop(account_id, None)
+            self._known.pop(account_id)
             raise
         except StorageBroken:
             # The dispatcher's next claim will fail too, and end the process at once (F12).
@@ -122,7 +127,8 @@ class Publisher:
     async def _configurations(self, account_id: str) -> Configurations:
         known = self._known.get(account_id)
         if known is None:
-            known = self._known[account_id] = await self._store.configurations(account_id)
+            known = await self._store.configurations(account_id)
+            self._known[account_id] = known
         return known
 
 

@@ -20,9 +20,6 @@ _LATE: Final = 99.0
 _PAUSE: Final = 0.2
 """Seconds between an answer and one that nobody asked for."""
 
-_MOST_KEPT: Final = 100_000
-"""Messages whose tries are counted; then the count begins anew."""
-
 
 async def _pipelined_answer(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: Context
@@ -96,8 +93,8 @@ async def _flapping(
 ) -> None:
     seen = context.shared.seen
     while await context.take(reader, writer) is not None:
-        seen[b""] += 1
-        writer.write(answer(200 if seen[b""] % 2 else 500))
+        times = seen[b""] = (seen.get(b"") or 0) + 1
+        writer.write(answer(200 if times % 2 else 500))
         await writer.drain()
 
 
@@ -106,11 +103,9 @@ async def _nth_try(
 ) -> None:
     seen = context.shared.seen
     while (request := await context.take(reader, writer)) is not None:
-        if len(seen) >= _MOST_KEPT:
-            seen.clear()
         message = _identity(request)
-        seen[message] += 1
-        writer.write(answer(200 if seen[message] >= context.parameters.tries else 500))
+        times = seen[message] = (seen.get(message) or 0) + 1
+        writer.write(answer(200 if times >= context.parameters.tries else 500))
         await writer.drain()
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from heliograph.bounded import Bounded
 from heliograph.listen.requests import Request, read_request
+
+_MOST_SEEN: Final = 100_000
+_MOST_BYTES: Final = 64 * 2**20
+"""Of as many messages the tries are counted: those that came last."""
 
 Publish = Callable[[Request], Awaitable[int]]
 """Publishes a message that came as a new event; returns the status of the answer."""
@@ -34,7 +38,7 @@ class Shared:
     """What the connections of one listener have in common."""
 
     base_url: str = ""
-    seen: Counter[bytes] = field(default_factory=Counter)
+    seen: Bounded[bytes, int] = field(default_factory=lambda: Bounded(_MOST_SEEN, _MOST_BYTES))
     marks: list[str] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 

@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 import heliograph
+from heliograph.bounded import Bounded
 from heliograph.clock import Clock
 from heliograph.delivery.attempt import Transport
 from heliograph.model.accounts import Secret
@@ -26,6 +27,7 @@ from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.sharing import Shared
 
 MOST_TOKENS: Final = 1024
+MOST_BYTES: Final = 32 * 2**20
 """Tokens that are kept; what was not used for the longest goes first."""
 
 WITHIN: Final = 30.0
@@ -93,8 +95,7 @@ class Tokens:
         self._transport = transport
         self._clock = clock
         self._within = within
-        self._most = most
-        self._kept: dict[_Key, _Token] = {}  # what was used last is last
+        self._kept = Bounded[_Key, _Token](most, MOST_BYTES)
         self._requests = Shared[_Key, _Token | Fault]()
 
     async def header(
@@ -111,8 +112,6 @@ class Tokens:
             if isinstance(came_back, Fault):
                 return came_back
             token = came_back
-        else:
-            self._kept[key] = self._kept.pop(key)
         return token.header
 
     def refused(
@@ -127,7 +126,7 @@ class Tokens:
         """
         token = self._kept.get((credentials, identity))
         if token is not None and token.header == header:
-            del self._kept[credentials, identity]
+            self._kept.pop((credentials, identity))
 
     async def _renew(self, key: _Key) -> _Token | Fault:
         credentials, identity = key
@@ -147,11 +146,9 @@ class Tokens:
         return read
 
     def _keep(self, key: _Key, token: _Token) -> None:
-        self._kept.pop(key, None)
+        self._kept.pop(key)
         if token.until > self._clock.monotonic():
             self._kept[key] = token
-        while len(self._kept) > self._most:
-            del self._kept[next(iter(self._kept))]
 
 
 def _read(credentials: ClientCredentials, answer: Answer, began: float) -> _Token | Fault:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from heliograph.bounded import Bounded
 from heliograph.clock import Clock
 from heliograph.model.accounts import Principal
 from heliograph.model.tokens import token_hash
 from heliograph.sharing import Shared
 
 _MOST_KNOWN: Final = 10_000
+_MOST_BYTES: Final = 32 * 2**20
 
 Read = Callable[[bytes], Awaitable[Principal | None]]
 
@@ -27,7 +29,7 @@ class Principals:
         self._read = read
         self._clock = clock
         self._life = life
-        self._known: dict[bytes, tuple[float, Principal]] = {}
+        self._known = _nothing_known()
         self._asked = Shared[bytes, Principal | None]()
 
     async def get(self, token: str) -> Principal | None:
@@ -40,7 +42,7 @@ class Principals:
 
     def forget(self) -> None:
         """What is known, or is being read, may not be so any more."""
-        self._known = {}
+        self._known = _nothing_known()
         self._asked.forget()
 
     def _fresh(self, began: float) -> bool:
@@ -57,7 +59,9 @@ class Principals:
         known, began = self._known, self._clock.monotonic()
         found = await self._read(digest)
         if found is not None:
-            if len(known) >= _MOST_KNOWN:
-                known.clear()
             known[digest] = (began, found)
         return found
+
+
+def _nothing_known() -> Bounded[bytes, tuple[float, Principal]]:
+    return Bounded(_MOST_KNOWN, _MOST_BYTES)

@@ -8,7 +8,39 @@ comes next.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from heliograph.bounded import Bounded
+
+_MOST_CONFIGURATIONS: Final = 20_000
+_MOST_BYTES: Final = 16 * 2**20
+"""Of as many configurations a node knows whose they are: those that were due last."""
+
+
+class Owners:
+    """Whose configurations are; `several` tells whether they were ever of several accounts."""
+
+    def __init__(self) -> None:
+        self.several = False
+        self._first: str | None = None
+        self._accounts = Bounded[int, str](_MOST_CONFIGURATIONS, _MOST_BYTES)
+
+    def known(self, connect_ids: Iterable[int]) -> dict[int, str]:
+        """The accounts of those configurations that are known."""
+        known = {connect_id: self._accounts.get(connect_id) for connect_id in connect_ids}
+        return {connect_id: account for connect_id, account in known.items() if account}
+
+    def note(self, accounts: Mapping[int, str]) -> None:
+        """Remember whose configurations are."""
+        for connect_id, account_id in accounts.items():
+            self._accounts[connect_id] = account_id
+            self._first = self._first or account_id
+            self.several = self.several or account_id != self._first
+
+    def forget(self) -> None:
+        """What was noted may not be so."""
+        self._accounts.clear()
 
 
 class Turns:

@@ -14,7 +14,6 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, MutableMapping
-from functools import lru_cache
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
@@ -192,7 +191,6 @@ def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 2)
 
 
-@lru_cache(maxsize=1024)
 def bare_url(url: str) -> str:
     """A listener's URL without what may be secret in it: user, password, query and fragment."""
     try:

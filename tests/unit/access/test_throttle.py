@@ -79,11 +79,11 @@ def test_s13_many_clients_together_guess_at_one_user_as_little_as_one_in_ten_sec
 
 def test_r13_no_more_keys_are_known_than_there_is_room_for(clock: ManualClock) -> None:
     slow = Throttle(clock, 1, 10.0)
-    for number in range(throttle._MOST_KNOWN + 10):
+    for number in range(throttle._MOST_KEYS + 10):
         slow.take(str(number))
-    assert len(slow._clear_at) == throttle._MOST_KNOWN
+    assert len(slow._clear_at) == throttle._MOST_KEYS
     assert slow.take("0") == 0  # forgotten first
-    assert slow.take(str(throttle._MOST_KNOWN + 9)) == 10
+    assert slow.take(str(throttle._MOST_KEYS + 9)) == 10
 
 
 TEN = 1_795_428_000.0
@@ -125,7 +125,6 @@ def test_s13_hostile_numbers_of_addresses_and_tokens_take_bounded_memory() -> No
         guesses.right(f"good {number}")
     parts = vars(guesses).values()
     assert [len(part) for part in parts if hasattr(part, "__len__")] == [MOST_KEYS] * 2
-    assert client_of.cache_info().currsize <= 4096
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from heliograph.bounded import Bounded
 from heliograph.failpoints import failpoint
 from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
@@ -31,7 +32,7 @@ from heliograph.store.postgres.columns import (
 from heliograph.store.postgres.connection import Connection, fetch, first, run
 from heliograph.store.postgres.engine import VERBS
 from heliograph.store.times import from_microseconds
-from heliograph.store.turns import Turns
+from heliograph.store.turns import Owners, Turns
 
 QUERIES: Final = {**VERBS, **sql.named_queries("postgres/store.sql")}
 _Q: Final = QUERIES
@@ -42,7 +43,9 @@ _LOOK_BACK_US: Final = 60 * _SECOND
 _LOOK_BACK_EVERY_US: Final = 5 * _SECOND
 _LOOK_AT_ALL_EVERY_US: Final = 60 * _SECOND
 _UNCLAIM_EVERY_US: Final = 5 * _SECOND
-_MOST_KNOWN: Final = 20_000
+_MOST_ACCOUNTS: Final = 20_000
+_MOST_BYTES: Final = 128 * 2**20
+"""Of as many accounts the configurations and keys are kept: those that sent last."""
 
 
 @dataclass(slots=True)
@@ -84,6 +87,28 @@ class _Lanes:
         return later + known[: len(known) - len(later)]
 
 
+@dataclass(slots=True)
+class _Account:
+    """What claims need of an account, as it was at a version."""
+
+    version: int
+    live: dict[int, ConnectConfiguration]
+    keys: tuple[HmacKey, ...]
+    client: tuple[str, Secret] | None
+    oauth: ClientCredentials | None
+
+    def is_aggregate(self, connect_id: int) -> bool:
+        configuration = self.live.get(connect_id)
+        return configuration is not None and configuration.pace.aggregate
+
+    def proofs(self, configuration: ConnectConfiguration) -> Proofs:
+        return Proofs(
+            keys=self.keys if configuration.authentication.include_hmac else (),
+            client=self.client if configuration.shows_certificate else None,
+            oauth=self.oauth if configuration.borrows_oauth else None,
+        )
+
+
 class Queue:
     """The deliveries of one node. `now` gives microseconds UTC of the database's clock."""
 
@@ -96,13 +121,8 @@ class Queue:
         self._claimed: dict[int, int] = {}
         self._claims_lost = False
         self._unclaimed_us = 0
-        self._versions: dict[str, int] = {}
-        self._configurations: dict[str, dict[int, ConnectConfiguration]] = {}
-        self._accounts: dict[int, str] = {}
-        self._account_ids: set[str] = set()
-        self._keys: dict[str, tuple[HmacKey, ...]] = {}
-        self._clients: dict[str, tuple[str, Secret] | None] = {}
-        self._oauth: dict[str, ClientCredentials | None] = {}
+        self._owners = Owners()
+        self._accounts = Bounded[str, _Account](_MOST_ACCOUNTS, _MOST_BYTES)
 
     def begin_epoch(self, epoch: int) -> None:
         """Forget what an earlier epoch had claimed: it was taken over."""
@@ -137,8 +157,7 @@ class Queue:
         in_flight = Counter(self._claimed.values())
         accounts = await self._accounts_of(db, {*self._lanes.marks, *in_flight})
         # Who is alone has nobody to leave room for.
-        several = len(self._account_ids) > 1
-        turns = Turns(accounts, in_flight, per_account if several else None)
+        turns = Turns(accounts, in_flight, per_account if self._owners.several else None)
         free = {c: free.get(c, per_configuration - in_flight[c]) for c in self._lanes.turn()}
         most = self._shares(free, room, turns)
         taken = await self._take(db, most, now) if most else []
@@ -158,14 +177,13 @@ class Queue:
             self._claimed[claim.attempt_id] = claim.configuration.connect_id
 
     async def _accounts_of(self, db: Connection, connect_ids: set[int]) -> Mapping[int, str]:
-        if len(self._accounts) > _MOST_KNOWN:
-            self._accounts.clear()
-        unknown = connect_ids - self._accounts.keys()
+        accounts = self._owners.known(connect_ids)
+        unknown = connect_ids - accounts.keys()
         if unknown:
             found = dict(await fetch(db, _Q["configuration_accounts"], (sorted(unknown),)))
-            self._accounts |= found
-            self._account_ids |= set(found.values())
-        return self._accounts
+            self._owners.note(found)
+            accounts |= found
+        return accounts
 
     def _shares(self, free: Mapping[int, int], room: int, turns: Turns) -> dict[int, int]:
         """How many of each configuration may be claimed, in turn (R7)."""
@@ -212,19 +230,19 @@ class Queue:
             return []
         places = columns([(row.event_row, row.created_us) for row in taken], 2)
         events = {row.event_row: row for row in await fetch(db, _Q["events_of_claims"], places)}
-        accounts = {row.account_id for row in taken}
-        await self._refresh(db, sorted(accounts))
-        for account_id in accounts:
-            known = self._configurations[account_id]
+        accounts = await self._refresh(db, sorted({row.account_id for row in taken}))
+        for account_id, account in accounts.items():
             of_account = {row.connect_id for row in taken if row.account_id == account_id}
-            others = of_account - known.keys()
+            others = of_account - account.live.keys()
             if others:  # ad hoc ones are read as they are needed
-                await self._read_configurations(db, account_id, [*others])
-        newest = await self._newest(db, taken, events)
+                account.live |= await self._configurations(db, account_id, [*others])
+                self._accounts[account_id] = account
+        newest = await self._newest(db, taken, events, accounts)
         claims, unreadable = [], []
         for row in taken:
             try:
-                claims.append(self._claim(row, events[row.event_row], newest))
+                account = accounts[row.account_id]
+                claims.append(self._claim(row, events[row.event_row], newest, account))
             except Exception as error:
                 # One row that cannot be read must not stop the others (R17).
                 why = f"claim: the delivery cannot be prepared: {error}"
@@ -235,29 +253,33 @@ class Queue:
         return claims
 
     async def _newest(
-        self, db: Connection, taken: Sequence[Any], events: Mapping[int, Any]
+        self,
+        db: Connection,
+        taken: Sequence[Any],
+        events: Mapping[int, Any],
+        accounts: Mapping[str, _Account],
     ) -> dict[tuple[str, str], tuple[Any, ...]]:
         """The newest event of each envelope of which an aggregate message is due."""
         wanted = {
             (row.account_id, events[row.event_row].envelope_id)
             for row in taken
-            if row.event_row in events and self._is_aggregate(row.account_id, row.connect_id)
+            if row.event_row in events and accounts[row.account_id].is_aggregate(row.connect_id)
         }
         if not wanted:
             return {}
         found = await fetch(db, _Q["newest_events"], columns(sorted(wanted), 2))
         return {(account_id, envelope_id): tuple(of) for account_id, envelope_id, *of in found}
 
-    def _is_aggregate(self, account_id: str, connect_id: int) -> bool:
-        configuration = self._configurations[account_id].get(connect_id)
-        return configuration is not None and configuration.pace.aggregate
-
     def _claim(
-        self, taken: Any, found: Any, newest: Mapping[tuple[str, str], tuple[Any, ...]]
+        self,
+        taken: Any,
+        found: Any,
+        newest: Mapping[tuple[str, str], tuple[Any, ...]],
+        account: _Account,
     ) -> Claim:
         """Of a row of `claim`, and the one of its event."""
         account_id, envelope_id = taken.account_id, found.envelope_id
-        configuration = self._configurations[account_id][taken.connect_id]
+        configuration = account.live[taken.connect_id]
         at = from_microseconds(found.generated_us)
         event = Event(account_id, found.event_id, found.name, envelope_id, at, found.document)
         gathered = None
@@ -274,47 +296,42 @@ class Queue:
             seed=taken.seed,
             event=event,
             configuration=configuration,
-            proofs=self._proofs(configuration),
+            proofs=account.proofs(configuration),
             gathered=gathered,
         )
 
-    def _proofs(self, configuration: ConnectConfiguration) -> Proofs:
-        account_id, signs = configuration.account_id, configuration.authentication.include_hmac
-        return Proofs(
-            keys=self._keys[account_id] if signs else (),
-            client=self._clients[account_id] if configuration.shows_certificate else None,
-            oauth=self._oauth[account_id] if configuration.borrows_oauth else None,
+    async def _refresh(self, db: Connection, account_ids: list[str]) -> dict[str, _Account]:
+        """What is known of the accounts; of those whose version has changed it is read anew."""
+        accounts: dict[str, _Account] = {}
+        for account_id, version in await fetch(db, _Q["versions"], (account_ids,)):
+            account = self._accounts.get(account_id)
+            if account is None or account.version != version:
+                account = await self._read(db, account_id, version)
+                self._accounts[account_id] = account
+            accounts[account_id] = account
+        return accounts
+
+    async def _read(self, db: Connection, account_id: str, version: int) -> _Account:
+        values = {"account_id": account_id}
+        keys = await fetch(db, _Q["hmac_keys"], values)
+        certificate = await fetch(db, _Q["client_certificate"], values)
+        oauth = await fetch(db, _Q["connect_oauth"], values)
+        return _Account(
+            version=version,
+            live=await self._configurations(db, account_id, []),
+            keys=rows.keys(self._keyring, keys),
+            client=rows.client_certificate(self._keyring, account_id, certificate),
+            oauth=rows.oauth_client(self._keyring, account_id, oauth),
         )
 
-    async def _refresh(self, db: Connection, accounts: list[str]) -> None:
-        """Read the configurations and keys of accounts whose version has changed."""
-        for account_id, version in await fetch(db, _Q["versions"], (accounts,)):
-            if self._versions.get(account_id) == version:
-                continue
-            await self._read_configurations(db, account_id, [])
-            self._keys[account_id] = rows.keys(
-                self._keyring, await fetch(db, _Q["hmac_keys"], {"account_id": account_id})
-            )
-            self._clients[account_id] = rows.client_certificate(
-                self._keyring,
-                account_id,
-                await fetch(db, _Q["client_certificate"], {"account_id": account_id}),
-            )
-            self._oauth[account_id] = rows.oauth_client(
-                *(self._keyring, account_id),
-                await fetch(db, _Q["connect_oauth"], {"account_id": account_id}),
-            )
-            self._versions[account_id] = version
-
-    async def _read_configurations(self, db: Connection, account_id: str, also: list[int]) -> None:
+    async def _configurations(
+        self, db: Connection, account_id: str, also: list[int]
+    ) -> dict[int, ConnectConfiguration]:
         """Those that are listed, and `also` these."""
         values = {"account_id": account_id, "also": also}
         found = await fetch(db, _Q["configurations_also"], values)
         read = rows.configurations(self._keyring, account_id, found)
-        self._configurations.setdefault(account_id, {})
-        if not also:
-            self._configurations[account_id].clear()
-        self._configurations[account_id] |= {one.connect_id: one for one in read}
+        return {configuration.connect_id: configuration for configuration in read}
 
     async def _unclaim(self, db: Connection, now: int) -> None:
         values = {

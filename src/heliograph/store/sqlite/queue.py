@@ -14,6 +14,7 @@ from typing import Any, Final, assert_never
 
 import apsw
 
+from heliograph.bounded import Bounded
 from heliograph.errors import ConfigurationsChanged
 from heliograph.failpoints import failpoint
 from heliograph.model.accounts import HmacKey, Secret
@@ -36,13 +37,15 @@ from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite.connection import fetch
 from heliograph.store.sqlite.engine import VERBS
 from heliograph.store.times import from_microseconds, to_microseconds
-from heliograph.store.turns import Turns
+from heliograph.store.turns import Owners, Turns
 from heliograph.store.verbs import Step
 
 QUERIES: Final = {**VERBS, **sql.named_queries("sqlite/store.sql")}
 _Q = QUERIES
 
-_MOST_KNOWN = 20_000
+_MOST_KNOWN: Final = 20_000
+_MOST_BYTES: Final = 32 * 2**20
+"""Of as many accounts or configurations each kind of fact is kept: those used last."""
 
 
 class Queue:
@@ -54,18 +57,17 @@ class Queue:
         self._epoch = epoch
         self._seeds = random.Random()  # noqa: S311 (spreads retries; guards nothing)
         self._last_lane = 0
-        self._versions: dict[str, int] = {}
-        self._configurations: dict[int, ConnectConfiguration] = {}
-        self._accounts: dict[int, str] = {}
-        self._account_ids: set[str] = set()
-        self._keys: dict[str, tuple[HmacKey, ...]] = {}
-        self._clients: dict[str, tuple[str, Secret] | None] = {}
-        self._oauth: dict[str, ClientCredentials | None] = {}
+        self._versions = Bounded[str, int](_MOST_KNOWN, _MOST_BYTES)
+        self._configurations = Bounded[int, ConnectConfiguration](_MOST_KNOWN, _MOST_BYTES)
+        self._owners = Owners()
+        self._keys = Bounded[str, tuple[HmacKey, ...]](_MOST_KNOWN, _MOST_BYTES)
+        self._clients = Bounded[str, tuple[str, Secret] | None](_MOST_KNOWN, _MOST_BYTES)
+        self._oauth = Bounded[str, ClientCredentials | None](_MOST_KNOWN, _MOST_BYTES)
 
     def forget(self) -> None:
         """Drop what was read: a rolled-back transaction may have been its source."""
         self._versions.clear()
-        self._accounts.clear()
+        self._owners.forget()
         self._configurations.clear()
         self._keys.clear()
         self._clients.clear()
@@ -76,12 +78,12 @@ class Queue:
         match step.query:
             case "configurations_changed":
                 account_id = step.values["account_id"]
-                self._versions.pop(account_id, None)
-                self._keys.pop(account_id, None)
-                self._clients.pop(account_id, None)
-                self._oauth.pop(account_id, None)
+                self._versions.pop(account_id)
+                self._keys.pop(account_id)
+                self._clients.pop(account_id)
+                self._oauth.pop(account_id)
             case "configuration_write" | "configuration_delete":
-                self._configurations.pop(step.values["connect_id"], None)
+                self._configurations.pop(step.values["connect_id"])
 
     def check_version(self, db: apsw.Connection, account_id: str, version: int) -> None:
         """Raises ConfigurationsChanged when the account's configurations are newer."""
@@ -98,9 +100,8 @@ class Queue:
         """The account's active HMAC keys, oldest first."""
         keys = self._keys.get(account_id)
         if keys is None:
-            keys = self._keys[account_id] = rows.keys(
-                self._keyring, fetch(db, _Q["hmac_keys"], {"account_id": account_id})
-            )
+            keys = rows.keys(self._keyring, fetch(db, _Q["hmac_keys"], {"account_id": account_id}))
+            self._keys[account_id] = keys
         return keys
 
     def _proofs(self, db: apsw.Connection, configuration: ConnectConfiguration) -> Proofs:
@@ -113,28 +114,31 @@ class Queue:
         )
 
     def _client(self, db: apsw.Connection, account_id: str) -> tuple[str, Secret] | None:
-        if account_id not in self._clients:
-            found = fetch(db, _Q["client_certificate"], {"account_id": account_id})
-            self._clients[account_id] = rows.client_certificate(self._keyring, account_id, found)
-        return self._clients[account_id]
+        if account_id in self._clients:
+            return self._clients.get(account_id)
+        found = fetch(db, _Q["client_certificate"], {"account_id": account_id})
+        client = rows.client_certificate(self._keyring, account_id, found)
+        self._clients[account_id] = client
+        return client
 
     def _oauth_client(self, db: apsw.Connection, account_id: str) -> ClientCredentials | None:
-        if account_id not in self._oauth:
-            found = fetch(db, _Q["connect_oauth"], {"account_id": account_id})
-            self._oauth[account_id] = rows.oauth_client(self._keyring, account_id, found)
-        return self._oauth[account_id]
+        if account_id in self._oauth:
+            return self._oauth.get(account_id)
+        found = fetch(db, _Q["connect_oauth"], {"account_id": account_id})
+        client = rows.oauth_client(self._keyring, account_id, found)
+        self._oauth[account_id] = client
+        return client
 
     def _live(
         self, db: apsw.Connection, account_id: str, connect_id: int
     ) -> ConnectConfiguration | None:
-        if connect_id not in self._configurations:
-            if len(self._configurations) >= _MOST_KNOWN:  # of ad hoc ones there may be many
-                self._configurations.clear()
+        configuration = self._configurations.get(connect_id)
+        if configuration is None:
             values = {"account_id": account_id, "connect_id": connect_id}
             found = fetch(db, _Q["configuration"], values)
-            for one in rows.configurations(self._keyring, account_id, found):
-                self._configurations[one.connect_id] = one
-        return self._configurations.get(connect_id)
+            for configuration in rows.configurations(self._keyring, account_id, found):
+                self._configurations[connect_id] = configuration
+        return configuration
 
     def accept(
         self,
@@ -223,8 +227,7 @@ class Queue:
         in_flight: dict[int, int] = dict(fetch(db, _Q["in_flight"])) if turn else {}
         accounts = self._accounts_of(db, {*turn, *in_flight})
         # Who is alone has nobody to leave room for.
-        several = len(self._account_ids) > 1
-        turns = Turns(accounts, in_flight, per_account if several else None)
+        turns = Turns(accounts, in_flight, per_account if self._owners.several else None)
         free = {c: free.get(c, per_configuration - in_flight.get(c, 0)) for c in turn}
         claims: list[Claim] = []
         if turn:
@@ -257,15 +260,14 @@ class Queue:
         return claims
 
     def _accounts_of(self, db: apsw.Connection, connect_ids: set[int]) -> Mapping[int, str]:
-        if len(self._accounts) > _MOST_KNOWN:
-            self._accounts.clear()
-        unknown = connect_ids - self._accounts.keys()
+        accounts = self._owners.known(connect_ids)
+        unknown = connect_ids - accounts.keys()
         if unknown:
             values = {"connect_ids": json.dumps(sorted(unknown))}
             found = dict(fetch(db, _Q["configuration_accounts"], values))
-            self._accounts |= found
-            self._account_ids |= set(found.values())
-        return self._accounts
+            self._owners.note(found)
+            accounts |= found
+        return accounts
 
     def _claim_lane(
         self, db: apsw.Connection, connect_id: int, now: int, limit: int
