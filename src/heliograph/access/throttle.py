@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from heliograph.access.clients import client_of
 from heliograph.access.limits import MOST_BYTES, MOST_KEYS, Windows
 from heliograph.bounded import Bounded
 from heliograph.clock import Clock
@@ -123,11 +122,11 @@ class TokenGuesses:
         self._wrong = Windows(most, GUESSES)
         self._known = Bounded[int, bool](MOST_KEYS, MOST_BYTES)
 
-    def refusal(self, address: str, token: str) -> TooManyRefused | None:
+    def refusal(self, client: str, token: str) -> TooManyRefused | None:
         """Why a token is not even looked up; None where it is."""
         if not self._wrong.most or self._known.get(hash(token)):
             return None
-        now, client = self._now(), client_of(address)
+        now = self._now()
         standing = self._wrong.standing(client, now)
         if standing.left:
             return None
@@ -137,11 +136,11 @@ class TokenGuesses:
             standing.wait(now),
         )
 
-    def wrong(self, address: str, token: str) -> None:
+    def wrong(self, client: str, token: str) -> None:
         """A token that stands for nobody was sent."""
         self._known.pop(hash(token))
         if self._wrong.most:
-            self._wrong.count(client_of(address), self._now())
+            self._wrong.count(client, self._now())
 
     def right(self, token: str) -> None:
         """A token was good. Of it only a hash is kept, which leads nowhere."""

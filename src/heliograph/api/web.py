@@ -100,10 +100,10 @@ def web(
         LegacySignIn(store, sign_in) if settings.legacy_header else None,
     )
     if public is not None:
-        routes += reference.routes(operations, public.place.base_uri)
+        routes += reference.routes(operations, public.base_uri)
         grants = Grants(store, public.audiences, public.once)
-        routes += OAuth(store, callers, grants, public.place, watch.observer).routes()
-        routes += ConsentPages(store, sign_in, public.place, watch.observer).routes()
+        routes += OAuth(store, callers, grants, public, watch.observer).routes()
+        routes += ConsentPages(store, sign_in, public, watch.observer).routes()
     return application(operations, callers.of, routes, watch.observer, limits)
 
 

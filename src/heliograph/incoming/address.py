@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-
-from heliograph.access.clients import client_of
 from heliograph.egress import Profile
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.settings import Settings
@@ -18,23 +15,28 @@ _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True, slots=True)
 class PublicAddress:
-    """How clients call this server."""
+    """Where clients find this server; `listens` is how those of this machine call it."""
 
     settings: Settings
-    base_uri: str
+    listens: str
     certificate: ServerCertificate | None
 
     @property
-    def place(self) -> Place:
+    def base_uri(self) -> str:
         """Where clients are told that it is."""
-        return Place(self.settings.public_url or self.base_uri)
+        return self.settings.public_url or self.listens
+
+    @property
+    def secure(self) -> bool:
+        """Whether clients come over HTTPS."""
+        return self.base_uri.startswith("https:")
 
     def audiences(self) -> frozenset[str]:
         """What an assertion's `aud` may be: the host and port of this server, never what a
         request says that it is called (J3). The certificate may have changed."""
         if self.settings.public_url:
             return _with_default_port({urlsplit(self.settings.public_url).netloc})
-        url = urlsplit(self.base_uri)
+        url = urlsplit(self.listens)
         host = self.settings.host
         hosts = {url.netloc.rpartition(":")[0], f"[{host}]" if ":" in host else host}
         if self.certificate is not None:
@@ -62,19 +64,3 @@ def base_uri_of(host: str, port: int, certificate: ServerCertificate | None) -> 
     if certificate is not None:
         scheme, host = "https", certificate.host(host)
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where clients find this server."""
-
-    base_uri: str
-
-    @property
-    def secure(self) -> bool:
-        """Whether clients come over HTTPS."""
-        return self.base_uri.startswith("https:")
-
-    def address(self, request: Request) -> str:
-        """Whom an attempt is counted for."""
-        return client_of("" if request.client is None else request.client.host)

@@ -97,7 +97,7 @@ def test_s13_an_address_that_guesses_is_held_back_and_a_known_token_is_not() -> 
     for number in range(2):
         assert guesses.refusal("192.0.2.1", f"guess {number}") is None
         guesses.wrong("192.0.2.1", f"guess {number}")
-    held = guesses.refusal("::ffff:192.0.2.1", "the right one")
+    held = guesses.refusal(client_of("::ffff:192.0.2.1"), "the right one")
     assert isinstance(held, TooManyRefused)
     assert held.retry_after == GUESSES
     assert guesses.refusal("192.0.2.2", "the right one") is None
@@ -121,7 +121,7 @@ def test_s13_hostile_numbers_of_addresses_and_tokens_take_bounded_memory() -> No
     guesses = TokenGuesses(1, lambda: TEN)
     for number in range(MOST_KEYS + 2_000):
         address = f"2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::1"
-        guesses.wrong(address, f"bad {number}")
+        guesses.wrong(client_of(address), f"bad {number}")
         guesses.right(f"good {number}")
     parts = vars(guesses).values()
     assert [len(part) for part in parts if hasattr(part, "__len__")] == [MOST_KEYS] * 2

@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.requests import Request
 
+from heliograph.access.clients import client_of
 from heliograph.access.throttle import TokenGuesses
 from heliograph.api.sign_in.legacy import LegacySignIn
 from heliograph.errors import InvalidToken, NotSignedIn
@@ -35,7 +36,7 @@ class Callers:
         if self._legacy is not None and (old := request.headers.getlist(LEGACY_HEADER)):
             if "authorization" in request.headers or len(old) > 1:
                 raise InvalidToken("Send a token or X-DocuSign-Authentication, one and once.")
-            return await self._legacy.principal(old[0], _address(request))
+            return await self._legacy.principal(old[0], client_of_request(request))
         principal = await self.by_token(request)
         if principal.scopes is not None and SIGNATURE not in principal.scopes:
             raise InvalidToken(f"The access token lacks the scope {SIGNATURE}.")
@@ -49,22 +50,23 @@ class Callers:
             TooManyRefused: too many tokens of this address were none.
             InvalidToken: more than one, or one that does not work.
         """
-        address, tokens = _address(request), request.headers.getlist("authorization")
+        client, tokens = client_of_request(request), request.headers.getlist("authorization")
         if not tokens:
             raise NotSignedIn("Send a token: Authorization: Bearer TOKEN.")
         scheme, _, token = tokens[0].partition(" ")
         token = token.strip()
         if len(tokens) > 1 or scheme.lower() != "bearer" or not token:
             raise InvalidToken("Send one token: Authorization: Bearer TOKEN.")
-        if refusal := self._guesses.refusal(address, token):
+        if refusal := self._guesses.refusal(client, token):
             raise refusal
         principal = await self._store.principal(token)
         if principal is None:
-            self._guesses.wrong(address, token)
+            self._guesses.wrong(client, token)
             raise InvalidToken("The access token is unknown, revoked or malformed.")
         self._guesses.right(token)
         return principal
 
 
-def _address(request: Request) -> str:
-    return "" if request.client is None else request.client.host
+def client_of_request(request: Request) -> str:
+    """Whom an attempt is counted for."""
+    return client_of("" if request.client is None else request.client.host)

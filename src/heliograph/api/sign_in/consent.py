@@ -22,12 +22,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from heliograph.access.sign_in import SignIn
+from heliograph.api.contract.callers import client_of_request
 from heliograph.api.contract.endpoint import Answer
 from heliograph.api.contract.form_fields import read_fields, read_form
 from heliograph.api.sign_in.oauth import AUTHORIZE
 from heliograph.api.sign_in.refusals import oauth_endpoint
 from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
-from heliograph.incoming.address import Place
+from heliograph.incoming.address import PublicAddress
 from heliograph.model.accounts import Secret
 from heliograph.model.applications import (
     CODE_SECONDS,
@@ -102,16 +103,18 @@ class Asked:
 class ConsentPages:
     """The pages, and what their forms post to."""
 
-    def __init__(self, store: Store, sign_in: SignIn, place: Place, observer: Observer) -> None:
+    def __init__(
+        self, store: Store, sign_in: SignIn, public: PublicAddress, observer: Observer
+    ) -> None:
         self._store = store
         self._sign_in = sign_in
-        self._place = place
+        self._public = public
         self._observer = observer
         self._style = files("heliograph.api").joinpath("pages/oauth.css").read_bytes()
         # With __Host- a browser takes the cookie from nobody else, not from a neighbour's domain
         # either; its price is the path.
         self._cookie, self._cookie_path = (
-            ("__Host-heliograph", "/") if place.secure else ("heliograph", AUTHORIZE)
+            ("__Host-heliograph", "/") if public.secure else ("heliograph", AUTHORIZE)
         )
 
     def routes(self) -> Sequence[Route]:
@@ -196,7 +199,7 @@ class ConsentPages:
     async def _signed_in(self, request: Request, asked: Asked, form: Mapping[str, str]) -> Response:
         name, password = form.get("email", ""), Secret(form.get("password", ""))
         try:
-            person = await self._sign_in.check(name, password, self._place.address(request))
+            person = await self._sign_in.check(name, password, client_of_request(request))
         except TooManyAttempts as problem:
             response = self._sign_in_page(request, asked, name, problem.message, problem.status)
             response.headers["Retry-After"] = str(problem.retry_after)
@@ -295,7 +298,7 @@ class ConsentPages:
             self._cookie,
             value.reveal(),
             path=self._cookie_path,
-            secure=self._place.secure,
+            secure=self._public.secure,
             httponly=True,
             samesite="lax",
         )

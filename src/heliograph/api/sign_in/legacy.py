@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import msgspec
 
-from heliograph.access.clients import client_of
 from heliograph.access.sign_in import SignIn
 from heliograph.errors import LacksPermission, NotSignedIn, WrongCredentials
 from heliograph.model.accounts import Principal, Role, Secret
@@ -29,8 +28,8 @@ class LegacySignIn:
         self._store = store
         self._sign_in = sign_in
 
-    async def principal(self, header: str, address: str) -> Principal:
-        """Whom the header stands for; `address` is the client's.
+    async def principal(self, header: str, client: str) -> Principal:
+        """Whom the header stands for; `client` is whom a guess is counted for.
 
         Raises:
             NotSignedIn: it cannot be read, or its integration key is unknown.
@@ -50,7 +49,7 @@ class LegacySignIn:
         key = credentials.integrator_key.strip().lower()
         if "\0" in key or await self._store.sign_ins.registered(key) is None:
             raise NotSignedIn("The IntegratorKey of the header is not registered.")
-        client, password = client_of(address), Secret(credentials.password)
+        password = Secret(credentials.password)
         person = await self._sign_in.check(credentials.username, password, client)
         if credentials.send_on_behalf_of:
             person = await self._on_behalf(person, credentials.send_on_behalf_of.strip())

@@ -15,12 +15,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from heliograph.access.grants import Client, Granted, Grants
-from heliograph.api.contract.callers import Callers
+from heliograph.api.contract.callers import Callers, client_of_request
 from heliograph.api.contract.endpoint import Answer
 from heliograph.api.contract.form_fields import read_form
 from heliograph.api.sign_in.refusals import oauth_endpoint
 from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
-from heliograph.incoming.address import Place
+from heliograph.incoming.address import PublicAddress
 from heliograph.model.accounts import Secret
 from heliograph.model.applications import SCOPES
 from heliograph.store import Store
@@ -40,12 +40,17 @@ class OAuth:
     """The endpoints that answer in JSON."""
 
     def __init__(
-        self, store: Store, callers: Callers, grants: Grants, place: Place, observer: Observer
+        self,
+        store: Store,
+        callers: Callers,
+        grants: Grants,
+        public: PublicAddress,
+        observer: Observer,
     ) -> None:
         self._store = store
         self._callers = callers
         self._grants = grants
-        self._place = place
+        self._public = public
         self._observer = observer
 
     def routes(self) -> Sequence[Route]:
@@ -66,7 +71,7 @@ class OAuth:
         kind = _needed(form, "grant_type")
         if kind == JWT_BEARER:
             text = _needed(form, "assertion")
-            return _tokens(await self._grants.by_assertion(text, self._place.address(request)))
+            return _tokens(await self._grants.by_assertion(text, client_of_request(request)))
         if kind == "authorization_code":
             client, code = self._client(request, form), _needed(form, "code")
             uri, verifier = form.get("redirect_uri"), form.get("code_verifier")
@@ -112,7 +117,7 @@ class OAuth:
                         "account_id": account.account_id,
                         "is_default": True,
                         "account_name": account.name,
-                        "base_uri": self._place.base_uri,
+                        "base_uri": self._public.base_uri,
                     }
                 ],
             }
@@ -120,7 +125,7 @@ class OAuth:
 
     async def _metadata(self, _request: Request) -> Response:
         """RFC 8414."""
-        base = self._place.base_uri
+        base = self._public.base_uri
         methods = ["client_secret_basic", "client_secret_post", "none"]
         return JSONResponse(
             {
@@ -140,7 +145,7 @@ class OAuth:
 
     def _client(self, request: Request, form: Mapping[str, str]) -> Client:
         """Who calls, by Basic authentication or by the form, not by both (RFC 6749, 2.3)."""
-        address = self._place.address(request)
+        address = client_of_request(request)
         authorizations = request.headers.getlist("authorization")
         if authorizations:
             if len(authorizations) > 1 or "client_secret" in form:
