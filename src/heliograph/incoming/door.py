@@ -8,7 +8,7 @@ import errno
 import ipaddress
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Final
 
 import structlog
@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
         self._refused = refused
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    def capture_signals(self) -> Generator[None, None, None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

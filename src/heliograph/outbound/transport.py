@@ -30,13 +30,12 @@ from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError, RawResponseMessage
-from aiohttp.payload import Payload
 from yarl import URL
 
 from heliograph.egress import Guard, Profile, Refused, Target
@@ -118,7 +117,7 @@ class Transport:
         )
         # aiohttp has no setting for its protocol class; the tests of S3 fail should this
         # attribute ever be renamed.
-        connector._factory = functools.partial(_wire, connector._loop, budget)
+        connector._factory = functools.partial(_wire, asyncio.get_running_loop(), budget)
         return aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(
@@ -386,12 +385,12 @@ class _Wire(ResponseHandler):
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    def set_response_params(self, **params: object) -> None:
+    def set_response_params(self, **params: Any) -> None:
         """A request begins."""
         self._ending = _TRIP.get().ending
         self._room = self._head_room
         self._answered = False
-        super().set_response_params(**params)  # type: ignore[arg-type]
+        super().set_response_params(**params)
 
     def feed_data(
         self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0
@@ -459,22 +458,28 @@ def _wire(loop: asyncio.AbstractEventLoop, budget: Budget) -> ResponseHandler:
     return _Wire(loop, budget)
 
 
-class _Body(Payload):
+class _Body(aiohttp.Payload):
     """A message on its way out; tells the trip when the writing begins and ends."""
-
-    _autoclose = True
 
     def __init__(self, body: bytes, trip: _Trip) -> None:
         super().__init__(body)
-        self._size = len(body)
+        self._body = body
         self._trip = trip
 
+    @property
+    def size(self) -> int:
+        return len(self._body)
+
+    @property
+    def autoclose(self) -> bool:
+        return True
+
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return str(self._value, encoding, errors)
+        return str(self._body, encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         self._trip.phase = Phase.WRITE
-        body: bytes = self._value
+        body = self._body
         if len(body) <= _PIECE:
             await writer.write(body)
         else:
