@@ -11,8 +11,7 @@ above all, is in its `verbs.sql`; see `sql.verbs`.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
@@ -92,10 +91,3 @@ class Engine(Protocol):
             name: The failpoints' of the commit.
         """
         ...
-
-
-async def write_and_forget(writing: Awaitable[T], forget: Callable[[], None]) -> T:
-    """Write what tokens stand for; it goes on when the caller does not wait any more."""
-    task = asyncio.ensure_future(writing)
-    task.add_done_callback(lambda _: forget())
-    return await asyncio.shield(task)

@@ -24,6 +24,7 @@ from heliograph.model.people import (
     UserQuery,
     UserStatus,
 )
+from heliograph.sharing import to_the_end
 from heliograph.store import FIRST_TOKEN
 from heliograph.store.principals import Principals
 from heliograph.store.times import to_microseconds
@@ -36,7 +37,6 @@ from heliograph.store.verbs import (
     Verb,
     alone,
     people_rows,
-    write_and_forget,
 )
 
 T = TypeVar("T")
@@ -250,7 +250,7 @@ class PeopleVerbs:
         return people_rows.principal(rows.first)
 
     async def _write_and_forget(self, verb: Callable[[], Verb[T]]) -> T:
-        return await write_and_forget(self._engine.write(verb), self.forget)
+        return await to_the_end(self._engine.write(verb), self.forget)
 
     async def _page(self, query: str, values: Mapping[str, Any]) -> tuple[Rows, int]:
         """Rows of a listing, and how many there are in all."""

@@ -27,6 +27,7 @@ from heliograph.model.applications import (
 )
 from heliograph.model.people import NewToken
 from heliograph.model.tokens import token_hash
+from heliograph.sharing import to_the_end
 from heliograph.store.sign_ins import SWEPT_MOST
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import (
@@ -37,7 +38,6 @@ from heliograph.store.verbs import (
     alone,
     people_rows,
     sign_in_rows,
-    write_and_forget,
 )
 from heliograph.store.verbs.people import write_token
 
@@ -358,7 +358,7 @@ class SignInVerbs:
         await self._write_and_forget(verb)
 
     async def _write_and_forget(self, verb: Callable[[], Verb[T]]) -> T:
-        return await write_and_forget(self._engine.write(verb), self._forget)
+        return await to_the_end(self._engine.write(verb), self._forget)
 
     async def _row(self, query: str, values: Mapping[str, Any]) -> Any:
         return (await self._engine.read(lambda: alone(query, values))).first
