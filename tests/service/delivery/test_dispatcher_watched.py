@@ -286,27 +286,28 @@ async def test_r4_who_is_gone_is_switched_off_although_another_could_not_be(
 ) -> None:
     for name in ("first", "second"):
         await store.create_configuration(wanted_configuration(name=name))
-    real, read = store.configurations, 0
+    real, read = store.configuration, 0
 
-    async def configurations(*given: Any, **more: Any) -> Any:
+    async def configuration(account_id: str, connect_id: int) -> Any:
         nonlocal read
         read += 1
         if read == 1:
             raise StorageUnavailable("away")
-        return await real(*given, **more)
+        return await real(account_id, connect_id)
 
     async with watching(store, clock, Listener(lambda _url, _body: always(GONE))) as part:
         real_settle = store.settle
 
         async def settle(batch: Sequence[Settlement]) -> Any:
-            monkeypatch.setattr(store, "configurations", configurations)
+            monkeypatch.setattr(store, "configuration", configuration)
             return await real_settle(batch)
 
         monkeypatch.setattr(store, "settle", settle)
         await publish(part, "env-1")
         await within(part.told)
         assert part.watcher.batches in ([2], [])
-    assert [one.publishing for one in (await real(ACCOUNT)).all] == [True, False]
+    known = (await store.configurations(ACCOUNT)).all
+    assert [configuration.publishing for configuration in known] == [True, False]
 
 
 async def test_r15_a_stop_waits_for_what_is_in_flight(store: Store, clock: ManualClock) -> None:

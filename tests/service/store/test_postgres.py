@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.rows import namedtuple_row
 
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable, UnsafeStorage
 from heliograph.model.accounts import Account
@@ -196,12 +197,14 @@ async def test_r4_a_claim_that_is_committed_long_after_its_answer_was_lost_is_pu
     assert [claim.number for claim in await claim_all(node)] == [1, 1]
 
 
-async def claim_late(node: PostgresStore) -> psycopg.AsyncConnection[tuple[object, ...]]:
+async def claim_late(node: PostgresStore) -> connection.Connection:
     """Claim in a transaction that is open still, while the node believes the connection lost."""
-    connection = await psycopg.AsyncConnection.connect(node._database.conninfo)
-    assert (await node._queue.claim(connection, 10, 10, {})).claims
+    late = await psycopg.AsyncConnection.connect(
+        node._database.conninfo, row_factory=namedtuple_row
+    )
+    assert (await node._queue.claim(late, 10, 10, {})).claims
     node._queue.claim_failed()
-    return connection
+    return late
 
 
 async def test_r8_a_lease_whose_loss_was_noticed_in_a_commit_without_an_answer_is_told_lost(
