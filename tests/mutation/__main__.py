@@ -129,7 +129,7 @@ def table(runs: Sequence[Run], unexplained: Sequence[Survivor]) -> str:
     sums = (sum(column) for column in list(zip(*rows, strict=True))[1:])
     lines = [(*heads, "unexplained", "seconds", "cpu"), *rows, ("all", *sums)]
     return "\n".join(
-        " ".join((f"{name:14}", *(f"{figure:>11}" for figure in more))) for name, *more in lines
+        " ".join((f"{name:26}", *(f"{figure:>11}" for figure in more))) for name, *more in lines
     )
 
 

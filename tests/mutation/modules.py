@@ -19,8 +19,8 @@ class Module:
 
     @property
     def name(self) -> str:
-        """As `python -m tests.mutation` and survivors.toml call it: without its folder."""
-        return self.source.rpartition("/")[2].removesuffix(".py")
+        """As `python -m tests.mutation` and survivors.toml call it."""
+        return self.source.removesuffix(".py")
 
 
 MODULES: Final = (
@@ -70,6 +70,28 @@ MODULES: Final = (
     ),
     Module("model/tokens.py", ("unit/model/test_tokens.py",)),
     Module("model/applications.py", ("unit/model/test_applications.py",)),
+    Module("store/verbs/people.py", ("contract/test_people.py",)),
+    Module("store/verbs/people_rows.py", ("contract/test_people.py",)),
+    Module("store/verbs/sign_ins.py", ("contract/test_sign_ins.py",)),
+    Module("store/verbs/sign_in_rows.py", ("contract/test_sign_ins.py",)),
+    Module("store/verbs/oauth.py", ("contract/test_oauth_clients.py",)),
+    Module("store/verbs/historical.py", ("contract/test_historical.py",)),
+    Module(
+        "store/verbs/configurations.py",
+        ("contract/test_configurations.py", "contract/test_notifications.py"),
+    ),
+    Module("store/verbs/log_rows.py", ("contract/test_listings.py", "contract/test_settle.py")),
+    Module(
+        "store/verbs/store.py",
+        (
+            "contract/test_credentials.py",
+            "contract/test_listings.py",
+            "contract/test_disabling.py",
+            "contract/test_settle.py",
+            "contract/test_accept.py",
+            "service/store/test_secrets.py",
+        ),
+    ),
 )
 """The other files of model/ have no function: nothing in them can be mutated."""
 
