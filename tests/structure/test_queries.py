@@ -91,6 +91,19 @@ def test_what_fills_a_query_is_there() -> None:
             assert left <= FILLED_BY_STEP, f"{engine}: {name}"
 
 
+def test_what_both_engines_say_alike_is_written_once() -> None:
+    sqlite, postgres = (
+        {
+            name: re.sub(r"%\((\w+)\)s|\s+", lambda it: f":{it[1]}" if it[1] else " ", text)
+            for file in ("store.sql", "verbs.sql")
+            for name, text in sql.named_queries(f"{engine}/{file}").items()
+        }
+        for engine in ENGINES
+    )
+    alike = {name for name in sqlite.keys() & postgres.keys() if sqlite[name] == postgres[name]}
+    assert alike == set()
+
+
 def test_both_engines_complete_the_verbs_alike() -> None:
     sqlite, postgres = (sql.verbs(engine).keys() for engine in ENGINES)
     written = {name: text for engine in ENGINES for name, text in of_verbs(engine).items()}

@@ -71,6 +71,10 @@ class Migration:
     checksum: str
     sql: str
 
+    def row(self, now: int) -> dict[str, int | str]:
+        """The values of `migration_add`; `now` is microseconds UTC."""
+        return {"number": self.number, "name": self.name, "checksum": self.checksum, "now": now}
+
 
 def migrations(engine: str) -> Sequence[Migration]:
     """All steps for an engine, in order, without a gap."""

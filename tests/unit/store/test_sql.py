@@ -47,6 +47,37 @@ def test_a_name_given_twice_is_refused(package: Path) -> None:
         named_queries("x.sql")
 
 
+def test_verbs_are_filled_with_the_words_of_an_engine(package: Path) -> None:
+    (package / "verbs").mkdir()
+    (package / "verbs" / "a.sql").write_text(
+        "-- name: columns\n-- why\na.x, a.y;\n\n"
+        "-- name: both\nselect {columns} from a where a.x {among:xs} {filters} {locked_row};\n"
+    )
+    (package / "verbs" / "b.sql").write_text("-- name: own\nselect 1;\n")
+    (package / "sqlite" / "verbs.sql").write_text(
+        "-- name: among\n-- A list.\nin (select value from json_each(:<it>));\n\n"
+        "-- name: locked_row\n-- There is one writer.\n;\n\n-- name: own\nselect 2;\n"
+    )
+    verbs = sql.verbs("sqlite")
+    filled = "select a.x, a.y from a where a.x in (select value from json_each(:xs)) {filters} "
+    assert (verbs["both"], verbs["own"]) == (filled, "select 2")
+
+
+def test_a_name_given_by_two_files_of_verbs_is_refused(package: Path) -> None:
+    (package / "verbs").mkdir()
+    for name in ("a.sql", "b.sql"):
+        (package / "verbs" / name).write_text("-- name: same\nselect 1;\n")
+    with pytest.raises(ValueError, match=r"b\.sql gives same again"):
+        sql.verbs("sqlite")
+
+
+def test_psycopg_gets_its_own_placeholders_and_every_other_sign_as_it_is() -> None:
+    text = "select 5 % 2, x::text like '%a' from t where y = :y and z = any(:zs::bigint[])"
+    assert sql.with_pyformat(text) == (
+        "select 5 %% 2, x::text like '%%a' from t where y = %(y)s and z = any(%(zs)s::bigint[])"
+    )
+
+
 def test_every_name_line_of_the_real_file_is_understood() -> None:
     # A name that the pattern does not take would be swallowed by the query before it.
     text = files("heliograph.store").joinpath("sqlite/store.sql").read_text(encoding="utf-8")

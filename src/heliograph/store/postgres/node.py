@@ -123,7 +123,7 @@ async def migrate(db: Connection, now: Callable[[], int]) -> None:
     for step in sql.pending(sql.migrations("postgres"), applied):
         failpoint("migrate.each")
         await db.execute(step.sql)
-        await run(db, QUERIES["migration_add"], (step.number, step.name, step.checksum, now()))
+        await run(db, QUERIES["migration_add"], step.row(now()))
 
 
 async def is_new(db: Connection) -> bool:

@@ -1,6 +1,6 @@
--- The named queries of the PostgreSQL store. Names that sqlite/store.sql has too mean the same. A
--- name in braces is filled with another named query of this file, chosen by the listing's
--- filters; values are always bound.
+-- The queries that only PostgreSQL has, or has in its own way: accept, claim and settle go in sets and
+-- under locks, nodes have leases, and retention drops days. What both engines do alike is in
+-- store/verbs. `{filters}`, `{order}`, `{day}` and `{parent}` are filled in, values are always bound.
 
 -- name: migrations_lock
 -- Held to the end of the transaction: of nodes that start at once, one migrates.
@@ -16,12 +16,6 @@ create table if not exists schema_migration (
 
 -- name: migrations_known
 select to_regclass('schema_migration') is not null;
-
--- name: migrations_applied
-select number, name, checksum from schema_migration order by number;
-
--- name: migration_add
-insert into schema_migration (number, name, checksum, applied_us) values (%s, %s, %s, %s);
 
 -- name: server_settings
 -- What durability rests on (R18).

@@ -153,7 +153,7 @@ def _migrate(db: apsw.Connection, now: Callable[[], int]) -> None:
     for step in steps:
         failpoint("migrate.each")
         db.execute(step.sql)
-        db.execute(QUERIES["migration_add"], (step.number, step.name, step.checksum, now()))
+        db.execute(QUERIES["migration_add"], step.row(now()))
     if steps and (broken := db.execute("pragma foreign_key_check").fetchone()):
         raise UnsafeStorage(f"The database has a row that refers to nothing: {broken}.")
 

@@ -1,5 +1,6 @@
--- The named queries of the SQLite store. A name in braces is filled with another named
--- query of this file, chosen by the listing's filters; values are always bound.
+-- The queries that only SQLite has, or has in its own way: accept, claim and settle go row by row on
+-- the one writer, and retention deletes. What both engines do alike is in store/verbs. `{filters}`
+-- and `{order}` are filled with other queries, values are always bound.
 
 -- name: migrations_table
 create table if not exists schema_migration (
@@ -8,12 +9,6 @@ create table if not exists schema_migration (
     checksum text not null,
     applied_us integer not null
 ) strict;
-
--- name: migrations_applied
-select number, name, checksum from schema_migration order by number;
-
--- name: migration_add
-insert into schema_migration (number, name, checksum, applied_us) values (?, ?, ?, ?);
 
 -- name: node
 select epoch, boot_id, host, process_id, beat_us, stopped_us from node;
