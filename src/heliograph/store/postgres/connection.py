@@ -26,7 +26,7 @@ from heliograph.store.verbs import PATIENCE
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-Connection = AsyncConnection[Any]
+Connection = AsyncConnection[tuple[Any, ...]]
 
 _CONNECTIONS: Final = 10
 _MOST_ITEMS: Final = 512
@@ -60,7 +60,7 @@ class Database:
         self._prepare: int | None = 2
         self._pool = AsyncConnectionPool(
             self.conninfo,
-            kwargs={"autocommit": True, "row_factory": namedtuple_row},
+            kwargs={"autocommit": True},
             min_size=2,
             max_size=_CONNECTIONS,
             timeout=PATIENCE,
@@ -173,13 +173,15 @@ class Database:
 
 async def fetch(connection: Connection, statement: str, values: Any = None) -> list[Any]:
     """All rows of a statement of our own; their columns have names."""
-    cursor = await connection.execute(statement, values, binary=True)
+    cursor = connection.cursor(row_factory=namedtuple_row)
+    await cursor.execute(statement, values, binary=True)
     return await cursor.fetchall()
 
 
 async def first(connection: Connection, statement: str, values: Any = None) -> Any:
     """The first row of a statement, or None."""
-    cursor = await connection.execute(statement, values, binary=True)
+    cursor = connection.cursor(row_factory=namedtuple_row)
+    await cursor.execute(statement, values, binary=True)
     return await cursor.fetchone()
 
 

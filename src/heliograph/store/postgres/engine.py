@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from psycopg.errors import UniqueViolation
+from psycopg.rows import namedtuple_row
 
 from heliograph.store import sql
 from heliograph.store.postgres.connection import Connection, Database
@@ -49,7 +50,8 @@ async def run_verb(db: Connection, verb: Verb[T]) -> T:
 
 
 async def _execute(db: Connection, step: Step) -> Rows:
-    cursor = await db.execute(step.text(VERBS), step.values, binary=True)
+    cursor = db.cursor(row_factory=namedtuple_row)
+    await cursor.execute(step.text(VERBS), step.values, binary=True)
     if cursor.description is None:  # it gives no rows
         return Rows((), cursor.rowcount)
     return Rows(await cursor.fetchall(), cursor.rowcount)
