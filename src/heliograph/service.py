@@ -19,8 +19,9 @@ from heliograph.access.credentials_file import first_account
 from heliograph.access.sign_in import SignIn
 from heliograph.api.web import operations_of, web
 from heliograph.clock import Clock
-from heliograph.delivery.disabling import watch_listeners
-from heliograph.delivery.dispatcher import Dispatcher, Limits
+from heliograph.delivery.attempt import Sender
+from heliograph.delivery.disabling import Tell, watch_listeners
+from heliograph.delivery.dispatcher import Capacity, Dispatcher
 from heliograph.delivery.maintenance import LeaseKeeper, follow_hints, retain, take_over
 from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard, Profile
@@ -37,7 +38,7 @@ from heliograph.outbound.transport import Budget, Transport
 from heliograph.settings import Settings
 from heliograph.store import Store
 from heliograph.store.opening import open_store
-from heliograph.watch.watching import watching
+from heliograph.watch.watching import Watch, watching
 
 EXIT_STORAGE: Final = 74
 """Exit status after a failed read or write of the database (sysexits: EX_IOERR)."""
@@ -123,16 +124,9 @@ async def running(
                 authority = None if certificate is None else certificate.authority
                 await first_account(store, settings.data_dir, base_uri, authority)
             signals = Signals()
-            limits = Limits(
-                settings.in_flight, settings.per_configuration, ScheduleName(settings.schedule)
-            )
             sender = Authorizer(transport, store.clock, total=settings.attempt_timeout)
             alerts = AlertHook(settings.alert_url, transport)
-            dispatcher = Dispatcher(
-                *(store, sender, store.clock, signals, limits, watch.observer, alerts.tell)
-            )
-            if watch.metrics is not None:
-                watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
+            dispatcher = _dispatcher(settings, store, sender, signals, watch, alerts.tell)
             sign_in = SignIn(store)
             operations = operations_of(store, signals, guard, watch, sender, sign_in) if api else []
             public = PublicAddress(settings, base_uri, certificate) if api else None
@@ -158,13 +152,31 @@ async def running(
                 parts.create_task(server.serve())
                 parts.create_task(_send(settings, store, signals, dispatcher, stopped))
                 watching_over = watch_listeners(
-                    *(store, alerts.tell, store.clock, stopped, settings.disable_after)
+                    store, alerts.tell, store.clock, stopped, days=settings.disable_after
                 )
                 parts.create_task(watching_over)
                 try:
                     yield Running(base_uri, settings, store, signals, stop, stopped, certificate)
                 finally:
                     stop()
+
+
+def _dispatcher(
+    settings: Settings, store: Store, sender: Sender, signals: Signals, watch: Watch, tell: Tell
+) -> Dispatcher:
+    dispatcher = Dispatcher(
+        store,
+        sender,
+        store.clock,
+        signals,
+        Capacity(settings.in_flight, settings.per_configuration),
+        schedule=ScheduleName(settings.schedule),
+        observer=watch.observer,
+        tell=tell,
+    )
+    if watch.metrics is not None:
+        watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
+    return dispatcher
 
 
 async def _send(

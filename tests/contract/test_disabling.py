@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from heliograph.delivery.disabling import GONE, Alert, disable, watch_listeners
+from heliograph.delivery.disabling import GONE, disable, watch_listeners
+from heliograph.model.alerts import Alert
 from heliograph.model.deliveries import DeliveryState, Phase, RetryAt, Why
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store

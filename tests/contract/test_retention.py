@@ -152,7 +152,7 @@ async def test_r14_no_batch_is_larger_than_the_bound(
     await store.renew_lease()
 
     totals: list[Retired] = [Retired()]
-    done = await retire(store, clock.now() - KEPT, told=totals.append)
+    done = await retire(store, clock.now() - KEPT, on_progress=totals.append)
     assert (done.deliveries, done.attempts, done.events) == (number, number, number)
     assert max(b.events - a.events for a, b in pairwise(totals)) <= most
 

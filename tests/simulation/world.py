@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import structlog
 
-from heliograph.delivery.dispatcher import Dispatcher, Limits
+from heliograph.delivery.dispatcher import Capacity, Dispatcher
 from heliograph.delivery.maintenance import LeaseKeeper, follow_hints, take_over
 from heliograph.delivery.publisher import Publisher, Receipt
 from heliograph.delivery.republish import Republisher
@@ -97,8 +97,15 @@ class Node:
         self.transport = SimulatedTransport(
             self.name, self.owner, world.loop, world.plan.listeners, world.watcher, self._poisoned
         )
-        limits = Limits(world.plan.in_flight, world.plan.cap, world.plan.schedule)
-        self.dispatcher = Dispatcher(store, self.transport, store.clock, self.signals, limits)
+        self.dispatcher = Dispatcher(
+            store,
+            self.transport,
+            store.clock,
+            self.signals,
+            Capacity(world.plan.in_flight, world.plan.cap),
+            schedule=world.plan.schedule,
+        )
+
         self.publisher = Publisher(store, self.signals)
         self.republisher = Republisher(store, store.clock, self.signals)
         await self._send(store)

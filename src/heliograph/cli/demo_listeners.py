@@ -153,7 +153,7 @@ class Listeners:
         if tally is None:
             return web.Response(status=404, text="There is no such listener.\n")
         if request.method == "PUT":
-            return await self._told(name, body)
+            return await self._break_or_mend(name, body)
         async with self._changed:
             tally.posts += 1
             if name in self.broken:
@@ -190,7 +190,7 @@ class Listeners:
             self._changed.notify_all()
         return web.Response(text="ok\n") if signed else web.Response(status=401, text="unsigned\n")
 
-    async def _told(self, name: str, body: bytes) -> web.StreamResponse:
+    async def _break_or_mend(self, name: str, body: bytes) -> web.StreamResponse:
         wanted = body.strip().lower()
         if wanted not in (b"broken", b"mended"):
             return web.Response(status=400, text="Send `broken` or `mended`.\n")

@@ -158,18 +158,18 @@ def compose(
 ) -> Post:
     """Render and sign the message of an event for one attempt, from number 1, begun `at`."""
     certificate = None if proofs.client is None else proofs.client[0]
-    made = message.render(event, configuration, number - 1, certificate)
-    place = tracing.of_attempt(event.account_id, event.event_id, attempt_id)
+    rendered = message.render(event, configuration, number - 1, certificate)
+    trace = tracing.of_attempt(event.account_id, event.event_id, attempt_id)
     name = message_id(event, configuration.connect_id)
     headers = (
-        *made.headers,
+        *rendered.headers,
         *_FIXED_HEADERS,
-        ("traceparent", place.header),
+        ("traceparent", trace.header),
         (json_sim.HOPS_HEADER, str(json_sim.hops(event) + 1)),
-        *signing.headers(proofs.keys, made.body),
-        *signing.standard_headers(proofs.keys, name, at, made.body),
+        *signing.headers(proofs.keys, rendered.body),
+        *signing.standard_headers(proofs.keys, name, at, rendered.body),
     )
-    return Post(headers, made.body)
+    return Post(headers, rendered.body)
 
 
 def message_id(event: Event, connect_id: int) -> str:

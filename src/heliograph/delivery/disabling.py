@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,6 +15,7 @@ import structlog
 
 from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable, Unavailable
+from heliograph.model.alerts import Alert
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.store import Failing, Store, undisturbed
 from heliograph.wire import configurations, dates
@@ -25,29 +25,6 @@ GONE: Final = "Heliograph: the listener answered 410 Gone"
 _LOOK_SECONDS: Final = 600.0
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """What an operator is told of: `kind` is `configuration_failing` or `_disabled`."""
-
-    kind: str
-    account_id: str
-    connect_id: int
-    name: str
-    reason: str
-    since: datetime
-
-    def to_wire(self) -> dict[str, str]:
-        """The alert as a JSON object of texts."""
-        return {
-            "alert": self.kind,
-            "accountId": self.account_id,
-            "connectId": str(self.connect_id),
-            "name": self.name,
-            "reason": self.reason,
-            "failingSince": dates.render(self.since),
-        }
 
 
 Tell = Callable[[Alert], Coroutine[None, None, None]]
@@ -92,11 +69,17 @@ async def disable_gone(
     Raises:
         StorageUnavailable: nothing was changed.
     """
-    place = (configuration.account_id, configuration.connect_id)
-    if not await disable(store, *place, GONE):
+    account_id, connect_id = configuration.account_id, configuration.connect_id
+    if not await disable(store, account_id, connect_id, GONE):
         return None
-    reason = GONE.removeprefix("Heliograph: ")
-    return Alert("configuration_disabled", *place, configuration.name, reason, at)
+    return Alert(
+        "configuration_disabled",
+        account_id,
+        connect_id,
+        configuration.name,
+        reason=GONE.removeprefix("Heliograph: "),
+        since=at,
+    )
 
 
 async def watch_listeners(
@@ -113,22 +96,19 @@ async def watch_listeners(
 
 
 async def _look(store: Store, tell: Tell, now: datetime, failing: Failing, most: timedelta) -> None:
-    age = now - failing.since
-    place = (failing.account_id, failing.connect_id)
-    said = f"it has taken nothing since {dates.render(failing.since)}"
+    account_id, connect_id, since = failing.account_id, failing.connect_id, failing.since
+    age = now - since
+    reason = f"it has taken nothing since {dates.render(since)}"
     if age >= most:
-        if await disable(store, *place, f"Heliograph: {said}"):
-            await tell(Alert("configuration_disabled", *place, failing.name, said, failing.since))
+        if await disable(store, account_id, connect_id, f"Heliograph: {reason}"):
+            kind = "configuration_disabled"
+            await tell(Alert(kind, account_id, connect_id, failing.name, reason, since))
     elif age >= most - warning_time(most) and not failing.warned:
-        reason = f"{said}, and is disabled at {dates.render(failing.since + most)}"
-        _log.error(
-            "configuration_failing",
-            account_id=failing.account_id,
-            configuration_id=failing.connect_id,
-            reason=reason,
-        )
-        await tell(Alert("configuration_failing", *place, failing.name, reason, failing.since))
-        await store.failing_warned(failing.connect_id)
+        reason = f"{reason}, and is disabled at {dates.render(since + most)}"
+        kind = "configuration_failing"
+        _log.error(kind, account_id=account_id, configuration_id=connect_id, reason=reason)
+        await tell(Alert(kind, account_id, connect_id, failing.name, reason, since))
+        await store.failing_warned(connect_id)
 
 
 def warning_time(most: timedelta) -> timedelta:

@@ -43,12 +43,11 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Capacity:
     """How much is sent at once."""
 
     in_flight: int = 512
     per_configuration: int = 8
-    schedule: Schedule | ScheduleName = ScheduleName.STANDARD
 
     @property
     def per_account(self) -> int:
@@ -65,22 +64,26 @@ class Dispatcher:
         sender: Sender,
         clock: Clock,
         signals: Signals,
-        limits: Limits | None = None,
+        capacity: Capacity | None = None,
+        *,
+        schedule: Schedule | ScheduleName = ScheduleName.STANDARD,
         observer: Observer = UNWATCHED,
         tell: Tell = tell_nobody,
     ) -> None:
+        """`schedule` is for configurations that name none."""
         self._store = store
         self._sender = sender
         self._clock = clock
         self._signals = signals
-        self._limits = limits or Limits()
+        self._capacity = capacity or Capacity()
+        self._schedule = schedule
         self._observer = observer
         self._tell = tell
         self._telling: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._suspended = False
         self._suspensions = 0
-        self._pacing = Pacing(self._limits.in_flight, self._limits.per_configuration)
+        self._pacing = Pacing(self._capacity.in_flight, self._capacity.per_configuration)
         self._sending: dict[asyncio.Task[None], Claim] = {}
         self._unsettled = 0
         self._finished: list[Settlement] = []
@@ -149,13 +152,13 @@ class Dispatcher:
 
         `now` is in monotonic seconds.
         """
-        room = self._limits.in_flight - self._unsettled
+        room = self._capacity.in_flight - self._unsettled
         if room <= 0 or self._suspended:
             return False, None  # the next settlement, or `resume`, wakes us
         suspensions = self._suspensions
         free = self._pacing.free(self._unsettled, now)
         try:
-            result = await self._store.claim(room, FIRST, free, self._limits.per_account)
+            result = await self._store.claim(room, FIRST, free, self._capacity.per_account)
         except StorageUnavailable as trouble:
             await self._pause("claim", trouble)
             return True, None
@@ -190,7 +193,7 @@ class Dispatcher:
 
     async def _send(self, claim: Claim) -> None:
         try:
-            settlement = await attempt(claim, self._sender, self._clock, self._limits.schedule)
+            settlement = await attempt(claim, self._sender, self._clock, self._schedule)
         except asyncio.CancelledError:
             settlement = interrupted(claim, self._clock)
         except Exception:
@@ -207,7 +210,7 @@ class Dispatcher:
             started_at=claim.schedule_started_at,
             seed=claim.seed,
             now=now,
-            schedule=schedule_for(claim.configuration, self._limits.schedule),
+            schedule=schedule_for(claim.configuration, self._schedule),
         )
         return Settlement(claim, outcome, None, now, 0.0)
 
@@ -261,11 +264,11 @@ class Dispatcher:
     async def _hasten(self, batch: list[Settlement]) -> None:
         """And one success lets all of them go at once."""
         up = {
-            (one.claim.event.account_id, one.claim.configuration.connect_id)
-            for one in batch
-            if isinstance(one.outcome, Delivered)
-            and self._is_docusigns(one)
-            and self._pacing.up(one.claim.configuration.connect_id)
+            _listener(settlement)
+            for settlement in batch
+            if isinstance(settlement.outcome, Delivered)
+            and self._is_docusigns(settlement)
+            and self._pacing.up(settlement.claim.configuration.connect_id)
         }
         for account_id, connect_id in up:
             try:
@@ -275,18 +278,19 @@ class Dispatcher:
 
     def _is_docusigns(self, settlement: Settlement) -> bool:
         configuration = settlement.claim.configuration
-        return schedule_for(configuration, self._limits.schedule) is DOCUSIGN
+        return schedule_for(configuration, self._schedule) is DOCUSIGN
 
     async def _disable_gone(self, batch: list[Settlement]) -> None:
         """Switch off who says that it is gone; what it did not take is held, not lost."""
         gone = {
-            (one.claim.event.account_id, one.claim.configuration.connect_id): one
-            for one in batch
-            if says_gone(one.answer)
+            _listener(settlement): settlement
+            for settlement in batch
+            if says_gone(settlement.answer)
         }
-        for one in gone.values():
+        for settlement in gone.values():
+            configuration = settlement.claim.configuration
             try:
-                alert = await disable_gone(self._store, one.claim.configuration, one.started_at)
+                alert = await disable_gone(self._store, configuration, settlement.started_at)
             except StorageUnavailable as trouble:  # its next 410 does it
                 _log.warning("gone_not_disabled", reason=str(trouble))
                 continue
@@ -310,6 +314,11 @@ class Dispatcher:
             settled.cancel()
             if settling.done():
                 settling.result()
+
+
+def _listener(settlement: Settlement) -> tuple[str, int]:
+    """Whose listener it was: the ids of the account and of the configuration."""
+    return settlement.claim.event.account_id, settlement.claim.configuration.connect_id
 
 
 def _succeeded(settlement: Settlement) -> bool | None:

@@ -150,7 +150,7 @@ async def retire(
     store: Store,
     before: datetime,
     stop: asyncio.Event | None = None,
-    told: Callable[[Retired], None] = lambda _: None,
+    on_progress: Callable[[Retired], None] = lambda _: None,
 ) -> Retired:
     """Delete batch after batch of what ended and was accepted before a time; how much it was.
 
@@ -169,7 +169,7 @@ async def retire(
             total.events + batch.events,
             total.envelopes + batch.envelopes,
         )
-        told(total)
+        on_progress(total)
         if not batch.total:
             break
         await asyncio.sleep(0)  # what is waiting on the event loop comes first

@@ -90,13 +90,13 @@ class Publisher:
         """The event with the ids of the configurations that it asks for."""
         if not event.notifications:
             return event
-        made = [
+        created = [
             await self._store.create_configuration(
                 notifications.wanted(account_id, document), notifications.digest(document)
             )
             for document in event.notifications
         ]
-        return replace(event, notified=tuple(one.connect_id for one in made))
+        return replace(event, notified=tuple(configuration.connect_id for configuration in created))
 
     async def _own(
         self, account_id: str, configurations: Configurations, events: Sequence[NewEvent]
@@ -110,17 +110,17 @@ class Publisher:
             return [()] * len(events)
         ids = list(dict.fromkeys(event.envelope.envelope_id for event in events))
         known = {
-            envelope_id: {one.connect_id: one for one in found}
-            for envelope_id, found in (await self._store.notified(account_id, ids)).items()
+            envelope_id: {configuration.connect_id: configuration for configuration in notified}
+            for envelope_id, notified in (await self._store.notified(account_id, ids)).items()
         }
         own = []
         for event in events:
             of_envelope = known.setdefault(event.envelope.envelope_id, {})
             for connect_id in event.notified:
                 if connect_id not in of_envelope:
-                    found = await self._store.configuration(account_id, connect_id)
-                    if found is not None:
-                        of_envelope[connect_id] = found
+                    configuration = await self._store.configuration(account_id, connect_id)
+                    if configuration is not None:
+                        of_envelope[connect_id] = configuration
             own.append(tuple(of_envelope.values()))
         return own
 
@@ -135,7 +135,7 @@ class Publisher:
 def _with_id(account_id: str, event: NewEvent, key: str | None, position: int) -> NewEvent:
     if event.event_id:
         return event
-    made = (
+    event_id = (
         uuid.uuid4() if key is None else uuid.uuid5(_NAMESPACE, f"{account_id}\n{position}\n{key}")
     )
-    return replace(event, event_id=str(made))
+    return replace(event, event_id=str(event_id))

@@ -55,18 +55,18 @@ class Republisher:
 
     async def _outcomes(self, account_id: str, requeued: Sequence[Requeued]) -> Sequence[Requeued]:
         pending = {
-            done.delivery_id: done
-            for done in requeued
-            if done.state in (DeliveryState.WAITING, DeliveryState.IN_FLIGHT)
+            delivery.delivery_id: delivery
+            for delivery in requeued
+            if delivery.state in (DeliveryState.WAITING, DeliveryState.IN_FLIGHT)
         }
-        outcomes = {done.delivery_id: done for done in requeued}
+        outcomes = {delivery.delivery_id: delivery for delivery in requeued}
         deadline = self._clock.monotonic() + LONGEST_WAIT
         while pending:
             # Taken before the look, so that what is settled meanwhile is not missed.
             settled = self._signals.next_settled()
-            progress = await self._store.progress(account_id, list(pending))
-            for delivery_id, found in progress.items():
-                outcome = _outcome(pending[delivery_id], found)
+            latest = await self._store.progress(account_id, list(pending))
+            for delivery_id, progress in latest.items():
+                outcome = _outcome(pending[delivery_id], progress)
                 if outcome is not None:
                     outcomes[delivery_id] = outcome
                     del pending[delivery_id]
@@ -77,14 +77,14 @@ class Republisher:
         return list(outcomes.values())
 
 
-def _outcome(asked: Requeued, found: DeliveryProgress) -> Requeued | None:
+def _outcome(requeued: Requeued, progress: DeliveryProgress) -> Requeued | None:
     """What the next attempt came to, or None while it has not ended."""
-    if found.state is DeliveryState.IN_FLIGHT:
+    if progress.state is DeliveryState.IN_FLIGHT:
         return None
-    if found.state is DeliveryState.DELIVERED:
-        return replace(asked, state=found.state, note="Delivered.")
-    if found.state in (DeliveryState.CANCELLED, DeliveryState.HELD):
-        return replace(asked, state=found.state, note=f"It is {found.state.value} now.")
-    if found.attempts <= asked.attempts and asked.state is DeliveryState.WAITING:
+    if progress.state is DeliveryState.DELIVERED:
+        return replace(requeued, state=progress.state, note="Delivered.")
+    if progress.state in (DeliveryState.CANCELLED, DeliveryState.HELD):
+        return replace(requeued, state=progress.state, note=f"It is {progress.state.value} now.")
+    if progress.attempts <= requeued.attempts and requeued.state is DeliveryState.WAITING:
         return None
-    return replace(asked, state=DeliveryState.FAILED, note=found.error or "It failed again.")
+    return replace(requeued, state=DeliveryState.FAILED, note=progress.error or "It failed again.")

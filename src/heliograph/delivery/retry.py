@@ -140,10 +140,10 @@ def judge(
     due = now + timedelta(seconds=wait)
     if due > end:
         return GaveUp(why)
-    asked = retry_after(answer, now)
-    if asked is not None:
+    not_before = retry_after(answer, now)
+    if not_before is not None:
         latest = min(now + timedelta(seconds=RETRY_AFTER_CEILING), end)
-        due = max(due, min(asked, latest))
+        due = max(due, min(not_before, latest))
     return RetryAt(due, why, counts)
 
 
@@ -161,12 +161,12 @@ def explain(answer: Answer | Fault) -> Why:
     """The reason that the failure log shows for an answer that is no success."""
     if isinstance(answer, Fault):
         return Why(answer.phase, answer.what)
-    said = f"{answer.status} {answer.reason}".strip()
+    status_line = f"{answer.status} {answer.reason}".strip()
     if 300 <= answer.status <= 399:
         location = _header(answer, "location")
         target = f" to {location[:200]}" if location else ""
-        return Why(Phase.STATUS, f"{said}: redirect{target} is not followed")
-    return Why(Phase.STATUS, f"{said}: the listener must answer 200 to 299")
+        return Why(Phase.STATUS, f"{status_line}: redirect{target} is not followed")
+    return Why(Phase.STATUS, f"{status_line}: the listener must answer 200 to 299")
 
 
 def retry_after(answer: Answer | Fault, now: datetime) -> datetime | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 import structlog
 
 from heliograph.delivery.attempt import Transport
-from heliograph.delivery.disabling import Alert
+from heliograph.model.alerts import Alert
 from heliograph.model.deliveries import Answer
+from heliograph.wire import alerts
 
 _HEADERS: Final = (("Content-Type", "application/json"),)
 
@@ -28,8 +28,7 @@ class AlertHook:
         """Post an alert once; a refusal is logged."""
         if not self._url:
             return
-        body = msgspec.json.encode(alert.to_wire())
-        came_back = await self._transport.post(self._url, _HEADERS, body)
-        if not (isinstance(came_back, Answer) and 200 <= came_back.status <= 299):
-            said = came_back.status if isinstance(came_back, Answer) else came_back.what
-            _log.error("alert_not_taken", alert=alert.kind, reason=said)
+        answer = await self._transport.post(self._url, _HEADERS, alerts.render(alert))
+        if not (isinstance(answer, Answer) and 200 <= answer.status <= 299):
+            reason = answer.status if isinstance(answer, Answer) else answer.what
+            _log.error("alert_not_taken", alert=alert.kind, reason=reason)

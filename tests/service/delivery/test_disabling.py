@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from heliograph.delivery.disabling import (
     GONE,
-    Alert,
     disable,
     disable_gone,
     tell_nobody,
@@ -19,8 +19,10 @@ from heliograph.delivery.disabling import (
     watch_listeners,
 )
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable
+from heliograph.model.alerts import Alert
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.store import Failing, Store
+from heliograph.wire import alerts
 from tests.support import ACCOUNT, START, ManualClock, wanted_configuration
 
 DAY = 86_400.0
@@ -74,7 +76,7 @@ async def test_who_is_not_there_is_not_switched_off(store: Store) -> None:
 
 async def test_an_alert_goes_out_as_texts() -> None:
     alert = Alert("configuration_disabled", ACCOUNT, 7, "crm", "it is gone", START)
-    assert alert.to_wire() == {
+    assert msgspec.json.decode(alerts.render(alert)) == {
         "alert": "configuration_disabled",
         "accountId": ACCOUNT,
         "connectId": "7",

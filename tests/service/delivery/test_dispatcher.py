@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from heliograph.delivery.dispatcher import Dispatcher, Limits
+from heliograph.delivery.dispatcher import Capacity, Dispatcher
 from heliograph.delivery.publisher import Publisher
 from heliograph.delivery.republish import Republisher
 from heliograph.delivery.signals import Signals
@@ -58,7 +58,7 @@ class Part:
         self.republisher = Republisher(store, store.clock, self.signals)
         self.store = store
         self.dispatcher = Dispatcher(
-            store, listener, store.clock, self.signals, Limits(in_flight=64, per_configuration=8)
+            store, listener, store.clock, self.signals, Capacity(in_flight=64, per_configuration=8)
         )
 
     async def settled(self, until: Callable[[], Awaitable[bool]]) -> None:

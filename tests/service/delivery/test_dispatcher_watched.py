@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from heliograph.delivery.disabling import Alert
-from heliograph.delivery.dispatcher import Dispatcher, Limits
+from heliograph.delivery.dispatcher import Capacity, Dispatcher
 from heliograph.errors import StorageBroken, StorageUnavailable
+from heliograph.model.alerts import Alert
 from heliograph.model.deliveries import Answer, DeliveryState, Fault, Phase, RetryAt, Settlement
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
@@ -51,8 +51,13 @@ class Watched(Part):
         self.alerts: list[Alert] = []
         self.told, self.cut_off = asyncio.Event(), asyncio.Event()
         self.dispatcher = Dispatcher(
-            *(store, listener, store.clock, self.signals, Limits(in_flight, 8)),
-            *(self.watcher, self._tell),
+            store,
+            listener,
+            store.clock,
+            self.signals,
+            Capacity(in_flight, per_configuration=8),
+            observer=self.watcher,
+            tell=self._tell,
         )
 
     async def _tell(self, alert: Alert) -> None:
@@ -347,7 +352,7 @@ async def test_r10_an_answer_about_the_message_takes_nothing_from_its_listener(
 
 
 def test_r7_an_account_may_have_a_quarter_of_what_is_in_flight() -> None:
-    per_account = [Limits(in_flight).per_account for in_flight in (1, 3, 8, 11, 512)]
+    per_account = [Capacity(in_flight).per_account for in_flight in (1, 3, 8, 11, 512)]
     assert per_account == [1, 1, 2, 2, 128]
 
 

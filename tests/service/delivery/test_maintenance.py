@@ -320,7 +320,7 @@ async def test_r14_batches_follow_each_other_until_one_is_empty_and_are_added_up
     told: list[tuple[Any, ...]] = []
     monkeypatch.setattr(store, "retire", scripted([*batches, Retired(9, 9, 9, 9)]))
     before = START - timedelta(days=FEWEST_DAYS)
-    total = await retire(store, before, told=lambda so_far: told.append(astuple(so_far)))
+    total = await retire(store, before, on_progress=lambda so_far: told.append(astuple(so_far)))
     assert astuple(total) == (11, 22, 3, 34)
     assert told == [(1, 2, 3, 4), (1, 2, 3, 34), (11, 22, 3, 34), (11, 22, 3, 34)]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from heliograph.delivery.disabling import Alert
 from heliograph.egress import Guard, Profile
+from heliograph.model.alerts import Alert
 from heliograph.outbound.alerts import AlertHook
 from heliograph.outbound.transport import Budget, Transport
 from tests.listener import LoopbackListener, listening

@@ -54,7 +54,7 @@ def retention(data_dir: Path, database_url: str | None, keep_logs: int, as_json:
     if as_json:
         print_json({"keepDays": settings.keep_logs, **asdict(done)})
         return
-    output().print(f"Deleted {_told(done)} of more than {settings.keep_logs} days ago.")
+    output().print(f"Deleted {_counts(done)} of more than {settings.keep_logs} days ago.")
 
 
 async def _retire(settings: Settings, *, quiet: bool) -> Retired:
@@ -65,11 +65,11 @@ async def _retire(settings: Settings, *, quiet: bool) -> Retired:
             return await maintenance.retire(store, before)
         with Status("Looking for what is old enough", console=console) as status:
             return await maintenance.retire(
-                store, before, told=lambda total: status.update(f"Deleted {_told(total)}")
+                store, before, on_progress=lambda total: status.update(f"Deleted {_counts(total)}")
             )
 
 
-def _told(done: Retired) -> str:
+def _counts(done: Retired) -> str:
     return ", ".join(
         (
             counted(done.deliveries, "delivery", "deliveries"),

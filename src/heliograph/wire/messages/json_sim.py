@@ -135,12 +135,12 @@ def render(
     document = _raw_object.decode(event.document)
     message: dict[str, Any] = {
         "event": event.name,
-        "uri": _given(document, "uri")
+        "uri": _written(document, "uri")
         or f"/restapi/v2.1/accounts/{event.account_id}/envelopes/{event.envelope_id}",
         "retryCount": retry_count,
         "configurationId": connect_id,
-        "apiVersion": _given(document, "apiVersion") or API_VERSION,
-        "generatedDateTime": _given(document, "generatedDateTime")
+        "apiVersion": _written(document, "apiVersion") or API_VERSION,
+        "generatedDateTime": _written(document, "generatedDateTime")
         or dates.render(event.generated_at),
         "data": select(document["data"], switches),
     }
@@ -173,7 +173,7 @@ def render_envelope(event: Event, switches: Switches) -> bytes:
     return msgspec.json.encode(envelope)
 
 
-def _given(document: Mapping[str, msgspec.Raw], key: str) -> msgspec.Raw | None:
+def _written(document: Mapping[str, msgspec.Raw], key: str) -> msgspec.Raw | None:
     """A text as the publisher wrote it; null and empty text say nothing, as in the sample."""
     raw = document.get(key)
     return None if raw is None or bytes(raw) in (b"null", b'""') else raw

@@ -1,0 +1,18 @@
+"""What an operator is told without asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A listener fails for long: `kind` is `configuration_failing` or `configuration_disabled`."""
+
+    kind: str
+    account_id: str
+    connect_id: int
+    name: str
+    reason: str
+    since: datetime

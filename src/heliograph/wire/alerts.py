@@ -1,0 +1,32 @@
+"""Alerts as an operator's hook gets them: one JSON object of texts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from heliograph.model.alerts import Alert
+from heliograph.wire import dates
+from heliograph.wire.codec import Wire
+
+
+class _Alert(Wire):
+    alert: str
+    account_id: str
+    connect_id: str
+    name: str
+    reason: str
+    failing_since: str
+
+
+def render(alert: Alert) -> bytes:
+    """The body of the post that tells of an alert."""
+    return msgspec.json.encode(
+        _Alert(
+            alert=alert.kind,
+            account_id=alert.account_id,
+            connect_id=str(alert.connect_id),
+            name=alert.name,
+            reason=alert.reason,
+            failing_since=dates.render(alert.since),
+        )
+    )
