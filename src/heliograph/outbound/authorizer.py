@@ -86,22 +86,22 @@ class Authorizer:
                 if isinstance(header, Fault):
                     return header
                 phase = Phase.HEADERS
-                came_back = _without(await self._send(post, header), header, secret)
-                if not isinstance(came_back, Answer) or came_back.status != 401:
-                    return came_back
-                phase, answer = Phase.TOKEN, came_back
+                first = _without(await self._send(post, header), header, secret)
+                if not isinstance(first, Answer) or first.status != 401:
+                    return first
+                phase, answer = Phase.TOKEN, first
                 self._tokens.refused(credentials, header, trust)
                 again = await self._tokens.header(credentials, trust)
                 if isinstance(again, Fault):
-                    said = f"the listener answered 401, and {again.what}"
-                    return Fault(Phase.TOKEN, said, came_back, again.ours)
+                    what = f"the listener answered 401, and {again.what}"
+                    return Fault(Phase.TOKEN, what, first, again.ours)
                 if again == header:
-                    return came_back
+                    return first
                 phase = Phase.HEADERS
                 return _without(await self._send(post, again), again, secret)
         except TimeoutError:
-            said = f"no answer within {self._total:g} s, of which the access token took a part"
-            return Fault(phase, said, answer)
+            what = f"no answer within {self._total:g} s, of which the access token took a part"
+            return Fault(phase, what, answer)
 
     async def _send(self, post: _Post, *header: tuple[str, str]) -> Answer | Fault:
         headers = [*post.headers, *header]
@@ -138,8 +138,8 @@ def _credentials(
         return wanted
     if of_account is not None:
         return of_account
-    said = f"includeOAuth is true, {wanted.why}, and the account has no OAuth client"
-    return Fault(Phase.TOKEN, said)
+    what = f"includeOAuth is true, {wanted.why}, and the account has no OAuth client"
+    return Fault(Phase.TOKEN, what)
 
 
 def _basic(user_name: str, password: Secret) -> tuple[str, str]:
@@ -148,14 +148,14 @@ def _basic(user_name: str, password: Secret) -> tuple[str, str]:
     return ("Authorization", f"Basic {b64encode(pair.encode()).decode('ascii')}")
 
 
-def _without(came_back: Answer | Fault, header: tuple[str, str], secret: Secret) -> Answer | Fault:
+def _without(answer: Answer | Fault, header: tuple[str, str], secret: Secret) -> Answer | Fault:
     """What came back without the credentials: a listener may repeat what it was sent (S7)."""
     texts = (header[1].partition(" ")[2], secret.reveal())
     hidden = [text for text in texts if len(text) >= _SHORT]
-    if isinstance(came_back, Answer):
-        return _clean_answer(came_back, hidden)
-    answer = came_back.answer and _clean_answer(came_back.answer, hidden)
-    return replace(came_back, what=_clean(came_back.what, hidden), answer=answer)
+    if isinstance(answer, Answer):
+        return _clean_answer(answer, hidden)
+    partial = answer.answer and _clean_answer(answer.answer, hidden)
+    return replace(answer, what=_clean(answer.what, hidden), answer=partial)
 
 
 def _clean_answer(answer: Answer, hidden: Sequence[str]) -> Answer:
@@ -179,6 +179,6 @@ def _without_part(body: bytes, secret: bytes) -> bytes:
 
 
 def _clean(text: str, hidden: Sequence[str]) -> str:
-    for one in hidden:
-        text = text.replace(one, "***")
+    for credential in hidden:
+        text = text.replace(credential, "***")
     return text

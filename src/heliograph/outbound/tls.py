@@ -51,12 +51,12 @@ def context(identity: TlsIdentity | None = None) -> ssl.SSLContext:
         BadIdentity: as `check_identity` does.
     """
     material = None if identity is None else _read(identity)
-    made = ssl.create_default_context()
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.set_alpn_protocols(["http/1.1"])
+    tls_context = ssl.create_default_context()
+    tls_context.minimum_version = ssl.TLSVersion.TLSv1_2
+    tls_context.set_alpn_protocols(["http/1.1"])
     if material is not None:
-        _load(made, material)
-    return made
+        _load(tls_context, material)
+    return tls_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def _read(identity: TlsIdentity) -> _Material:
     authorities = None
     if identity.authorities is not None:
         certificates = _certificates(identity.authorities, "the certificate authorities")
-        authorities = "".join(_pem(one).decode("ascii") for one in certificates)
+        authorities = "".join(_pem(certificate).decode("ascii") for certificate in certificates)
     if identity.certificate is None and identity.key is None:
         return _Material(None, authorities)
     if identity.key is None:
@@ -150,25 +150,28 @@ def _check_length(text: str, what: str) -> None:
         raise BadIdentity(f"{what} must not be longer than {MOST_PEM:,} characters")
 
 
-def _load(made: ssl.SSLContext, material: _Material) -> None:
+def _load(tls_context: ssl.SSLContext, material: _Material) -> None:
     if material.authorities is not None:
         authorities = material.authorities
-        _tell(lambda: made.load_verify_locations(cadata=authorities), "the certificate authorities")
+        _tell(
+            lambda: tls_context.load_verify_locations(cadata=authorities),
+            "the certificate authorities",
+        )
     if material.pair is not None:
         pair = material.pair
-        load_pair(made, pair, "the client certificate")
+        load_pair(tls_context, pair, "the client certificate")
 
 
-def load_pair(made: ssl.SSLContext, pair: bytes, what: str) -> None:
+def load_pair(tls_context: ssl.SSLContext, pair: bytes, what: str) -> None:
     """Have a context show what `read_pair` gave.
 
     Raises:
         BadIdentity: (a ValueError) OpenSSL refuses it: a short key, a weak digest.
     """
-    _tell(lambda: _load_pair(made, pair), what)
+    _tell(lambda: _load_pair(tls_context, pair), what)
 
 
-def _load_pair(made: ssl.SSLContext, pair: bytes) -> None:
+def _load_pair(tls_context: ssl.SSLContext, pair: bytes) -> None:
     # `load_cert_chain` takes a file's name and nothing else. This file is memory of this
     # process: it has no name in any directory, is never on a disk, nobody else may open it,
     # and it is gone when it is closed.
@@ -178,7 +181,7 @@ def _load_pair(made: ssl.SSLContext, pair: bytes) -> None:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(pair)
         # Without the password OpenSSL would ask for one at the terminal.
-        made.load_cert_chain(f"/proc/self/fd/{descriptor}", password=b"")
+        tls_context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=b"")
     finally:
         os.close(descriptor)
 

@@ -108,10 +108,10 @@ class Tokens:
         key = (credentials, identity)
         token = self._kept.get(key)
         if token is None or token.until <= self._clock.monotonic():
-            came_back = await self._requests.ask(key, lambda: self._renew(key))
-            if isinstance(came_back, Fault):
-                return came_back
-            token = came_back
+            renewed = await self._requests.ask(key, lambda: self._renew(key))
+            if isinstance(renewed, Fault):
+                return renewed
+            token = renewed
         return token.header
 
     def refused(
@@ -133,17 +133,17 @@ class Tokens:
         began = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._within):
-                came_back = await self._transport.post(
+                answer = await self._transport.post(
                     credentials.token_url, _HEADERS, form(credentials), identity
                 )
         except TimeoutError:
             return _fault(credentials, f"did not answer within {self._within:g} s")
-        if isinstance(came_back, Fault):
-            return _unreachable(credentials, came_back)
-        read = _read(credentials, came_back, began)
-        if isinstance(read, _Token):
-            self._keep(key, read)
-        return read
+        if isinstance(answer, Fault):
+            return _unreachable(credentials, answer)
+        token = _read(credentials, answer, began)
+        if isinstance(token, _Token):
+            self._keep(key, token)
+        return token
 
     def _keep(self, key: _Key, token: _Token) -> None:
         self._kept.pop(key)
@@ -152,32 +152,32 @@ class Tokens:
 
 
 def _read(credentials: ClientCredentials, answer: Answer, began: float) -> _Token | Fault:
-    said = _object(answer.body)
+    document = _object(answer.body)
     if not 200 <= answer.status <= 299:
-        code = _error_code(credentials, said)
+        code = _error_code(credentials, document)
         return _fault(credentials, f"answered {answer.status}{code}")
-    if said is None:
+    if document is None:
         return _fault(
             credentials,
             f"answered {answer.status} with what is no JSON object, or is longer than is read",
         )
-    token = said.get("access_token")
+    token = document.get("access_token")
     if not isinstance(token, str) or not token:
-        code = _error_code(credentials, said)
+        code = _error_code(credentials, document)
         return _fault(credentials, f"answered {answer.status}{code} without an access_token")
-    if str(said.get("token_type", "bearer")).lower() != "bearer":
+    if str(document.get("token_type", "bearer")).lower() != "bearer":
         return _fault(credentials, "gave a token that is not of the type bearer")
     if _SENDABLE.fullmatch(token) is None:
         return _fault(credentials, "gave a token that a header cannot hold")
-    return _Token(Secret(token), began + _use(said.get("expires_in")))
+    return _Token(Secret(token), began + _use(document.get("expires_in")))
 
 
 def _object(body: bytes) -> Mapping[str, Any] | None:
     try:
-        said = msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return said if isinstance(said, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 def _use(expires_in: object) -> float:
@@ -193,9 +193,9 @@ def _use(expires_in: object) -> float:
     return min(lifetime - min(MARGIN, lifetime / 2), LONGEST)
 
 
-def _error_code(credentials: ClientCredentials, said: Mapping[str, Any] | None) -> str:
+def _error_code(credentials: ClientCredentials, document: Mapping[str, Any] | None) -> str:
     """The error's code after a space, if it is one: a word, and nothing of what was sent."""
-    code = None if said is None else said.get("error")
+    code = None if document is None else document.get("error")
     if not isinstance(code, str) or _CODE.fullmatch(code) is None:
         return ""
     sent = (credentials.client_secret.reveal(), *(value for _, value in credentials.parameters))
@@ -209,12 +209,12 @@ def _unreachable(credentials: ClientCredentials, fault: Fault) -> Fault:
         what = what.partition(": ")[0]  # what follows quotes the answer
     # A host name has no space, so these words are always our own.
     what = what.replace("the listener", "the server")
-    said = f"gave no token: {fault.phase.value}: {what}"
-    return _fault(credentials, said, ours=fault.ours)
+    what = f"gave no token: {fault.phase.value}: {what}"
+    return _fault(credentials, what, ours=fault.ours)
 
 
-def _fault(credentials: ClientCredentials, said: str, *, ours: bool = False) -> Fault:
-    return Fault(Phase.TOKEN, f"{_server(credentials)} {said}", ours=ours)
+def _fault(credentials: ClientCredentials, what: str, *, ours: bool = False) -> Fault:
+    return Fault(Phase.TOKEN, f"{_server(credentials)} {what}", ours=ours)
 
 
 def _server(credentials: ClientCredentials) -> str:

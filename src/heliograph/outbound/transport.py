@@ -245,11 +245,11 @@ class Transport:
         phase, target, budget = trip.phase, trip.target, self._budget
         answer = None if trip.response is None else _answer(trip.response, trip.body)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            said = words.too_slow(phase, target, min(budget.connect, budget.total))
-            return Fault(phase, said, ours=phase is Phase.DNS)  # as a resolver that says so (R9)
+            what = words.too_slow(phase, target, min(budget.connect, budget.total))
+            return Fault(phase, what, ours=phase is Phase.DNS)  # as a resolver that says so (R9)
         if isinstance(error, TimeoutError) and error.errno is None:
-            said = words.too_slow(phase, target, budget.total)
-            return Fault(phase, said, answer, ours=phase is Phase.DNS)
+            what = words.too_slow(phase, target, budget.total)
+            return Fault(phase, what, answer, ours=phase is Phase.DNS)
         cause = trip.ending.alert or _system_error(error)
         if isinstance(cause, _RefusedAddress):
             return Fault(Phase.REFUSED_ADDRESS, words.refused(target.host, self._guard.profile))
@@ -259,12 +259,12 @@ class Transport:
             ours = words.is_ours(Phase.DNS, cause)
             return Fault(Phase.DNS, words.unresolved(cause, target.host), ours=ours)
         if isinstance(error, aiohttp.ClientResponseError | _UnparsableBody):
-            said = words.malformed(
+            what = words.malformed(
                 str(getattr(error, "message", error)),
                 header_bytes=budget.header_bytes,
                 headers=budget.headers,
             )
-            return Fault(phase, said, answer)
+            return Fault(phase, what, answer)
         if phase is Phase.CONNECT:
             return Fault(phase, words.unconnected(cause, target), ours=words.is_ours(phase, cause))
         return Fault(phase, words.lost(phase, cause, reused=trip.reused), answer)
@@ -498,11 +498,11 @@ def _socket(guard: Guard, budget: Budget, where: aiohttp.AddrInfoType) -> socket
     _vet(guard, str(address[0]))
     if any(address[2:]):  # flow label or scope id: another way to name a zone
         raise _RefusedAddress
-    made = socket.socket(family, kind, protocol)
+    outgoing = socket.socket(family, kind, protocol)
     # Else the kernel buffers megabytes for a listener that floods us (R13), and asyncio reads
     # as much as there is at once. Linux doubles the figure.
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, budget.header_bytes)
-    return made
+    outgoing.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, budget.header_bytes)
+    return outgoing
 
 
 def _vet(guard: Guard, address: str) -> None:
@@ -532,7 +532,7 @@ def _answer(response: aiohttp.ClientResponse, body: bytearray) -> Answer:
     # aiohttp decodes the reason with surrogates, which cannot be stored.
     reason = _text((response.reason or "").encode("utf-8", "surrogateescape"))[:_REASON_LENGTH]
     if not reason.isprintable():
-        reason = "".join(one if one.isprintable() else " " for one in reason)
+        reason = "".join(character if character.isprintable() else " " for character in reason)
     headers = tuple((_text(name), _text(value)) for name, value in response.raw_headers)
     return Answer(response.status, reason, headers, bytes(body))
 

@@ -74,8 +74,8 @@ def unconnected(cause: BaseException, target: Target) -> str:
         return f"{_place(target)} cannot be reached ({os.strerror(code)})"
     if code == errno.ETIMEDOUT:
         return f"no connection to {_place(target)}: timed out"
-    said = os.strerror(code) if code else type(cause).__name__
-    return f"no connection to {_place(target)}: {said}"
+    text = os.strerror(code) if code else type(cause).__name__
+    return f"no connection to {_place(target)}: {text}"
 
 
 def unresolved(cause: BaseException, host: str) -> str:
@@ -91,8 +91,13 @@ def unresolved(cause: BaseException, host: str) -> str:
 # No route, no descriptor, no port, no memory: another listener would fare the same.
 _OURS: Final = frozenset(
     {
-        *(errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL),
-        *(errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
+        errno.ENETUNREACH,
+        errno.ENETDOWN,
+        errno.EADDRNOTAVAIL,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
     }
 )
 _DNS_OURS: Final = frozenset({socket.EAI_AGAIN, socket.EAI_SYSTEM, socket.EAI_MEMORY})
@@ -118,8 +123,8 @@ def malformed(message: str, *, header_bytes: int, headers: int) -> str:
         return f"the answer has more than {headers} headers"
     # The parser quotes the place as a bytes literal (so it is plain ASCII) with a marker
     # on a line of its own.
-    said = " ".join(message.rstrip(" ^\n").split())
-    return f"{NO_HTTP}: {said[:200] or 'unreadable'}"
+    text = " ".join(message.rstrip(" ^\n").split())
+    return f"{NO_HTTP}: {text[:200] or 'unreadable'}"
 
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
