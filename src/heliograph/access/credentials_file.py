@@ -48,11 +48,11 @@ class Credentials:
         """
         path = data_dir / FILE_NAME
         try:
-            found = msgspec.json.decode(path.read_bytes(), type=_Document)
+            document = msgspec.json.decode(path.read_bytes(), type=_Document)
         except msgspec.DecodeError as error:
             raise UnsafeStorage(f"{path} is damaged ({error}): restore it.") from None
-        authority = None if found.ca_cert is None else Path(found.ca_cert)
-        return cls(found.base_uri, found.account_id, Secret(found.access_token), authority)
+        authority = None if document.ca_cert is None else Path(document.ca_cert)
+        return cls(document.base_uri, document.account_id, Secret(document.access_token), authority)
 
     def write(self, data_dir: Path) -> None:
         """Write the file whole or not at all, for its owner only (0600)."""
@@ -80,13 +80,15 @@ async def first_account(
     except FileNotFoundError:
         known = None
     accounts = await store.accounts()
-    made = replace(known or _new(), base_uri=base_uri, ca_cert=ca_cert)
+    credentials = replace(known or _new(), base_uri=base_uri, ca_cert=ca_cert)
     if accounts:
-        if known not in (None, made):
-            made.write(data_dir)
+        if known not in (None, credentials):
+            credentials.write(data_dir)
         return
-    made.write(data_dir)
-    await store.create_account(Account(made.account_id, 1, "First account"), made.access_token)
+    credentials.write(data_dir)
+    await store.create_account(
+        Account(credentials.account_id, 1, "First account"), credentials.access_token
+    )
 
 
 def _new() -> Credentials:

@@ -1,6 +1,6 @@
 """What /oauth/token gives, and for what: assertions, codes and refresh tokens.
 
-Each grant is an attempt that is counted by the client's address, and given back when it
+Each grant is a try that is counted by the client's address, and given back when it
 succeeds. Refusals are `OAuthRefused`, with the names of RFC 6749, 5.2, and
 DocuSign's `consent_required`.
 """
@@ -71,9 +71,7 @@ class Grants:
         self._store = store
         self._audiences = audiences
         self._once = once
-        self._attempts = token_requests(store.clock)
-
-    # ----------------------------------------------------------------------- assertions
+        self._throttle = token_requests(store.clock)
 
     async def by_assertion(self, text: str, address: str) -> Granted:
         """A token for a signed assertion: for the user that it names, or the application.
@@ -83,18 +81,18 @@ class Grants:
                 unauthorized_client; or too many were refused before.
         """
         try:
-            given = assertion.parse(text)
+            unverified = assertion.parse(text)
         except assertion.BadAssertion as bad:
-            with self._attempt(address):
+            with self._counted(address):
                 raise OAuthRefused("invalid_grant", str(bad)) from None
-        with self._attempt(address):
-            application = await self._registered(given.issuer)
+        with self._counted(address):
+            application = await self._registered(unverified.issuer)
             keys = () if application is None else application.keys
-            signed = assertion.is_signed(given, ((one.key_id, one.public_key) for one in keys))
+            signed = assertion.is_signed(unverified, ((key.key_id, key.public_key) for key in keys))
             if application is None or not signed:
                 raise OAuthRefused("invalid_grant", _UNPROVEN)
             try:
-                claims = assertion.check(given, self._store.clock.now(), self._audiences())
+                claims = assertion.check(unverified, self._store.clock.now(), self._audiences())
             except assertion.BadAssertion as bad:
                 raise OAuthRefused("invalid_grant", str(bad)) from None
             return await self._for_claims(application, claims, text)
@@ -159,8 +157,6 @@ class Grants:
         except NotFound:
             raise OAuthRefused("invalid_grant", _UNPROVEN) from None
 
-    # ------------------------------------------------------------ codes, refresh tokens
-
     async def by_code(
         self, client: Client, code: str, redirect_uri: str | None, verifier: str | None
     ) -> Granted:
@@ -169,7 +165,7 @@ class Grants:
         Raises:
             OAuthRefused: invalid_client, invalid_grant or invalid_request.
         """
-        with self._attempt(client.address):
+        with self._counted(client.address):
             application = await self._authenticated(client)
             if application.public and verifier is None:
                 raise OAuthRefused(
@@ -188,7 +184,7 @@ class Grants:
         Raises:
             OAuthRefused: invalid_client, invalid_grant or invalid_scope.
         """
-        with self._attempt(client.address):
+        with self._counted(client.address):
             application = await self._authenticated(client)
             scopes = known_scopes(scope) if scope else None
             if scopes is not None and SIGNATURE not in scopes:
@@ -205,7 +201,7 @@ class Grants:
         Raises:
             OAuthRefused: invalid_client.
         """
-        with self._attempt(client.address):
+        with self._counted(client.address):
             application = await self._authenticated(client)
             await self._store.sign_ins.revoke(application.integration_key, token)
 
@@ -214,8 +210,8 @@ class Grants:
         if application is not None:
             if client.secret is None and application.public:
                 return application
-            given = b"" if client.secret is None else token_hash(client.secret.reveal())
-            if any([hmac.compare_digest(given, one.digest) for one in application.secrets]):  # noqa: C419
+            digest = b"" if client.secret is None else token_hash(client.secret.reveal())
+            if any([hmac.compare_digest(digest, secret.digest) for secret in application.secrets]):  # noqa: C419
                 return application
         raise OAuthRefused(
             "invalid_client", "The integration key is unknown, or its secret is wrong.", 401
@@ -228,13 +224,15 @@ class Grants:
     def _pair(self) -> Pair:
         now = self._store.clock.now()
         return Pair(
-            *(new_token(), now + timedelta(seconds=ACCESS_SECONDS)),
-            *(new_token(), now + timedelta(seconds=REFRESH_SECONDS)),
+            access=new_token(),
+            access_until=now + timedelta(seconds=ACCESS_SECONDS),
+            refresh=new_token(),
+            refresh_until=now + timedelta(seconds=REFRESH_SECONDS),
         )
 
     @contextlib.contextmanager
-    def _attempt(self, address: str) -> Iterator[None]:
-        if wait := self._attempts.take(address):
+    def _counted(self, address: str) -> Iterator[None]:
+        if wait := self._throttle.take(address):
             raise OAuthRefused(
                 "temporarily_unavailable", f"Too many requests failed: wait {wait} s.", 429, wait
             )
@@ -243,9 +241,9 @@ class Grants:
         except OAuthRefused:
             raise
         except BaseException:  # a fault of ours is not the client's failure
-            self._attempts.give_back(address)
+            self._throttle.give_back(address)
             raise
-        self._attempts.give_back(address)
+        self._throttle.give_back(address)
 
 
 def challenge_of(verifier: str) -> str:

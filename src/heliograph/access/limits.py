@@ -91,7 +91,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """What is said to a call: where the account stands after it, None without such a limit,
     and why the call is refused, None where it is not."""
 
@@ -110,7 +110,7 @@ class CallLimits:
         self._burst = Windows(rules.burst, BURST)
         self._token = Windows(rules.token, BURST)
 
-    def call(self, account: str, token_id: str) -> Verdict:
+    def call(self, account: str, token_id: str) -> Decision:
         """Count a call, unless that is one too many."""
         now = self._now()
         counted = [
@@ -124,31 +124,31 @@ class CallLimits:
         ]
         refusal = None
         for windows, key in counted:
-            found = windows.standing(key, now)
-            if not found.left:
-                refusal = self._refusal(windows, found, now)
+            standing = windows.standing(key, now)
+            if not standing.left:
+                refusal = self._refusal(windows, standing, now)
                 break
         else:
             for windows, key in counted:
                 windows.count(key, now)
-        return Verdict(
+        return Decision(
             self._hour.standing(account, now) if self._hour.most else None,
             self._burst.standing(account, now) if self._burst.most else None,
             refusal,
         )
 
-    def _refusal(self, windows: Windows, found: Standing, now: float) -> ApiError:
-        wait = found.wait(now)
+    def _refusal(self, windows: Windows, standing: Standing, now: float) -> ApiError:
+        wait = standing.wait(now)
         if windows is self._hour:
             return HourlyLimitExceeded(
                 "The maximum number of hourly API invocations has been exceeded. The hourly "
-                f"limit is {found.most}.",
+                f"limit is {standing.most}.",
                 wait,
             )
         whose = "one token" if windows is self._token else "the account"
         return BurstLimitExceeded(
             f"The maximum number of API invocations of {whose} in {BURST} seconds has been "
-            f"exceeded. The burst limit is {found.most}.",
+            f"exceeded. The burst limit is {standing.most}.",
             wait,
         )
 

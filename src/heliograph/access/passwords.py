@@ -38,8 +38,8 @@ class Passwords:
     async def matches(self, password: Secret, stored: str | None) -> bool:
         """Whether it is the password; None stands for none, and costs the same time."""
         cost, salt, expected = _parts(stored or _NOBODYS)
-        found = await self._scrypt(password, salt, cost)
-        return hmac.compare_digest(found, expected) and stored is not None
+        digest = await self._scrypt(password, salt, cost)
+        return hmac.compare_digest(digest, expected) and stored is not None
 
     async def _scrypt(self, password: Secret, salt: bytes, cost: tuple[int, int, int]) -> bytes:
         n, r, p = cost
@@ -61,12 +61,14 @@ def _parts(stored: str) -> tuple[tuple[int, int, int], bytes, bytes]:
     try:
         kind, n, r, p, salt, digest = stored.split("$")
         cost = (int(n), int(r), int(p))
-        made = cost, base64.b64decode(salt), base64.b64decode(digest)
+        parts = cost, base64.b64decode(salt), base64.b64decode(digest)
     except (ValueError, binascii.Error):
         raise ValueError("a password hash cannot be read") from None
-    if kind != "scrypt" or any(one > most for one, most in zip(cost, _MOST_COST, strict=True)):
+    if kind != "scrypt" or any(
+        figure > most for figure, most in zip(cost, _MOST_COST, strict=True)
+    ):
         raise ValueError("a password hash is of another kind")
-    return made
+    return parts
 
 
 def _text(value: bytes) -> str:

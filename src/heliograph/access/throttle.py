@@ -23,18 +23,18 @@ _MOST_BYTES: Final = 16 * 2**20
 
 
 class Throttle:
-    """Attempts by some key. An attempt that succeeds is given back and counts for nothing."""
+    """Tries by some key. One that succeeds is given back and counts for nothing."""
 
     def __init__(self, clock: Clock, burst: int, seconds: float) -> None:
-        """`burst` attempts may come at once, one more each `seconds`."""
+        """`burst` tries may come at once, one more each `seconds`."""
         self._clock = clock
         self._burst = burst
         self._seconds = seconds
-        # When nothing of the key's attempts is left to wait for, by the monotonic clock.
+        # When nothing of the key's tries is left to wait for, by the monotonic clock.
         self._clear_at = Bounded[str, float](_MOST_KEYS, _MOST_BYTES)
 
     def take(self, key: str) -> int:
-        """Count an attempt: 0, or where there were too many the seconds to wait (not counted)."""
+        """Count a try: 0, or where there were too many the seconds to wait (not counted)."""
         now = self._clock.monotonic()
         clear_at = max(now, self._clear_at.get(key) or now) + self._seconds
         wait = clear_at - now - self._burst * self._seconds
@@ -44,7 +44,7 @@ class Throttle:
         return 0
 
     def give_back(self, key: str) -> None:
-        """The attempt succeeded."""
+        """The try succeeded."""
         clear_at = self._clear_at.get(key)
         if clear_at is None:
             return
@@ -54,8 +54,8 @@ class Throttle:
             self._clear_at[key] = clear_at - self._seconds
 
 
-class Attempts:
-    """Attempts that several throttles count, each by a key of its own."""
+class Throttles:
+    """Tries that several throttles count, each by a key of its own."""
 
     def __init__(self, *throttles: Throttle) -> None:
         """In the order in which they are asked."""
@@ -63,16 +63,16 @@ class Attempts:
 
     def take(self, *keys: str) -> int:
         """As `Throttle.take`; who is refused by one throttle is counted by none."""
-        asked = list(zip(self._throttles, keys, strict=True))
-        for number, (throttle, key) in enumerate(asked):
+        pairs = list(zip(self._throttles, keys, strict=True))
+        for number, (throttle, key) in enumerate(pairs):
             if wait := throttle.take(key):
-                for before, its_key in asked[:number]:
+                for before, its_key in pairs[:number]:
                     before.give_back(its_key)
                 return wait
         return 0
 
     def give_back(self, *keys: str) -> None:
-        """The attempt succeeded."""
+        """The try succeeded."""
         for throttle, key in zip(self._throttles, keys, strict=True):
             throttle.give_back(key)
 
@@ -87,17 +87,17 @@ class PasswordGuesses:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._attempts = Attempts(
+        self._throttles = Throttles(
             Throttle(clock, 30, 10.0), Throttle(clock, 10, 60.0), Throttle(clock, 50, 10.0)
         )
 
     def take(self, address: str, user: str) -> int:
         """As `Throttle.take`."""
-        return self._attempts.take(address, f"{address} {user}", user)
+        return self._throttles.take(address, f"{address} {user}", user)
 
     def give_back(self, address: str, user: str) -> None:
         """The guess was right."""
-        self._attempts.give_back(address, f"{address} {user}", user)
+        self._throttles.give_back(address, f"{address} {user}", user)
 
 
 def token_requests(clock: Clock) -> Throttle:

@@ -99,5 +99,5 @@ def test_s13_one_token_cannot_use_up_its_accounts_burst_and_refused_calls_count_
 
 def test_s13_without_rules_nothing_is_counted_and_nothing_said() -> None:
     for _ in range(10):
-        verdict = UNLIMITED.call("a", "t")
-        assert (verdict.hour, verdict.burst, verdict.refusal) == (None, None, None)
+        decision = UNLIMITED.call("a", "t")
+        assert (decision.hour, decision.burst, decision.refusal) == (None, None, None)

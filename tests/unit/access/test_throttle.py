@@ -7,7 +7,7 @@ import pytest
 from heliograph.access import throttle
 from heliograph.access.clients import client_of
 from heliograph.access.limits import MOST_KEYS
-from heliograph.access.throttle import GUESSES, Attempts, PasswordGuesses, Throttle, TokenGuesses
+from heliograph.access.throttle import GUESSES, PasswordGuesses, Throttle, Throttles, TokenGuesses
 from heliograph.errors import TooManyRefused
 from tests.support import ManualClock
 
@@ -47,11 +47,11 @@ def test_s13_what_succeeds_is_given_back(clock: ManualClock) -> None:
 def test_s13_an_attempt_that_one_count_refuses_is_not_held_against_the_other(
     clock: ManualClock,
 ) -> None:
-    attempts = Attempts(Throttle(clock, 3, 10.0), Throttle(clock, 1, 60.0))
-    assert [attempts.take("1.2.3.4", "ada") for _ in range(5)] == [0, 60, 60, 60, 60]
-    assert attempts.take("1.2.3.4", "bob") == 0
-    attempts.give_back("1.2.3.4", "bob")
-    assert [attempts.take("1.2.3.4", name) for name in "xyz"] == [0, 0, 10]
+    throttles = Throttles(Throttle(clock, 3, 10.0), Throttle(clock, 1, 60.0))
+    assert [throttles.take("1.2.3.4", "ada") for _ in range(5)] == [0, 60, 60, 60, 60]
+    assert throttles.take("1.2.3.4", "bob") == 0
+    throttles.give_back("1.2.3.4", "bob")
+    assert [throttles.take("1.2.3.4", name) for name in "xyz"] == [0, 0, 10]
 
 
 def test_s13_one_client_alone_does_not_keep_a_user_from_signing_in_elsewhere(

@@ -21,7 +21,7 @@ from heliograph.errors import (
 )
 from heliograph.watch import Observer
 
-Answer = Callable[[Request], Awaitable[Response]]
+Respond = Callable[[Request], Awaitable[Response]]
 
 _log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Endpoint:
     def __init__(
         self,
         name: Callable[[Request], str],
-        answer: Answer,
+        answer: Respond,
         refuse: Refuse,
         observer: Observer,
         headers: Mapping[str, str],
@@ -79,7 +79,7 @@ def method_of(request: Request) -> str:
     return "GET" if request.method == "HEAD" else request.method
 
 
-def told(request: Request, problem: Exception) -> ApiError:
+def api_error(request: Request, problem: Exception) -> ApiError:
     """What the caller is told of what went wrong."""
     if isinstance(problem, ApiError):
         return problem

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from heliograph.access.limits import UNLIMITED, CallLimits
 from heliograph.api.contract import rate_limits
-from heliograph.api.contract.endpoint import Endpoint, Refusal, mark, method_of, told
+from heliograph.api.contract.endpoint import Endpoint, Refusal, api_error, mark, method_of
 from heliograph.api.contract.parameters import Parameter
 from heliograph.errors import (
     ApiError,
@@ -214,10 +214,10 @@ class _Operations:
         accept = _negotiate(request, operation)
         principal = await self._authenticate(request)
         if operation.metered:
-            verdict = self._limits.call(principal.account.account_id, principal.token_id)
-            request.state.headers.update(rate_limits.headers(verdict.hour, verdict.burst))
-            if verdict.refusal is not None:
-                raise verdict.refusal
+            decision = self._limits.call(principal.account.account_id, principal.token_id)
+            request.state.headers.update(rate_limits.headers(decision.hour, decision.burst))
+            if decision.refusal is not None:
+                raise decision.refusal
         path = dict(request.path_params)
         named = path.pop("accountId", None)  # not in the paths of accounts themselves
         account = principal.account
@@ -332,7 +332,7 @@ def _respond(result: msgspec.Struct | Reply | Response | None, status: int, call
 
 def _refuse(request: Request, problem: Exception) -> Refusal:
     """The error as errorDetails, in XML where the caller accepts that before JSON."""
-    error = told(request, problem)
+    error = api_error(request, problem)
     form, body = error_body(error, _accept(request))
     response = Response(body, error.status, _HEADERS, media_type=form)
     if error.status == 401:  # each must say how to sign in (RFC 9110, 15.5.2)

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from heliograph.access.sign_in import SignIn
 from heliograph.api.contract.callers import client_of_request
-from heliograph.api.contract.endpoint import Answer
+from heliograph.api.contract.endpoint import Respond
 from heliograph.api.contract.form_fields import read_fields, read_form
 from heliograph.api.sign_in.oauth import AUTHORIZE
 from heliograph.api.sign_in.refusals import oauth_endpoint
@@ -120,7 +120,7 @@ class ConsentPages:
     def routes(self) -> Sequence[Route]:
         """The routes of this module."""
 
-        def route(path: str, name: str, method: str, answer: Answer) -> Route:
+        def route(path: str, name: str, method: str, answer: Respond) -> Route:
             return Route(path, oauth_endpoint(name, method, answer, self._observer, self._refused))
 
         return [

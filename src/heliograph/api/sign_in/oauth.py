@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from heliograph.access.grants import Client, Granted, Grants
 from heliograph.api.contract.callers import Callers, client_of_request
-from heliograph.api.contract.endpoint import Answer
+from heliograph.api.contract.endpoint import Respond
 from heliograph.api.contract.form_fields import read_form
 from heliograph.api.sign_in.refusals import oauth_endpoint
 from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
@@ -56,7 +56,7 @@ class OAuth:
     def routes(self) -> Sequence[Route]:
         """The routes of this module."""
 
-        def route(path: str, name: str, method: str, answer: Answer) -> Route:
+        def route(path: str, name: str, method: str, answer: Respond) -> Route:
             return Route(path, oauth_endpoint(name, method, answer, self._observer))
 
         return [

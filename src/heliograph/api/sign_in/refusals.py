@@ -8,7 +8,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from heliograph.api.contract.endpoint import Answer, Endpoint, Refusal, mark, method_of, told
+from heliograph.api.contract.endpoint import Endpoint, Refusal, Respond, api_error, mark, method_of
 from heliograph.errors import ApiError, MethodNotAllowed, OAuthRefused, Unavailable, Unspecified
 from heliograph.watch import Observer
 
@@ -35,7 +35,7 @@ def as_json(refused: OAuthRefused) -> Response:
 
 
 def oauth_endpoint(
-    name: str, method: str, answer: Answer, observer: Observer, show: Show = as_json
+    name: str, method: str, answer: Respond, observer: Observer, show: Show = as_json
 ) -> Endpoint:
     """The path of one method; `show` makes the answer to a call that is refused."""
 
@@ -56,7 +56,7 @@ def oauth_endpoint(
 def _oauth(request: Request, problem: Exception) -> OAuthRefused:
     if isinstance(problem, OAuthRefused):
         return problem
-    return _translated(told(request, problem))
+    return _translated(api_error(request, problem))
 
 
 def _translated(error: ApiError) -> OAuthRefused:
