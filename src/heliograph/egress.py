@@ -222,7 +222,9 @@ class Guard:
         return None
 
     def _is_named(self, address: Address) -> bool:
-        return self.profile is Profile.PRIVATE and any(address in one for one in self.networks)
+        return self.profile is Profile.PRIVATE and any(
+            address in network for network in self.networks
+        )
 
     def _check_name(self, host: str) -> None:
         labels = host.split(".")

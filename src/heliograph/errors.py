@@ -379,7 +379,7 @@ class UnsafeStorage(HeliographError):
 
 def answers(root: type[ApiError] = ApiError) -> Sequence[type[ApiError]]:
     """Every error that a caller can be answered with: the table of codes."""
-    found: list[type[ApiError]] = []
-    for one in root.__subclasses__():
-        found += [one, *answers(one)]
-    return found
+    errors: list[type[ApiError]] = []
+    for error in root.__subclasses__():
+        errors += [error, *answers(error)]
+    return errors

@@ -105,7 +105,6 @@ class Node:
             Capacity(world.plan.in_flight, world.plan.cap),
             schedule=world.plan.schedule,
         )
-
         self.publisher = Publisher(store, self.signals)
         self.republisher = Republisher(store, store.clock, self.signals)
         await self._send(store)

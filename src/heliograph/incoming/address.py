@@ -55,7 +55,7 @@ class PublicAddress:
 
 
 def _with_default_port(hosts: set[str]) -> frozenset[str]:
-    return frozenset(hosts | {one.removesuffix(":443") for one in hosts})
+    return frozenset(hosts | {host.removesuffix(":443") for host in hosts})
 
 
 def base_uri_of(host: str, port: int, certificate: ServerCertificate | None) -> str:

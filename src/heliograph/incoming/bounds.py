@@ -71,6 +71,6 @@ def _affordable(wanted: int, in_flight: int) -> int:
         return wanted
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    found = min(wanted, max(_FEWEST_CONNECTIONS, hard - in_flight - _OTHER_DESCRIPTORS))
-    _log.warning("few_descriptors", limit=hard, connections=found, wanted=wanted)
-    return found
+    affordable = min(wanted, max(_FEWEST_CONNECTIONS, hard - in_flight - _OTHER_DESCRIPTORS))
+    _log.warning("few_descriptors", limit=hard, connections=affordable, wanted=wanted)
+    return affordable

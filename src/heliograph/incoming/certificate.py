@@ -79,7 +79,7 @@ class ServerCertificate:
     def hosts(self) -> Sequence[str]:
         """Every name and address that the certificate is for, as a URL writes them."""
         names, addresses = _names(self._loaded.leaf)
-        return [*names, *(f"[{one}]" if ":" in one else one for one in addresses)]
+        return [*names, *(f"[{address}]" if ":" in address else address for address in addresses)]
 
     def host(self, bound: str) -> str:
         """The name under which a client on this machine finds the server.
@@ -106,8 +106,8 @@ class ServerCertificate:
         """`ca.pem` beside the certificate, where it has issued it."""
         path = self._certificate.absolute().with_name(AUTHORITY)
         try:
-            found = x509.load_pem_x509_certificate(path.read_bytes())
-            self._loaded.leaf.verify_directly_issued_by(found)
+            authority = x509.load_pem_x509_certificate(path.read_bytes())
+            self._loaded.leaf.verify_directly_issued_by(authority)
         except (OSError, ValueError, TypeError, InvalidSignature):
             return None
         return path
@@ -116,18 +116,18 @@ class ServerCertificate:
         certificate, key = _text(self._certificate), _text(self._key)
         if self._key.stat().st_mode & 0o007:
             raise UnsafeStorage(f"{self._key} can be read by others: run `chmod 600 {self._key}`.")
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        made.minimum_version = ssl.TLSVersion.TLSv1_2
-        made.set_alpn_protocols(["http/1.1"])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
         try:
             pair, leaf = tls.read_pair(certificate, key, _WHAT)
-            tls.load_pair(made, pair, _WHAT)
+            tls.load_pair(context, pair, _WHAT)
         except tls.BadIdentity as problem:
             raise BadCertificate(
                 f"{self._certificate} and {self._key} cannot be used: {problem}."
             ) from None
         _check_dates(self._certificate, leaf)
-        return _Loaded(made, leaf)
+        return _Loaded(context, leaf)
 
 
 def _text(path: Path) -> str:
@@ -149,11 +149,11 @@ def _check_dates(path: Path, leaf: x509.Certificate) -> None:
 def _names(leaf: x509.Certificate) -> tuple[Sequence[str], Sequence[str]]:
     """The DNS names and the addresses of a certificate."""
     try:
-        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
         return (), ()
-    addresses = found.get_values_for_type(x509.IPAddress)
+    addresses = names.get_values_for_type(x509.IPAddress)
     return (
-        found.get_values_for_type(x509.DNSName),
-        [str(one) for one in addresses if not isinstance(one, ipaddress.IPv4Network)],
+        names.get_values_for_type(x509.DNSName),
+        [str(address) for address in addresses if not isinstance(address, ipaddress.IPv4Network)],
     )

@@ -86,7 +86,7 @@ def issue(folder: Path, hosts: Sequence[str] = (), days: int = DAYS) -> Issued:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), False)
         .sign(key, hashes.SHA256())
     )
-    made = Issued(
+    issued = Issued(
         authority=folder / AUTHORITY,
         certificate=folder / "server.pem",
         key=folder / "server.key",
@@ -94,9 +94,9 @@ def issue(folder: Path, hosts: Sequence[str] = (), days: int = DAYS) -> Issued:
         expires=expires,
         new_authority=new,
     )
-    _write(made.key, _key_pem(own))
-    _write(made.certificate, certificate.public_bytes(Encoding.PEM), mode=0o644)
-    return made
+    _write(issued.key, _key_pem(own))
+    _write(issued.certificate, certificate.public_bytes(Encoding.PEM), mode=0o644)
+    return issued
 
 
 def _authority(
@@ -105,30 +105,30 @@ def _authority(
     path, key_path = folder / AUTHORITY, folder / "ca.key"
     if path.exists() and key_path.exists():
         try:
-            found = x509.load_pem_x509_certificate(path.read_bytes())
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
             key = load_pem_private_key(key_path.read_bytes(), None)
         except (ValueError, TypeError) as error:
             raise CannotIssue(f"The authority in {folder} cannot be read: {error}.") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != (
-            found.public_key()
+            certificate.public_key()
         ):
             raise CannotIssue(f"{key_path} is not the key of {path}.")
-        return found, key, False
+        return certificate, key, False
     if path.exists() or key_path.exists():
         raise CannotIssue(f"{folder} has only one of {path.name} and {key_path.name}.")
     key = ec.generate_private_key(ec.SECP256R1())
     name = f"Heliograph development CA {now:%Y-%m-%d %H:%M:%S}"
     ends = now + timedelta(days=_AUTHORITY_DAYS)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    made = (
+    certificate = (
         _builder(name, subject, key.public_key(), now, ends)
         .add_extension(x509.BasicConstraints(True, 0), True)
         .add_extension(_usage(signs=True), True)
         .sign(key, hashes.SHA256())
     )
     _write(key_path, _key_pem(key))
-    _write(path, made.public_bytes(Encoding.PEM), mode=0o644)
-    return made, key, True
+    _write(path, certificate.public_bytes(Encoding.PEM), mode=0o644)
+    return certificate, key, True
 
 
 def _builder(

@@ -180,7 +180,9 @@ class _Door:
 
     def _is_proxy(self, address: str) -> bool:
         proxies = self._bounds.proxies
-        return bool(proxies) and any(ipaddress.ip_address(address) in one for one in proxies)
+        return bool(proxies) and any(
+            ipaddress.ip_address(address) in network for network in proxies
+        )
 
 
 _ONLY_HTTPS: Final = ("Strict-Transport-Security", "max-age=31536000")

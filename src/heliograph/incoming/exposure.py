@@ -35,12 +35,12 @@ def is_local(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     try:
-        found = ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return found.is_loopback
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_loopback
 
 
 def exposure_check(settings: Settings) -> Check:
@@ -51,11 +51,11 @@ def exposure_check(settings: Settings) -> Check:
     dangers = _dangers(settings)
     if not dangers:
         return Check("exposure", True, where)
-    found = f"{where}: {'; '.join(what for what, _ in dangers)}"
+    exposed = f"{where}: {'; '.join(what for what, _ in dangers)}"
     if settings.i_accept_exposure:
-        return Check("exposure", True, f"{found} (accepted)")
+        return Check("exposure", True, f"{exposed} (accepted)")
     mend = "; ".join(dict.fromkeys(how for _, how in dangers))
-    return Check("exposure", False, found, f"{mend}; or start with {ACCEPT}")
+    return Check("exposure", False, exposed, f"{mend}; or start with {ACCEPT}")
 
 
 def refuse_exposure(settings: Settings) -> None:
@@ -67,9 +67,9 @@ def refuse_exposure(settings: Settings) -> None:
 
 def _dangers(settings: Settings) -> Sequence[tuple[str, str]]:
     """What is wrong, and how to mend it."""
-    found = []
+    dangers = []
     if not settings.tls_cert and not settings.trusted_proxies:
-        found.append(
+        dangers.append(
             (
                 "tokens would cross the network in the clear",
                 "give --tls-cert and --tls-key, or name the proxy with TLS before this server "
@@ -77,7 +77,7 @@ def _dangers(settings: Settings) -> Sequence[tuple[str, str]]:
             )
         )
     if settings.egress == Profile.EMULATOR.value:
-        found.append(
+        dangers.append(
             (
                 "as the emulator it posts to this machine's own services for whoever may "
                 "configure it",
@@ -85,14 +85,14 @@ def _dangers(settings: Settings) -> Sequence[tuple[str, str]]:
             )
         )
     if _has_weak_token(settings):
-        found.append(
+        dangers.append(
             (
                 f"the token in {FILE_NAME} can be guessed",
                 f"have Heliograph make another one: `heliograph tokens add`, and put it into "
                 f"{FILE_NAME}",
             )
         )
-    return found
+    return dangers
 
 
 def _has_weak_token(settings: Settings) -> bool:
