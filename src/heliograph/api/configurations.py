@@ -29,17 +29,23 @@ class Configurations:
 
     def operations(self) -> Sequence[Operation]:
         """The operations of this module."""
-        one, configuration = f"{_ACCOUNT}/{{connectId}}", rest.ConnectCustomConfiguration
+        configuration, path_of_one = rest.ConnectCustomConfiguration, f"{_ACCOUNT}/{{connectId}}"
         return [
             Operation(
-                *("list_configurations", "GET", _ACCOUNT, self._list_configurations),
+                operation_id="list_configurations",
+                method="GET",
+                path=_ACCOUNT,
+                handler=self._list_configurations,
                 role=Role.VIEWER,
                 summary="Lists the account's configurations.",
                 answer=rest.ConnectConfigResults,
                 v2=True,
             ),
             Operation(
-                *("create_configuration", "POST", _ACCOUNT, self._create_configuration),
+                operation_id="create_configuration",
+                method="POST",
+                path=_ACCOUNT,
+                handler=self._create_configuration,
                 status=201,
                 body=configuration,
                 summary="Creates a configuration.",
@@ -47,21 +53,30 @@ class Configurations:
                 v2=True,
             ),
             Operation(
-                *("update_configuration", "PUT", _ACCOUNT, self._update_configuration),
+                operation_id="update_configuration",
+                method="PUT",
+                path=_ACCOUNT,
+                handler=self._update_configuration,
                 body=configuration,
                 summary="Changes the configuration that connectId names; what is not given stays.",
                 answer=configuration,
                 v2=True,
             ),
             Operation(
-                *("get_configuration", "GET", one, self._get_configuration),
+                operation_id="get_configuration",
+                method="GET",
+                path=path_of_one,
+                handler=self._get_configuration,
                 role=Role.VIEWER,
                 summary="Shows one configuration, as a list of one.",
                 answer=rest.ConnectConfigResults,
                 v2=True,
             ),
             Operation(
-                *("delete_configuration", "DELETE", one, self._delete_configuration),
+                operation_id="delete_configuration",
+                method="DELETE",
+                path=path_of_one,
+                handler=self._delete_configuration,
                 summary="Deletes a configuration.",
                 v2=True,
             ),
@@ -81,15 +96,15 @@ class Configurations:
         return configurations.to_wire(await self._store.create_configuration(wanted))
 
     async def _update_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
-        given: rest.ConnectCustomConfiguration = call.body
-        if not given.connect_id:
+        changes: rest.ConnectCustomConfiguration = call.body
+        if not changes.connect_id:
             raise InvalidBody("connectId must say which configuration to update.")
-        connect_id = row_id(given.connect_id, "connectId")
+        connect_id = row_id(changes.connect_id, "connectId")
 
         async def update() -> ConnectConfiguration:
             version = await self._store.configurations_version(call.account_id)
             before = await self._find(call.account_id, connect_id)
-            document, secrets = configurations.merge(given, before)
+            document, secrets = configurations.merge(changes, before)
             wanted = configurations.read(call.account_id, connect_id, document, secrets)
             saving.check(self._guard, wanted)
             await self._store.update_configuration(wanted, version)
@@ -111,10 +126,10 @@ class Configurations:
         return configuration
 
 
-def _results(found: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults:
+def _results(listed: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults:
     return rest.ConnectConfigResults(
-        configurations=[configurations.to_wire(one) for one in found],
-        total_records=str(len(found)),
+        configurations=[configurations.to_wire(configuration) for configuration in listed],
+        total_records=str(len(listed)),
     )
 
 

@@ -41,26 +41,38 @@ class Listeners:
         certificate = f"{_ACCOUNT}/client_certificate"
         return [
             Operation(
-                *("test_configuration", "POST", f"{_ACCOUNT}/{{connectId}}/test", self._test),
+                operation_id="test_configuration",
+                method="POST",
+                path=f"{_ACCOUNT}/{{connectId}}/test",
+                handler=self._test,
                 summary="Sends a test message to the listener and shows the whole exchange.",
                 answer=listeners.TestSend,
                 extension=True,
             ),
             Operation(
-                *("get_client_certificate", "GET", certificate, self._get_certificate),
+                operation_id="get_client_certificate",
+                method="GET",
+                path=certificate,
+                handler=self._get_certificate,
                 summary="Shows the certificate that listeners with mutual TLS are shown.",
                 answer=listeners.ClientCertificate,
                 extension=True,
             ),
             Operation(
-                *("update_client_certificate", "PUT", certificate, self._put_certificate),
+                operation_id="update_client_certificate",
+                method="PUT",
+                path=certificate,
+                handler=self._put_certificate,
                 body=listeners.ClientCertificate,
                 summary="Sets the account's client certificate and its private key.",
                 answer=listeners.ClientCertificate,
                 extension=True,
             ),
             Operation(
-                *("delete_client_certificate", "DELETE", certificate, self._delete_certificate),
+                operation_id="delete_client_certificate",
+                method="DELETE",
+                path=certificate,
+                handler=self._delete_certificate,
                 summary="Deletes the account's client certificate.",
                 extension=True,
             ),
@@ -86,15 +98,16 @@ class Listeners:
             attempt_id=0,
             at=at,
         )
-        post, came_back, answer = exchanged.post, exchanged.came_back, exchanged.answer
+        post, answer = exchanged.post, exchanged.answer
+        fault = exchanged.came_back if isinstance(exchanged.came_back, Fault) else None
         return listeners.TestSend(
             connect_id=str(configuration.connect_id),
             url=configuration.url,
-            success="true" if was_taken(came_back) else "false",
+            success="true" if was_taken(exchanged.came_back) else "false",
             seconds=f"{clock.monotonic() - began:.3f}",
             request_headers=_header_lines(post.headers),
             request_body=post.body.decode("utf-8", "replace"),
-            error=str(explain(came_back)) if isinstance(came_back, Fault) else None,
+            error=None if fault is None else str(explain(fault)),
             response_status=None if answer is None else f"{answer.status} {answer.reason}".strip(),
             response_headers=None if answer is None else _header_lines(answer.headers),
             response_body=None if answer is None else answer.body.decode("utf-8", "replace"),
@@ -110,22 +123,22 @@ class Listeners:
         )
 
     async def _get_certificate(self, call: Call) -> listeners.ClientCertificate:
-        found = await self._store.client_certificate(call.account_id)
-        if found is None:
+        client = await self._store.client_certificate(call.account_id)
+        if client is None:
             raise NotFound("The account has no client certificate.")
-        return _shown(found[0])
+        return _shown(client[0])
 
     async def _put_certificate(self, call: Call) -> listeners.ClientCertificate:
-        given: listeners.ClientCertificate = call.body
-        if not given.certificate or not given.private_key:
+        pair: listeners.ClientCertificate = call.body
+        if not pair.certificate or not pair.private_key:
             raise InvalidBody("certificate and privateKey must both be given, as PEM.")
-        key = Secret(given.private_key)
+        key = Secret(pair.private_key)
         try:
-            tls.check_identity(TlsIdentity(given.certificate, key, None))
+            tls.check_identity(TlsIdentity(pair.certificate, key, None))
         except tls.BadIdentity as wrong:
             raise InvalidBody(str(wrong)) from None
-        await self._store.set_client_certificate(call.account_id, given.certificate, key)
-        return _shown(given.certificate)
+        await self._store.set_client_certificate(call.account_id, pair.certificate, key)
+        return _shown(pair.certificate)
 
     async def _delete_certificate(self, call: Call) -> None:
         if not await self._store.delete_client_certificate(call.account_id):
@@ -136,9 +149,9 @@ def sample(configuration: ConnectConfiguration, event_id: str, at: str) -> Event
     """An event that the configuration asks for, of an envelope that does not exist."""
     name = min(configuration.interest.events, default="envelope-sent")
     body = listeners.sample_event(name, configuration.account_id, SAMPLE_ENVELOPE, at)
-    (made,) = json_sim.parse_events(body, "application/json", configuration.account_id)
+    (new,) = json_sim.parse_events(body, "application/json", configuration.account_id)
     return Event(
-        configuration.account_id, event_id, name, SAMPLE_ENVELOPE, dates.parse(at), made.document
+        configuration.account_id, event_id, name, SAMPLE_ENVELOPE, dates.parse(at), new.document
     )
 
 
@@ -147,11 +160,11 @@ def _header_lines(headers: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _shown(certificate: str) -> listeners.ClientCertificate:
-    found = x509.load_pem_x509_certificates(certificate.encode())[0]
+    leaf = x509.load_pem_x509_certificates(certificate.encode())[0]
     return listeners.ClientCertificate(
         certificate=certificate,
-        subject=found.subject.rfc4514_string(),
-        issuer=found.issuer.rfc4514_string(),
-        expires=dates.render(found.not_valid_after_utc),
-        fingerprint=found.fingerprint(SHA256()).hex(),
+        subject=leaf.subject.rfc4514_string(),
+        issuer=leaf.issuer.rfc4514_string(),
+        expires=dates.render(leaf.not_valid_after_utc),
+        fingerprint=leaf.fingerprint(SHA256()).hex(),
     )

@@ -150,18 +150,18 @@ def application(
     # A fixed path comes before one with a parameter in its place, so that
     # connect/failures is never taken for connect/{connectId}.
     ordered = sorted(by_path, key=lambda path: [part[:1] == "{" for part in path.split("/")])
-    made = []
+    api_routes = []
     for path in ordered:
         here = by_path[path]
         newest = _Operations(here, authenticate, limits)
-        made += [Route(prefix + path, endpoint(newest)) for prefix in PREFIXES]
+        api_routes += [Route(prefix + path, endpoint(newest)) for prefix in PREFIXES]
         # A path that version 2 does not have is taken there too, and not found: else it would
         # be read as another one with a parameter in its place.
         had = {method: operation for method, operation in here.items() if operation.v2}
         older = _Operations(had, authenticate, limits, v2=True)
-        made += [Route(prefix + path, endpoint(older)) for prefix in V2_PREFIXES]
+        api_routes += [Route(prefix + path, endpoint(older)) for prefix in V2_PREFIXES]
     web = Starlette(
-        routes=[*made, *routes],
+        routes=[*api_routes, *routes],
         exception_handlers={404: _nowhere, 405: _no_method, HeliographError: _broke, 500: _broke},
     )
     # A path with a slash too many is not found; a redirect would answer without a token.
@@ -249,8 +249,10 @@ class _Operations:
         return _respond(await operation.handler(call), operation.status, call)
 
 
-def _listed(listed: Sequence[Parameter[Any]], given: Mapping[str, str]) -> dict[str, str]:
-    return {one.name: given[one.name] for one in listed if one.name in given}
+def _listed(listed: Sequence[Parameter[Any]], values: Mapping[str, str]) -> dict[str, str]:
+    return {
+        parameter.name: values[parameter.name] for parameter in listed if parameter.name in values
+    }
 
 
 def _accept(request: Request) -> str:

@@ -71,7 +71,7 @@ _PAGES: Final = Environment(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AuthorizationRequest:
     """What an application asks for. Of `fields` only those that are known: what else it sends,
     such as its secret, stands in no page and no redirect."""
 
@@ -132,56 +132,64 @@ class ConsentPages:
         ]
 
     async def _authorize(self, request: Request) -> Response:
-        asked = await self._asked(request)
-        if refusal := _unusable(asked):
-            return _redirect(asked.back(error=refusal[0], error_description=refusal[1]))
+        authorization = await self._authorization(request)
+        if refusal := _unusable(authorization):
+            return _redirect(authorization.back(error=refusal[0], error_description=refusal[1]))
         person = await self._person(request)
-        if person is None or "login" in asked.prompts:
-            if "none" in asked.prompts:
-                return _redirect(asked.back(error="login_required"))
-            return self._sign_in_page(request, asked, asked.fields.get("login_hint", ""))
-        application = asked.application
+        if person is None or "login" in authorization.prompts:
+            if "none" in authorization.prompts:
+                return _redirect(authorization.back(error="login_required"))
+            return self._sign_in_page(
+                request, authorization, authorization.fields.get("login_hint", "")
+            )
+        application = authorization.application
         had = await self._store.sign_ins.consented(application.integration_key, person.user.user_id)
-        agreed = asked.scopes <= had and _is_itself(asked)
-        if "none" in asked.prompts and not agreed:
-            return _redirect(asked.back(error="consent_required"))
-        if agreed and "consent" not in asked.prompts:
-            return await self._go_back(asked, person)
+        agreed = authorization.scopes <= had and _is_itself(authorization)
+        if "none" in authorization.prompts and not agreed:
+            return _redirect(authorization.back(error="consent_required"))
+        if agreed and "consent" not in authorization.prompts:
+            return await self._go_back(authorization, person)
         return self._page(
             request,
             "consent.html",
-            asked,
+            authorization,
             person=person,
-            about=[text for scope, text in SCOPES_ABOUT.items() if scope in asked.scopes],
-            host=_shown_host(asked.redirect_uri),
+            about=[text for scope, text in SCOPES_ABOUT.items() if scope in authorization.scopes],
+            host=_shown_host(authorization.redirect_uri),
         )
 
     def _sign_in_page(
-        self, request: Request, asked: Asked, name: str, problem: str = "", status: int = 200
+        self,
+        request: Request,
+        authorization: AuthorizationRequest,
+        name: str,
+        problem: str = "",
+        status: int = 200,
     ) -> Response:
         return self._page(
-            request, "sign_in.html", asked, status=status, email=name, problem=problem
+            request, "sign_in.html", authorization, status=status, email=name, problem=problem
         )
 
-    async def _go_back(self, asked: Asked, person: Person) -> Response:
+    async def _go_back(self, authorization: AuthorizationRequest, person: Person) -> Response:
         code = new_token()
         until = self._store.clock.now() + timedelta(seconds=CODE_SECONDS)
         wanted = NewCode(
-            integration_key=asked.application.integration_key,
+            integration_key=authorization.application.integration_key,
             user_id=person.user.user_id,
-            scopes=asked.scopes,
-            redirect_uri=asked.redirect_uri,
-            challenge=asked.fields.get("code_challenge"),
+            scopes=authorization.scopes,
+            redirect_uri=authorization.redirect_uri,
+            challenge=authorization.fields.get("code_challenge"),
             expires_at=until,
         )
         await self._store.sign_ins.add_code(person.account.account_id, code, wanted)
-        return _redirect(asked.back(code=code.reveal()))
+        return _redirect(authorization.back(code=code.reveal()))
 
     def _posted(
-        self, answer: Callable[[Request, Asked, Mapping[str, str]], Awaitable[Response]]
+        self,
+        answer: Callable[[Request, AuthorizationRequest, Mapping[str, str]], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
         async def posted(request: Request) -> Response:
-            asked = await self._asked(request)
+            authorization = await self._authorization(request)
             form = await read_form(request)
             cookie = request.cookies.get(self._cookie, "")
             token = form.get("token", "").encode("utf-8", "surrogatepass")
@@ -192,56 +200,62 @@ class ConsentPages:
                     "Go back to the application and begin again.",
                     403,
                 )
-            return await answer(request, asked, form)
+            return await answer(request, authorization, form)
 
         return posted
 
-    async def _signed_in(self, request: Request, asked: Asked, form: Mapping[str, str]) -> Response:
+    async def _signed_in(
+        self, request: Request, authorization: AuthorizationRequest, form: Mapping[str, str]
+    ) -> Response:
         name, password = form.get("email", ""), Secret(form.get("password", ""))
         try:
             person = await self._sign_in.check(name, password, client_of_request(request))
         except TooManyAttempts as problem:
-            response = self._sign_in_page(request, asked, name, problem.message, problem.status)
+            response = self._sign_in_page(
+                request, authorization, name, problem.message, problem.status
+            )
             response.headers["Retry-After"] = str(problem.retry_after)
             return response
         except WrongCredentials as problem:
-            return self._sign_in_page(request, asked, name, problem.message, 403)
+            return self._sign_in_page(request, authorization, name, problem.message, 403)
         session = new_token()
         until = self._store.clock.now() + timedelta(seconds=SESSION_SECONDS)
         await self._store.sign_ins.open_session(
             person.account.account_id, person.user.user_id, session, until
         )
-        response = _redirect(_again(asked))
+        response = _redirect(_again(authorization))
         self._set_cookie(response, session)
         return response
 
     async def _signed_out(
-        self, request: Request, asked: Asked, _form: Mapping[str, str]
+        self, request: Request, authorization: AuthorizationRequest, _form: Mapping[str, str]
     ) -> Response:
         await self._store.sign_ins.close_session(request.cookies[self._cookie])
-        response = _redirect(_again(asked))
+        response = _redirect(_again(authorization))
         self._set_cookie(response, new_token())
         return response
 
-    async def _decided(self, request: Request, asked: Asked, form: Mapping[str, str]) -> Response:
-        if refusal := _unusable(asked):
-            return _redirect(asked.back(error=refusal[0], error_description=refusal[1]))
+    async def _decided(
+        self, request: Request, authorization: AuthorizationRequest, form: Mapping[str, str]
+    ) -> Response:
+        if refusal := _unusable(authorization):
+            return _redirect(authorization.back(error=refusal[0], error_description=refusal[1]))
         person = await self._person(request)
         if person is None:  # the session ended while the page was open
-            return _redirect(_again(asked))
+            return _redirect(_again(authorization))
         if form.get("decision") != "allow":
-            return _redirect(asked.back(error="access_denied"))
+            return _redirect(authorization.back(error="access_denied"))
         user = person.user
         await self._store.sign_ins.add_consent(
             user.account_id,
-            asked.application.integration_key,
+            authorization.application.integration_key,
             user.user_id,
-            asked.scopes,
+            authorization.scopes,
             user.user_id,
         )
-        return await self._go_back(asked, person)
+        return await self._go_back(authorization, person)
 
-    async def _asked(self, request: Request) -> Asked:
+    async def _authorization(self, request: Request) -> AuthorizationRequest:
         """Who asks, and where the answer goes; before both are sure nothing is redirected."""
         query = read_fields(request.scope["query_string"])
         fields = {name: value for name, value in query.items() if name in _FIELDS}
@@ -255,24 +269,29 @@ class ConsentPages:
                 "The redirect_uri is not registered for this application: it must be the same "
                 "letter by letter.",
             )
-        return Asked(application, uri, fields)
+        return AuthorizationRequest(application, uri, fields)
 
     async def _person(self, request: Request) -> Person | None:
         cookie = request.cookies.get(self._cookie)
         return None if not cookie else await self._store.sign_ins.session(cookie)
 
     def _page(
-        self, request: Request, template: str, asked: Asked, status: int = 200, **values: Any
+        self,
+        request: Request,
+        template: str,
+        authorization: AuthorizationRequest,
+        status: int = 200,
+        **values: Any,
     ) -> Response:
         cookie = request.cookies.get(self._cookie)
         visit = new_token() if not cookie else Secret(cookie)
         html = _PAGES.get_template(template).render(
-            application=asked.application,
-            query=asked.query,
+            application=authorization.application,
+            query=authorization.query,
             token=_form_token(visit.reveal()),
             **values,
         )
-        response = self._html(html, status, asked.redirect_uri)
+        response = self._html(html, status, authorization.redirect_uri)
         if not cookie:
             self._set_cookie(response, visit)
         return response
@@ -313,36 +332,36 @@ class ConsentPages:
         )
 
 
-def _unusable(asked: Asked) -> tuple[str, str] | None:
+def _unusable(authorization: AuthorizationRequest) -> tuple[str, str] | None:
     """The error that the application is told, and its description."""
-    fields = asked.fields
+    fields = authorization.fields
     if fields.get("response_type") != "code":
         return "unsupported_response_type", "response_type must be code."
-    if SIGNATURE not in asked.scopes:
+    if SIGNATURE not in authorization.scopes:
         return "invalid_scope", f"The scope must have {SIGNATURE} in it."
     challenge = fields.get("code_challenge")
-    if challenge is None and asked.application.public:
+    if challenge is None and authorization.application.public:
         return "invalid_request", "An application without a secret needs a code_challenge."
     if challenge is not None and fields.get("code_challenge_method") != "S256":
         return "invalid_request", "code_challenge_method must be S256."
     if challenge is not None and len(challenge) != _CHALLENGE_LENGTH:
         return "invalid_request", f"code_challenge must have {_CHALLENGE_LENGTH} characters."
-    if "none" in asked.prompts and len(asked.prompts) > 1:
+    if "none" in authorization.prompts and len(authorization.prompts) > 1:
         return "invalid_request", "prompt=none stands alone."
     if len(fields.get("state", "")) > _LONGEST_STATE:
         return "invalid_request", f"state must have at most {_LONGEST_STATE} characters."
     return None
 
 
-def _is_itself(asked: Asked) -> bool:
+def _is_itself(authorization: AuthorizationRequest) -> bool:
     """Whether nobody else can stand where the code goes: else the user is asked each time
     (RFC 8252, 8.6)."""
-    return not asked.application.public or asked.redirect_uri.startswith("https:")
+    return not authorization.application.public or authorization.redirect_uri.startswith("https:")
 
 
-def _again(asked: Asked) -> str:
+def _again(authorization: AuthorizationRequest) -> str:
     """The page anew; who was asked to sign in has done so."""
-    fields = {**asked.fields, "prompt": " ".join(sorted(asked.prompts - {"login"}))}
+    fields = {**authorization.fields, "prompt": " ".join(sorted(authorization.prompts - {"login"}))}
     return f"{AUTHORIZE}?{urlencode(fields)}"
 
 
