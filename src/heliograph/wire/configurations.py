@@ -64,9 +64,9 @@ _FLAGS: Final = {
 
 
 def merge(
-    given: ConnectCustomConfiguration, before: ConnectConfiguration | None
+    changes: ConnectCustomConfiguration, before: ConnectConfiguration | None
 ) -> tuple[bytes, dict[str, Secret]]:
-    """The document and secrets of a configuration after `given` was laid over `before`.
+    """The document and secrets of a configuration after `changes` were laid over `before`.
 
     A field that is not given keeps its value; the mask in a secret's place keeps the secret.
 
@@ -76,7 +76,7 @@ def merge(
     """
     document = msgspec.json.decode(before.document) if before else {}
     secrets = dict(before.secrets) if before else {}
-    fields = msgspec.to_builtins(given)
+    fields = msgspec.to_builtins(changes)
     fields.pop("connectId", None)
     # Ours to say; whoever switches publishing on or off takes it back.
     fields.pop("disabledBy", None)
@@ -301,8 +301,8 @@ def _named_format(fields: Mapping[str, Any]) -> str:
 
 
 def _check_format(fields: Mapping[str, Any]) -> None:
-    given = (fields.get("eventData") or {}).get("format")
-    if given and _named_format(fields) not in ("json", "xml"):
+    format_name = (fields.get("eventData") or {}).get("format")
+    if format_name and _named_format(fields) not in ("json", "xml"):
         raise InvalidBody('eventData.format must be "json" or "xml".')
 
 
@@ -314,11 +314,11 @@ def _ordering(fields: Mapping[str, Any]) -> Ordering:
 
 
 def _rate(fields: Mapping[str, Any]) -> float | None:
-    given = fields.get("maxPerSecond")
-    if not given:
+    text = fields.get("maxPerSecond")
+    if not text:
         return None
     try:
-        rate = float(given)
+        rate = float(text)
     except ValueError:
         rate = 0.0
     if not SLOWEST <= rate <= FASTEST:
@@ -327,16 +327,16 @@ def _rate(fields: Mapping[str, Any]) -> float | None:
 
 
 def _schedule(fields: Mapping[str, Any]) -> ScheduleName | tuple[float, ...] | None:
-    given = fields.get("retrySchedule")
-    if not given:
+    listed = fields.get("retrySchedule")
+    if not listed:
         return None
-    if len(given) == 1 and given[0].strip().lower() in tuple(ScheduleName):
-        return ScheduleName(given[0].strip().lower())
+    if len(listed) == 1 and listed[0].strip().lower() in tuple(ScheduleName):
+        return ScheduleName(listed[0].strip().lower())
     try:
-        seconds = tuple(float(one) for one in given)
+        seconds = tuple(float(delay) for delay in listed)
     except ValueError:
         seconds = ()
-    if not 0 < len(seconds) <= MOST_RETRIES or not all(one >= 1 for one in seconds):
+    if not 0 < len(seconds) <= MOST_RETRIES or not all(delay >= 1 for delay in seconds):
         raise InvalidBody(
             f"retrySchedule must be {', '.join(ScheduleName)}, or 1 to {MOST_RETRIES} delays of "
             "at least 1 second each."

@@ -79,13 +79,13 @@ def wanted(account_id: str, config: ConnectCustomConfiguration) -> ConnectConfig
     fields.setdefault("name", _NAME)
     # To publish is what the call is for, and to all of its envelopes.
     fields |= {"allowEnvelopePublish": "true", "allUsers": "true"}
-    made = configurations.read(account_id, 0, msgspec.json.encode(fields), secrets)
-    if made.rendering.format is Format.XML:
+    configuration = configurations.read(account_id, 0, msgspec.json.encode(fields), secrets)
+    if configuration.rendering.format is Format.XML:
         raise InvalidBody(
             "Historical publishing has JSON messages: give eventData.format json, and no "
             "useSoapInterface."
         )
-    return made
+    return configuration
 
 
 def to_wire(

@@ -85,15 +85,15 @@ def parse(fields: Mapping[str, Any], where: str) -> tuple[bytes, ...]:
         InvalidBody: a notification that is no object, names no URL or no event, or has a value
             that its field cannot have.
     """
-    one, several = fields.get(_ONE), fields.get(_SEVERAL)
+    single, several = fields.get(_ONE), fields.get(_SEVERAL)
     if several is not None and not isinstance(several, list):
         raise InvalidBody(f"{where}: `eventNotifications` must be a list.")
-    found = [one] if one is not None else []
-    found += several or []
-    if len(found) > MOST:
-        raise InvalidBody(f"{where} names {len(found)} notifications; {MOST} are the most.")
+    notifications = [single] if single is not None else []
+    notifications += several or []
+    if len(notifications) > MOST:
+        raise InvalidBody(f"{where} names {len(notifications)} notifications; {MOST} are the most.")
     # Named twice is sent once.
-    return tuple(dict.fromkeys(_document(each, where) for each in found))
+    return tuple(dict.fromkeys(_document(notification, where) for notification in notifications))
 
 
 def digest(document: bytes) -> bytes:
@@ -106,15 +106,15 @@ def wanted(account_id: str, document: bytes) -> ConnectConfiguration:
     return configurations.read(account_id, 0, document, {})
 
 
-def _document(given: Any, where: str) -> bytes:
-    if not isinstance(given, dict):
+def _document(notification: Any, where: str) -> bytes:
+    if not isinstance(notification, dict):
         raise InvalidBody(f"{where}: a notification must be an object.")
     fields: dict[str, Any] = {
         "name": NAME,
         "allowEnvelopePublish": "true",
         "allUsers": "true",
     }
-    for name, value in given.items():
+    for name, value in notification.items():
         if value is None:
             continue
         if name in EVENTS:
@@ -124,16 +124,16 @@ def _document(given: Any, where: str) -> bytes:
     try:
         wire = msgspec.convert(fields, ConnectCustomConfiguration)
         document, _ = configurations.merge(wire, None)
-        made = configurations.read("", 0, document, {})
+        configuration = configurations.read("", 0, document, {})
     except (InvalidBody, msgspec.ValidationError) as wrong:
         raise InvalidBody(f"{where}: the notification cannot be used: {wrong}") from None
-    if not made.url:
+    if not configuration.url:
         raise InvalidBody(f"{where}: a notification needs a `url`.")
-    if not made.interest.events:
+    if not configuration.interest.events:
         raise InvalidBody(f"{where}: a notification needs `events`, or envelope or recipient ones.")
     stored = msgspec.json.decode(document)
-    if said := _documents_of(given, where):
-        stored[configurations.DOCUMENTS_OF] = said
+    if documents_of := _documents_of(notification, where):
+        stored[configurations.DOCUMENTS_OF] = documents_of
     ordered: bytes = msgspec.json.encode(stored, order="deterministic")
     return ordered
 
@@ -143,22 +143,22 @@ def _codes(value: Any, name: str, where: str) -> Sequence[str]:
     if isinstance(value, str):
         return split_texts(value)
     if isinstance(value, list):
-        codes = [one.get(name) if isinstance(one, dict) else one for one in value]
-        if all(isinstance(one, str) for one in codes):
-            return [str(one) for one in codes]
+        codes = [item.get(name) if isinstance(item, dict) else item for item in value]
+        if all(isinstance(code, str) for code in codes):
+            return [str(code) for code in codes]
     raise InvalidBody(f"{where}: events of a notification must be objects with `{name}`.")
 
 
-def _documents_of(given: Mapping[str, Any], where: str) -> dict[str, bool]:
+def _documents_of(notification: Mapping[str, Any], where: str) -> dict[str, bool]:
     """What single events say of documents, by their names."""
-    said = {}
+    documents_of = {}
     for name, code in EVENTS.items():
-        listed = given.get(name)
-        for one in listed if isinstance(listed, list) else ():
-            given_flag = one.get("includeDocuments") if isinstance(one, dict) else None
-            flag = "" if given_flag is None else str(given_flag).strip().lower()
+        listed = notification.get(name)
+        for item in listed if isinstance(listed, list) else ():
+            switch = item.get("includeDocuments") if isinstance(item, dict) else None
+            flag = "" if switch is None else str(switch).strip().lower()
             if flag not in ("", "true", "false"):
                 raise InvalidBody(f'{where}: includeDocuments must be "true" or "false".')
-            if flag and (event := configurations.event_name(one[code], name)):
-                said[event] = flag == "true"
-    return said
+            if flag and (event := configurations.event_name(item[code], name)):
+                documents_of[event] = flag == "true"
+    return documents_of

@@ -184,12 +184,6 @@ class ConnectConfigResults(Wire):
     total_records: str
 
 
-# ---------------------------------------------------------------- Heliograph's own messages
-
-
 def split_texts(text: str) -> list[str]:
     """Comma-separated text, v2's form of a list."""
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-# -------------------------------------------------------------------- logs and failures

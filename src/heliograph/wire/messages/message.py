@@ -44,12 +44,12 @@ def render(
     Between the attempts of a delivery at most the retry count differs (R3). `certificate` is
     the account's client certificate (PEM), for SOAP messages that shall have it.
     """
-    chosen = configuration.rendering
-    switches = chosen.switches_for(event.name)
-    if chosen.format is Format.JSON_SIM:
+    rendering = configuration.rendering
+    switches = rendering.switches_for(event.name)
+    if rendering.format is Format.JSON_SIM:
         body = json_sim.render(event, configuration.connect_id, retry_count, switches)
         return Message(_JSON, body)
-    if chosen.format is Format.JSON_AGGREGATE:
+    if rendering.format is Format.JSON_AGGREGATE:
         return Message(_JSON, json_sim.render_envelope(event, switches))
     include = switches.include or frozenset()
     options = legacy_xml.LegacyOptions(
@@ -59,12 +59,12 @@ def render(
         include_certificate_of_completion=switches.certificate is True,
         include_void_reason=switches.void_reason is True,
         include_sender_account=switches.sender_account,
-        include_time_zone=chosen.time_zone,
-        soap_namespace=chosen.soap_namespace,
-        certificate=certificate if chosen.certificate_header else None,
+        include_time_zone=rendering.time_zone,
+        soap_namespace=rendering.soap_namespace,
+        certificate=certificate if rendering.certificate_header else None,
     )
     body = legacy_xml.render(_picked(event, switches) if include else event, options)
-    return Message(_XML if chosen.soap_namespace is None else _SOAP, body)
+    return Message(_XML if rendering.soap_namespace is None else _SOAP, body)
 
 
 def _picked(event: Event, switches: Switches) -> Event:
