@@ -11,7 +11,7 @@ from heliograph.egress import Guard
 from heliograph.errors import NotFound, OAuthClientExists
 from heliograph.model.configurations import ClientCredentials
 from heliograph.store import Store, undisturbed
-from heliograph.wire import oauth_clients, rest
+from heliograph.wire import configurations, oauth_clients, rest
 
 _PATH: Final = "/accounts/{accountId}/connect/oauth"
 
@@ -72,7 +72,7 @@ class ConnectOAuth:
 
     async def _create(self, call: Call) -> rest.ConnectOAuthConfig:
         wanted = oauth_clients.merge(call.body, None)
-        saving.check_url(self._guard, wanted.token_url, "authorizationServerUrl")
+        saving.check_url(self._guard, wanted.token_url, configurations.AUTHORIZATION_SERVER_FIELD)
         if not await self._store.oauth.create(call.account_id, wanted):
             raise OAuthClientExists(
                 "The account has an OAuth configuration: update it, or delete it first."
@@ -86,7 +86,9 @@ class ConnectOAuth:
             if before is None:
                 raise _none()
             wanted = oauth_clients.merge(call.body, before)
-            saving.check_url(self._guard, wanted.token_url, "authorizationServerUrl")
+            saving.check_url(
+                self._guard, wanted.token_url, configurations.AUTHORIZATION_SERVER_FIELD
+            )
             if not await self._store.oauth.update(call.account_id, wanted, version):
                 raise _none()
             return wanted

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from heliograph.api import saving
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.parameters import Parameter
-from heliograph.api.contract.schemas import OURS, Schema, properties
 from heliograph.delivery.publisher import Publisher, Receipt
 from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
@@ -18,8 +17,12 @@ from heliograph.watch import UNWATCHED, AcceptedEvent, Observer, Publication, tr
 from heliograph.wire import notifications
 from heliograph.wire.media_types import JSON
 from heliograph.wire.messages.json_sim import HOPS_HEADER, LONGEST_ID, MOST_HOPS, parse_events
-from heliograph.wire.publishing import PublishedEvent, PublishResults, SkippedConfiguration
-from heliograph.wire.rest import ConnectCustomConfiguration
+from heliograph.wire.publishing import (
+    BODY_SCHEMA,
+    PublishedEvent,
+    PublishResults,
+    SkippedConfiguration,
+)
 
 BODY_LIMIT: Final = 25 * 2**20
 """Bytes of one publish call."""
@@ -70,66 +73,6 @@ TRACESTATE: Final = Parameter(
     extension=True,
 )
 
-_ID: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
-_FLAG: Final = {"type": "string", "enum": ["true", "false"]}
-
-
-def _notification() -> Schema:
-    """A notification: the switches are described as a configuration's, whose they become."""
-    of_configuration = properties(ConnectCustomConfiguration)
-    switches = {name: of_configuration[same] for name, same in notifications.SWITCHES.items()}
-    switches["requireMutualTls"] |= {OURS: True}  # DocuSign has it of configurations alone
-    events: Mapping[str, Schema] = {
-        name: {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {code: {"type": "string"}, "includeDocuments": _FLAG},
-                "required": [code],
-            },
-        }
-        for name, code in notifications.EVENTS.items()
-    }
-    return {
-        "type": "object",
-        "description": "A listener of this envelope alone, as DocuSign's eventNotification; it "
-        f"names an event, and an envelope {notifications.MOST} listeners at most.",
-        "properties": {**switches, **events},
-        "required": ["url"],
-        "anyOf": [{"required": [name]} for name in ("events", *events)],
-    }
-
-
-_NOTIFICATION: Final = _notification()
-_EVENT: Final = {
-    "type": "object",
-    "description": "An event; what is not listed here is kept and goes to listeners as it is.",
-    "properties": {
-        "event": {**_ID, "examples": ["envelope-completed"]},
-        "eventId": {**_ID, "description": "Published again with this id, it adds nothing."},
-        "generatedDateTime": {"type": "string", "format": "date-time"},
-        "data": {
-            "type": "object",
-            "properties": {
-                "envelopeId": _ID,
-                "templateId": _ID,
-                "userId": {"type": "string"},
-                "recipientId": {"type": "string"},
-                "envelopeSummary": {"type": "object"},
-            },
-            "required": ["envelopeId"],
-        },
-        "eventNotification": _NOTIFICATION,
-        "eventNotifications": {
-            "type": "array",
-            "items": _NOTIFICATION,
-            "maxItems": notifications.MOST,
-        },
-    },
-    "required": ["event", "data"],
-}
-_BODY: Final = {"anyOf": [_EVENT, {"type": "array", "items": _EVENT, "minItems": 1}]}
-
 _TYPES: Final = (JSON, "application/x-ndjson", "application/ndjson", "application/jsonl")
 
 
@@ -151,7 +94,7 @@ class Intake:
                 self._publish,
                 status=202,
                 raw_types=_TYPES,
-                raw_schema=_BODY,
+                raw_schema=BODY_SCHEMA,
                 body_limit=BODY_LIMIT,
                 metered=False,  # to publish is what Heliograph is for
                 summary="Publishes events; they are on disk when this is answered.",

@@ -6,9 +6,10 @@ from heliograph.egress import Guard, Refused
 from heliograph.errors import InvalidBody, RefusedUrl
 from heliograph.model.configurations import ConnectConfiguration, TlsIdentity
 from heliograph.outbound import tls
+from heliograph.wire.configurations import AUTHORITIES_FIELD, AUTHORIZATION_SERVER_FIELD, URL_FIELD
 
 
-def check(guard: Guard, wanted: ConnectConfiguration, url_field: str = "urlToPublishTo") -> None:
+def check(guard: Guard, wanted: ConnectConfiguration, url_field: str = URL_FIELD) -> None:
     """See that a configuration's addresses and certificates can be used.
 
     The guard looks now, and again at every attempt (S1).
@@ -22,12 +23,12 @@ def check(guard: Guard, wanted: ConnectConfiguration, url_field: str = "urlToPub
     check_url(guard, wanted.url, url_field)
     shown = wanted.authentication
     if shown.token_url:
-        check_url(guard, shown.token_url, "authorizationServerUrl")
+        check_url(guard, shown.token_url, AUTHORIZATION_SERVER_FIELD)
     if shown.authorities is not None:
         try:
             tls.check_identity(TlsIdentity(None, None, shown.authorities))
         except tls.BadIdentity as wrong:
-            raise InvalidBody(f"certificateAuthorities: {wrong}") from None
+            raise InvalidBody(f"{AUTHORITIES_FIELD}: {wrong}") from None
 
 
 def check_url(guard: Guard, url: str, field: str) -> None:

@@ -41,6 +41,11 @@ SLOWEST, FASTEST = 0.001, 100_000.0
 MOST_RETRIES: Final = 100
 """Retries that an own schedule may list."""
 
+URL_FIELD: Final = "urlToPublishTo"
+AUTHORIZATION_SERVER_FIELD: Final = "authorizationServerUrl"
+AUTHORITIES_FIELD: Final = "certificateAuthorities"
+"""Fields that what is wrong with an address or a certificate is told of by."""
+
 SECRET_FIELDS: Final = ("password", "salesforceAuthcode")
 DEFAULT_SOAP_NAMESPACE: Final = "http://www.docusign.net/API/3.0"
 
@@ -128,7 +133,7 @@ def read(
         account_id=account_id,
         connect_id=connect_id,
         name=fields.get("name", ""),
-        url=fields.get("urlToPublishTo", ""),
+        url=fields.get(URL_FIELD, ""),
         document=document,
         secrets=secrets,
         publishing=_flag(fields, "allow_envelope_publish"),
@@ -255,11 +260,11 @@ def _authentication(fields: Mapping[str, Any], secrets: Mapping[str, Secret]) ->
         include_hmac=_flag(fields, "include_hmac"),
         basic=(user_name, password) if user_name and password is not None else None,
         oauth=_oauth(fields, own, secrets),
-        token_url=own.get("authorizationServerUrl") or "",
+        token_url=own.get(AUTHORIZATION_SERVER_FIELD) or "",
         # DocuSign: this offers the certificate to listeners that ask ("2-way SSL").
         offers_certificate=_switch(fields, "signMessageWithX509Certificate") is True,
         mutual_tls=_switch(fields, "requireMutualTls") is True,
-        authorities=fields.get("certificateAuthorities") or None,
+        authorities=fields.get(AUTHORITIES_FIELD) or None,
     )
 
 
@@ -272,12 +277,12 @@ def _oauth(
     if _switch(fields, "enableOAuthPerConfiguration") is False:
         return BorrowedOAuth("a configuration's is not enabled")
     secret = secrets.get(OAUTH_SECRET)
-    needed = {name: own.get(name) for name in ("authorizationServerUrl", "clientId")}
+    needed = {name: own.get(name) for name in (AUTHORIZATION_SERVER_FIELD, "clientId")}
     missing = [name for name, value in {**needed, OAUTH_SECRET: secret}.items() if not value]
     if missing or secret is None:
         return BorrowedOAuth(f"oAuthConfiguration has no {' and no '.join(missing)}")
     return ClientCredentials(
-        token_url=own["authorizationServerUrl"],
+        token_url=own[AUTHORIZATION_SERVER_FIELD],
         client_id=own["clientId"],
         client_secret=secret,
         scope=own.get("scope") or None,

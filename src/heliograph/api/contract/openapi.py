@@ -10,7 +10,6 @@ import heliograph
 from heliograph.api.contract import rate_limits
 from heliograph.api.contract.operation import LINES, Operation
 from heliograph.api.contract.parameters import LARGEST_ID, Parameter
-from heliograph.api.contract.schemas import OURS, Schema, components, reference
 from heliograph.api.sign_in.oauth import AUTHORIZE, TOKEN
 from heliograph.errors import (
     ApiError,
@@ -40,6 +39,7 @@ from heliograph.model.accounts import Role
 from heliograph.model.applications import SCOPES_ABOUT, SIGNATURE
 from heliograph.wire.media_types import JSON, TEXT_XML, XML
 from heliograph.wire.rest import ErrorDetails
+from heliograph.wire.schemas import OURS, Schema, components, reference
 
 BASE: Final = "/restapi"
 """The server of the document: where the SDKs' base path leads."""
