@@ -30,7 +30,7 @@ def harmless_lines(text: str) -> str:
 
 def harmless_json(document: str) -> str:
     """A JSON document that means the same and holds no character that a terminal obeys."""
-    return _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+    return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
 
 
 def spreadsheet_cell(text: str) -> str:

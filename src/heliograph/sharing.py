@@ -30,11 +30,11 @@ class Shared(Generic[Key, T]):
     """
 
     def __init__(self) -> None:
-        self._asked: dict[Key, _Question[T]] = {}
+        self._pending: dict[Key, _Question[T]] = {}
 
     def __len__(self) -> int:
         """How many questions are on their way."""
-        return len(self._asked)
+        return len(self._pending)
 
     async def ask(self, key: Key, question: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer of `question`, or of the one of this key that is on its way.
@@ -42,23 +42,23 @@ class Shared(Generic[Key, T]):
         Raises what the question raises, to all who wait. One who is cancelled only leaves; a
         question that nobody waits for any more is cancelled, and joined by nobody.
         """
-        asked = self._asked.get(key)
-        if asked is None or asked.task.done():
-            asked = self._asked[key] = _Question(asyncio.create_task(question()))
-            asked.task.add_done_callback(_look)
-        asked.waiting += 1
+        pending = self._pending.get(key)
+        if pending is None or pending.task.done():
+            pending = self._pending[key] = _Question(asyncio.create_task(question()))
+            pending.task.add_done_callback(_look)
+        pending.waiting += 1
         try:
-            return await asyncio.shield(asked.task)
+            return await asyncio.shield(pending.task)
         finally:
-            asked.waiting -= 1
-            if not asked.waiting:
-                asked.task.cancel()  # does nothing to one that has ended
-                if self._asked.get(key) is asked:
-                    del self._asked[key]
+            pending.waiting -= 1
+            if not pending.waiting:
+                pending.task.cancel()  # does nothing to one that has ended
+                if self._pending.get(key) is pending:
+                    del self._pending[key]
 
     def forget(self) -> None:
         """Who asks from now on asks anew; who waits already gets the answer of before."""
-        self._asked.clear()
+        self._pending.clear()
 
 
 async def to_the_end(work: Coroutine[Any, Any, T], then: Callable[[], None]) -> T:

@@ -134,8 +134,8 @@ class Grants:
     async def _check_consent(
         self, application: Application, user_id: str, scopes: frozenset[str]
     ) -> None:
-        had = await self._store.sign_ins.consented(application.integration_key, user_id)
-        if missing := scopes - had:
+        consented = await self._store.sign_ins.consented(application.integration_key, user_id)
+        if missing := scopes - consented:
             raise OAuthRefused(
                 "consent_required",
                 f"The user has not consented to {' and '.join(sorted(missing))} for this "

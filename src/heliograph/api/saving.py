@@ -21,12 +21,12 @@ def check(guard: Guard, wanted: ConnectConfiguration, url_field: str = URL_FIELD
     if not wanted.url:
         raise InvalidBody(f"{url_field} must be the listener's http or https URL.")
     check_url(guard, wanted.url, url_field)
-    shown = wanted.authentication
-    if shown.token_url:
-        check_url(guard, shown.token_url, AUTHORIZATION_SERVER_FIELD)
-    if shown.authorities is not None:
+    authentication = wanted.authentication
+    if authentication.token_url:
+        check_url(guard, authentication.token_url, AUTHORIZATION_SERVER_FIELD)
+    if authentication.authorities is not None:
         try:
-            tls.check_identity(TlsIdentity(None, None, shown.authorities))
+            tls.check_identity(TlsIdentity(None, None, authentication.authorities))
         except tls.BadIdentity as wrong:
             raise InvalidBody(f"{AUTHORITIES_FIELD}: {wrong}") from None
 

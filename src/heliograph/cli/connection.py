@@ -329,8 +329,8 @@ def _asked_to_wait(number: int, answer: Answer) -> float | None:
 
 
 def _pause(number: int, retry_after: str | None) -> float:
-    asked = float(retry_after) if retry_after and retry_after.isdigit() else 0.25 * 2.0**number
-    return min(asked, _LONGEST_PAUSE)
+    wait = float(retry_after) if retry_after and retry_after.isdigit() else 0.25 * 2.0**number
+    return min(wait, _LONGEST_PAUSE)
 
 
 def _clean(base_uri: str) -> str:

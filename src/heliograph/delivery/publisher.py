@@ -109,13 +109,13 @@ class Publisher:
         if not configurations.notifies:
             return [()] * len(events)
         ids = list(dict.fromkeys(event.envelope.envelope_id for event in events))
-        known = {
+        by_envelope = {
             envelope_id: {configuration.connect_id: configuration for configuration in notified}
             for envelope_id, notified in (await self._store.notified(account_id, ids)).items()
         }
         own = []
         for event in events:
-            of_envelope = known.setdefault(event.envelope.envelope_id, {})
+            of_envelope = by_envelope.setdefault(event.envelope.envelope_id, {})
             for connect_id in event.notified:
                 if connect_id not in of_envelope:
                     configuration = await self._store.configuration(account_id, connect_id)

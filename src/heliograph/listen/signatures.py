@@ -43,13 +43,13 @@ class Signatures:
     """What the signatures of a message come to, and what that rests on."""
 
     authenticity: Authenticity
-    found: tuple[Signature, ...]
+    all: tuple[Signature, ...]
 
     @property
     def keys(self) -> tuple[int, ...]:
         """The numbers of the keys that signed it, each once."""
         return tuple(
-            dict.fromkeys(signature.key for signature in self.found if signature.key is not None)
+            dict.fromkeys(signature.key for signature in self.all if signature.key is not None)
         )
 
     def __str__(self) -> str:
@@ -57,16 +57,16 @@ class Signatures:
             case Authenticity.MATCHED:
                 matches = (
                     f"key {signature.key} ({signature.header})"
-                    for signature in self.found
+                    for signature in self.all
                     if signature.key
                 )
                 return f"signed by {', '.join(matches)}"
             case Authenticity.NONE_MATCHED:
-                return f"WRONG SIGNATURE: no given key made any of {len(self.found)}"
+                return f"WRONG SIGNATURE: no given key made any of {len(self.all)}"
             case Authenticity.UNSIGNED:
                 return "UNSIGNED"
             case Authenticity.UNCHECKED:
-                return f"{len(self.found)} signatures not checked: no key was given"
+                return f"{len(self.all)} signatures not checked: no key was given"
 
 
 def check(request: Request, keys: Sequence[Secret]) -> Signatures:

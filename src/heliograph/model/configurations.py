@@ -192,8 +192,12 @@ class ConnectConfiguration:
     @property
     def shows_certificate(self) -> bool:
         """Whether a post needs the account's client certificate."""
-        shown = self.authentication
-        return shown.mutual_tls or shown.offers_certificate or self.rendering.certificate_header
+        authentication = self.authentication
+        return (
+            authentication.mutual_tls
+            or authentication.offers_certificate
+            or self.rendering.certificate_header
+        )
 
     @property
     def borrows_oauth(self) -> bool:

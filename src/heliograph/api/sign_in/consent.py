@@ -143,8 +143,10 @@ class ConsentPages:
                 request, authorization, authorization.fields.get("login_hint", "")
             )
         application = authorization.application
-        had = await self._store.sign_ins.consented(application.integration_key, person.user.user_id)
-        agreed = authorization.scopes <= had and _is_itself(authorization)
+        consented = await self._store.sign_ins.consented(
+            application.integration_key, person.user.user_id
+        )
+        agreed = authorization.scopes <= consented and _is_itself(authorization)
         if "none" in authorization.prompts and not agreed:
             return _redirect(authorization.back(error="consent_required"))
         if agreed and "consent" not in authorization.prompts:

@@ -374,7 +374,7 @@ def _document(
             "verdict": signatures.authenticity.value,
             "keys": signatures.keys,
             "headers": [
-                {"name": signature.header, "key": signature.key} for signature in signatures.found
+                {"name": signature.header, "key": signature.key} for signature in signatures.all
             ],
         },
         "saved": None if saved is None else str(saved),
