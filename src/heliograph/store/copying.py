@@ -70,20 +70,20 @@ class Compared:
     digest: str
 
 
-Told = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 
 
 def _nobody(name: str, done: int, total: int) -> None:
     """Where nobody watches."""
 
 
-async def copy(source: Path, url: str, told: Told = _nobody) -> Sequence[Compared]:
+async def copy(source: Path, url: str, on_progress: OnProgress = _nobody) -> Sequence[Compared]:
     """Copy an installation, or go on with a copy that was cut short.
 
     Args:
         source: The SQLite database; its master.key lies beside it. No server may run on it.
         url: An empty PostgreSQL database, or one with an unfinished copy of this source.
-        told: Called with the table, the rows done and all rows.
+        on_progress: Called with the table, the rows done and all rows.
 
     Raises:
         UnsafeStorage: the source is in use or no database, the target has something else in
@@ -99,7 +99,7 @@ async def copy(source: Path, url: str, told: Told = _nobody) -> Sequence[Compare
         with closing(apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)) as read:
             database = await Database(url).open()
             try:
-                return await _Copy(read, database, keyring, told).run(file_id(source))
+                return await _Copy(read, database, keyring, on_progress).run(file_id(source))
             finally:
                 await database.close()
     finally:
@@ -108,12 +108,12 @@ async def copy(source: Path, url: str, told: Told = _nobody) -> Sequence[Compare
 
 class _Copy:
     def __init__(
-        self, source: apsw.Connection, target: Database, keyring: KeyRing, told: Told
+        self, source: apsw.Connection, target: Database, keyring: KeyRing, on_progress: OnProgress
     ) -> None:
         self._source = source
         self._target = target
         self._keyring = keyring
-        self._told = told
+        self._on_progress = on_progress
 
     async def run(self, source: str) -> Sequence[Compared]:
         await self._target.transact(lambda db: self._begin(db, source))
@@ -164,11 +164,11 @@ class _Copy:
             await run(db, _Q["progress_write"], (name, source, done))
             return len(found)
 
-        self._told(name, copied, total)
+        self._on_progress(name, copied, total)
         while written := await self._target.transact(batch):
             copied += written
-            self._told(name, min(copied, total), total)
-        self._told(name, total, total)
+            self._on_progress(name, min(copied, total), total)
+        self._on_progress(name, total, total)
 
     async def _compare(self, name: str) -> Compared:
         here = _digest(self._all_read(name), name)

@@ -39,7 +39,7 @@ def backup(data_dir: Path, target: Path, with_secrets: bool, as_json: bool) -> N
             data_dir / DATABASE,
             target,
             with_secrets=with_secrets,
-            told=lambda done, total: progress.update(task, completed=done, total=total),
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     size = target.stat().st_size
     if as_json:

@@ -26,7 +26,7 @@ def back_up(
     target: Path,
     *,
     with_secrets: bool = False,
-    told: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Copy a database as it is at one moment, also under load; whole or not at all.
 
@@ -34,7 +34,7 @@ def back_up(
         database: The file of the installation.
         target: A file that does not exist yet.
         with_secrets: Also copy `SECRETS` beside it, with the target's name before theirs.
-        told: Called with the pages done and all pages.
+        on_progress: Called with the pages done and all pages.
 
     Raises:
         UnsafeStorage: there is no database, the target exists, or the copy is damaged.
@@ -45,7 +45,7 @@ def back_up(
     unfinished = target.with_name(target.name + ".unfinished")
     unfinished.unlink(missing_ok=True)
     try:
-        _copy_pages(database, unfinished, told)
+        _copy_pages(database, unfinished, on_progress)
         _check(unfinished)
         _flush(unfinished)
         # A link, not a rename: somebody else's file of that name would be replaced.
@@ -91,7 +91,7 @@ def restore(backup: Path, data_dir: Path, database: str) -> bool:
     return all((data_dir / name).exists() for name in SECRETS)
 
 
-def _copy_pages(database: Path, target: Path, told: Callable[[int, int], None]) -> None:
+def _copy_pages(database: Path, target: Path, on_progress: Callable[[int, int], None]) -> None:
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     os.close(descriptor)
     # One read transaction holds the moment: the copy never begins anew under load.
@@ -104,7 +104,7 @@ def _copy_pages(database: Path, target: Path, told: Callable[[int, int], None]) 
             while not step.done:
                 step.step(_PAGES)
                 failpoint("backup.step")
-                told(step.page_count - step.remaining, step.page_count)
+                on_progress(step.page_count - step.remaining, step.page_count)
         source.execute("rollback")
         # One file, that can be read where nothing can be written: no WAL beside it.
         copy.execute("pragma journal_mode = delete").fetchall()
