@@ -22,7 +22,8 @@ from heliograph.clock import Clock
 from heliograph.delivery.attempt import Sender
 from heliograph.delivery.disabling import Tell, watch_listeners
 from heliograph.delivery.dispatcher import Capacity, Dispatcher
-from heliograph.delivery.maintenance import LeaseKeeper, follow_hints, retain, take_over
+from heliograph.delivery.lease import LeaseKeeper, follow_hints, take_over
+from heliograph.delivery.retention import retain
 from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from heliograph.delivery.maintenance import retire
+from heliograph.delivery.retention import retire
 from heliograph.model.deliveries import Delivered
 from heliograph.model.logs import LogQuery
 from heliograph.store import BATCH_MOST, Retired, Store

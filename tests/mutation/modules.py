@@ -54,9 +54,10 @@ MODULES: Final = (
             "service/delivery/test_suspending.py",
         ),
     ),
+    Module("delivery/lease.py", ("service/delivery/test_lease.py",)),
     Module(
-        "delivery/maintenance.py",
-        ("service/delivery/test_maintenance.py", "contract/test_retention.py"),
+        "delivery/retention.py",
+        ("service/delivery/test_retention.py", "contract/test_retention.py"),
     ),
     Module("model/accounts.py", ("unit/model/test_model.py",)),
     Module("model/deliveries.py", ("unit/model/test_model.py",)),

@@ -12,7 +12,7 @@ import pytest
 
 from heliograph.delivery import attempt
 from heliograph.delivery.dispatcher import Dispatcher
-from heliograph.delivery.maintenance import LeaseKeeper
+from heliograph.delivery.lease import LeaseKeeper
 from heliograph.delivery.retry import judge
 from heliograph.errors import StorageUnavailable
 from heliograph.model.deliveries import (

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import structlog
 
 from heliograph.delivery.dispatcher import Capacity, Dispatcher
-from heliograph.delivery.maintenance import LeaseKeeper, follow_hints, take_over
+from heliograph.delivery.lease import LeaseKeeper, follow_hints, take_over
 from heliograph.delivery.publisher import Publisher, Receipt
 from heliograph.delivery.republish import Republisher
 from heliograph.delivery.signals import Signals

@@ -17,7 +17,6 @@ from heliograph.api.applications import Applications
 from heliograph.api.configurations import Configurations
 from heliograph.api.connect_oauth import ConnectOAuth
 from heliograph.api.contract import reference
-from heliograph.api.contract.callers import Callers
 from heliograph.api.contract.operation import Operation, application
 from heliograph.api.failures import Failures
 from heliograph.api.groups import Groups
@@ -27,6 +26,7 @@ from heliograph.api.included_users import IncludedUsers
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
 from heliograph.api.mobile_notifiers import MobileNotifiers
+from heliograph.api.sign_in.callers import Callers
 from heliograph.api.sign_in.consent import ConsentPages
 from heliograph.api.sign_in.legacy import LegacySignIn
 from heliograph.api.sign_in.oauth import OAuth

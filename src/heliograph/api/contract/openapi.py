@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import heliograph
 from heliograph.api.contract import rate_limits
+from heliograph.api.contract.oauth_paths import AUTHORIZE, TOKEN
 from heliograph.api.contract.operation import LINES, Operation
 from heliograph.api.contract.parameters import LARGEST_ID, Parameter
-from heliograph.api.sign_in.oauth import AUTHORIZE, TOKEN
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,

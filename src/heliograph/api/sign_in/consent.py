@@ -22,10 +22,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from heliograph.access.sign_in import SignIn
-from heliograph.api.contract.callers import client_of_request
 from heliograph.api.contract.endpoint import Respond
-from heliograph.api.contract.form_fields import read_fields, read_form
-from heliograph.api.sign_in.oauth import AUTHORIZE
+from heliograph.api.contract.oauth_paths import AUTHORIZE
+from heliograph.api.sign_in.callers import client_of_request
+from heliograph.api.sign_in.form_fields import read_fields, read_form
 from heliograph.api.sign_in.refusals import oauth_endpoint
 from heliograph.errors import OAuthRefused, TooManyAttempts, WrongCredentials
 from heliograph.incoming.address import PublicAddress

@@ -15,9 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from heliograph.access.grants import Client, Granted, Grants
-from heliograph.api.contract.callers import Callers, client_of_request
 from heliograph.api.contract.endpoint import Respond
-from heliograph.api.contract.form_fields import read_form
+from heliograph.api.contract.oauth_paths import AUTHORIZE, METADATA, REVOKE, TOKEN, USERINFO
+from heliograph.api.sign_in.callers import Callers, client_of_request
+from heliograph.api.sign_in.form_fields import read_form
 from heliograph.api.sign_in.refusals import oauth_endpoint
 from heliograph.errors import InvalidToken, NotSignedIn, OAuthRefused, TooManyRefused
 from heliograph.incoming.address import PublicAddress
@@ -28,12 +29,6 @@ from heliograph.watch import Observer
 from heliograph.wire import dates
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-
-TOKEN: Final = "/oauth/token"  # noqa: S105 (a path)
-REVOKE: Final = "/oauth/revoke"
-USERINFO: Final = "/oauth/userinfo"
-AUTHORIZE: Final = "/oauth/auth"
-METADATA: Final = "/.well-known/oauth-authorization-server"
 
 
 class OAuth:

@@ -13,7 +13,7 @@ from rich.status import Status
 from heliograph.cli.connection import data_dir_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.terminal import counted, output, print_json
-from heliograph.delivery import maintenance
+from heliograph.delivery.retention import retire
 from heliograph.settings import Settings, environment_name, from_environment
 from heliograph.store import Retired, opening
 
@@ -62,9 +62,9 @@ async def _retire(settings: Settings, *, quiet: bool) -> Retired:
     async with opening.open_store(settings) as store:
         before = store.clock.now() - timedelta(days=settings.keep_logs)
         if quiet or not console.is_terminal:
-            return await maintenance.retire(store, before)
+            return await retire(store, before)
         with Status("Looking for what is old enough", console=console) as status:
-            return await maintenance.retire(
+            return await retire(
                 store, before, on_progress=lambda total: status.update(f"Deleted {_counts(total)}")
             )
 

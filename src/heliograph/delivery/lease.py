@@ -1,11 +1,8 @@
-"""What must happen now and then whether or not there is work."""
+"""A node's claim to be alive: kept, given up in time, and what dead nodes left taken over (R8)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import asdict
-from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -13,12 +10,10 @@ import structlog
 from heliograph.clock import Clock
 from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageUnavailable
-from heliograph.model.deliveries import FEWEST_DAYS
-from heliograph.store import Retired, Store
+from heliograph.store import Store
 
 _TRY_AGAIN: Final = 1.0
-
-_RETENTION_SECONDS: Final = 3600.0
+"""Seconds after a renewal that failed."""
 
 _log = structlog.get_logger()
 
@@ -131,48 +126,3 @@ async def follow_hints(store: Store, signals: Signals, stop: asyncio.Event) -> N
     while not stop.is_set():
         await store.wait_for_hint()
         signals.work.set()
-
-
-async def retain(store: Store, clock: Clock, stop: asyncio.Event, days: int) -> None:
-    """Delete what ended and is older than `days`, soon and then each hour (R14).
-
-    Many nodes may do it at once: each deletes what it finds.
-    """
-    while days and not stop.is_set():
-        try:
-            await retire(store, clock.now() - timedelta(days=days), stop)
-        except StorageUnavailable as trouble:
-            _log.warning("retention_paused", reason=str(trouble))
-        await clock.wait(stop, _RETENTION_SECONDS)
-
-
-async def retire(
-    store: Store,
-    before: datetime,
-    stop: asyncio.Event | None = None,
-    on_progress: Callable[[Retired], None] = lambda _: None,
-) -> Retired:
-    """Delete batch after batch of what ended and was accepted before a time; how much it was.
-
-    Raises:
-        ValueError: `before` is younger than what retries and repeats may come back to.
-        StorageUnavailable: what was deleted until then stays so.
-    """
-    if before > store.clock.now() - timedelta(days=FEWEST_DAYS):
-        raise ValueError(f"What is younger than {FEWEST_DAYS} days must be kept.")
-    total = Retired()
-    while stop is None or not stop.is_set():
-        batch = await store.retire(before)
-        total = Retired(
-            total.deliveries + batch.deliveries,
-            total.attempts + batch.attempts,
-            total.events + batch.events,
-            total.envelopes + batch.envelopes,
-        )
-        on_progress(total)
-        if not batch.total:
-            break
-        await asyncio.sleep(0)  # what is waiting on the event loop comes first
-    if total.total:
-        _log.info("retired", before=before.isoformat(), **asdict(total))
-    return total

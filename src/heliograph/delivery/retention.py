@@ -1,0 +1,68 @@
+"""What ended long ago is deleted, soon and then each hour (R14)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from heliograph.clock import Clock
+from heliograph.errors import StorageUnavailable
+from heliograph.model.deliveries import FEWEST_DAYS
+from heliograph.store import Retired, Store
+
+_EACH_HOUR: Final = 3600.0
+"""Seconds between two looks."""
+
+_log = structlog.get_logger()
+
+
+async def retain(store: Store, clock: Clock, stop: asyncio.Event, days: int) -> None:
+    """Delete what ended and is older than `days`, soon and then each hour (R14).
+
+    Many nodes may do it at once: each deletes what it finds.
+    """
+    while days and not stop.is_set():
+        try:
+            await retire(store, clock.now() - timedelta(days=days), stop)
+        except StorageUnavailable as trouble:
+            _log.warning("retention_paused", reason=str(trouble))
+        await clock.wait(stop, _EACH_HOUR)
+
+
+async def retire(
+    store: Store,
+    before: datetime,
+    stop: asyncio.Event | None = None,
+    on_progress: Callable[[Retired], None] = lambda _: None,
+) -> Retired:
+    """Delete batch after batch of what ended and was accepted before a time.
+
+    Returns how much it was; `on_progress` hears of it after each batch.
+
+    Raises:
+        ValueError: `before` is younger than what retries and repeats may come back to.
+        StorageUnavailable: what was deleted until then stays so.
+    """
+    if before > store.clock.now() - timedelta(days=FEWEST_DAYS):
+        raise ValueError(f"What is younger than {FEWEST_DAYS} days must be kept.")
+    total = Retired()
+    while stop is None or not stop.is_set():
+        batch = await store.retire(before)
+        total = Retired(
+            total.deliveries + batch.deliveries,
+            total.attempts + batch.attempts,
+            total.events + batch.events,
+            total.envelopes + batch.envelopes,
+        )
+        on_progress(total)
+        if not batch.total:
+            break
+        await asyncio.sleep(0)  # what is waiting on the event loop comes first
+    if total.total:
+        _log.info("retired", before=before.isoformat(), **asdict(total))
+    return total
