@@ -417,6 +417,21 @@ async def test_f14_nothing_is_accepted_into_a_file_that_was_removed_or_replaced(
         await store.close()
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_f14_a_reader_that_opens_late_says_that_the_file_was_removed_or_replaced(
+    tmp_path: Path, clock: ManualClock, replaced: bool
+) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    database = tmp_path / "heliograph.db"
+    database.rename(tmp_path / "moved")
+    if replaced:
+        shutil.copy(tmp_path / "moved", database)
+    with pytest.raises(StorageBroken, match="removed or replaced"):
+        await store.accounts()
+    with contextlib.suppress(StorageBroken):
+        await store.close()
+
+
 async def test_f24_a_damaged_database_is_refused_with_what_to_do(
     tmp_path: Path, clock: ManualClock
 ) -> None:

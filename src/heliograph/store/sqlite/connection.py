@@ -205,7 +205,7 @@ class Writer:
             for work in batch:
                 failpoint(work.name + ".commit.before")
             connection.execute("commit")
-            self._see_that_the_file_is_there()
+            _see_that_it_is_there(self._path, self._inode)
             for work in batch:
                 failpoint(work.name + ".commit.after")
         except BaseException as error:
@@ -219,18 +219,6 @@ class Writer:
                     connection.execute("rollback")
                 except apsw.Error as second:
                     self._break(second)
-
-    def _see_that_the_file_is_there(self) -> None:
-        """What is written to a file that has no name any more is gone at the next start."""
-        try:
-            same = self._path.stat().st_ino == self._inode
-        except OSError:
-            same = False
-        if not same:
-            raise StorageBroken(
-                f"{self._path} was removed or replaced while Heliograph had it open: put the file "
-                "back, or restore a backup, and start again."
-            )
 
     def _break(self, cause: BaseException) -> StorageBroken:
         """Write nothing any more: after one failed flush the next may falsely succeed (F12).
@@ -264,6 +252,7 @@ class Readers:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._inode = path.stat().st_ino
         self._local = threading.local()
         self._open: list[apsw.Connection] = []
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
@@ -292,11 +281,29 @@ class Readers:
     def _connection(self) -> apsw.Connection:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
+            _see_that_it_is_there(self._path, self._inode)
             connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
             connection.set_busy_timeout(1500)
             self._local.connection = connection
             self._open.append(connection)
         return connection
+
+
+def _see_that_it_is_there(path: Path, inode: int) -> None:
+    """What is written to a file that has no name any more is gone at the next start.
+
+    Raises:
+        StorageBroken: another file has the database's name, or none has.
+    """
+    try:
+        same = path.stat().st_ino == inode
+    except OSError:
+        same = False
+    if not same:
+        raise StorageBroken(
+            f"{path} was removed or replaced while Heliograph had it open: put the file back, or "
+            "restore a backup, and start again."
+        )
 
 
 def translate(error: apsw.Error) -> Exception:
