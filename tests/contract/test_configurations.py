@@ -31,6 +31,20 @@ async def test_s8_another_accounts_configuration_is_not_found(store: Store) -> N
     assert await store.configuration(OTHER_ACCOUNT, created.connect_id) is None
 
 
+async def test_what_is_not_there_is_neither_changed_nor_deleted(store: Store) -> None:
+    created = await store.create_configuration(wanted_configuration())
+    unknown = created.connect_id + 1
+    for account_id, connect_id in (
+        (ACCOUNT, unknown),
+        (OTHER_ACCOUNT, created.connect_id),
+        ("nobody", created.connect_id),
+    ):
+        wanted = wanted_configuration(account_id, connect_id=connect_id, name="changed")
+        assert await store.update_configuration(wanted) is False
+        assert await store.delete_configuration(account_id, connect_id) is False
+    assert await store.configuration(ACCOUNT, created.connect_id) == created
+
+
 async def test_the_version_is_that_of_the_configurations_and_grows_with_each_change(
     store: Store,
 ) -> None:
@@ -45,6 +59,7 @@ async def test_the_version_is_that_of_the_configurations_and_grows_with_each_cha
     assert versions[-1] == (await store.configurations(ACCOUNT)).version
     await store.create_account(Account("third", 3, "Third"))
     assert await store.configurations_version("third") == 0
+    assert await store.configurations_version("nobody") == 0
 
 
 @pytest.mark.parametrize("disturbances", [0, 1, 3])

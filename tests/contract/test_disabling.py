@@ -117,6 +117,18 @@ async def test_a_success_ends_the_failing_and_so_does_switching_on(
     assert await store.failing() == ()
 
 
+async def test_a_change_of_what_is_in_service_does_not_end_its_failing(
+    store: Store, traffic: Traffic, clock: ManualClock
+) -> None:
+    made = await traffic.configure()
+    await traffic.publish()
+    await fail(traffic, 60, clock)
+    for paused in ("true", "false"):
+        changed = wanted_configuration(connect_id=made.connect_id, pausePublish=paused)
+        await store.update_configuration(changed)
+        assert [failing.since for failing in await store.failing()] == [START]
+
+
 async def test_faults_of_our_own_are_no_failing(
     store: Store, traffic: Traffic, clock: ManualClock
 ) -> None:

@@ -79,7 +79,12 @@ MODULES: Final = (
     Module("store/verbs/historical.py", ("contract/test_historical.py",)),
     Module(
         "store/verbs/configurations.py",
-        ("contract/test_configurations.py", "contract/test_notifications.py"),
+        (
+            "contract/test_configurations.py",
+            "contract/test_notifications.py",
+            "contract/test_disabling.py",
+            "contract/test_people.py",
+        ),
     ),
     Module("store/verbs/log_rows.py", ("contract/test_listings.py", "contract/test_settle.py")),
     Module(
