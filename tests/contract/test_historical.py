@@ -125,6 +125,14 @@ async def test_s8_another_account_neither_sees_nor_cancels_it_nor_publishes_its_
     assert len(await store.historical.transactions(OTHER_ACCOUNT, 10)) == 1
 
 
+async def test_each_is_followed_by_its_own_id(store: Store) -> None:
+    names = ["first", "second", "third"]
+    for name in names:
+        await store.historical.submit(wish("env-1", name=name))
+    assert [(await followed(store, name)).transaction_id for name in names] == names
+    assert await store.historical.transaction(ACCOUNT, "fourth") is None
+
+
 async def test_s13_an_account_has_so_many_envelopes_an_hour(
     store: Store, clock: ManualClock
 ) -> None:
@@ -134,7 +142,7 @@ async def test_s13_an_account_has_so_many_envelopes_an_hour(
         await store.historical.submit(wish("a", "b", name="second"))
     clock.move(1800)
     await store.historical.submit(wish("a", name="third"))
-    clock.move(1801)
+    clock.move(1800)
     await store.historical.submit(wish("a", "b", name="fourth"))
     listed = await store.historical.transactions(ACCOUNT, 2)
     assert [one.transaction_id for one in listed] == ["fourth", "third"]
