@@ -1,6 +1,6 @@
 """mutmut, with three things that it lacks, run in the folder that the command prepared.
 
-- A statement is left out: `task.cancel()` becomes `pass`.
+- A statement is left out: `task.cancel()` becomes `pass`, and so does `yield Step(…)`.
 - A condition that is no comparison is negated: `if synchronous` becomes `if not synchronous`.
 - Properties and context managers are mutated as well: their decorators are put on again outside
   of the function that picks the mutant.
@@ -36,8 +36,8 @@ _CONDITIONS: Final = (cst.Name, cst.Attribute, cst.Call, cst.Await)
 
 
 def left_out(node: cst.Expr) -> Iterator[cst.Pass]:
-    """A statement that is a call; a docstring says nothing to the machine."""
-    call = isinstance(node.value, cst.Call | cst.Await)
+    """A statement that is a call, or a step of a verb; a docstring says nothing to the machine."""
+    call = isinstance(node.value, cst.Call | cst.Await | cst.Yield)
     if call and re.match(UNMUTATED, cst.Module([]).code_for_node(node)) is None:
         yield cst.Pass(semicolon=node.semicolon)
 
