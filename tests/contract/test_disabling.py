@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from heliograph.delivery.disabling import GONE, disable, watch_listeners
 from heliograph.model.alerts import Alert
 from heliograph.model.deliveries import DeliveryState, Phase, RetryAt, Why
 from heliograph.model.logs import LogQuery
-from heliograph.store import Store
+from heliograph.store import Failing, Store
 from tests.contract.traffic import Traffic
 from tests.support import ACCOUNT, START, ManualClock, new_event, wanted_configuration
 
@@ -123,10 +124,13 @@ async def test_a_change_of_what_is_in_service_does_not_end_its_failing(
     made = await traffic.configure()
     await traffic.publish()
     await fail(traffic, 60, clock)
+    failing = Failing(ACCOUNT, made.connect_id, made.name, START, warned=False)
     for paused in ("true", "false"):
         changed = wanted_configuration(connect_id=made.connect_id, pausePublish=paused)
         await store.update_configuration(changed)
-        assert [failing.since for failing in await store.failing()] == [START]
+        assert await store.failing() == (failing,)
+    await store.failing_warned(made.connect_id)
+    assert await store.failing() == (replace(failing, warned=True),)
 
 
 async def test_faults_of_our_own_are_no_failing(

@@ -150,6 +150,13 @@ async def test_s8_another_account_sees_and_changes_nothing(failing: Store) -> No
     assert len(await envelopes(failing)) == 10
 
 
+async def test_failures_and_logs_show_what_the_envelope_is_about(failing: Store) -> None:
+    for listing in (failing.failures, failing.logs):
+        for entry in (await listing(ACCOUNT, LogQuery(), 100)).entries:
+            assert entry.subject == "Lease of 12 Harbour Street"
+            assert (entry.sender_name, entry.sender_email) == ("Ada Lovelace", "ada@example.com")
+
+
 async def test_a_delivered_entry_shows_no_failure(store: Store, traffic: Traffic) -> None:
     await traffic.configure()
     await traffic.publish()

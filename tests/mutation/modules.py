@@ -64,6 +64,7 @@ MODULES: Final = (
     Module(
         "model/configurations.py",
         (
+            "unit/model/test_configurations.py",
             "unit/wire/messages/test_message.py",
             "unit/wire/messages/test_switches.py",
             "unit/delivery/test_matching.py",
@@ -86,7 +87,14 @@ MODULES: Final = (
             "contract/test_people.py",
         ),
     ),
-    Module("store/verbs/log_rows.py", ("contract/test_listings.py", "contract/test_settle.py")),
+    Module(
+        "store/verbs/log_rows.py",
+        (
+            "contract/test_listings.py",
+            "contract/test_settle.py",
+            "contract/test_disabling.py",
+        ),
+    ),
     Module(
         "store/verbs/store.py",
         (
