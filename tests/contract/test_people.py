@@ -108,21 +108,30 @@ async def test_an_email_stands_for_one_active_user_and_a_closed_one_gives_it_up(
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "told"),
     [
-        new_user(CYD, "ada"),
-        new_user(ADA, "cyd"),
-        new_user(CYD, "bob"),
-        new_user(BOB, "cyd"),
-        new_user(CYD, "cyd", group_ids=frozenset({99})),
+        (new_user(CYD, "ada"), r"already: ada@example\.com\.$"),
+        (new_user(ADA, "cyd"), r"already: cyd@example\.com\.$"),
+        (new_user(CYD, "bob"), r"already: bob@example\.com\.$"),
+        (new_user(BOB, "cyd"), r"already: cyd@example\.com\.$"),
+        (new_user(CYD, "cyd", group_ids=frozenset({99})), "no group 99"),
     ],
     ids=["known e-mail", "known id", "e-mail twice", "id twice", "unknown group"],
 )
-async def test_users_are_added_all_or_none(store: Store, bad: NewUser) -> None:
+async def test_users_are_added_all_or_none(store: Store, bad: NewUser, told: str) -> None:
     await store.people.add_users(ACCOUNT, [new_user(ADA, "ada")])
-    with pytest.raises((UserExists, NotFound)):
+    with pytest.raises((UserExists, NotFound), match=told):
         await store.people.add_users(ACCOUNT, [new_user(BOB, "bob"), bad])
     assert await names(store) == ["ada"]
+
+
+async def test_the_first_five_of_many_users_that_are_there_already_are_named(store: Store) -> None:
+    people = [new_user(f"{n}{ADA[1:]}", f"u{n}") for n in range(7)]
+    await store.people.add_users(ACCOUNT, people)
+    with pytest.raises(UserExists, match=r": u0@\S+ u1@\S+ u2@\S+ u3@\S+ u4@\S+ and 2 more\.$"):
+        await store.people.add_users(ACCOUNT, people)
+    with pytest.raises(UserExists, match=r" u4@example\.com\.$"):
+        await store.people.add_users(ACCOUNT, people[:5])
 
 
 async def test_changes_and_closings_are_all_or_none(store: Store) -> None:
@@ -169,7 +178,7 @@ async def test_users_are_filtered(store: Store) -> None:
 
 async def test_users_are_those_that_a_configuration_names_or_all_others(store: Store) -> None:
     group_id = await fill(store)
-    group = frozenset({str(group_id), "no number", "9" * 40})
+    group = frozenset({str(group_id), "no number", "9" * 19, "9" * 40})
     for named, expected in (
         (Named(frozenset({CYD}), frozenset(), inside=True), ["cyd"]),
         (Named(frozenset({CYD}), frozenset(), inside=False), ["ada", "bob"]),

@@ -186,6 +186,9 @@ async def test_another_account_s_application_is_as_if_it_did_not_exist_s8(
     for attempt in refused:
         with pytest.raises(NotFound):
             await attempt()
+    await oauth.add_consent(OTHER_ACCOUNT, KEY, BOB, SIGNATURE, BOB)
+    with pytest.raises(NotFound):  # who consented is still a user of the other account
+        await oauth.issue(ACCOUNT, Secret("t"), token_of(BOB, clock), assertion(clock))
     assert await oauth.registered(OTHER_KEY) == before
     assert await oauth.consented(OTHER_KEY, BOB) == SIGNATURE
 
@@ -451,6 +454,19 @@ async def test_s9_a_verifier_without_a_challenge_a_late_code_and_a_lost_consent_
     assert await works(store, "1") == []
 
 
+async def test_s9_a_code_ends_with_the_consent_that_it_was_made_for(
+    store: Store, clock: ManualClock
+) -> None:
+    await fill(store)
+    oauth = store.sign_ins
+    await oauth.add_consent(ACCOUNT, KEY, ADA, SIGNATURE, ADA)
+    await oauth.add_code(ACCOUNT, Secret("code"), code_for(clock))
+    assert await oauth.withdraw(ACCOUNT, KEY, ADA)
+    await oauth.add_consent(ACCOUNT, KEY, ADA, SIGNATURE, ADA)
+    assert await oauth.redeem(KEY, "code", CodeProof(None, None), pair(clock)) is None
+    assert await works(store, "1") == []
+
+
 async def test_s9_a_code_used_twice_revokes_what_it_brought(
     store: Store, clock: ManualClock
 ) -> None:
@@ -558,6 +574,27 @@ async def test_r13_what_has_expired_is_swept_as_new_rows_come(
     clock.move(REFRESH_SECONDS + 1)
     await granted(store, clock, name="2")
     assert await _counts(store) == [1, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("way", ["session", "assertion", "code", "grant"])
+async def test_r13_whatever_adds_rows_sweeps(store: Store, clock: ManualClock, way: str) -> None:
+    await fill(store)
+    oauth = store.sign_ins
+    await oauth.add_consent(ACCOUNT, KEY, ADA, SIGNATURE, ADA)
+    await oauth.add_code(ACCOUNT, Secret("code"), code_for(clock))
+    await oauth.open_session(ACCOUNT, ADA, Secret("old"), clock.now() + timedelta(seconds=60))
+    clock.move(61)
+    until = clock.now() + timedelta(hours=1)
+    if way == "session":
+        await oauth.open_session(ACCOUNT, ADA, Secret("new"), until)
+    elif way == "assertion":
+        assert await oauth.issue(ACCOUNT, Secret("t"), token_of(ADA, clock), assertion(clock))
+    elif way == "code":
+        await oauth.add_code(ACCOUNT, Secret("more"), code_for(clock))
+    else:
+        assert await oauth.redeem(KEY, "code", CodeProof(None, None), pair(clock))
+    *_, sessions = await _counts(store)
+    assert sessions == (1 if way == "session" else 0)
 
 
 async def _counts(store: Store) -> list[int]:
