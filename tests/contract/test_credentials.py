@@ -8,11 +8,12 @@ import pytest
 
 from heliograph.errors import TooManyKeys, UnsafeStorage
 from heliograph.model.accounts import Role, Secret
+from heliograph.model.configurations import ClientCredentials
 from heliograph.store import Store
 from heliograph.wire.messages.signing import MOST_KEYS
 from tests.conftest import OpenStore
 from tests.contract.traffic import Traffic
-from tests.support import ACCOUNT, OTHER_ACCOUNT
+from tests.support import ACCOUNT, OTHER_ACCOUNT, wanted_configuration
 
 
 async def test_a_token_stands_for_its_account_and_only_its_hash_is_stored(
@@ -47,6 +48,44 @@ async def test_active_keys_sign_oldest_first_and_a_retired_key_never_again(
     assert [key.key_id for key in await store.hmac_keys(ACCOUNT)] == ["k1", "k3"]
     assert list(await store.hmac_keys(OTHER_ACCOUNT)) == []
     await traffic.deliver([claim])
+
+
+async def test_s7_the_next_claim_shows_the_keys_and_the_certificate_of_now(
+    store: Store, traffic: Traffic
+) -> None:
+    await traffic.configure(signMessageWithX509Certificate="true")
+    published = 0
+
+    async def shown() -> tuple[list[str], tuple[str, Secret] | None]:
+        nonlocal published
+        published += 1
+        await traffic.publish(envelope_id=f"env-{published}")
+        (claim,) = await traffic.claim_all()
+        await traffic.deliver([claim])
+        return [key.key_id for key in claim.proofs.keys], claim.proofs.client
+
+    assert await shown() == ([], None)
+    await store.add_hmac_key(ACCOUNT, "k1", Secret("x"))
+    assert await shown() == (["k1"], None)
+    for name in ("first", "second"):
+        await store.set_client_certificate(ACCOUNT, name, Secret(f"key of the {name}"))
+        assert await shown() == (["k1"], (name, Secret(f"key of the {name}")))
+    assert await store.delete_client_certificate(ACCOUNT)
+    assert await shown() == (["k1"], None)
+    assert await store.retire_hmac_key(ACCOUNT, "k1")
+    assert await shown() == ([], None)
+    assert not await store.delete_client_certificate(ACCOUNT)
+
+
+async def test_s8_another_accounts_keys_and_certificate_are_not_there(store: Store) -> None:
+    await store.add_hmac_key(ACCOUNT, "k1", Secret("x"))
+    await store.set_client_certificate(ACCOUNT, "certificate", Secret("key"))
+    assert list(await store.hmac_keys(OTHER_ACCOUNT)) == []
+    assert await store.client_certificate(OTHER_ACCOUNT) is None
+    assert not await store.retire_hmac_key(OTHER_ACCOUNT, "k1")
+    assert not await store.delete_client_certificate(OTHER_ACCOUNT)
+    assert [key.key_id for key in await store.hmac_keys(ACCOUNT)] == ["k1"]
+    assert await store.client_certificate(ACCOUNT) == ("certificate", Secret("key"))
 
 
 async def test_a_configuration_without_hmac_is_not_signed(store: Store, traffic: Traffic) -> None:
@@ -105,6 +144,31 @@ async def test_s7_secrets_do_not_open_with_another_master_key(
         await use()
     key.write_bytes(ours)
     assert len(await (await open_store()).hmac_keys(ACCOUNT)) == 1
+
+
+async def test_s7_every_secret_is_sealed_anew_and_opens_without_the_older_key(
+    store: Store, open_store: OpenStore, tmp_path: Path
+) -> None:
+    created = await store.create_configuration(wanted_configuration(password="of the listener"))
+    await store.create_configuration(wanted_configuration())  # without a secret
+    await store.add_hmac_key(ACCOUNT, "k1", Secret("of the key"))
+    await store.set_client_certificate(ACCOUNT, "certificate", Secret("of the certificate"))
+    client = ClientCredentials("https://a.example.com/", "a", Secret("of the client"))
+    await store.oauth.create(ACCOUNT, client)
+    await store.close()
+    key = tmp_path / "master.key"
+    newer = b"n" * 32
+
+    key.write_bytes(newer + key.read_bytes())
+    both = await open_store()
+    assert await both.reseal() == 4
+    await both.close()
+    key.write_bytes(newer)
+    again = await open_store()
+    assert await again.configuration(ACCOUNT, created.connect_id) == created
+    assert [one.secret for one in await again.hmac_keys(ACCOUNT)] == [Secret("of the key")]
+    assert await again.client_certificate(ACCOUNT) == ("certificate", Secret("of the certificate"))
+    assert await again.oauth.get(ACCOUNT) == client
 
 
 def _files(folder: Path) -> bytes:

@@ -24,6 +24,7 @@ from tests.conftest import OpenStore
 from tests.contract.traffic import Traffic
 from tests.support import (
     ACCOUNT,
+    OTHER_ACCOUNT,
     START,
     WHY,
     ManualClock,
@@ -334,3 +335,48 @@ def _count(claims: Sequence[Claim]) -> dict[str, int]:
 
 def test_r4_no_state_is_missing_from_the_table_of_legal_moves() -> None:
     assert set(LEGAL_MOVES) == set(DeliveryState)
+
+
+async def test_the_figures_tell_the_states_and_how_late_the_oldest_delivery_is(
+    store: Store, traffic: Traffic, clock: ManualClock
+) -> None:
+    held = await traffic.configure(name="held", pausePublish="true")
+    await traffic.publish(envelope_id="env-0")
+    await store.delete_configuration(ACCOUNT, held.connect_id)  # a failure
+    await traffic.configure(name="held", pausePublish="true")
+    await traffic.publish(envelope_id="env-1")
+    await traffic.configure()
+    for number in range(2, 5):
+        await traffic.publish(envelope_id=f"env-{number}")
+    (claim,) = (await store.claim(1, 1)).claims
+    before = await store.statistics()
+    clock.move(2.5)
+    after = await store.statistics()
+
+    assert (before.waiting, before.held, before.in_flight, before.failures) == (2, 4, 1, 1)
+    assert (before.orphans, before.nodes, before.failing) == (0, 1, 0)
+    assert before.database_bytes > 0
+    assert before.oldest_snapshot >= 0
+    assert (before.overdue, after.overdue) == (0, 2.5)
+    await traffic.deliver([claim])
+    while claims := await traffic.claim_all():
+        await traffic.deliver(claims)
+    assert ((await store.statistics()).waiting, (await store.statistics()).overdue) == (0, 0)
+
+
+async def test_what_waits_for_its_next_try_can_be_hastened_by_its_account_alone(
+    store: Store, traffic: Traffic
+) -> None:
+    made = await traffic.configure()
+    await traffic.publish()
+    (claim,) = await traffic.claim_all()
+    await traffic.retry(claim, 600)
+    assert await store.hasten(OTHER_ACCOUNT, made.connect_id) == 0
+    assert await traffic.claim_all() == []
+    assert await store.hasten(ACCOUNT, made.connect_id) == 1
+    (again,) = await traffic.claim_all()
+    assert again.number == 2
+    progress = (await store.progress(ACCOUNT, [claim.delivery_id]))[claim.delivery_id]
+    assert (progress.state, progress.attempts) == (DeliveryState.IN_FLIGHT, 2)
+    assert progress.error is not None
+    await traffic.deliver([again])
