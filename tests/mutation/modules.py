@@ -103,7 +103,8 @@ MODULES: Final = (
             "contract/test_disabling.py",
             "contract/test_settle.py",
             "contract/test_accept.py",
-            "service/store/test_secrets.py",
+            "contract/test_configurations.py",
+            "contract/test_notifications.py",
         ),
     ),
 )
