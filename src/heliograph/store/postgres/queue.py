@@ -49,7 +49,7 @@ _MOST_BYTES: Final = 128 * 2**20
 
 
 @dataclass(slots=True)
-class _Lanes:
+class _DueMarks:
     """Where due deliveries may be, from what due time on, by configuration.
 
     Dead rows stay in the index while any old snapshot is open: a claim that began at the
@@ -58,7 +58,7 @@ class _Lanes:
     """
 
     marks: dict[int, int] = field(default_factory=dict)
-    last_turn: int = 0
+    last_served: int = 0
     seen_until_us: int = 0
     looked_back_us: int = 0
     looked_at_all_us: int = 0
@@ -74,16 +74,16 @@ class _Lanes:
             return self.seen_until_us - _LOOK_BACK_US
         return self.seen_until_us - _OVERLAP_US
 
-    def found(self, connect_ids: Iterable[int], since: int, now: int) -> None:
+    def note(self, connect_ids: Iterable[int], since: int, now: int) -> None:
         """Note where a look since `since` found something due."""
         for connect_id in connect_ids:
             self.marks[connect_id] = min(self.marks.get(connect_id, since), since)
         self.seen_until_us = now
 
     def turn(self) -> list[int]:
-        """The configurations, beginning behind the one that was served last (R7)."""
+        """The configurations with a mark, beginning behind the one that was served last (R7)."""
         known = sorted(self.marks)
-        later = [connect_id for connect_id in known if connect_id > self.last_turn]
+        later = [connect_id for connect_id in known if connect_id > self.last_served]
         return later + known[: len(known) - len(later)]
 
 
@@ -115,7 +115,7 @@ class Queue:
     def __init__(self, keyring: KeyRing, now: Callable[[], int]) -> None:
         self._keyring = keyring
         self._now = now
-        self._lanes = _Lanes()
+        self._due = _DueMarks()
         self.epoch = 0
         # What this node has claimed and not settled: configuration by attempt.
         self._claimed: dict[int, int] = {}
@@ -150,19 +150,19 @@ class Queue:
             # a server that still waited for its standby when the connection broke.
             await self._unclaim(db, now)
             self._unclaimed_us = now
-        since = self._lanes.since(now)
+        since = self._due.since(now)
         due = await fetch(db, _Q["due_since"], {"since": since, "now": now})
         failpoint("claim.select")
-        self._lanes.found((connect_id for (connect_id,) in due), since, now)
+        self._due.note((connect_id for (connect_id,) in due), since, now)
         in_flight = Counter(self._claimed.values())
-        accounts = await self._accounts_of(db, {*self._lanes.marks, *in_flight})
+        accounts = await self._accounts_of(db, {*self._due.marks, *in_flight})
         # Who is alone has nobody to leave room for.
         turns = Turns(accounts, in_flight, per_account if self._owners.several else None)
-        free = {c: free.get(c, per_configuration - in_flight[c]) for c in self._lanes.turn()}
+        free = {c: free.get(c, per_configuration - in_flight[c]) for c in self._due.turn()}
         most = self._shares(free, room, turns)
         taken = await self._take(db, most, now) if most else []
         if not taken and (beyond := turns.beyond(room)):
-            left = {c: free[c] for c in self._lanes.turn()}  # the first look emptied the others
+            left = {c: free[c] for c in self._due.turn()}  # the first look emptied the others
             most = self._shares(left, beyond, Turns(accounts, {}, None))
             taken = await self._take(db, most, now) if most else []
         failpoint("claim.attempt_open")
@@ -199,11 +199,11 @@ class Queue:
             shares[connect_id] = most
             turns.took(connect_id, most)
             room -= most
-            self._lanes.last_turn = connect_id
+            self._due.last_served = connect_id
         return shares
 
     async def _take(self, db: Connection, most: dict[int, int], now: int) -> list[Any]:
-        marks = self._lanes.marks
+        marks = self._due.marks
         taken = await fetch(
             db,
             _Q["claim"],

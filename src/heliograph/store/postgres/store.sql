@@ -341,14 +341,14 @@ limit 1;
 with picked as materialized (
     select due.delivery_id, due.due_us
     from unnest(%(connect_ids)s::bigint[], %(marks)s::bigint[], %(most)s::integer[])
-        with ordinality as l (connect_id, mark, most, turn)
+        with ordinality as m (connect_id, mark, most, turn)
     cross join lateral (
         select d.delivery_id, d.due_us from delivery as d
         where
-            d.connect_id = l.connect_id and d.state = 'waiting'
-            and d.due_us >= l.mark and d.due_us <= %(now)s
+            d.connect_id = m.connect_id and d.state = 'waiting'
+            and d.due_us >= m.mark and d.due_us <= %(now)s
         order by d.due_us, d.delivery_id
-        limit l.most
+        limit m.most
         for update skip locked
     ) as due
 )

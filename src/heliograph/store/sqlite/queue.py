@@ -56,7 +56,7 @@ class Queue:
         self._now = now
         self._epoch = epoch
         self._seeds = random.Random()  # noqa: S311 (spreads retries; guards nothing)
-        self._last_lane = 0
+        self._last_served = 0
         self._versions = Bounded[str, int](_MOST_KNOWN, _MOST_BYTES)
         self._configurations = Bounded[int, ConnectConfiguration](_MOST_KNOWN, _MOST_BYTES)
         self._owners = Owners()
@@ -217,13 +217,13 @@ class Queue:
     ) -> ClaimResult:
         """See `Store.claim`."""
         now = self._now()
-        lanes = fetch(db, _Q["lanes"])
+        waiting = fetch(db, _Q["waiting_configurations"])
         failpoint("claim.select")
-        later = [due for _, due in lanes if due > now]
-        due_lanes = [connect_id for connect_id, due in lanes if due <= now]
-        # Take turns: begin behind the lane that was served last (R7).
-        turn = [lane for lane in due_lanes if lane > self._last_lane]
-        turn += [lane for lane in due_lanes if lane <= self._last_lane]
+        later = [row.due_us for row in waiting if row.due_us > now]
+        due = [row.connect_id for row in waiting if row.due_us <= now]
+        # Take turns: begin behind the configuration that was served last (R7).
+        turn = [connect_id for connect_id in due if connect_id > self._last_served]
+        turn += [connect_id for connect_id in due if connect_id <= self._last_served]
         in_flight: dict[int, int] = dict(fetch(db, _Q["in_flight"])) if turn else {}
         accounts = self._accounts_of(db, {*turn, *in_flight})
         # Who is alone has nobody to leave room for.
@@ -253,10 +253,10 @@ class Queue:
             of_account = turns.room(connect_id)
             most = most if of_account is None else min(most, of_account)
             if most > 0:
-                claimed = self._claim_lane(db, connect_id, now, most)
+                claimed = self._claim_of_configuration(db, connect_id, now, most)
                 turns.took(connect_id, len(claimed))
                 claims += claimed
-                self._last_lane = connect_id
+                self._last_served = connect_id
         return claims
 
     def _accounts_of(self, db: apsw.Connection, connect_ids: set[int]) -> Mapping[int, str]:
@@ -269,11 +269,11 @@ class Queue:
             accounts |= found
         return accounts
 
-    def _claim_lane(
+    def _claim_of_configuration(
         self, db: apsw.Connection, connect_id: int, now: int, limit: int
     ) -> list[Claim]:
         claims = []
-        for row in fetch(db, _Q["due_in_lane"], (connect_id, now, limit)):
+        for row in fetch(db, _Q["due_of_configuration"], (connect_id, now, limit)):
             try:
                 claims.append(self._claim_one(db, connect_id, now, row))
             except apsw.Error:
@@ -375,8 +375,8 @@ class Queue:
                 values |= self._next(db, claim, now)
             case _:
                 assert_never(outcome)
-        lane = db.execute(_Q["delivery_settle"], values).fetchone()
-        if lane is None:
+        settled = db.execute(_Q["delivery_settle"], values).fetchone()
+        if settled is None:
             return False
         failpoint("settle.next_due")
         if isinstance(outcome, Delivered) and claim.gathered is not None:
@@ -384,7 +384,8 @@ class Queue:
             db.execute(_Q["delivery_merge"], merged)
             self._release(db, claim.configuration.connect_id, merged["lane"])
         if values["state"] in (DeliveryState.DELIVERED, DeliveryState.FAILED):
-            self._release(db, claim.configuration.connect_id, *lane)
+            (lane,) = settled
+            self._release(db, claim.configuration.connect_id, lane)
         return True
 
     def _release(self, db: apsw.Connection, connect_id: int, lane: str | None) -> None:

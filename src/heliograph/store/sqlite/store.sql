@@ -202,34 +202,34 @@ where
             and earlier.state in ('waiting', 'held', 'in_flight')
     );
 
--- name: lanes
+-- name: waiting_configurations
 -- Each configuration with a waiting delivery, and its earliest due time: one index seek
 -- each, however long the queues are.
-with recursive lane (connect_id) as (
+with recursive waiting (connect_id) as (
     select min(connect_id) from delivery where state = 'waiting'
     union all
     select
         (
             select min(d.connect_id) from delivery as d
-            where d.state = 'waiting' and d.connect_id > lane.connect_id
+            where d.state = 'waiting' and d.connect_id > waiting.connect_id
         )
-    from lane
-    where lane.connect_id is not null
+    from waiting
+    where waiting.connect_id is not null
 )
 
 select
-    lane.connect_id,
+    waiting.connect_id,
     (
         select min(d.due_us) from delivery as d
-        where d.state = 'waiting' and d.connect_id = lane.connect_id
-    )
-from lane
-where lane.connect_id is not null;
+        where d.state = 'waiting' and d.connect_id = waiting.connect_id
+    ) as due_us
+from waiting
+where waiting.connect_id is not null;
 
 -- name: in_flight
 select connect_id, count(*) from delivery where state = 'in_flight' group by connect_id;
 
--- name: due_in_lane
+-- name: due_of_configuration
 select
     d.delivery_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed,
     e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.document, e.event_row
