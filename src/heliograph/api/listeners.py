@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -15,7 +15,7 @@ from heliograph.delivery.attempt import Sender, exchange
 from heliograph.delivery.retry import explain, was_taken
 from heliograph.errors import InvalidBody, NotFound
 from heliograph.model.accounts import Secret
-from heliograph.model.configurations import ConnectConfiguration, TlsIdentity
+from heliograph.model.configurations import ConnectConfiguration, Proof, TlsIdentity
 from heliograph.model.deliveries import Fault, Proofs
 from heliograph.model.events import Event
 from heliograph.outbound import tls
@@ -114,13 +114,13 @@ class Listeners:
         )
 
     async def _proofs(self, configuration: ConnectConfiguration) -> Proofs:
-        store, account_id = self._store, configuration.account_id
-        signs, shows = configuration.authentication.include_hmac, configuration.shows_certificate
-        return Proofs(
-            keys=tuple(await store.hmac_keys(account_id)) if signs else (),
-            client=await store.client_certificate(account_id) if shows else None,
-            oauth=await store.oauth.get(account_id) if configuration.borrows_oauth else None,
-        )
+        read: Mapping[Proof, Callable[[str], Awaitable[Any]]] = {
+            Proof.KEYS: self._store.hmac_keys,
+            Proof.CLIENT: self._store.client_certificate,
+            Proof.OAUTH: self._store.oauth.get,
+        }
+        account_id = configuration.account_id
+        return Proofs(**{proof: await read[proof](account_id) for proof in configuration.asks_for})
 
     async def _get_certificate(self, call: Call) -> listeners.ClientCertificate:
         client = await self._store.client_certificate(call.account_id)

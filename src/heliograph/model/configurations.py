@@ -29,6 +29,14 @@ class Ordering(StrEnum):
     NONE = "none"
 
 
+class Proof(StrEnum):
+    """Something of its account that shows who sends a post: each names its place in `Proofs`."""
+
+    KEYS = "keys"
+    CLIENT = "client"
+    OAUTH = "oauth"
+
+
 class Format(Enum):
     """How a message is written."""
 
@@ -203,6 +211,19 @@ class ConnectConfiguration:
     def borrows_oauth(self) -> bool:
         """Whether a post takes the account's OAuth client, for want of a whole one of its own."""
         return isinstance(self.authentication.oauth, BorrowedOAuth)
+
+    @property
+    def asks_for(self) -> tuple[Proof, ...]:
+        """The proofs of its account that a post needs.
+
+        Nothing else is to be read for it: it might be what cannot be read (R17).
+        """
+        needs = {
+            Proof.KEYS: self.authentication.include_hmac,
+            Proof.CLIENT: self.shows_certificate,
+            Proof.OAUTH: self.borrows_oauth,
+        }
+        return tuple(proof for proof, needed in needs.items() if needed)
 
 
 @dataclass(frozen=True, slots=True)

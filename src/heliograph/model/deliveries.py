@@ -82,8 +82,8 @@ class Gathered:
 class Proofs:
     """What an account has that shows who sends a post, as far as the configuration asks for it.
 
-    Active `keys` sign. `client` is the client certificate and its key (PEM), where the
-    configuration shows that, and `oauth` the OAuth client, where it borrows that.
+    Active `keys` sign. `client` is the client certificate and its key (PEM), and `oauth` the OAuth
+    client. What is asked for says `ConnectConfiguration.asks_for`, by the names of these.
     """
 
     keys: tuple[HmacKey, ...] = ()

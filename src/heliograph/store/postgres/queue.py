@@ -15,7 +15,7 @@ from typing import Any, Final
 from heliograph.bounded import Bounded
 from heliograph.failpoints import failpoint
 from heliograph.model.accounts import HmacKey, Secret
-from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, Proof
 from heliograph.model.deliveries import Claim, Delivered, DeliveryState, Proofs, Settlement
 from heliograph.model.events import Event
 from heliograph.model.logs import Requeued
@@ -102,11 +102,12 @@ class _Account:
         return configuration is not None and configuration.pace.aggregate
 
     def proofs(self, configuration: ConnectConfiguration) -> Proofs:
-        return Proofs(
-            keys=self.keys if configuration.authentication.include_hmac else (),
-            client=self.client if configuration.shows_certificate else None,
-            oauth=self.oauth if configuration.borrows_oauth else None,
-        )
+        has: Mapping[Proof, Any] = {
+            Proof.KEYS: self.keys,
+            Proof.CLIENT: self.client,
+            Proof.OAUTH: self.oauth,
+        }
+        return Proofs(**{proof: has[proof] for proof in configuration.asks_for})
 
 
 class Queue:

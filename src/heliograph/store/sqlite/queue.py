@@ -18,7 +18,7 @@ from heliograph.bounded import Bounded
 from heliograph.errors import ConfigurationsChanged
 from heliograph.failpoints import failpoint
 from heliograph.model.accounts import HmacKey, Secret
-from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, Proof
 from heliograph.model.deliveries import (
     Claim,
     Delivered,
@@ -105,13 +105,13 @@ class Queue:
         return keys
 
     def _proofs(self, db: apsw.Connection, configuration: ConnectConfiguration) -> Proofs:
-        # What is not asked for is not read: it might be what cannot be.
-        account_id, signs = configuration.account_id, configuration.authentication.include_hmac
-        return Proofs(
-            keys=self._active_keys(db, account_id) if signs else (),
-            client=self._client(db, account_id) if configuration.shows_certificate else None,
-            oauth=self._oauth_client(db, account_id) if configuration.borrows_oauth else None,
-        )
+        read: Mapping[Proof, Callable[[apsw.Connection, str], Any]] = {
+            Proof.KEYS: self._active_keys,
+            Proof.CLIENT: self._client,
+            Proof.OAUTH: self._oauth_client,
+        }
+        account_id = configuration.account_id
+        return Proofs(**{proof: read[proof](db, account_id) for proof in configuration.asks_for})
 
     def _client(self, db: apsw.Connection, account_id: str) -> tuple[str, Secret] | None:
         if account_id in self._clients:
