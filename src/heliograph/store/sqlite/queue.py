@@ -76,7 +76,7 @@ class Queue:
     def changed_by(self, step: Step) -> None:
         """Read again, before the next claim or accept, what a step of a verb has changed."""
         match step.query:
-            case "configurations_changed":
+            case "bump_version":
                 account_id = step.values["account_id"]
                 self._versions.pop(account_id)
                 self._keys.pop(account_id)

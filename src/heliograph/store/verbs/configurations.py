@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.people import Memberships
 from heliograph.store import Configurations, rows
 from heliograph.store.keyring import KeyRing
-from heliograph.store.verbs import Step, Verb
-from heliograph.store.verbs.people import configurations_changed, memberships
+from heliograph.store.verbs import Rows, Step, Verb, people_rows
 from heliograph.wire.configurations import read as read_configuration
 
 
@@ -20,6 +20,15 @@ def version(account_id: str) -> Verb[int]:
     return 0 if account is None else int(account.configurations_version)
 
 
+def bump_version(account_id: str) -> Verb[Rows]:
+    """Raise the version of an account's configurations by one, and take the account's row.
+
+    Whoever matched its older configurations, or groups, matches again. The answer has the new
+    version; it is empty where there is no such account.
+    """
+    return (yield Step("bump_version", {"account_id": account_id}))
+
+
 def listed(keyring: KeyRing, account_id: str) -> Verb[Configurations]:
     """See `Store.configurations`."""
     # Read first: what is older than its version is matched again, never the reverse.
@@ -27,7 +36,7 @@ def listed(keyring: KeyRing, account_id: str) -> Verb[Configurations]:
     values = {"account_id": account_id}
     found = rows.configurations(keyring, account_id, (yield Step("configurations", values)))
     (account,) = yield Step("notifies", values)
-    groups = yield from memberships(account_id, found)
+    groups = yield from _memberships(account_id, found)
     return Configurations(matched, found, bool(account.notifies), groups)
 
 
@@ -38,7 +47,7 @@ def create(
     values = {"account_id": wanted.account_id, "ad_hoc": ad_hoc, "now": now}
     if ad_hoc and (known := (yield from _ad_hoc(keyring, values))):
         return known
-    yield from configurations_changed(wanted.account_id)
+    yield from bump_version(wanted.account_id)
     # That has waited for who was making the same one.
     if ad_hoc and (known := (yield from _ad_hoc(keyring, values))):
         return known
@@ -53,7 +62,7 @@ def update(
     keyring: KeyRing, wanted: ConnectConfiguration, now: int, expected: int | None
 ) -> Verb[bool]:
     """See `Store.update_configuration`; `now` is microseconds UTC, `expected` the version."""
-    account = (yield from configurations_changed(wanted.account_id)).first
+    account = (yield from bump_version(wanted.account_id)).first
     if account is None:
         return False
     if expected is not None and account.configurations_version != expected + 1:
@@ -75,7 +84,7 @@ def update(
 
 def delete(account_id: str, connect_id: int, now: int) -> Verb[bool]:
     """See `Store.delete_configuration`; `now` is microseconds UTC."""
-    yield from configurations_changed(account_id)
+    yield from bump_version(account_id)
     values = {"account_id": account_id, "connect_id": connect_id, "now": now}
     if not (yield Step("configuration_delete", values)).changed:
         return False
@@ -87,6 +96,20 @@ def _write(keyring: KeyRing, wanted: ConnectConfiguration, now: int) -> Verb[boo
     """Replace a live configuration; False when there is none of its id."""
     values = {**rows.writing(keyring, wanted), "now": now}
     return (yield Step("configuration_write", values)).changed > 0
+
+
+def group_members(account_id: str, group_ids: Sequence[int]) -> Verb[Memberships]:
+    """See `People.group_members`."""
+    values = {"account_id": account_id, "group_ids": group_ids}
+    return people_rows.memberships((yield Step("group_members", values)))
+
+
+def _memberships(account_id: str, found: Iterable[ConnectConfiguration]) -> Verb[Memberships]:
+    """Who is in the groups that these configurations name."""
+    named = people_rows.numbers(
+        text for configuration in found for text in configuration.interest.group_ids
+    )
+    return (yield from group_members(account_id, named)) if named else {}
 
 
 def _ad_hoc(keyring: KeyRing, values: Mapping[str, Any]) -> Verb[ConnectConfiguration | None]:

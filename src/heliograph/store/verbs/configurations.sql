@@ -1,6 +1,6 @@
 -- Configurations, and what their changes do to deliveries.
 
--- name: configurations_changed
+-- name: bump_version
 -- Whoever matched the older configurations, or groups, matches again. It waits for accepts that
 -- have, and until the commit others wait here.
 update account set configurations_version = configurations_version + 1

@@ -10,7 +10,7 @@ from heliograph.model.configurations import ClientCredentials
 from heliograph.store import rows
 from heliograph.store.keyring import KeyRing
 from heliograph.store.verbs import Engine, Step, Verb, alone
-from heliograph.store.verbs.people import configurations_changed
+from heliograph.store.verbs.configurations import bump_version
 
 
 class OAuthVerbs:
@@ -44,7 +44,7 @@ class OAuthVerbs:
         self, account_id: str, query: str, values: Mapping[str, Any], version: int | None = None
     ) -> bool:
         def verb() -> Verb[bool]:
-            for account in (yield from configurations_changed(account_id)):
+            for account in (yield from bump_version(account_id)):
                 if version is not None and account.configurations_version != version + 1:
                     raise ConfigurationsChanged
             return (yield Step(query, values)).changed > 0

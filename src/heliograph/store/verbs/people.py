@@ -9,7 +9,6 @@ from typing import Any, Final, TypeVar
 from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable
 from heliograph.model.accounts import Account, Principal, Role, Secret
-from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.people import (
     Group,
     GroupPage,
@@ -38,6 +37,7 @@ from heliograph.store.verbs import (
     alone,
     people_rows,
 )
+from heliograph.store.verbs.configurations import bump_version, group_members
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class PeopleVerbs:
 
         def verb() -> Verb[Sequence[User]]:
             if named:
-                yield from configurations_changed(account_id)
+                yield from bump_version(account_id)
                 yield from _check_groups(account_id, named)
             rows = yield Step("users_add", people_rows.new_users(account_id, users, self._now()))
             added = {row.user_id for row in rows}
@@ -174,7 +174,7 @@ class PeopleVerbs:
 
     async def delete_groups(self, account_id: str, group_ids: Sequence[int]) -> Sequence[Group]:
         def verb() -> Verb[Sequence[Group]]:
-            yield from configurations_changed(account_id)
+            yield from bump_version(account_id)
             yield from _check_groups(account_id, group_ids)
             before = yield from _groups(account_id, group_ids)
             values = {"account_id": account_id, "group_ids": list(group_ids)}
@@ -196,7 +196,7 @@ class PeopleVerbs:
 
     async def add_members(self, account_id: str, group_id: int, user_ids: Sequence[str]) -> None:
         def verb() -> Verb[None]:
-            yield from configurations_changed(account_id)
+            yield from bump_version(account_id)
             yield from _check_groups(account_id, [group_id])
             yield from _check_users(account_id, user_ids)
             yield from _change_members("members_add", account_id, group_id, user_ids)
@@ -205,7 +205,7 @@ class PeopleVerbs:
 
     async def remove_members(self, account_id: str, group_id: int, user_ids: Sequence[str]) -> None:
         def verb() -> Verb[None]:
-            yield from configurations_changed(account_id)
+            yield from bump_version(account_id)
             yield from _check_groups(account_id, [group_id])
             yield from _check_users(account_id, user_ids, closed_too=True)
             yield from _change_members("members_remove", account_id, group_id, user_ids)
@@ -213,7 +213,7 @@ class PeopleVerbs:
         await self._engine.write(verb)
 
     async def group_members(self, account_id: str, group_ids: Collection[int]) -> Memberships:
-        return await self._engine.read(lambda: _members(account_id, list(group_ids)))
+        return await self._engine.read(lambda: group_members(account_id, list(group_ids)))
 
     async def add_token(self, account_id: str, token: Secret, wanted: NewToken) -> Token:
         def verb() -> Verb[Token]:
@@ -262,31 +262,11 @@ class PeopleVerbs:
         return await self._engine.read(verb, LISTING_PATIENCE)
 
 
-def configurations_changed(account_id: str) -> Verb[Rows]:
-    """Take an account's row; whoever matched its older configurations, or groups, matches again."""
-    return (yield Step("configurations_changed", {"account_id": account_id}))
-
-
 def write_token(account_id: str, token: Secret, wanted: NewToken, now: int) -> Verb[Token]:
     """Add a token; `now` is microseconds UTC."""
     values = people_rows.new_token(account_id, token, wanted, now)
     yield Step("token_add", values)
     return people_rows.added_token(values)
-
-
-def memberships(
-    account_id: str, configurations: Iterable[ConnectConfiguration]
-) -> Verb[Memberships]:
-    """Who is in the groups that these configurations name."""
-    named = people_rows.numbers(
-        text for configuration in configurations for text in configuration.interest.group_ids
-    )
-    return (yield from _members(account_id, named)) if named else {}
-
-
-def _members(account_id: str, group_ids: Sequence[int]) -> Verb[Memberships]:
-    values = {"account_id": account_id, "group_ids": group_ids}
-    return people_rows.memberships((yield Step("group_members", values)))
 
 
 def _change_members(

@@ -37,7 +37,7 @@ from heliograph.store.verbs import (
 )
 from heliograph.store.verbs.historical import HistoricalVerbs
 from heliograph.store.verbs.oauth import OAuthVerbs
-from heliograph.store.verbs.people import PeopleVerbs, configurations_changed, write_token
+from heliograph.store.verbs.people import PeopleVerbs, write_token
 from heliograph.store.verbs.sign_ins import SignInVerbs
 
 
@@ -102,7 +102,7 @@ class StoreVerbs:
         sealed = self._keyring.seal(secret.reveal().encode(), rows.key_place(key_id))
 
         def verb() -> Verb[HmacKey]:
-            yield from configurations_changed(account_id)
+            yield from configurations.bump_version(account_id)
             active = yield Step("hmac_keys", {"account_id": account_id})
             rows.refuse_too_many_keys(len(active))
             now = self._now()
@@ -114,7 +114,7 @@ class StoreVerbs:
 
     async def retire_hmac_key(self, account_id: str, key_id: str) -> bool:
         def verb() -> Verb[bool]:
-            yield from configurations_changed(account_id)
+            yield from configurations.bump_version(account_id)
             values = {"account_id": account_id, "key_id": key_id, "now": self._now()}
             return (yield Step("hmac_key_retire", values)).changed > 0
 
@@ -128,7 +128,7 @@ class StoreVerbs:
         sealed = self._keyring.seal(key.reveal().encode(), rows.certificate_place(account_id))
 
         def verb() -> Verb[None]:
-            yield from configurations_changed(account_id)
+            yield from configurations.bump_version(account_id)
             values = {"account_id": account_id, "certificate": certificate, "sealed": sealed}
             yield Step("client_certificate_write", {**values, "now": self._now()})
 
@@ -136,7 +136,7 @@ class StoreVerbs:
 
     async def delete_client_certificate(self, account_id: str) -> bool:
         def verb() -> Verb[bool]:
-            yield from configurations_changed(account_id)
+            yield from configurations.bump_version(account_id)
             values = {"account_id": account_id}
             return (yield Step("client_certificate_delete", values)).changed > 0
 
