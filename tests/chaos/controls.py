@@ -116,8 +116,8 @@ def observe(path: Path) -> None:
     ledger = Ledger(path)
     claim, settle = PostgresStore.claim, PostgresStore.settle
 
-    async def claiming(self: PostgresStore, *given: Any) -> ClaimResult:
-        result = await claim(self, *given)
+    async def claiming(self: PostgresStore, **bounds: Any) -> ClaimResult:
+        result = await claim(self, **bounds)
         for one in result.claims:
             _note(ledger, "claim", one, True, time.time_ns())
         return result

@@ -268,14 +268,14 @@ async def test_claims_of_one_configuration_are_capped_and_configurations_take_tu
         await traffic.configure(name=name)
     await traffic.accept(*(new_event(envelope_id=f"env-{n}") for n in range(20)))
 
-    first = (await store.claim(room=6, per_configuration=4)).claims
+    first = (await store.claim(room=6, per_unlisted=4)).claims
     assert _count(first) == {"a": 2, "b": 2, "c": 2}
-    second = (await store.claim(room=100, per_configuration=4)).claims
+    second = (await store.claim(room=100, per_unlisted=4)).claims
     assert _count(second) == {"a": 2, "b": 2, "c": 2}
-    assert (await store.claim(room=100, per_configuration=4)).claims == ()
+    assert (await store.claim(room=100, per_unlisted=4)).claims == ()
     await traffic.deliver(first)
-    assert _count((await store.claim(room=1, per_configuration=4)).claims) == {"a": 1}
-    assert _count((await store.claim(room=1, per_configuration=4)).claims) == {"b": 1}
+    assert _count((await store.claim(room=1, per_unlisted=4)).claims) == {"a": 1}
+    assert _count((await store.claim(room=1, per_unlisted=4)).claims) == {"b": 1}
 
 
 async def test_the_next_due_time_is_told_when_nothing_is_due(

@@ -324,9 +324,9 @@ class NodeStore:
     async def claim(
         self,
         room: int,
-        per_configuration: int,
+        per_unlisted: int,
         free: Mapping[int, int] | None = None,
-        _per_account: int | None = None,  # there is but one
+        per_account: int | None = None,  # there is but one
     ) -> ClaimResult:
         # Decided when the transaction begins, however late it is committed.
         began, lost = self._loop.time(), self._claims_lost
@@ -339,7 +339,7 @@ class NodeStore:
                 self._database.unclaim(self.epoch, self._claimed, now)
             in_flight = Counter(self._claimed.values())
             result = self._database.claim(
-                self.epoch, now, room, per_configuration, free or {}, in_flight
+                self.epoch, now, room, per_unlisted, free or {}, in_flight
             )
             self._watcher.claimed(self._name, result.claims, began)
             return result

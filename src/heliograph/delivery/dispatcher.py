@@ -158,7 +158,12 @@ class Dispatcher:
         suspensions = self._suspensions
         free = self._pacing.free(self._unsettled, now)
         try:
-            result = await self._store.claim(room, FIRST, free, self._capacity.per_account)
+            result = await self._store.claim(
+                room=room,
+                per_unlisted=FIRST,
+                free=free,
+                per_account=self._capacity.per_account,
+            )
         except StorageUnavailable as trouble:
             await self._pause("claim", trouble)
             return True, None

@@ -3,6 +3,20 @@
 Every verb that names an object takes its account first (S8); there is no look-up by id
 alone. A verb that changes something returns only after its transaction is committed and
 flushed (R1), and its commit is never cancelled. Both engines pass tests/contract/.
+
+Most verbs are written once, in store/verbs/: accounts, credentials, people, sign-ins,
+configurations, listings, logs, `progress`, `hasten`, historical publishing, and what looks at the
+whole installation. Each engine has for itself, in store/sqlite/ and store/postgres/:
+
+- `accept`, `claim`, `settle`: SQLite goes row by row on its one writer and remembers what it has
+  read; PostgreSQL goes in sets, one list a column, under locks that other nodes respect.
+- `requeue_...` and `delete_failure(s)`: they move deliveries as those do.
+- `retire`: SQLite deletes rows; PostgreSQL drops partitions, a day at a time.
+- `renew_lease`, `take_over`, `wait_for_hint`, `ready`, `close`: SQLite has one node, PostgreSQL
+  many with leases.
+
+To what is written once PostgreSQL adds the proof of its master key (`reseal`), and SQLite the
+sizes of its files (`statistics`).
 """
 
 from __future__ import annotations
@@ -176,18 +190,16 @@ class Store(Protocol):
         ...
 
     async def take_over(self) -> int:
-        """Put back what dead nodes had in flight, at most `BATCH_MOST`; how many it were.
+        """Put back what dead nodes had in flight, at most `BATCH_MOST`.
 
         Their attempts end as unknown (R5), and what ended its node `MOST_UNSETTLED_CLAIMS`
-        times is parked as failed (R17).
+        times is parked as failed (R17). Returns the number of deliveries.
         """
         ...
 
     async def wait_for_hint(self) -> None:
         """Return when another node may have left work for us; a hint can be lost."""
         ...
-
-    # accounts and credentials
 
     async def create_account(self, account: Account, token: Secret | None = None) -> None:
         """Add an account, and with it an administrator's token, in one transaction."""
@@ -245,10 +257,8 @@ class Store(Protocol):
         ...
 
     async def reseal(self) -> int:
-        """Encrypt every secret anew with the ring's first key; how many values it were."""
+        """Encrypt every secret anew with the ring's first key. Returns the number of values."""
         ...
-
-    # configurations
 
     async def create_configuration(
         self, wanted: ConnectConfiguration, ad_hoc: bytes | None = None
@@ -307,8 +317,6 @@ class Store(Protocol):
         """The live ad hoc configurations that events of these envelopes go to."""
         ...
 
-    # the flow
-
     async def accept(
         self,
         account_id: str,
@@ -328,17 +336,24 @@ class Store(Protocol):
     async def claim(
         self,
         room: int,
-        per_configuration: int,
+        per_unlisted: int,
         free: Mapping[int, int] | None = None,
         per_account: int | None = None,
     ) -> ClaimResult:
         """Take due deliveries and open an attempt for each.
 
-        At most `room` in all, and of a configuration its entry in `free`, or else so many that
-        no more than `per_configuration` are in flight on this node; configurations take turns
-        (R7). An account that has `per_account` in flight here gets more only where no other
-        one has anything due, and of the last `per_account` of the room nothing. Of a lane
-        (what is kept in order) only the oldest unfinished delivery is taken (R6).
+        A listener is sent what its pacing (`free`) allows, and configurations and accounts take
+        turns, so that none keeps the others waiting (R7). Of a lane, what is kept in order, only
+        the oldest unfinished delivery is taken (R6).
+
+        Args:
+            room: Deliveries to take at the most, all together.
+            per_unlisted: How many a configuration that `free` does not list may have in flight
+                on this node, those before this claim counted.
+            free: How many more each configuration, by its id, may be given now.
+            per_account: An account that has so many in flight on this node gets more only where
+                no other account has anything due, and nothing of the last so many of `room`.
+                None: accounts are not bounded.
         """
         ...
 
@@ -352,7 +367,10 @@ class Store(Protocol):
         ...
 
     async def hasten(self, account_id: str, connect_id: int) -> int:
-        """Make what waits for its next try at a configuration due now; how many it were."""
+        """Make what waits for its next try at a configuration due now.
+
+        Returns the number of deliveries.
+        """
         ...
 
     async def progress(
@@ -360,8 +378,6 @@ class Store(Protocol):
     ) -> dict[int, DeliveryProgress]:
         """How far these deliveries of the account are."""
         ...
-
-    # logs and failures
 
     async def envelope(self, account_id: str, envelope_id: str) -> Envelope | None:
         """The newest summary of an envelope, or None."""
@@ -408,7 +424,7 @@ class Store(Protocol):
         ...
 
     async def delete_failures(self, account_id: str, query: LogQuery, who: str) -> int:
-        """Cancel failed deliveries, at most `BATCH_MOST` a call; how many it were."""
+        """Cancel failed deliveries, at most `BATCH_MOST` a call. Returns the number of them."""
         ...
 
     async def delete_log(self, account_id: str, log_id: int) -> bool:
@@ -416,7 +432,7 @@ class Store(Protocol):
         ...
 
     async def delete_logs(self, account_id: str) -> int:
-        """Take at most `BATCH_MOST` entries from the log; how many it were."""
+        """Take at most `BATCH_MOST` entries from the log. Returns the number of them."""
         ...
 
     async def orphans(self) -> Sequence[Orphan]:

@@ -32,8 +32,6 @@ class People(Protocol):
         """Add an account with new ids, and with it an administrator's token."""
         ...
 
-    # users
-
     async def add_users(self, account_id: str, users: Sequence[NewUser]) -> Sequence[User]:
         """Add active users, and put each into its groups.
 
@@ -76,8 +74,6 @@ class People(Protocol):
         """The groups of each of these users that is in any, by name."""
         ...
 
-    # groups
-
     async def add_groups(self, account_id: str, names: Sequence[str]) -> Sequence[Group]:
         """Add groups. Raises GroupExists when the account has one of a name."""
         ...
@@ -111,8 +107,6 @@ class People(Protocol):
     async def group_members(self, account_id: str, group_ids: Collection[int]) -> Memberships:
         """Who is in these groups, for matching."""
         ...
-
-    # tokens
 
     async def add_token(self, account_id: str, token: Secret, wanted: NewToken) -> Token:
         """Let a bearer token act for the account or a user; only its SHA-256 is stored.

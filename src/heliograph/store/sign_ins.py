@@ -151,8 +151,6 @@ class SignIns(Protocol):
         """End a session."""
         ...
 
-    # grants
-
     async def registered(self, integration_key: str) -> Application | None:
         """The application of an integration key, whoever manages it."""
         ...

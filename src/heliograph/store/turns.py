@@ -14,8 +14,10 @@ from typing import Final
 from heliograph.bounded import Bounded
 
 _MOST_CONFIGURATIONS: Final = 20_000
+"""Configurations of which a node knows whose they are: those that were due last."""
+
 _MOST_BYTES: Final = 16 * 2**20
-"""Of as many configurations a node knows whose they are: those that were due last."""
+"""Bytes of all that it knows of whose they are."""
 
 
 class Owners:

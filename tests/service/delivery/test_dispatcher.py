@@ -75,11 +75,11 @@ class Part:
         rests: what is marked while it looks holds from its next look on."""
         looked, looking, real = 0, 0, self.store.claim
 
-        async def claim(*given: Any) -> Any:
+        async def claim(**bounds: Any) -> Any:
             nonlocal looked, looking
             looking += 1
             try:
-                return await real(*given)
+                return await real(**bounds)
             finally:
                 looking -= 1
                 looked += 1
@@ -340,7 +340,7 @@ async def test_f12_a_stop_ends_although_the_storage_breaks_meanwhile(
 async def test_f12_a_publish_that_finds_the_storage_broken_ends_the_dispatcher(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise StorageBroken("the disk is gone")
 
     part = Part(store, Listener(lambda _url, _body: always(OK)))
@@ -436,11 +436,11 @@ async def test_r10_what_ends_while_the_dispatcher_looks_lets_nothing_out_beyond_
     listener = Listener(lambda _url, _body: always(OK))
     real = store.claim
 
-    async def claim(*given: Any) -> Any:
+    async def claim(**bounds: Any) -> Any:
         settled = part.signals.next_settled()
         if part.dispatcher.in_flight:
             await settled.wait()
-        return await real(*given)
+        return await real(**bounds)
 
     async with dispatching(store, clock, listener) as part:
         monkeypatch.setattr(store, "claim", claim)
@@ -485,8 +485,8 @@ async def test_r4_a_turn_that_comes_while_the_dispatcher_looks_is_not_missed(
     listener = Listener(lambda _url, _body: always(OK))
     real, passed = store.claim, asyncio.Event()
 
-    async def claim(*given: Any) -> Any:
-        found = await real(*given)
+    async def claim(**bounds: Any) -> Any:
+        found = await real(**bounds)
         quiet = not part.dispatcher.in_flight and not part.signals.work.is_set()
         if listener.received and quiet and not passed.is_set():
             passed.set()

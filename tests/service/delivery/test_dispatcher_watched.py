@@ -238,14 +238,14 @@ async def test_a_turn_that_comes_later_is_waited_for(
         assert looked
 
 
-def counted(patch: pytest.MonkeyPatch, store: Store) -> list[tuple[Any, ...]]:
+def counted(patch: pytest.MonkeyPatch, store: Store) -> list[dict[str, Any]]:
     """How work was looked for, each time."""
-    looked: list[tuple[Any, ...]] = []
+    looked: list[dict[str, Any]] = []
     real: Callable[..., Any] = store.claim
 
-    async def claim(*given: Any) -> Any:
-        looked.append(given)
-        return await real(*given)
+    async def claim(**bounds: Any) -> Any:
+        looked.append(bounds)
+        return await real(**bounds)
 
     patch.setattr(store, "claim", claim)
     return looked
@@ -367,14 +367,14 @@ async def test_r7_a_full_dispatcher_looks_for_nothing_until_something_is_settled
         await publish(part, "env-1")
         await reached(gates.open, 2)
         await rest()
-        assert (looked[0][0], looked[0][3]) == (2, 1)  # room, and of that for one account
+        assert (looked[0]["room"], looked[0]["per_account"]) == (2, 1)
         looked.clear()
         part.signals.work.set()
         await rest()
         assert (looked, len(gates.open)) == ([], 2)
         await gates.answer(part, OK)
         await reached(gates.open, 2)
-        assert looked[0][0] == 1
+        assert looked[0]["room"] == 1
         for _ in range(2):
             await gates.answer(part, OK)
 

@@ -21,8 +21,8 @@ async def test_r8_what_was_claimed_while_the_lease_was_lost_is_not_sent(
     listener = Listener(lambda _url, _body: always(OK))
     real = store.claim
 
-    async def claim(*given: Any) -> Any:
-        found = await real(*given)
+    async def claim(**bounds: Any) -> Any:
+        found = await real(**bounds)
         if found.claims:
             monkeypatch.setattr(store, "claim", real)
             part.dispatcher.suspend()  # as the lease keeper does, while the claim is on its way
@@ -68,10 +68,10 @@ async def goes_out_after_resume(part: Part, listener: Listener) -> None:
     looked = 0
     real = part.store.claim
 
-    async def claim(*given: Any) -> Any:
+    async def claim(**bounds: Any) -> Any:
         nonlocal looked
         looked += 1
-        return await real(*given)
+        return await real(**bounds)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(part.store, "claim", claim)

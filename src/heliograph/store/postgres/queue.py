@@ -38,14 +38,20 @@ QUERIES: Final = {**VERBS, **sql.named_queries("postgres/store.sql")}
 _Q: Final = QUERIES
 
 _SECOND: Final = 1_000_000
+"""In microseconds, as all of these."""
+
 _OVERLAP_US: Final = 1 * _SECOND
+"""How far a look goes back behind the one before."""
+
 _LOOK_BACK_US: Final = 60 * _SECOND
 _LOOK_BACK_EVERY_US: Final = 5 * _SECOND
 _LOOK_AT_ALL_EVERY_US: Final = 60 * _SECOND
 _UNCLAIM_EVERY_US: Final = 5 * _SECOND
 _MOST_ACCOUNTS: Final = 20_000
+"""Accounts whose configurations and keys are kept: those that sent last."""
+
 _MOST_BYTES: Final = 128 * 2**20
-"""Of as many accounts the configurations and keys are kept: those that sent last."""
+"""Bytes of all that is kept of accounts."""
 
 
 @dataclass(slots=True)
@@ -138,7 +144,7 @@ class Queue:
         self,
         db: Connection,
         room: int,
-        per_configuration: int,
+        per_unlisted: int,
         free: Mapping[int, int],
         per_account: int | None = None,
     ) -> ClaimResult:
@@ -159,7 +165,7 @@ class Queue:
         accounts = await self._accounts_of(db, {*self._due.marks, *in_flight})
         # Who is alone has nobody to leave room for.
         turns = Turns(accounts, in_flight, per_account if self._owners.several else None)
-        free = {c: free.get(c, per_configuration - in_flight[c]) for c in self._due.turn()}
+        free = {c: free.get(c, per_unlisted - in_flight[c]) for c in self._due.turn()}
         most = self._shares(free, room, turns)
         taken = await self._take(db, most, now) if most else []
         if not taken and (beyond := turns.beyond(room)):

@@ -214,13 +214,13 @@ class PostgresStore(StoreVerbs):
     async def claim(
         self,
         room: int,
-        per_configuration: int,
+        per_unlisted: int,
         free: Mapping[int, int] | None = None,
         per_account: int | None = None,
     ) -> ClaimResult:
         try:
             result = await self._database.transact(
-                lambda db: self._queue.claim(db, room, per_configuration, free or {}, per_account),
+                lambda db: self._queue.claim(db, room, per_unlisted, free or {}, per_account),
                 "claim",
             )
         except BaseException:

@@ -44,8 +44,10 @@ QUERIES: Final = {**VERBS, **sql.named_queries("sqlite/store.sql")}
 _Q = QUERIES
 
 _MOST_KNOWN: Final = 20_000
+"""Entries of each memory (an account's version, its keys, a configuration): those used last."""
+
 _MOST_BYTES: Final = 32 * 2**20
-"""Of as many accounts or configurations each kind of fact is kept: those used last."""
+"""Bytes of each of these memories."""
 
 
 class Queue:
@@ -211,7 +213,7 @@ class Queue:
         self,
         db: apsw.Connection,
         room: int,
-        per_configuration: int,
+        per_unlisted: int,
         free: Mapping[int, int],
         per_account: int | None = None,
     ) -> ClaimResult:
@@ -228,7 +230,7 @@ class Queue:
         accounts = self._accounts_of(db, {*turn, *in_flight})
         # Who is alone has nobody to leave room for.
         turns = Turns(accounts, in_flight, per_account if self._owners.several else None)
-        free = {c: free.get(c, per_configuration - in_flight.get(c, 0)) for c in turn}
+        free = {c: free.get(c, per_unlisted - in_flight.get(c, 0)) for c in turn}
         claims: list[Claim] = []
         if turn:
             claims = self._claim_turn(db, turn, now, free, room, turns)

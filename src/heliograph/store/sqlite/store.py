@@ -132,12 +132,12 @@ class SqliteStore(StoreVerbs):
     async def claim(
         self,
         room: int,
-        per_configuration: int,
+        per_unlisted: int,
         free: Mapping[int, int] | None = None,
         per_account: int | None = None,
     ) -> ClaimResult:
         return await self._writer.write(
-            lambda db: self._queue.claim(db, room, per_configuration, free or {}, per_account),
+            lambda db: self._queue.claim(db, room, per_unlisted, free or {}, per_account),
             "claim",
         )
 

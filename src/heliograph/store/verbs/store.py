@@ -1,4 +1,9 @@
-"""The verbs of the Store port that both engines do alike: accounts, what is sealed, the logs."""
+"""The Store port as far as it is written once: each engine's store adds what it has for itself.
+
+Here are accounts, signing keys and certificates, the logs, and what looks at the whole
+installation; configurations, people, sign-ins, OAuth clients and historical publishing have modules
+of their own.
+"""
 
 from __future__ import annotations
 
@@ -284,7 +289,7 @@ class StoreVerbs:
 
 
 def resealing(keyring: KeyRing) -> Verb[int]:
-    """Seal every secret with the ring's first key; how many values it were."""
+    """Seal every secret with the ring's first key. Returns the number of values."""
     count = 0
     for table in rows.SEALED:
         resealed = rows.resealed(keyring, table, (yield Step(f"sealed_{table}")))
