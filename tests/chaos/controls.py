@@ -23,10 +23,10 @@ from heliograph.errors import ConfigurationsChanged
 from heliograph.model.deliveries import Settlement
 from heliograph.model.events import Accepted
 from heliograph.store import ClaimResult, sql
-from heliograph.store.postgres import queue as postgres_queue
+from heliograph.store.postgres.queries import QUERIES as POSTGRES
 from heliograph.store.postgres.store import PostgresStore
 from heliograph.store.sqlite import connection as sqlite_connection
-from heliograph.store.sqlite import queue as sqlite_queue
+from heliograph.store.sqlite.queries import QUERIES as SQLITE
 from heliograph.store.sqlite.store import SqliteStore
 from tests.chaos.ledger import Ledger
 
@@ -45,7 +45,7 @@ def sync_off() -> None:
 
 def unfenced() -> None:
     """A settlement moves the delivery whoever has claimed it meanwhile."""
-    queries: Any = postgres_queue.QUERIES
+    queries: Any = POSTGRES
     for name in ("settle_delivered", "settle_others"):
         _take_out(queries, name, "and d.state = 'in_flight' and d.epoch = s.epoch")
         _take_out(queries, name, "and d.attempt_id = s.attempt_id")
@@ -53,7 +53,7 @@ def unfenced() -> None:
 
 def no_unique_key() -> None:
     """An event id is not unique: a repeated publish is a new event."""
-    queries: Any = sqlite_queue.QUERIES
+    queries: Any = SQLITE
     _take_out(queries, "event_add", "on conflict (account_id, event_id) do nothing")
     migrations = sql.migrations
 

@@ -18,7 +18,7 @@ from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres import node
 from heliograph.store.postgres.connection import Connection, Database, fetch, first, one, run
-from heliograph.store.postgres.queue import QUERIES as POSTGRES
+from heliograph.store.postgres.queries import QUERIES as POSTGRES
 from heliograph.store.rows import storable
 from heliograph.store.sqlite import connection as sqlite
 from heliograph.store.sqlite.node import file_id

@@ -19,7 +19,7 @@ from heliograph.store.postgres.columns import (
     summary_columns,
 )
 from heliograph.store.postgres.connection import Connection, Raced, fetch, run
-from heliograph.store.postgres.queue import QUERIES
+from heliograph.store.postgres.queries import QUERIES
 
 _Q: Final = QUERIES
 _SECOND: Final = 1_000_000

@@ -8,7 +8,7 @@ from heliograph.errors import StorageUnavailable
 from heliograph.model.checks import Check
 from heliograph.store.postgres.connection import Connection, Database, behind_pooler, fetch
 from heliograph.store.postgres.node import ServerSettings, is_new
-from heliograph.store.postgres.queue import QUERIES
+from heliograph.store.postgres.queries import QUERIES
 
 
 async def database_checks(url: str) -> Sequence[Check]:

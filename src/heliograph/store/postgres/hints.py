@@ -10,7 +10,7 @@ import psycopg
 
 from heliograph.errors import StorageUnavailable
 from heliograph.store.postgres.connection import Connection, Database, run
-from heliograph.store.postgres.queue import QUERIES
+from heliograph.store.postgres.queries import QUERIES
 
 _LOOK_ANYWAY: Final = 1.0
 """Seconds after which a node looks for work without a hint."""

@@ -18,7 +18,7 @@ from heliograph.store import sql
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.connection import Connection, fetch, first, one, run
 from heliograph.store.postgres.engine import run_verb
-from heliograph.store.postgres.queue import QUERIES
+from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.times import from_microseconds
 from heliograph.store.verbs.store import resealing
 

@@ -19,7 +19,7 @@ from heliograph.model.configurations import ClientCredentials, ConnectConfigurat
 from heliograph.model.deliveries import Claim, Delivered, DeliveryState, Proofs, Settlement
 from heliograph.model.events import Event
 from heliograph.model.logs import Requeued
-from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, rows, sql
+from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, rows
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.columns import (
     attempt_columns,
@@ -30,11 +30,10 @@ from heliograph.store.postgres.columns import (
     where_next,
 )
 from heliograph.store.postgres.connection import Connection, fetch, first, run
-from heliograph.store.postgres.engine import VERBS
+from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.times import from_microseconds
 from heliograph.store.turns import Owners, Turns
 
-QUERIES: Final = {**VERBS, **sql.named_queries("postgres/store.sql")}
 _Q: Final = QUERIES
 
 _SECOND: Final = 1_000_000

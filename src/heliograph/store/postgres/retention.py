@@ -10,7 +10,7 @@ from psycopg import errors
 
 from heliograph.store import BATCH_MOST, Retired
 from heliograph.store.postgres.connection import Connection, fetch, one, run
-from heliograph.store.postgres.queue import QUERIES
+from heliograph.store.postgres.queries import QUERIES
 
 
 async def retire(db: Connection, before_us: int) -> Retired:

@@ -36,7 +36,8 @@ from heliograph.store.postgres.connection import (
 from heliograph.store.postgres.engine import PostgresEngine
 from heliograph.store.postgres.hints import Hints
 from heliograph.store.postgres.node import DatabaseClock
-from heliograph.store.postgres.queue import QUERIES, Queue
+from heliograph.store.postgres.queries import QUERIES
+from heliograph.store.postgres.queue import Queue
 from heliograph.store.times import to_microseconds
 from heliograph.store.verbs import LISTING_PATIENCE, PATIENCE, log_rows
 from heliograph.store.verbs.store import StoreVerbs

@@ -1,6 +1,8 @@
 -- The queries that only PostgreSQL has, or has in its own way: accept, claim and settle go in sets and
 -- under locks, nodes have leases, and retention drops days. What both engines do alike is in
--- store/verbs. `{filters}`, `{order}`, `{day}` and `{parent}` are filled in, values are always bound.
+-- store/verbs. In `requeue_page` alone `{filters}` and `{order}` stand for other queries, by which a
+-- `Step` fills them; in `day_...` `{day}` and `{parent}` are names of tables that `old_days` gave.
+-- Nothing else is put in here, and values are always bound.
 
 -- name: migrations_lock
 -- Held to the end of the transaction: of nodes that start at once, one migrates.

@@ -1,5 +1,7 @@
 -- What the queries of store/verbs/*.sql are filled with on PostgreSQL, and those that it says in its
--- own way. `<it>` is what follows the colon: `{for_share_of:consent}` locks rows of `consent`.
+-- own way. There `{name}` stands for the query of that name, and `{name:it}` for it with what follows
+-- the colon in the place of its `<it>`. So `where user_id {among_texts:user_ids}` becomes here
+-- `where user_id = any(:user_ids::text[])`, and psycopg is given `%(user_ids)s` for `:user_ids`.
 
 -- name: among_texts
 = any(:<it>::text[]);

@@ -15,7 +15,7 @@ from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
 from heliograph.store import MOST_UNSETTLED_CLAIMS, rows, sql
 from heliograph.store.sqlite.connection import fetch
-from heliograph.store.sqlite.queue import QUERIES
+from heliograph.store.sqlite.queries import QUERIES
 
 _STALE_US: Final = 30 * 1_000_000
 

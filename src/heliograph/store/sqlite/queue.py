@@ -32,16 +32,15 @@ from heliograph.model.deliveries import (
 )
 from heliograph.model.events import Accepted, Event, HeldReason, NewEvent, Verdict, Wanted
 from heliograph.model.logs import Requeued
-from heliograph.store import ClaimResult, rows, sql
+from heliograph.store import ClaimResult, rows
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite.connection import fetch
-from heliograph.store.sqlite.engine import VERBS
+from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.turns import Owners, Turns
 from heliograph.store.verbs import Step
 
-QUERIES: Final = {**VERBS, **sql.named_queries("sqlite/store.sql")}
-_Q = QUERIES
+_Q: Final = QUERIES
 
 _MOST_KNOWN: Final = 20_000
 """Entries of each memory (an account's version, its keys, a configuration): those used last."""

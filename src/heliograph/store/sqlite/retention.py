@@ -8,7 +8,7 @@ import apsw
 
 from heliograph.store import BATCH_MOST, Retired
 from heliograph.store.sqlite.connection import fetch
-from heliograph.store.sqlite.queue import QUERIES
+from heliograph.store.sqlite.queries import QUERIES
 
 
 def retire(db: apsw.Connection, before_us: int) -> Retired:

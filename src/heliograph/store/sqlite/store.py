@@ -30,7 +30,8 @@ from heliograph.store.sqlite import retention
 from heliograph.store.sqlite.connection import Readers, Writer, check_library, connect, fetch
 from heliograph.store.sqlite.engine import SqliteEngine
 from heliograph.store.sqlite.node import damaged, last_beat, start
-from heliograph.store.sqlite.queue import QUERIES, Queue
+from heliograph.store.sqlite.queries import QUERIES
+from heliograph.store.sqlite.queue import Queue
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import log_rows
 from heliograph.store.verbs.store import StoreVerbs

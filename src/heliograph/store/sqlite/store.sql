@@ -1,6 +1,7 @@
 -- The queries that only SQLite has, or has in its own way: accept, claim and settle go row by row on
--- the one writer, and retention deletes. What both engines do alike is in store/verbs. `{filters}`
--- and `{order}` are filled with other queries, values are always bound.
+-- the one writer, and retention deletes. What both engines do alike is in store/verbs. In
+-- `requeue_page` alone `{filters}` and `{order}` stand for other queries, by which a `Step` fills
+-- them; nothing else is put in here, and values are always bound.
 
 -- name: migrations_table
 create table if not exists schema_migration (

@@ -1,5 +1,7 @@
 -- What the queries of store/verbs/*.sql are filled with on SQLite, and those that it says in its own
--- way. `<it>` is what follows the colon: `{among_texts:user_ids}` asks for one of `:user_ids`.
+-- way. There `{name}` stands for the query of that name, and `{name:it}` for it with what follows the
+-- colon in the place of its `<it>`. So `where user_id {among_texts:user_ids}` becomes here
+-- `where user_id in (select value from json_each(:user_ids))`.
 
 -- name: among_texts
 -- A list is bound as a JSON array.
