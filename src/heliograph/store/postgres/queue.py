@@ -19,7 +19,7 @@ from heliograph.model.configurations import ClientCredentials, ConnectConfigurat
 from heliograph.model.deliveries import Claim, Delivered, DeliveryState, Proofs, Settlement
 from heliograph.model.events import Event
 from heliograph.model.logs import Requeued
-from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, rows
+from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, rows, sealing
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.columns import (
     attempt_columns,
@@ -325,9 +325,9 @@ class Queue:
         return _Account(
             version=version,
             live=await self._configurations(db, account_id, []),
-            keys=rows.keys(self._keyring, keys),
-            client=rows.client_certificate(self._keyring, account_id, certificate),
-            oauth=rows.oauth_client(self._keyring, account_id, oauth),
+            keys=sealing.keys(self._keyring, keys),
+            client=sealing.client_certificate(self._keyring, account_id, certificate),
+            oauth=sealing.oauth_client(self._keyring, account_id, oauth),
         )
 
     async def _configurations(
@@ -336,7 +336,7 @@ class Queue:
         """Those that are listed, and `also` these."""
         values = {"account_id": account_id, "also": also}
         found = await fetch(db, _Q["configurations_also"], values)
-        read = rows.configurations(self._keyring, account_id, found)
+        read = sealing.configurations(self._keyring, account_id, found)
         return {configuration.connect_id: configuration for configuration in read}
 
     async def _unclaim(self, db: Connection, now: int) -> None:

@@ -32,7 +32,7 @@ from heliograph.model.deliveries import (
 )
 from heliograph.model.events import Accepted, Event, HeldReason, NewEvent, Verdict, Wanted
 from heliograph.model.logs import Requeued
-from heliograph.store import ClaimResult, rows
+from heliograph.store import ClaimResult, rows, sealing
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite.connection import fetch
 from heliograph.store.sqlite.queries import QUERIES
@@ -101,7 +101,9 @@ class Queue:
         """The account's active HMAC keys, oldest first."""
         keys = self._keys.get(account_id)
         if keys is None:
-            keys = rows.keys(self._keyring, fetch(db, _Q["hmac_keys"], {"account_id": account_id}))
+            keys = sealing.keys(
+                self._keyring, fetch(db, _Q["hmac_keys"], {"account_id": account_id})
+            )
             self._keys[account_id] = keys
         return keys
 
@@ -118,7 +120,7 @@ class Queue:
         if account_id in self._clients:
             return self._clients.get(account_id)
         found = fetch(db, _Q["client_certificate"], {"account_id": account_id})
-        client = rows.client_certificate(self._keyring, account_id, found)
+        client = sealing.client_certificate(self._keyring, account_id, found)
         self._clients[account_id] = client
         return client
 
@@ -126,7 +128,7 @@ class Queue:
         if account_id in self._oauth:
             return self._oauth.get(account_id)
         found = fetch(db, _Q["connect_oauth"], {"account_id": account_id})
-        client = rows.oauth_client(self._keyring, account_id, found)
+        client = sealing.oauth_client(self._keyring, account_id, found)
         self._oauth[account_id] = client
         return client
 
@@ -137,7 +139,7 @@ class Queue:
         if configuration is None:
             values = {"account_id": account_id, "connect_id": connect_id}
             found = fetch(db, _Q["configuration"], values)
-            for configuration in rows.configurations(self._keyring, account_id, found):
+            for configuration in sealing.configurations(self._keyring, account_id, found):
                 self._configurations[connect_id] = configuration
         return configuration
 

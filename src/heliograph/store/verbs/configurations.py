@@ -8,7 +8,7 @@ from typing import Any
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.people import Memberships
-from heliograph.store import Configurations, rows
+from heliograph.store import Configurations, rows, sealing
 from heliograph.store.keyring import KeyRing
 from heliograph.store.verbs import Rows, Step, Verb, people_rows
 from heliograph.wire.configurations import read as read_configuration
@@ -34,7 +34,7 @@ def listed(keyring: KeyRing, account_id: str) -> Verb[Configurations]:
     # Read first: what is older than its version is matched again, never the reverse.
     matched = yield from version(account_id)
     values = {"account_id": account_id}
-    found = rows.configurations(keyring, account_id, (yield Step("configurations", values)))
+    found = sealing.configurations(keyring, account_id, (yield Step("configurations", values)))
     (account,) = yield Step("notifies", values)
     groups = yield from _memberships(account_id, found)
     return Configurations(matched, found, bool(account.notifies), groups)
@@ -94,7 +94,7 @@ def delete(account_id: str, connect_id: int, now: int) -> Verb[bool]:
 
 def _write(keyring: KeyRing, wanted: ConnectConfiguration, now: int) -> Verb[bool]:
     """Replace a live configuration; False when there is none of its id."""
-    values = {**rows.writing(keyring, wanted), "now": now}
+    values = {**sealing.writing(keyring, wanted), "now": now}
     return (yield Step("configuration_write", values)).changed > 0
 
 
@@ -114,5 +114,5 @@ def _memberships(account_id: str, found: Iterable[ConnectConfiguration]) -> Verb
 
 def _ad_hoc(keyring: KeyRing, values: Mapping[str, Any]) -> Verb[ConnectConfiguration | None]:
     found = yield Step("configuration_ad_hoc", values)
-    known = rows.configurations(keyring, values["account_id"], found)
+    known = sealing.configurations(keyring, values["account_id"], found)
     return known[0] if known else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model.configurations import ClientCredentials
-from heliograph.store import rows
+from heliograph.store import sealing
 from heliograph.store.keyring import KeyRing
 from heliograph.store.verbs import Engine, Step, Verb, alone
 from heliograph.store.verbs.configurations import bump_version
@@ -24,7 +24,7 @@ class OAuthVerbs:
     async def get(self, account_id: str) -> ClientCredentials | None:
         values = {"account_id": account_id}
         found = await self._engine.read(lambda: alone("connect_oauth", values))
-        return rows.oauth_client(self._keyring, account_id, found)
+        return sealing.oauth_client(self._keyring, account_id, found)
 
     async def create(self, account_id: str, client: ClientCredentials) -> bool:
         written = self._written(account_id, client)
@@ -38,7 +38,7 @@ class OAuthVerbs:
         return await self._change(account_id, "connect_oauth_delete", {"account_id": account_id})
 
     def _written(self, account_id: str, client: ClientCredentials) -> Mapping[str, Any]:
-        return {**rows.writing_oauth(self._keyring, account_id, client), "now": self._now()}
+        return {**sealing.writing_oauth(self._keyring, account_id, client), "now": self._now()}
 
     async def _change(
         self, account_id: str, query: str, values: Mapping[str, Any], version: int | None = None

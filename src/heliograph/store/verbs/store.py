@@ -26,6 +26,7 @@ from heliograph.store import (
     Page,
     Statistics,
     rows,
+    sealing,
 )
 from heliograph.store.keyring import KeyRing
 from heliograph.store.people import People
@@ -104,7 +105,7 @@ class StoreVerbs:
         return await self._people.principal(token)
 
     async def add_hmac_key(self, account_id: str, key_id: str, secret: Secret) -> HmacKey:
-        sealed = self._keyring.seal(secret.reveal().encode(), rows.key_place(key_id))
+        sealed = self._keyring.seal(secret.reveal().encode(), sealing.key_place(key_id))
 
         def verb() -> Verb[HmacKey]:
             yield from configurations.bump_version(account_id)
@@ -127,10 +128,12 @@ class StoreVerbs:
 
     async def hmac_keys(self, account_id: str) -> Sequence[HmacKey]:
         values = {"account_id": account_id}
-        return rows.keys(self._keyring, await self._engine.read(lambda: alone("hmac_keys", values)))
+        return sealing.keys(
+            self._keyring, await self._engine.read(lambda: alone("hmac_keys", values))
+        )
 
     async def set_client_certificate(self, account_id: str, certificate: str, key: Secret) -> None:
-        sealed = self._keyring.seal(key.reveal().encode(), rows.certificate_place(account_id))
+        sealed = self._keyring.seal(key.reveal().encode(), sealing.certificate_place(account_id))
 
         def verb() -> Verb[None]:
             yield from configurations.bump_version(account_id)
@@ -150,7 +153,7 @@ class StoreVerbs:
     async def client_certificate(self, account_id: str) -> tuple[str, Secret] | None:
         values = {"account_id": account_id}
         found = await self._engine.read(lambda: alone("client_certificate", values))
-        return rows.client_certificate(self._keyring, account_id, found)
+        return sealing.client_certificate(self._keyring, account_id, found)
 
     async def reseal(self) -> int:
         return await self._engine.write(lambda: resealing(self._keyring), patience=None)
@@ -184,14 +187,14 @@ class StoreVerbs:
     async def configuration(self, account_id: str, connect_id: int) -> ConnectConfiguration | None:
         values = {"account_id": account_id, "connect_id": connect_id}
         found = await self._engine.read(lambda: alone("configuration", values))
-        return next(iter(rows.configurations(self._keyring, account_id, found)), None)
+        return next(iter(sealing.configurations(self._keyring, account_id, found)), None)
 
     async def notified(
         self, account_id: str, envelope_ids: Sequence[str]
     ) -> Mapping[str, tuple[ConnectConfiguration, ...]]:
         values = {"account_id": account_id, "envelope_ids": list(envelope_ids)}
         found = await self._engine.read(lambda: alone("notified", values))
-        return rows.notified(self._keyring, account_id, found)
+        return sealing.notified(self._keyring, account_id, found)
 
     async def failing(self) -> Sequence[Failing]:
         return log_rows.failing(await self._engine.read(lambda: alone("failing")))
@@ -291,8 +294,8 @@ class StoreVerbs:
 def resealing(keyring: KeyRing) -> Verb[int]:
     """Seal every secret with the ring's first key. Returns the number of values."""
     count = 0
-    for table in rows.SEALED:
-        resealed = rows.resealed(keyring, table, (yield Step(f"sealed_{table}")))
+    for table in sealing.SEALED:
+        resealed = sealing.resealed(keyring, table, (yield Step(f"sealed_{table}")))
         for values in resealed:
             yield Step(f"reseal_{table}", values)
         count += len(resealed)
