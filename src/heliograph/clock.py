@@ -1,4 +1,7 @@
-"""The one source of time. Only this module reads the wall clock (R12)."""
+"""The one source of time for what is accepted, sent and kept (R12).
+
+What tells a person the time, or looks at a certificate's days, may read the machine's clock itself.
+"""
 
 from __future__ import annotations
 

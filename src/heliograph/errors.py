@@ -1,4 +1,4 @@
-"""The error tree. Ours are exceptions; a listener's faults are values (`model.Fault`).
+"""The error tree. Ours are exceptions; a listener's faults are values (`deliveries.Fault`).
 
     HeliographError
     ├── ApiError                      an answer to a caller: HTTP status + DocuSign error code

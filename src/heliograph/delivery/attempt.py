@@ -16,7 +16,6 @@ from heliograph.failpoints import failpoint
 from heliograph.model.configurations import (
     ConnectConfiguration,
     ScheduleName,
-    TlsIdentity,
 )
 from heliograph.model.deliveries import (
     Answer,
@@ -41,20 +40,6 @@ _FIXED_HEADERS = (
 
 _NAMESPACE: Final = uuid.UUID("0b8e2f0e-64b7-4c1f-9d6d-6a7a3f1f9c55")
 """For ids that are made from names."""
-
-
-class Transport(Protocol):
-    """Posts a message; what the network or the listener does wrong is a value."""
-
-    async def post(
-        self,
-        url: str,
-        headers: Sequence[tuple[str, str]],
-        body: bytes,
-        identity: TlsIdentity | None = None,
-    ) -> Answer | Fault:
-        """One POST within the transport's budget of time and bytes."""
-        ...
 
 
 class Sender(Protocol):

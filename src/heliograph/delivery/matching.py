@@ -7,12 +7,13 @@ reason names the first thing that a person would have to change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Final, assert_never
 
 from heliograph.model.configurations import ConnectConfiguration, Interest, Ordering
 from heliograph.model.events import NewEvent, Skip, Verdict, Wanted
+from heliograph.model.people import Memberships
 
 GATHERING: Final = 5.0
 """Seconds in which events of one envelope become one aggregate message (DocuSign: a few)."""
@@ -20,15 +21,12 @@ GATHERING: Final = 5.0
 _ALL: Final = "*"
 """The one lane of a configuration whose events are all kept in order."""
 
-Groups = Mapping[str, frozenset[str]]
-"""The ids of the groups that each user is in; user ids are in small letters."""
-
-NO_GROUPS: Final[Groups] = MappingProxyType({})
+NO_GROUPS: Final[Memberships] = MappingProxyType({})
 _NONE: Final[frozenset[str]] = frozenset()
 
 
 def match(
-    configuration: ConnectConfiguration, event: NewEvent, groups: Groups = NO_GROUPS
+    configuration: ConnectConfiguration, event: NewEvent, groups: Memberships = NO_GROUPS
 ) -> Verdict:
     """Decide for one configuration and one event.
 
@@ -66,7 +64,7 @@ def lane(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
 
 
 def match_all(
-    configurations: Iterable[ConnectConfiguration], event: NewEvent, groups: Groups = NO_GROUPS
+    configurations: Iterable[ConnectConfiguration], event: NewEvent, groups: Memberships = NO_GROUPS
 ) -> tuple[Verdict, ...]:
     """`match` for each configuration, in the order given."""
     return tuple(match(configuration, event, groups) for configuration in configurations)
@@ -79,7 +77,9 @@ def includes(
     return _unwanted_user(configuration.interest, user_id, group_ids) is None
 
 
-def _unwanted(configuration: ConnectConfiguration, event: NewEvent, groups: Groups) -> str | None:
+def _unwanted(
+    configuration: ConnectConfiguration, event: NewEvent, groups: Memberships
+) -> str | None:
     # What was taken out of service for failing loses nothing: its events are held (R4).
     if not configuration.publishing and configuration.disabled_by is None:
         return "allowEnvelopePublish is false"
@@ -98,7 +98,7 @@ def _unwanted(configuration: ConnectConfiguration, event: NewEvent, groups: Grou
 
 
 def _unwanted_recipients(
-    interest: Interest, recipients: frozenset[str], groups: Groups
+    interest: Interest, recipients: frozenset[str], groups: Memberships
 ) -> str | None:
     """One wanted user among those who receive the envelope is enough (Recipient Connect)."""
     if not recipients:

@@ -19,8 +19,10 @@ from heliograph.wire import notifications
 _NAMESPACE: Final = uuid.UUID("8c1f6a4e-5a0b-4a57-9f0b-6b8f0f0c7a11")
 
 _MOST_ACCOUNTS: Final = 20_000
-_MOST_BYTES: Final = 64 * 2**20
 """Of as many accounts the configurations are kept: those that published last."""
+
+_MOST_BYTES: Final = 64 * 2**20
+"""What all those configurations may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,11 @@ class Publisher:
 
         Raises:
             EventConflict: an event id was used before for something else.
+            Unavailable: the account's configurations kept changing meanwhile.
             StorageUnavailable, StorageBroken: nothing was accepted.
+
+        Where it raises, no event is accepted; configurations that an envelope's notifications
+        asked for may be there already, for the next try to find.
         """
         named = [
             _with_id(account_id, event, idempotency_key, position)

@@ -123,7 +123,8 @@ def judge(
         seed: The delivery's stored seed for jitter.
         now: When the attempt ended (UTC).
         schedule: The delays to follow.
-        uncounted: How many attempts did not count, since the fault was ours.
+        uncounted: How many attempts lie outside the schedule: the fault was ours, or they came
+            before a republish began it anew.
 
     Returns:
         `Delivered` where the message `was_taken`, else `RetryAt`, or `GaveUp`

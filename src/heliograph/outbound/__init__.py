@@ -1,1 +1,23 @@
 """Every byte that leaves: posts to listeners, requests for tokens, alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from heliograph.model.configurations import TlsIdentity
+from heliograph.model.deliveries import Answer, Fault
+
+
+class Transport(Protocol):
+    """Posts a message; what the network or the listener does wrong is a value."""
+
+    async def post(
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        identity: TlsIdentity | None = None,
+    ) -> Answer | Fault:
+        """One POST within the transport's budget of time and bytes."""
+        ...

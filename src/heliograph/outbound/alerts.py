@@ -6,9 +6,9 @@ from typing import Final
 
 import structlog
 
-from heliograph.delivery.attempt import Transport
 from heliograph.model.alerts import Alert
 from heliograph.model.deliveries import Answer
+from heliograph.outbound import Transport
 from heliograph.wire import alerts
 
 _HEADERS: Final = (("Content-Type", "application/json"),)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from heliograph.clock import Clock
-from heliograph.delivery.attempt import Transport
 from heliograph.model.accounts import Secret
 from heliograph.model.configurations import (
     Authentication,
@@ -23,6 +22,7 @@ from heliograph.model.configurations import (
     TlsIdentity,
 )
 from heliograph.model.deliveries import NO_PROOFS, Answer, Fault, Phase, Proofs
+from heliograph.outbound import Transport
 from heliograph.outbound.tokens import Tokens
 
 GRACE: Final = 1.0

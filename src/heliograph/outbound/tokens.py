@@ -20,10 +20,10 @@ import msgspec
 import heliograph
 from heliograph.bounded import Bounded
 from heliograph.clock import Clock
-from heliograph.delivery.attempt import Transport
 from heliograph.model.accounts import Secret
 from heliograph.model.configurations import ClientCredentials, TlsIdentity
 from heliograph.model.deliveries import Answer, Fault, Phase
+from heliograph.outbound import Transport
 from heliograph.sharing import Shared
 
 MOST_TOKENS: Final = 1024

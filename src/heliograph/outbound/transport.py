@@ -1,13 +1,13 @@
-"""Outbound HTTP: the only module that opens connections to anything but the database.
+"""Outbound HTTP: how the server reaches listeners, token endpoints and who is alerted.
 
 What an identity brings to TLS is in `tls`, the pools that keep identities apart are in
-`transport_pools`, and what a fault says is in `transport_words`.
+`pools`, and what a fault says is in `words`.
 
 Every address is vetted twice: all DNS answers before one of them is pinned, and the very
 socket address just before `connect` (S1). Redirects are never followed (S2), an answer is
 read within a budget of time and bytes and never decompressed (S3), TLS is always verified
-(S5). What a listener or the network does wrong is a value, `model.Fault`, with the phase
-it happened in.
+(S5). What a listener or the network does wrong is a value, a `Fault` with the phase it
+happened in.
 
 Why no request is ever repeated here: a listener may close an idle connection at the moment
 a request is on its way, and then "closed without an answer" looks the same whether it took

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.delivery.matching import GATHERING, NO_GROUPS, Groups, includes, match, match_all
+from heliograph.delivery.matching import GATHERING, NO_GROUPS, includes, match, match_all
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.events import HeldReason, NewEvent, Skip, Wanted
+from heliograph.model.people import Memberships
 from tests.support import new_event, wanted_configuration
 
 EVENT = new_event("envelope-sent")
@@ -42,7 +43,7 @@ def interested(configuration: ConnectConfiguration, **interest: Any) -> ConnectC
 
 
 def reason(
-    configuration: ConnectConfiguration, event: NewEvent = EVENT, groups: Groups = NO_GROUPS
+    configuration: ConnectConfiguration, event: NewEvent = EVENT, groups: Memberships = NO_GROUPS
 ) -> str | None:
     """Why the event is not wanted, or None when it is."""
     verdict = match(configuration, event, groups)
