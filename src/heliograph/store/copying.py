@@ -17,7 +17,14 @@ from heliograph.store import BATCH_MOST, sql
 from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres import node
-from heliograph.store.postgres.connection import Connection, Database, fetch, first, one, run
+from heliograph.store.postgres.connection import (
+    Connection,
+    Database,
+    fetch,
+    fetch_first,
+    fetch_only,
+    run,
+)
 from heliograph.store.postgres.queries import QUERIES as POSTGRES
 from heliograph.store.rows import storable
 from heliograph.store.sqlite import connection as sqlite
@@ -130,7 +137,7 @@ class _Copy:
         return compared
 
     async def _begin(self, db: Connection, source: str) -> None:
-        (unfinished,) = await one(db, POSTGRES["copy_unfinished"])
+        (unfinished,) = await fetch_only(db, POSTGRES["copy_unfinished"])
         if not unfinished and not await node.is_new(db):
             raise UnsafeStorage(
                 "The target has an installation already: give an empty database, made with "
@@ -153,7 +160,7 @@ class _Copy:
         copied = 0
 
         async def batch(db: Connection) -> int:
-            known = await first(db, _Q["progress"], (name,))
+            known = await fetch_first(db, _Q["progress"], (name,))
             done = known.done if known else 0
             found = sqlite.fetch(self._source, _Q[f"read_{name}"], {"most": most, "done": done})
             if not found:

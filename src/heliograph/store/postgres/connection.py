@@ -178,16 +178,16 @@ async def fetch(connection: Connection, statement: str, values: Any = None) -> l
     return await cursor.fetchall()
 
 
-async def first(connection: Connection, statement: str, values: Any = None) -> Any:
+async def fetch_first(connection: Connection, statement: str, values: Any = None) -> Any:
     """The first row of a statement, or None."""
     cursor = connection.cursor(row_factory=namedtuple_row)
     await cursor.execute(statement, values, binary=True)
     return await cursor.fetchone()
 
 
-async def one(connection: Connection, statement: str, values: Any = None) -> Any:
+async def fetch_only(connection: Connection, statement: str, values: Any = None) -> Any:
     """The row of a statement that always has one."""
-    found = await first(connection, statement, values)
+    found = await fetch_first(connection, statement, values)
     if found is None:
         raise LookupError(f"no row came from: {statement}")
     return found
@@ -322,7 +322,7 @@ def _short(error: BaseException) -> str:
 
 async def behind_pooler(connection: Connection) -> bool:
     """Whether a pooler answers: then the server process is not the one that we were told of."""
-    found = await first(connection, "select pg_backend_pid()")
+    found = await fetch_first(connection, "select pg_backend_pid()")
     return found is None or found[0] != connection.info.backend_pid
 
 

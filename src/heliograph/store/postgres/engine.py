@@ -10,7 +10,7 @@ from psycopg.rows import namedtuple_row
 
 from heliograph.store import sql
 from heliograph.store.postgres.connection import Connection, Database
-from heliograph.store.verbs import PATIENCE, Rows, Step, Taken, Verb
+from heliograph.store.verbs import PATIENCE, AlreadyThere, Rows, Step, Verb
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ async def run_verb(db: Connection, verb: Verb[T]) -> T:
             try:
                 rows = await _execute(db, step)
             except UniqueViolation as error:
-                step = verb.throw(Taken(str(error)))
+                step = verb.throw(AlreadyThere(str(error)))
             else:
                 step = verb.send(rows)
     except StopIteration as ended:

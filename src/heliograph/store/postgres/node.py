@@ -16,7 +16,7 @@ from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
 from heliograph.store import sql
 from heliograph.store.keyring import KeyRing
-from heliograph.store.postgres.connection import Connection, fetch, first, one, run
+from heliograph.store.postgres.connection import Connection, fetch, fetch_first, fetch_only, run
 from heliograph.store.postgres.engine import run_verb
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.times import from_microseconds
@@ -74,7 +74,7 @@ class ServerSettings:
     @classmethod
     async def read(cls, db: Connection) -> ServerSettings:
         """Ask the server."""
-        settings = await one(db, QUERIES["server_settings"])
+        settings = await fetch_only(db, QUERIES["server_settings"])
         return cls(**settings._asdict())
 
     def problems(self) -> Sequence[tuple[str, str, str]]:
@@ -128,10 +128,10 @@ async def migrate(db: Connection, now: Callable[[], int]) -> None:
 
 async def is_new(db: Connection) -> bool:
     """Whether no node has ever started on this database."""
-    known = await first(db, QUERIES["migrations_known"])
+    known = await fetch_first(db, QUERIES["migrations_known"])
     if known is None or not known[0]:
         return True
-    return await first(db, QUERIES["installation"]) is None
+    return await fetch_first(db, QUERIES["installation"]) is None
 
 
 async def check_key(db: Connection, keyring: KeyRing, now: int) -> None:
@@ -141,7 +141,7 @@ async def check_key(db: Connection, keyring: KeyRing, now: int) -> None:
         UnsafeStorage: it is another one.
     """
     await run(db, QUERIES["installation_add"], (keyring.seal(_KNOWN, _PLACE), now))
-    (sealed,) = await one(db, QUERIES["installation"])
+    (sealed,) = await fetch_only(db, QUERIES["installation"])
     try:
         keyring.open(sealed, _PLACE)
     except UnsafeStorage:
@@ -164,7 +164,7 @@ async def refuse_unfinished_copy(db: Connection) -> None:
     Raises:
         UnsafeStorage: one is.
     """
-    (unfinished,) = await one(db, QUERIES["copy_unfinished"])
+    (unfinished,) = await fetch_only(db, QUERIES["copy_unfinished"])
     if unfinished:
         raise UnsafeStorage(
             "A copy into this database is not finished: run `heliograph copy` again, it goes on "
@@ -179,7 +179,7 @@ async def start(db: Connection, instance: str, now: int, lease_us: int) -> int:
     had in flight need not wait for its lease to run out.
     """
     await run(db, QUERIES["node_of_instance_ends"], {"instance": instance, "now": now})
-    (epoch,) = await one(
+    (epoch,) = await fetch_only(
         db,
         QUERIES["node_start"],
         {

@@ -29,7 +29,7 @@ from heliograph.store.postgres.columns import (
     settle_columns,
     where_next,
 )
-from heliograph.store.postgres.connection import Connection, fetch, first, run
+from heliograph.store.postgres.connection import Connection, fetch, fetch_first, run
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.times import from_microseconds
 from heliograph.store.turns import Owners, Turns
@@ -149,7 +149,7 @@ class Queue:
     ) -> ClaimResult:
         """See `Store.claim`. Nothing is claimed without a lease (R8)."""
         now = self._now()
-        if await first(db, _Q["node_alive"], {"epoch": self.epoch, "now": now}) is None:
+        if await fetch_first(db, _Q["node_alive"], {"epoch": self.epoch, "now": now}) is None:
             return ClaimResult((), None)
         if self._claims_lost or not 0 <= now - self._unclaimed_us < _UNCLAIM_EVERY_US:
             # Now and then in any case: what was lost may be committed long after it was, by
@@ -166,14 +166,14 @@ class Queue:
         turns = Turns(accounts, in_flight, per_account if self._owners.several else None)
         free = {c: free.get(c, per_unlisted - in_flight[c]) for c in self._due.turn()}
         most = self._shares(free, room, turns)
-        taken = await self._take(db, most, now) if most else []
-        if not taken and (beyond := turns.beyond(room)):
+        claimed = await self._take(db, most, now) if most else []
+        if not claimed and (beyond := turns.beyond(room)):
             left = {c: free[c] for c in self._due.turn()}  # the first look emptied the others
             most = self._shares(left, beyond, Turns(accounts, {}, None))
-            taken = await self._take(db, most, now) if most else []
+            claimed = await self._take(db, most, now) if most else []
         failpoint("claim.attempt_open")
-        claims = await self._claims(db, taken, now)
-        later = await first(db, _Q["next_due"], (now,))
+        claims = await self._claims(db, claimed, now)
+        later = await fetch_first(db, _Q["next_due"], (now,))
         return ClaimResult(tuple(claims), from_microseconds(later.due_us) if later else None)
 
     def claimed(self, claims: Iterable[Claim]) -> None:
@@ -210,7 +210,7 @@ class Queue:
 
     async def _take(self, db: Connection, most: dict[int, int], now: int) -> list[Any]:
         marks = self._due.marks
-        taken = await fetch(
+        claimed = await fetch(
             db,
             _Q["claim"],
             {
@@ -222,30 +222,30 @@ class Queue:
             },
         )
         by_configuration: dict[int, list[int]] = {connect_id: [] for connect_id in most}
-        for row in taken:
+        for row in claimed:
             by_configuration[row.connect_id].append(row.due_us)
         for connect_id, due in by_configuration.items():
             if len(due) < most[connect_id]:
                 marks.pop(connect_id, None)  # none is left: the next look tells of new ones
             else:
                 marks[connect_id] = max(due)
-        return sorted(taken, key=lambda row: (row.due_us, row.delivery_id))
+        return sorted(claimed, key=lambda row: (row.due_us, row.delivery_id))
 
-    async def _claims(self, db: Connection, taken: Sequence[Any], now: int) -> list[Claim]:
-        if not taken:
+    async def _claims(self, db: Connection, claimed: Sequence[Any], now: int) -> list[Claim]:
+        if not claimed:
             return []
-        places = columns([(row.event_row, row.created_us) for row in taken], 2)
+        places = columns([(row.event_row, row.created_us) for row in claimed], 2)
         events = {row.event_row: row for row in await fetch(db, _Q["events_of_claims"], places)}
-        accounts = await self._refresh(db, sorted({row.account_id for row in taken}))
+        accounts = await self._refresh(db, sorted({row.account_id for row in claimed}))
         for account_id, account in accounts.items():
-            of_account = {row.connect_id for row in taken if row.account_id == account_id}
+            of_account = {row.connect_id for row in claimed if row.account_id == account_id}
             others = of_account - account.live.keys()
             if others:  # ad hoc ones are read as they are needed
                 account.live |= await self._configurations(db, account_id, [*others])
                 self._accounts[account_id] = account
-        newest = await self._newest(db, taken, events, accounts)
+        newest = await self._newest(db, claimed, events, accounts)
         claims, unreadable = [], []
-        for row in taken:
+        for row in claimed:
             try:
                 account = accounts[row.account_id]
                 claims.append(self._claim(row, events[row.event_row], newest, account))
@@ -261,14 +261,14 @@ class Queue:
     async def _newest(
         self,
         db: Connection,
-        taken: Sequence[Any],
+        claimed: Sequence[Any],
         events: Mapping[int, Any],
         accounts: Mapping[str, _Account],
     ) -> dict[tuple[str, str], tuple[Any, ...]]:
         """The newest event of each envelope of which an aggregate message is due."""
         wanted = {
             (row.account_id, events[row.event_row].envelope_id)
-            for row in taken
+            for row in claimed
             if row.event_row in events and accounts[row.account_id].is_aggregate(row.connect_id)
         }
         if not wanted:
@@ -278,28 +278,28 @@ class Queue:
 
     def _claim(
         self,
-        taken: Any,
-        found: Any,
+        row: Any,
+        stored: Any,
         newest: Mapping[tuple[str, str], tuple[Any, ...]],
         account: _Account,
     ) -> Claim:
-        """Of a row of `claim`, and the one of its event."""
-        account_id, envelope_id = taken.account_id, found.envelope_id
-        configuration = account.live[taken.connect_id]
-        at = from_microseconds(found.generated_us)
-        event = Event(account_id, found.event_id, found.name, envelope_id, at, found.document)
+        """Of a row of `claim`, and its event as it is `stored`, a row of `events_of_claims`."""
+        account_id, envelope_id = row.account_id, stored.envelope_id
+        configuration = account.live[row.connect_id]
+        at = from_microseconds(stored.generated_us)
+        event = Event(account_id, stored.event_id, stored.name, envelope_id, at, stored.document)
         gathered = None
         if configuration.pace.aggregate:
             known = newest.get((account_id, envelope_id))
-            gathered = rows.newest(event, taken.event_row, known)
+            gathered = rows.newest(event, row.event_row, known)
         return Claim(
-            delivery_id=taken.delivery_id,
-            attempt_id=taken.attempt_id,
+            delivery_id=row.delivery_id,
+            attempt_id=row.attempt_id,
             epoch=self.epoch,
-            number=taken.attempts,
-            schedule_number=taken.schedule_attempts,
-            schedule_started_at=from_microseconds(taken.schedule_started_us),
-            seed=taken.seed,
+            number=row.attempts,
+            schedule_number=row.schedule_attempts,
+            schedule_started_at=from_microseconds(row.schedule_started_us),
+            seed=row.seed,
             event=event,
             configuration=configuration,
             proofs=account.proofs(configuration),

@@ -9,7 +9,7 @@ from operator import attrgetter
 from psycopg import errors
 
 from heliograph.store import BATCH_MOST, Retired
-from heliograph.store.postgres.connection import Connection, fetch, one, run
+from heliograph.store.postgres.connection import Connection, fetch, fetch_only, run
 from heliograph.store.postgres.queries import QUERIES
 
 
@@ -35,7 +35,7 @@ async def _drop_day(db: Connection, partitions: Sequence[tuple[str, str]]) -> Re
     counts = {}
     await run(db, QUERIES["brief_lock_wait"])
     for parent, day in partitions:
-        (counts[parent],) = await one(db, QUERIES["day_count"].format(day=day))
+        (counts[parent],) = await fetch_only(db, QUERIES["day_count"].format(day=day))
         await run(db, QUERIES["day_detach"].format(parent=parent, day=day))
         if parent == "event":
             await run(db, QUERIES["day_events_keep"].format(day=day))

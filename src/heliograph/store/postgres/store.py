@@ -30,7 +30,7 @@ from heliograph.store.postgres.connection import (
     Database,
     GroupCommit,
     fetch,
-    one,
+    fetch_only,
     run,
 )
 from heliograph.store.postgres.engine import PostgresEngine
@@ -155,7 +155,7 @@ class PostgresStore(StoreVerbs):
     async def _adjust(self, db: Connection) -> None:
         if isinstance(self._clock, DatabaseClock):
             began = self._clock.monotonic()
-            (database_us,) = await one(db, _Q["server_clock"])
+            (database_us,) = await fetch_only(db, _Q["server_clock"])
             # An answer that took long tells of a time that has passed.
             if self._clock.monotonic() - began < _PROMPT or not self._clock.adjusted:
                 self._clock.adjust(database_us)

@@ -10,7 +10,7 @@ import apsw
 
 from heliograph.store import sql
 from heliograph.store.sqlite.connection import Readers, Writer, fetch
-from heliograph.store.verbs import PATIENCE, Rows, Step, Taken, Verb
+from heliograph.store.verbs import PATIENCE, AlreadyThere, Rows, Step, Verb
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def run_verb(
             except apsw.ConstraintError as error:
                 if getattr(error, "extendedresult", 0) not in _TAKEN:
                     raise
-                step = verb.throw(Taken(str(error)))
+                step = verb.throw(AlreadyThere(str(error)))
                 continue
             changed_by(step)
             step = verb.send(rows)

@@ -190,8 +190,8 @@ class Queue:
             db.execute(_Q["notification_add"], {**values, "connect_id": connect_id})
         for verdict in wanted:
             place = {"connect_id": verdict.connect_id, "lane": verdict.lane}
-            taken = "lane_busy" if verdict.gathers is None else "lane_gathers"
-            busy = verdict.lane is not None and db.execute(_Q[taken], place).get is not None
+            query = "lane_busy" if verdict.gathers is None else "lane_gathers"
+            busy = verdict.lane is not None and db.execute(_Q[query], place).get is not None
             reason = HeldReason.ORDER if busy else verdict.held
             db.execute(
                 _Q["delivery_add"],

@@ -59,17 +59,12 @@ class Rows(list[Any]):
 Verb = Generator[Step, Rows, T]
 
 
-def only(step: Step) -> Verb[Rows]:
-    """The verb of one step."""
+def verb_of(step: Step) -> Verb[Rows]:
+    """The verb that has this step alone."""
     return (yield step)
 
 
-def alone(query: str, values: Mapping[str, Any] | None = None) -> Verb[Rows]:
-    """The same, of a query that needs nothing but values."""
-    return only(Step(query, values or {}))
-
-
-class Taken(Exception):
+class AlreadyThere(Exception):
     """Thrown into a verb by a step: what it adds is there already. No step may follow it."""
 
 

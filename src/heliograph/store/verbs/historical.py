@@ -10,7 +10,7 @@ from heliograph.store import historical
 from heliograph.store.historical import PublishTransaction, Wish
 from heliograph.store.keyring import KeyRing
 from heliograph.store.times import from_microseconds
-from heliograph.store.verbs import Engine, Step, Verb, alone, configurations
+from heliograph.store.verbs import Engine, Step, Verb, configurations, verb_of
 
 
 class HistoricalVerbs:
@@ -69,7 +69,10 @@ class HistoricalVerbs:
         self, account_id: str, transaction_id: str | None, most: int
     ) -> Sequence[PublishTransaction]:
         values = {"account_id": account_id, "transaction_id": transaction_id, "most": most}
-        return [_read(row) for row in await self._engine.read(lambda: alone("publishes", values))]
+        return [
+            _read(row)
+            for row in await self._engine.read(lambda: verb_of(Step("publishes", values)))
+        ]
 
     async def cancel(self, account_id: str, transaction_id: str, who: str) -> bool:
         def verb() -> Verb[bool]:

@@ -9,7 +9,7 @@ from heliograph.errors import ConfigurationsChanged
 from heliograph.model.configurations import ClientCredentials
 from heliograph.store import sealing
 from heliograph.store.keyring import KeyRing
-from heliograph.store.verbs import Engine, Step, Verb, alone
+from heliograph.store.verbs import Engine, Step, Verb, verb_of
 from heliograph.store.verbs.configurations import bump_version
 
 
@@ -23,7 +23,7 @@ class OAuthVerbs:
 
     async def get(self, account_id: str) -> ClientCredentials | None:
         values = {"account_id": account_id}
-        found = await self._engine.read(lambda: alone("connect_oauth", values))
+        found = await self._engine.read(lambda: verb_of(Step("connect_oauth", values)))
         return sealing.oauth_client(self._keyring, account_id, found)
 
     async def create(self, account_id: str, client: ClientCredentials) -> bool:

@@ -29,13 +29,13 @@ from heliograph.store.principals import Principals
 from heliograph.store.times import to_microseconds
 from heliograph.store.verbs import (
     LISTING_PATIENCE,
+    AlreadyThere,
     Engine,
     Rows,
     Step,
-    Taken,
     Verb,
-    alone,
     people_rows,
+    verb_of,
 )
 from heliograph.store.verbs.configurations import bump_version, group_members
 
@@ -74,7 +74,7 @@ class PeopleVerbs:
         for _ in range(_MOST_TRIES):
             try:
                 return await self._engine.write(verb)
-            except Taken:
+            except AlreadyThere:
                 continue  # another node took the number
         raise StorageUnavailable("Too many accounts are added at once.")
 
@@ -110,7 +110,7 @@ class PeopleVerbs:
                 values = people_rows.change(account_id, change, self._now())
                 try:
                     changed = (yield Step("user_change", values)).changed
-                except Taken:
+                except AlreadyThere:
                     raise people_rows.user_exists([change]) from None
                 if not changed:
                     raise people_rows.no_user([change.user_id])
@@ -142,7 +142,9 @@ class PeopleVerbs:
         self, account_id: str, user_ids: Collection[str]
     ) -> Mapping[str, tuple[Group, ...]]:
         values = {"account_id": account_id, "user_ids": list(user_ids)}
-        return people_rows.groups_of(await self._engine.read(lambda: alone("groups_of", values)))
+        return people_rows.groups_of(
+            await self._engine.read(lambda: verb_of(Step("groups_of", values)))
+        )
 
     async def add_groups(self, account_id: str, names: Sequence[str]) -> Sequence[Group]:
         def verb() -> Verb[Sequence[Group]]:
@@ -151,7 +153,7 @@ class PeopleVerbs:
                 values = {"account_id": account_id, "name": name, "now": self._now()}
                 try:
                     (row,) = yield Step("group_add", values)
-                except Taken:
+                except AlreadyThere:
                     raise people_rows.group_exists(name) from None
                 groups.append(Group(row.group_id, name, 0))
             return groups
@@ -164,7 +166,7 @@ class PeopleVerbs:
                 values = {"account_id": account_id, "group_id": group_id, "name": name}
                 try:
                     renamed = (yield Step("group_rename", values)).changed
-                except Taken:
+                except AlreadyThere:
                     raise people_rows.group_exists(name) from None
                 if not renamed:
                     raise people_rows.no_group([group_id])
@@ -235,7 +237,9 @@ class PeopleVerbs:
         if start is None:
             return False
         values = {"account_id": account_id, "token_id": start, "now": self._now()}
-        return (await self._write_and_forget(lambda: alone("token_revoke", values))).changed > 0
+        return (
+            await self._write_and_forget(lambda: verb_of(Step("token_revoke", values)))
+        ).changed > 0
 
     async def principal(self, token: str) -> Principal | None:
         return await self._principals.get(token)
@@ -246,7 +250,7 @@ class PeopleVerbs:
 
     async def _read_principal(self, digest: bytes) -> Principal | None:
         values = {"token_hash": digest, "now": self._now()}
-        rows = await self._engine.read(lambda: alone("principal", values))
+        rows = await self._engine.read(lambda: verb_of(Step("principal", values)))
         return people_rows.principal(rows.first)
 
     async def _write_and_forget(self, verb: Callable[[], Verb[T]]) -> T:

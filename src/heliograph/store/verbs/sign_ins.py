@@ -35,9 +35,9 @@ from heliograph.store.verbs import (
     Engine,
     Step,
     Verb,
-    alone,
     people_rows,
     sign_in_rows,
+    verb_of,
 )
 from heliograph.store.verbs.people import write_token
 
@@ -136,7 +136,7 @@ class SignInVerbs:
 
     async def remove_key(self, account_id: str, integration_key: str, key_id: str) -> bool:
         values = {"account_id": account_id, "integration_key": integration_key, "id": key_id}
-        removed = await self._engine.write(lambda: alone("key_remove", values))
+        removed = await self._engine.write(lambda: verb_of(Step("key_remove", values)))
         return removed.changed > 0
 
     async def remove_secret(self, account_id: str, integration_key: str, secret_id: str) -> bool:
@@ -245,7 +245,7 @@ class SignInVerbs:
 
     async def close_session(self, session: str) -> None:
         values = {"session_hash": token_hash(session)}
-        await self._engine.write(lambda: alone("session_close", values))
+        await self._engine.write(lambda: verb_of(Step("session_close", values)))
 
     async def registered(self, integration_key: str) -> Application | None:
         values = {"integration_key": integration_key}
@@ -361,7 +361,7 @@ class SignInVerbs:
         return await to_the_end(self._engine.write(verb), self._forget)
 
     async def _row(self, query: str, values: Mapping[str, Any]) -> Any:
-        return (await self._engine.read(lambda: alone(query, values))).first
+        return (await self._engine.read(lambda: verb_of(Step(query, values)))).first
 
 
 def _applications(query: str, values: Mapping[str, Any]) -> Verb[tuple[Application, ...]]:

@@ -36,10 +36,9 @@ from heliograph.store.verbs import (
     Engine,
     Step,
     Verb,
-    alone,
     configurations,
     log_rows,
-    only,
+    verb_of,
 )
 from heliograph.store.verbs.historical import HistoricalVerbs
 from heliograph.store.verbs.oauth import OAuthVerbs
@@ -95,7 +94,7 @@ class StoreVerbs:
         await self._engine.write(verb)
 
     async def accounts(self) -> Sequence[Account]:
-        found = await self._engine.read(lambda: alone("accounts"))
+        found = await self._engine.read(lambda: verb_of(Step("accounts")))
         return [Account(row.account_id, row.external_id, row.name) for row in found]
 
     async def add_token(self, account_id: str, token: Secret, role: Role, name: str) -> None:
@@ -129,7 +128,7 @@ class StoreVerbs:
     async def hmac_keys(self, account_id: str) -> Sequence[HmacKey]:
         values = {"account_id": account_id}
         return sealing.keys(
-            self._keyring, await self._engine.read(lambda: alone("hmac_keys", values))
+            self._keyring, await self._engine.read(lambda: verb_of(Step("hmac_keys", values)))
         )
 
     async def set_client_certificate(self, account_id: str, certificate: str, key: Secret) -> None:
@@ -152,7 +151,7 @@ class StoreVerbs:
 
     async def client_certificate(self, account_id: str) -> tuple[str, Secret] | None:
         values = {"account_id": account_id}
-        found = await self._engine.read(lambda: alone("client_certificate", values))
+        found = await self._engine.read(lambda: verb_of(Step("client_certificate", values)))
         return sealing.client_certificate(self._keyring, account_id, found)
 
     async def reseal(self) -> int:
@@ -186,26 +185,26 @@ class StoreVerbs:
 
     async def configuration(self, account_id: str, connect_id: int) -> ConnectConfiguration | None:
         values = {"account_id": account_id, "connect_id": connect_id}
-        found = await self._engine.read(lambda: alone("configuration", values))
+        found = await self._engine.read(lambda: verb_of(Step("configuration", values)))
         return next(iter(sealing.configurations(self._keyring, account_id, found)), None)
 
     async def notified(
         self, account_id: str, envelope_ids: Sequence[str]
     ) -> Mapping[str, tuple[ConnectConfiguration, ...]]:
         values = {"account_id": account_id, "envelope_ids": list(envelope_ids)}
-        found = await self._engine.read(lambda: alone("notified", values))
+        found = await self._engine.read(lambda: verb_of(Step("notified", values)))
         return sealing.notified(self._keyring, account_id, found)
 
     async def failing(self) -> Sequence[Failing]:
-        return log_rows.failing(await self._engine.read(lambda: alone("failing")))
+        return log_rows.failing(await self._engine.read(lambda: verb_of(Step("failing"))))
 
     async def failing_warned(self, connect_id: int) -> None:
         values = {"connect_id": connect_id, "now": self._now()}
-        await self._engine.write(lambda: alone("failing_warned", values))
+        await self._engine.write(lambda: verb_of(Step("failing_warned", values)))
 
     async def hasten(self, account_id: str, connect_id: int) -> int:
         values = {"account_id": account_id, "connect_id": connect_id, "now": self._now()}
-        hastened = await self._engine.write(lambda: alone("hasten", values), patience=None)
+        hastened = await self._engine.write(lambda: verb_of(Step("hasten", values)), patience=None)
         return hastened.changed
 
     async def progress(
@@ -214,12 +213,12 @@ class StoreVerbs:
         values = {"account_id": account_id, "ids": list(delivery_ids)}
         return {
             row.delivery_id: DeliveryProgress(DeliveryState(row.state), row.attempts, row.error)
-            for row in await self._engine.read(lambda: alone("progress", values))
+            for row in await self._engine.read(lambda: verb_of(Step("progress", values)))
         }
 
     async def envelope(self, account_id: str, envelope_id: str) -> Envelope | None:
         values = {"account_id": account_id, "envelope_id": envelope_id}
-        row = (await self._engine.read(lambda: alone("envelope", values))).first
+        row = (await self._engine.read(lambda: verb_of(Step("envelope", values)))).first
         return None if row is None else Envelope(**row._asdict())
 
     async def failures(
@@ -236,14 +235,14 @@ class StoreVerbs:
         self, name: str, account_id: str, query: LogQuery, limit: int, after: Cursor | None
     ) -> Page:
         step = log_rows.listing(name, account_id, query, limit, after)
-        found = await self._engine.read(lambda: only(step), LISTING_PATIENCE)
+        found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
         entries = tuple(log_rows.entry(account_id, row) for row in found[:limit])
         return Page(entries, entries[-1].cursor if len(found) > limit else None)
 
     async def failure(self, account_id: str, failure_id: int) -> LogEntry | None:
         values = {"account_id": account_id, "row_id": failure_id, "limit": 1}
         step = Step("failures", values, ["only_failure"], "failures_oldest_first")
-        found = await self._engine.read(lambda: only(step), LISTING_PATIENCE)
+        found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
         return log_rows.entry(account_id, found[0]) if found else None
 
     async def log(self, account_id: str, log_id: int) -> AttemptDetail | None:
@@ -255,22 +254,24 @@ class StoreVerbs:
 
     async def _details(self, account_id: str, row_id: int, which: str) -> Sequence[AttemptDetail]:
         step = Step("attempt_details", {"account_id": account_id, "row_id": row_id}, [which])
-        found = await self._engine.read(lambda: only(step), LISTING_PATIENCE)
+        found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
         return [log_rows.detail(account_id, row) for row in found]
 
     async def delete_log(self, account_id: str, log_id: int) -> bool:
         values = {"account_id": account_id, "log_id": log_id}
-        return (await self._engine.write(lambda: alone("log_delete", values))).changed > 0
+        return (await self._engine.write(lambda: verb_of(Step("log_delete", values)))).changed > 0
 
     async def delete_logs(self, account_id: str) -> int:
         values = {"account_id": account_id, "most": BATCH_MOST}
-        deleted = await self._engine.write(lambda: alone("logs_delete", values), LISTING_PATIENCE)
+        deleted = await self._engine.write(
+            lambda: verb_of(Step("logs_delete", values)), LISTING_PATIENCE
+        )
         return deleted.changed
 
     async def statistics(self) -> Statistics:
         now = self._now()
         (row,) = await self._engine.read(
-            lambda: alone("statistics", {"now": now}), LISTING_PATIENCE
+            lambda: verb_of(Step("statistics", {"now": now})), LISTING_PATIENCE
         )
         return Statistics(
             waiting=row.waiting,
@@ -287,7 +288,7 @@ class StoreVerbs:
         )
 
     async def orphans(self) -> Sequence[Orphan]:
-        found = await self._engine.read(lambda: alone("orphans"), LISTING_PATIENCE)
+        found = await self._engine.read(lambda: verb_of(Step("orphans")), LISTING_PATIENCE)
         return [Orphan(row.delivery_id, row.problem) for row in found]
 
 
