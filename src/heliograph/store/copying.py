@@ -165,7 +165,7 @@ class _Copy:
             found = sqlite.fetch(self._source, _Q[f"read_{name}"], {"most": most, "done": done})
             if not found:
                 return 0
-            columns = [[_value(one[place]) for one in found] for place in range(len(found[0]))]
+            columns = [[_value(row[place]) for row in found] for place in range(len(found[0]))]
             await run(db, _Q[f"write_{name}"], columns)
             done = found[-1][0] if name in _BY_NUMBER else done + len(found)
             await run(db, _Q["progress_write"], (name, source, done))
@@ -218,7 +218,7 @@ class _Sum:
     def add(self, found: Sequence[Any]) -> None:
         kept = [_canonical(value) for value in found]
         if self._name == "delivery" and found[7] in _ENDED:
-            kept = [one for place, one in enumerate(kept) if place in _KEPT_OF_ENDED]
+            kept = [value for place, value in enumerate(kept) if place in _KEPT_OF_ENDED]
         text = hashlib.sha256(repr(kept).encode("utf-8", "surrogatepass")).digest()
         self._sum = (self._sum + int.from_bytes(text)) % 2**256
         self._rows += 1
@@ -229,8 +229,8 @@ class _Sum:
 
 def _digest(found: Iterator[tuple[Any, ...]], name: str) -> Compared:
     total = _Sum(name)
-    for one_row in found:
-        total.add(one_row)
+    for row in found:
+        total.add(row)
     return total.result()
 
 

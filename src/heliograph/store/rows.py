@@ -65,16 +65,16 @@ def reason_held(text: str | None) -> HeldReason | None:
 def health(settlements: Iterable[Settlement]) -> tuple[list[int], list[int]]:
     """The configurations that took something, and those that only failed, each by id."""
     took, failed = set(), set()
-    for one in settlements:
-        match one.outcome:
+    for settlement in settlements:
+        match settlement.outcome:
             case Delivered():
-                took.add(one.claim.configuration.connect_id)
+                took.add(settlement.claim.configuration.connect_id)
             case RetryAt(counts=True) | GaveUp():
-                failed.add(one.claim.configuration.connect_id)
+                failed.add(settlement.claim.configuration.connect_id)
             case RetryAt() | Interrupted():
                 pass
             case _:
-                assert_never(one.outcome)
+                assert_never(settlement.outcome)
     return sorted(took), sorted(failed - took)
 
 

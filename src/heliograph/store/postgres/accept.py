@@ -31,17 +31,17 @@ async def accept(
 ) -> list[Sequence[Accepted] | Exception]:
     """See `Store.accept`; each of the batch is all or none. `now` is microseconds UTC."""
     failpoint("accept.tx_begin")
-    accounts = sorted({one.account_id for one in batch})
+    accounts = sorted({submitted.account_id for submitted in batch})
     versions = dict(await fetch(db, _Q["accounts_shared"], (accounts,)))
     known = await _known(db, batch)
     results: list[Sequence[Accepted] | Exception] = []
     new: dict[tuple[str, str], New] = {}
-    for one in batch:
-        if versions.get(one.account_id, 0) != one.version:
+    for submitted in batch:
+        if versions.get(submitted.account_id, 0) != submitted.version:
             results.append(ConfigurationsChanged())
             continue
         try:
-            receipts, added = receipts_of(one, known)
+            receipts, added = receipts_of(submitted, known)
         except EventConflict as conflict:
             results.append(conflict)
             continue
@@ -56,7 +56,11 @@ async def accept(
 async def _known(
     db: Connection, batch: Sequence[Submitted]
 ) -> dict[tuple[str, str], tuple[bytes, int]]:
-    wanted = [(one.account_id, event.event_id) for one in batch for event, _ in one.events]
+    wanted = [
+        (submitted.account_id, event.event_id)
+        for submitted in batch
+        for event, _ in submitted.events
+    ]
     found = await fetch(db, _Q["event_keys_known"], columns(wanted, 2))
     return {(account, event): (digest, count) for account, event, digest, count in found}
 
@@ -82,9 +86,9 @@ async def _add(db: Connection, new: dict[tuple[str, str], New], now: int) -> Non
     await run(db, _Q["events_add"], event_columns(new, places, now))
     failpoint("accept.event_insert")
     links = {
-        (account_id, one.event.envelope.envelope_id, connect_id)
-        for (account_id, _), one in new.items()
-        for connect_id in one.event.notified
+        (account_id, addition.event.envelope.envelope_id, connect_id)
+        for (account_id, _), addition in new.items()
+        for connect_id in addition.event.notified
     }
     if links:
         await run(db, _Q["notifications_add"], columns(sorted(links), 3))
@@ -99,9 +103,9 @@ async def _add_deliveries(
     now: int,
 ) -> None:
     wanted = [
-        (key, one.event, verdict)
-        for key, one in new.items()
-        for verdict in one.verdicts
+        (key, addition.event, verdict)
+        for key, addition in new.items()
+        for verdict in addition.verdicts
         if isinstance(verdict, Wanted)
     ]
     if not wanted:
@@ -127,7 +131,7 @@ async def _add_deliveries(
             "lanes": [verdict.lane for _, _, verdict in wanted],
             "states": [state.value for state in states],
             "held": [reason and reason.value for reason in held],
-            "due": [now + int((one.gathers or 0) * _SECOND) for _, _, one in wanted],
+            "due": [now + int((verdict.gathers or 0) * _SECOND) for _, _, verdict in wanted],
             "seeds": [_SEEDS.getrandbits(31) for _ in wanted],
         },
     )
@@ -138,9 +142,9 @@ async def _busy(db: Connection, wanted: Sequence[Wanted]) -> set[tuple[int, str 
     busy: set[tuple[int, str | None]] = set()
     for query, gathers in (("lanes_busy", False), ("lanes_gather", True)):
         lanes = {
-            (one.connect_id, one.lane)
-            for one in wanted
-            if one.lane is not None and (one.gathers is not None) is gathers
+            (verdict.connect_id, verdict.lane)
+            for verdict in wanted
+            if verdict.lane is not None and (verdict.gathers is not None) is gathers
         }
         if lanes:
             busy |= set(await fetch(db, _Q[query], columns(sorted(lanes), 2)))

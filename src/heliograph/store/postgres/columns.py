@@ -38,13 +38,13 @@ class New:
 
 
 def receipts_of(
-    one: Submitted, known: dict[tuple[str, str], tuple[bytes, int]]
+    submitted: Submitted, known: dict[tuple[str, str], tuple[bytes, int]]
 ) -> tuple[list[Accepted], dict[tuple[str, str], New]]:
     """The answers for one call, and what it adds; raises EventConflict."""
     receipts: list[Accepted] = []
     added: dict[tuple[str, str], New] = {}
-    for event, verdicts in one.events:
-        key = (one.account_id, event.event_id)
+    for event, verdicts in submitted.events:
+        key = (submitted.account_id, event.event_id)
         deliveries = sum(isinstance(verdict, Wanted) for verdict in verdicts)
         before = known.get(key)
         if key in added:
@@ -61,7 +61,7 @@ def receipts_of(
 
 def columns(values: Sequence[tuple[Any, ...]], width: int) -> tuple[list[Any], ...]:
     """Rows turned into one list a column, as unnest takes them."""
-    return tuple([one[place] for one in values] for place in range(width))
+    return tuple([row[place] for row in values] for place in range(width))
 
 
 def generated_us(event: NewEvent, now: int) -> int:
@@ -73,8 +73,8 @@ def summary_columns(
 ) -> dict[str, list[Any]]:
     """The newest summary of each envelope, in one order for every transaction."""
     merged: dict[tuple[str, str], list[Any]] = {}
-    for (account_id, event_id), one in new.items():
-        envelope, generated = one.event.envelope, generated_us(one.event, now)
+    for (account_id, event_id), addition in new.items():
+        envelope, generated = addition.event.envelope, generated_us(addition.event, now)
         fields = [envelope.subject, envelope.sender_name, envelope.sender_email, envelope.status]
         before = merged.get((account_id, envelope.envelope_id))
         if before is not None and generated < before[4]:
@@ -100,7 +100,7 @@ def summary_columns(
 def event_columns(
     new: dict[tuple[str, str], New], places: dict[tuple[str, str], int], now: int
 ) -> dict[str, list[Any]]:
-    events = [one.event for one in new.values()]
+    events = [addition.event for addition in new.values()]
     return {
         "event_rows": [places[key] for key in new],
         "created": [now] * len(new),
@@ -112,7 +112,7 @@ def event_columns(
         "sender_names": [event.envelope.sender_name for event in events],
         "sender_emails": [event.envelope.sender_email for event in events],
         "statuses": [event.envelope.status for event in events],
-        "deliveries": [one.deliveries for one in new.values()],
+        "deliveries": [addition.deliveries for addition in new.values()],
         "generated": [generated_us(event, now) for event in events],
         "documents": [event.document for event in events],
     }
@@ -120,9 +120,9 @@ def event_columns(
 
 def fence_columns(settlements: Sequence[Settlement]) -> dict[str, list[int]]:
     return {
-        "delivery_ids": [one.claim.delivery_id for one in settlements],
-        "epochs": [one.claim.epoch for one in settlements],
-        "attempt_ids": [one.claim.attempt_id for one in settlements],
+        "delivery_ids": [settlement.claim.delivery_id for settlement in settlements],
+        "epochs": [settlement.claim.epoch for settlement in settlements],
+        "attempt_ids": [settlement.claim.attempt_id for settlement in settlements],
     }
 
 
@@ -178,7 +178,7 @@ def settle_columns(
         "failed": [value["failed"] for value in values],
         "uncounted": [value["uncounted"] for value in values],
         "errors": [rows.storable(value["error"]) for value in values],
-        "last_tries": [to_microseconds(one.started_at) for one in settlements],
+        "last_tries": [to_microseconds(settlement.started_at) for settlement in settlements],
         "now": now,
     }
 
@@ -187,19 +187,19 @@ def place_columns(
     settlements: Sequence[Settlement], places: dict[int, tuple[int, int]]
 ) -> dict[str, list[int]]:
     """Where the events of settled deliveries are."""
-    found = [places[one.claim.delivery_id] for one in settlements]
+    placed = [places[settlement.claim.delivery_id] for settlement in settlements]
     return {
-        "event_rows": [event_row for event_row, _ in found],
-        "created": [created for _, created in found],
+        "event_rows": [event_row for event_row, _ in placed],
+        "created": [created for _, created in placed],
     }
 
 
 def attempt_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
-    claims = [one.claim for one in settlements]
-    closed = [rows.closing(one) for one in settlements]
+    claims = [settlement.claim for settlement in settlements]
+    closed = [rows.closing(settlement) for settlement in settlements]
     return {
         "attempt_ids": [claim.attempt_id for claim in claims],
-        "started": [one["started_us"] for one in closed],
+        "started": [values["started_us"] for values in closed],
         "delivery_ids": [claim.delivery_id for claim in claims],
         "account_ids": [claim.event.account_id for claim in claims],
         "connect_ids": [claim.configuration.connect_id for claim in claims],
@@ -207,13 +207,13 @@ def attempt_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
         "numbers": [claim.number for claim in claims],
         "epochs": [claim.epoch for claim in claims],
         "urls": [claim.configuration.url for claim in claims],
-        "outcomes": [one["outcome"].value for one in closed],
-        "logged": [one["logged"] for one in closed],
-        "milliseconds": [one["milliseconds"] for one in closed],
-        "phases": [one["phase"] and one["phase"].value for one in closed],
-        "errors": [rows.storable(one["error"]) for one in closed],
-        "answer_statuses": [one["answer_status"] for one in closed],
-        "answer_reasons": [rows.storable(one["answer_reason"]) for one in closed],
-        "answer_headers": [one["answer_headers"] for one in closed],
-        "answer_bodies": [one["answer_body"] for one in closed],
+        "outcomes": [values["outcome"].value for values in closed],
+        "logged": [values["logged"] for values in closed],
+        "milliseconds": [values["milliseconds"] for values in closed],
+        "phases": [values["phase"] and values["phase"].value for values in closed],
+        "errors": [rows.storable(values["error"]) for values in closed],
+        "answer_statuses": [values["answer_status"] for values in closed],
+        "answer_reasons": [rows.storable(values["answer_reason"]) for values in closed],
+        "answer_headers": [values["answer_headers"] for values in closed],
+        "answer_bodies": [values["answer_body"] for values in closed],
     }

@@ -248,12 +248,14 @@ class GroupCommit(Generic[Item, T]):
 
     async def _take_turns(self) -> None:
         while self._waiting:
-            batch = [one for one in self._waiting[:_MOST_ITEMS] if not one.future.done()]
+            batch = [
+                waiting for waiting in self._waiting[:_MOST_ITEMS] if not waiting.future.done()
+            ]
             del self._waiting[:_MOST_ITEMS]
             if not batch:
                 continue
-            for one in batch:
-                one.begun = True
+            for waiting in batch:
+                waiting.begun = True
             task = asyncio.create_task(self._run(batch))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -264,22 +266,24 @@ class GroupCommit(Generic[Item, T]):
 
     async def _run(self, batch: list[_Waiting[Item, T]]) -> None:
         try:
-            results: Sequence[T | Exception] = await self._commit([one.item for one in batch])
+            results: Sequence[T | Exception] = await self._commit(
+                [waiting.item for waiting in batch]
+            )
         except StorageUnavailable as error:
             results = [error] * len(batch)
         except Exception as error:
             if len(batch) > 1:  # one of them is to blame: each stands for itself
-                for one in batch:
-                    await self._run([one])
+                for waiting in batch:
+                    await self._run([waiting])
                 return
             results = [error]
-        for one, result in zip(batch, results, strict=True):
-            if one.future.done():
+        for waiting, result in zip(batch, results, strict=True):
+            if waiting.future.done():
                 continue
             if isinstance(result, Exception):
-                one.future.set_exception(result)
+                waiting.future.set_exception(result)
             else:
-                one.future.set_result(result)
+                waiting.future.set_result(result)
 
 
 def translate(error: BaseException, *, committing: bool = False) -> Exception:

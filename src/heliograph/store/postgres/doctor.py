@@ -28,7 +28,7 @@ async def database_checks(url: str) -> Sequence[Check]:
 
 async def _look_at_database(db: Connection) -> Sequence[Check]:
     settings = await ServerSettings.read(db)
-    problems = [Check(*problem[:1], False, *problem[1:]) for problem in settings.problems()]
+    problems = [Check(name, False, found, mend) for name, found, mend in settings.problems()]
     pooler = await behind_pooler(db)
     checks = [
         Check(

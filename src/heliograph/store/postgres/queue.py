@@ -354,14 +354,18 @@ class Queue:
     async def settle(self, db: Connection, settlements: Sequence[Settlement]) -> list[bool]:
         """See `Store.settle`."""
         now = self._now()
-        in_order = sorted(settlements, key=lambda one: one.claim.delivery_id)
-        connect_ids = sorted({one.claim.configuration.connect_id for one in in_order})
+        in_order = sorted(settlements, key=lambda settlement: settlement.claim.delivery_id)
+        connect_ids = sorted({settlement.claim.configuration.connect_id for settlement in in_order})
         found = await fetch(db, _Q["configurations_shared"], (connect_ids,))
         holding = {
             connect_id: rows.reason_held(held) for connect_id, held, deleted in found if not deleted
         }
-        delivered = [one for one in in_order if isinstance(one.outcome, Delivered)]
-        others = [one for one in in_order if not isinstance(one.outcome, Delivered)]
+        delivered = [
+            settlement for settlement in in_order if isinstance(settlement.outcome, Delivered)
+        ]
+        others = [
+            settlement for settlement in in_order if not isinstance(settlement.outcome, Delivered)
+        ]
         moved: list[Any] = []
         ended: list[tuple[int, str | None]] = []
         if delivered:
@@ -369,11 +373,11 @@ class Queue:
             moved += gone
             ended += [(row.connect_id, row.lane) for row in gone]
         if others:
-            values = [where_next(one, holding, now) for one in others]
+            values = [where_next(settlement, holding, now) for settlement in others]
             moved_others = await fetch(db, _Q["settle_others"], settle_columns(others, values, now))
             failed = {
-                one.claim.delivery_id
-                for one, value in zip(others, values, strict=True)
+                settlement.claim.delivery_id
+                for settlement, value in zip(others, values, strict=True)
                 if value["state"] == DeliveryState.FAILED
             }
             moved += moved_others
@@ -391,7 +395,7 @@ class Queue:
             await run(db, _Q["failing_clear"], {"connect_ids": took})
         if failing:
             await run(db, _Q["failing_add"], {"connect_ids": failing, "now": now})
-        return [one.claim.delivery_id in places for one in settlements]
+        return [settlement.claim.delivery_id in places for settlement in settlements]
 
     async def _merge(
         self,
@@ -402,20 +406,20 @@ class Queue:
     ) -> list[tuple[int, str | None]]:
         """End what aggregate messages stood for beside their own events; the lanes of them."""
         merging = [
-            rows.merging(one.claim, one.claim.gathered)
-            for one in delivered
-            if one.claim.gathered is not None and one.claim.delivery_id in places
+            rows.merging(settlement.claim, settlement.claim.gathered)
+            for settlement in delivered
+            if settlement.claim.gathered is not None and settlement.claim.delivery_id in places
         ]
         if not merging:
             return []
-        values = {f"{name}s": [one[name] for one in merging] for name in merging[0]}
+        values = {f"{name}s": [merged[name] for merged in merging] for name in merging[0]}
         await run(db, _Q["deliveries_merge"], {**values, "now": now})
-        return [(one["connect_id"], one["lane"]) for one in merging]
+        return [(merged["connect_id"], merged["lane"]) for merged in merging]
 
     def settled(self, settlements: Iterable[Settlement]) -> None:
         """Note settlements whose transaction is committed."""
-        for one in settlements:
-            self._claimed.pop(one.claim.attempt_id, None)
+        for settlement in settlements:
+            self._claimed.pop(settlement.claim.attempt_id, None)
 
     async def _add_attempts(
         self,
@@ -423,11 +427,13 @@ class Queue:
         settlements: Sequence[Settlement],
         places: dict[int, tuple[int, int]],
     ) -> None:
-        ours = [one for one in settlements if one.claim.delivery_id in places]
+        ours = [settlement for settlement in settlements if settlement.claim.delivery_id in places]
         if ours:
             values = {**attempt_columns(ours), **place_columns(ours, places)}
             await run(db, _Q["attempts_add"], values)
-        stale = [one for one in settlements if one.claim.delivery_id not in places]
+        stale = [
+            settlement for settlement in settlements if settlement.claim.delivery_id not in places
+        ]
         if stale:
             await run(db, _Q["attempts_close_late"], attempt_columns(stale))
 

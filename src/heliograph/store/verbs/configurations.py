@@ -53,9 +53,9 @@ def create(
         return known
     (row,) = yield Step("configuration_reserve", {**values, "document": b""})
     # The secrets are sealed for the id that it was given.
-    made = read_configuration(wanted.account_id, row.connect_id, wanted.document, wanted.secrets)
-    yield from _write(keyring, made, now)
-    return made
+    created = read_configuration(wanted.account_id, row.connect_id, wanted.document, wanted.secrets)
+    yield from _write(keyring, created, now)
+    return created
 
 
 def update(

@@ -207,7 +207,7 @@ def _scopes(text: str | None) -> frozenset[str] | None:
 
 def user_exists(users: Iterable[NewUser | UserChange]) -> UserExists:
     """These users cannot be stored as they are."""
-    named = [one.email or one.user_id for one in users]
+    named = [user.email or user.user_id for user in users]
     more = f" and {len(named) - _NAMED_MOST} more" if len(named) > _NAMED_MOST else ""
     return UserExists(
         f"A user has this e-mail or userId already: {', '.join(named[:_NAMED_MOST])}{more}."
