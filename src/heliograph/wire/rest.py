@@ -1,7 +1,6 @@
-"""The messages of the Connect REST API v2.1: wire structs and what they mean in the model.
+"""The messages of the Connect REST API v2.1 about configurations, and what all messages share.
 
-Names and types are those of contract.json (docusign-esign 6.1.0); the page
-`ConnectEvents: listFailures` gives the log's fields. Every scalar is text.
+Names and types are those of contract.json (docusign-esign 6.1.0). Every scalar is text.
 """
 
 from __future__ import annotations
