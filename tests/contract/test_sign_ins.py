@@ -142,9 +142,9 @@ async def test_keys_and_secrets_are_added_up_to_a_limit_and_taken_away(
     assert found.secrets[-1] == made
     assert {one.public_key for one in found.keys} == {PEM}
     assert not found.public
-    with pytest.raises(InvalidParameter, match="at most"):
+    with pytest.raises(InvalidParameter, match=rf"at most {MOST_KEYS} keys: "):
         await oauth.add_key(ACCOUNT, KEY, str(uuid.uuid4()), PEM)
-    with pytest.raises(InvalidParameter, match="at most"):
+    with pytest.raises(InvalidParameter, match=rf"at most {MOST_KEYS} secrets: "):
         await oauth.add_secret(ACCOUNT, KEY, str(uuid.uuid4()), Secret("x"))
 
     assert await oauth.remove_key(ACCOUNT, KEY, ids[0])
@@ -154,6 +154,26 @@ async def test_keys_and_secrets_are_added_up_to_a_limit_and_taken_away(
     found = await oauth.registered(KEY)
     assert found is not None
     assert (len(found.keys), len(found.secrets)) == (MOST_KEYS - 1, MOST_KEYS - 1)
+
+
+async def test_keys_and_secrets_that_are_added_at_once_are_no_more_than_the_limit(
+    store: Store,
+) -> None:
+    await fill(store)
+    oauth = store.sign_ins
+    for number in range(MOST_KEYS - 1):
+        await oauth.add_key(ACCOUNT, KEY, f"key {number}", PEM)
+        await oauth.add_secret(ACCOUNT, KEY, f"secret {number}", Secret(f"s{number}"))
+    at_once = range(MOST_KEYS, MOST_KEYS + 6)
+    calls: list[Awaitable[object]] = [
+        *(oauth.add_key(ACCOUNT, KEY, f"key {number}", PEM) for number in at_once),
+        *(oauth.add_secret(ACCOUNT, KEY, f"secret {n}", Secret(f"s{n}")) for n in at_once),
+    ]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(answer, InvalidParameter) for answer in answers) == 10
+    found = await oauth.registered(KEY)
+    assert found is not None
+    assert (len(found.keys), len(found.secrets)) == (MOST_KEYS, MOST_KEYS)
 
 
 async def test_another_account_s_application_is_as_if_it_did_not_exist_s8(
