@@ -159,6 +159,7 @@ async def test_users_are_filtered(store: Store) -> None:
     for query, expected in (
         (UserQuery(name="LOVE"), ["ada"]),
         (UserQuery(name="_1"), ["dan_100%"]),
+        (UserQuery(name="a_a"), []),
         (UserQuery(name="0%"), ["dan_100%"]),
         (UserQuery(name="%"), ["dan_100%"]),
         (UserQuery(name="\\"), [r"e\ve"]),
