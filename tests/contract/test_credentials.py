@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from heliograph.errors import TooManyKeys, UnsafeStorage
-from heliograph.model.accounts import Role, Secret
+from heliograph.model.accounts import Account, Role, Secret
 from heliograph.model.configurations import ClientCredentials
-from heliograph.store import Store
+from heliograph.store import FIRST_TOKEN, Store
 from heliograph.wire.messages.signing import MOST_KEYS
 from tests.conftest import OpenStore
 from tests.contract.traffic import Traffic
@@ -29,6 +29,17 @@ async def test_a_token_stands_for_its_account_and_only_its_hash_is_stored(
     assert await store.principal("") is None
     assert await store.principal("\udcff") is None
     assert b"canary-token" not in _files(tmp_path)
+
+
+async def test_an_account_is_listed_and_its_first_token_is_an_administrators(store: Store) -> None:
+    third = Account("third", 3, "Third")
+    await store.create_account(third, Secret("of the third"))
+    accounts = [Account(ACCOUNT, 1, "First"), Account(OTHER_ACCOUNT, 2, "Other"), third]
+    assert await store.accounts() == accounts
+    principal = await store.principal("of the third")
+    assert principal is not None
+    assert (principal.account, principal.role) == (third, Role.ADMINISTRATOR)
+    assert principal.name == FIRST_TOKEN
 
 
 async def test_active_keys_sign_oldest_first_and_a_retired_key_never_again(

@@ -157,6 +157,13 @@ async def test_failures_and_logs_show_what_the_envelope_is_about(failing: Store)
             assert (entry.sender_name, entry.sender_email) == ("Ada Lovelace", "ada@example.com")
 
 
+async def test_one_failure_is_found_by_its_id(failing: Store) -> None:
+    for entry in (await failing.failures(ACCOUNT, LogQuery(), 100)).entries:
+        assert entry.failure_id is not None
+        assert await failing.failure(ACCOUNT, entry.failure_id) == entry
+    assert await failing.failure(ACCOUNT, 99) is None
+
+
 async def test_a_delivered_entry_shows_no_failure(store: Store, traffic: Traffic) -> None:
     await traffic.configure()
     await traffic.publish()
