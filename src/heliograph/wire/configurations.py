@@ -206,7 +206,8 @@ def event_name(word: str, listed: str) -> str:
 
 def _flag(fields: Mapping[str, str], name: str) -> bool:
     wire_name = _FLAG_NAMES[name]
-    value = fields.get(wire_name, "").strip().lower()
+    given = fields.get(wire_name)
+    value = given.strip().lower() if given else ""
     if value == "":
         return _FLAGS[name]
     if value not in ("true", "false"):
@@ -216,7 +217,10 @@ def _flag(fields: Mapping[str, str], name: str) -> bool:
 
 def _switch(fields: Mapping[str, Any], name: str) -> bool | None:
     """A switch that takes any text; what is neither "true" nor "false" says nothing."""
-    value = str(fields.get(name) or "").strip().lower()
+    given = fields.get(name)
+    if not given:  # most are not given, and there may be thousands of configurations
+        return None
+    value = str(given).strip().lower()
     return None if value not in ("true", "false") else value == "true"
 
 

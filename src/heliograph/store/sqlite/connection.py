@@ -14,7 +14,6 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -108,17 +107,24 @@ def fetch(
 ) -> list[Any]:
     """All rows of a statement of our own; their columns have names."""
     cursor = connection.execute(statement, values)
-    try:
-        columns = tuple(name for name, *_ in cursor.get_description())
-    except apsw.ExecutionCompleteError:  # there is no row
-        return []
-    return list(map(_row_class(columns)._make, cursor))
+    make = _row_makers.get(statement)
+    if make is None:
+        try:
+            columns = tuple(name for name, *_ in cursor.get_description())
+        except apsw.ExecutionCompleteError:  # there is no row, and SQLite tells of no column
+            return []
+        make = _row_makers[statement] = _row_class(columns)._make
+    return list(map(make, cursor))
 
 
-@lru_cache(maxsize=500)
 def _row_class(columns: tuple[str, ...]) -> Any:
     # A column that was given no name is unpacked, and needs none.
     return namedtuple("Row", columns, rename=True)
+
+
+_row_makers: Final[dict[str, Callable[[Iterable[Any]], Any]]] = {}
+"""By statement: those are ours, so that there are only so many. Asking SQLite for the columns each
+time costs as much as a short row."""
 
 
 @dataclass(slots=True)
