@@ -318,10 +318,13 @@ def test_what_xml_cannot_carry_is_shown_as_a_replacement(text: str, shown: str) 
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED.keys())
 def test_s11_hostile_xml_is_refused_at_once(body: bytes) -> None:
-    began = thread_time()
-    with pytest.raises(InvalidBody):
-        decode_xml(body, ConnectCustomConfiguration)
-    assert thread_time() - began < SLOWEST
+    costs = []
+    for _ in range(3):  # what the machine adds to one of them is not the reader's cost
+        began = thread_time()
+        with pytest.raises(InvalidBody):
+            decode_xml(body, ConnectCustomConfiguration)
+        costs.append(thread_time() - began)
+    assert min(costs) < SLOWEST
 
 
 @pytest.mark.parametrize(("body", "expected"), HARMLESS.values(), ids=HARMLESS.keys())
