@@ -31,7 +31,7 @@ from typing import NoReturn
 from lxml import etree
 
 HANG_TIMES = "HELIOGRAPH_HANG_TIMES"
-"""By how much pytest's limit of each test is longer."""
+"""The variable that says by how much the limits of what may hang are longer."""
 
 # It ends by itself once who started it is gone, however that went. Ctrl-C is for who started it.
 _SPIN = """
@@ -41,6 +41,11 @@ while os.getppid() == int(sys.argv[1]):
     for _ in range(1_000_000):
         pass
 """
+
+
+def hang_times() -> float:
+    """How many times as long as usual whatever may hang is waited for in this run."""
+    return float(os.environ.get(HANG_TIMES, "1"))
 
 
 @dataclass(frozen=True)

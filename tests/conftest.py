@@ -18,7 +18,7 @@ from heliograph.store import Store
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.store import PostgresStore
 from heliograph.store.sqlite.store import SqliteStore
-from tests.busy import HANG_TIMES
+from tests.busy import hang_times
 from tests.listener import LoopbackListener, listening
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.server import Client, serving
@@ -41,7 +41,7 @@ OpenStore = Callable[[], Awaitable[Store]]
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Lengthen the limits that end a test that hangs, where `tests.busy` slows all of them."""
-    times = float(os.environ.get(HANG_TIMES, "1"))
+    times = hang_times()
     if times == 1:
         return
     usual = float(config.getini("timeout"))

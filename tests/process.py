@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 from multidict import CIMultiDict
 
 from heliograph.access.credentials_file import Credentials
-from tests.busy import HANG_TIMES
+from tests.busy import hang_times
 from tests.server import Reply
 
-PATIENCE = 20.0 * float(os.environ.get(HANG_TIMES, "1"))
+PATIENCE = 20.0 * hang_times()
 """Seconds after which an answer is called missing; longer beside busy processes (tests/busy.py)."""
 
 
