@@ -15,6 +15,7 @@ No other limit is changed: what a test says of time must hold here as well.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import os
 import signal
@@ -46,6 +47,11 @@ while os.getppid() == int(sys.argv[1]):
 def hang_times() -> float:
     """How many times as long as usual whatever may hang is waited for in this run."""
     return float(os.environ.get(HANG_TIMES, "1"))
+
+
+def hang(seconds: float | None) -> asyncio.Timeout:
+    """Ends a block that hangs; None: never. What may take only so long is no matter of this."""
+    return asyncio.timeout(None if seconds is None else seconds * hang_times())
 
 
 @dataclass(frozen=True)

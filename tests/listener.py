@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from tests.busy import hang
+
 
 @dataclass
 class Received:
@@ -42,7 +44,7 @@ class LoopbackListener:
         self, holds: Callable[[list[Received]], bool], seconds: float | None = 20
     ) -> None:
         """Wait until the received requests fulfil a condition; None: as long as it takes."""
-        async with asyncio.timeout(seconds), self._changed:
+        async with hang(seconds), self._changed:
             await self._changed.wait_for(lambda: holds(self.received))
 
     async def handle(self, request: web.BaseRequest) -> web.Response:

@@ -26,6 +26,7 @@ from heliograph.store import Store
 from heliograph.wire import configurations, rest
 from heliograph.wire.codec import decode_json
 from heliograph.wire.messages import json_sim
+from tests.busy import hang
 
 ACCOUNT = "11111111-2222-4333-8444-555555555555"
 OTHER_ACCOUNT = "99999999-2222-4333-8444-555555555555"
@@ -82,7 +83,7 @@ class ManualClock:
 
     async def until_waited_for(self) -> None:
         """Return once somebody waits for a time to come: only then does moving wake them."""
-        async with asyncio.timeout(10):
+        async with hang(10):
             while all(event.is_set() for *_, event in self._waiting):
                 self._began_to_wait.clear()
                 await self._began_to_wait.wait()

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.busy import hang
 from tests.chaos import sink as sinks
 from tests.chaos.checker import Dump, Verdict, check, in_flight
 from tests.chaos.engines import Engine
@@ -154,7 +155,7 @@ class Bench:
         """Wait until the sink takes something more, or each of the paths `to` does; how many
         seconds that took."""
         began, before = time.monotonic(), self.sink.taken.copy()
-        async with asyncio.timeout(seconds):
+        async with hang(seconds):
             while not (more := self.sink.taken - before) or not more.keys() >= set(to):
                 await asyncio.sleep(0.01)
         return time.monotonic() - began

@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from heliograph.access.credentials_file import Credentials
+from tests.busy import hang
 from tests.chaos.checker import Lapse
 from tests.chaos.engines import Engine, Postgres, Sqlite
 
@@ -96,7 +97,7 @@ class Node:
             )
         assert self.process.stdout is not None
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(START_SECONDS):
+            async with hang(START_SECONDS):
                 while line := await self.process.stdout.readline():
                     if found := re.search(rb"http://[\d.]+:\d+", line):
                         self.base_uri = found[0].decode()

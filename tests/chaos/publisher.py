@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.busy import hang
 from tests.chaos.installation import Installation, Node
 from tests.chaos.ledger import Ledger
 from tests.support import published
@@ -183,7 +184,7 @@ class Load:
     async def accepts(self, count: int = 1, seconds: float = 30.0) -> float:
         """Wait until `count` more are accepted; how many seconds that took."""
         began, goal = time.monotonic(), self.accepted + count
-        async with asyncio.timeout(seconds), self._progress:
+        async with hang(seconds), self._progress:
             await self._progress.wait_for(lambda: self.accepted >= goal)
         return time.monotonic() - began
 
@@ -209,7 +210,7 @@ async def publishing(
         yield load
         load.over.set()
         load.resting.clear()
-        async with asyncio.timeout(60):
+        async with hang(60):
             await asyncio.gather(*tasks)
     finally:
         for task in tasks:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from tests.busy import hang
 from tests.chaos.ledger import Ledger
 
 PATHS = ("/a", "/b")
@@ -50,7 +51,7 @@ class Sink:
 
     async def until_asked(self, path: str, times: int = 1) -> None:
         """Wait until a path was posted to at least so many times."""
-        async with asyncio.timeout(120):
+        async with hang(120):
             while self._asked[path] < times:
                 await asyncio.sleep(0.02)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.busy import hang
 from tests.docs.pages import RUNNABLE, Block
 from tests.needed import program
 from tests.sdk import node_program
@@ -87,7 +88,7 @@ class _Process:
     async def until_mark(self) -> str:
         assert self._process.stdout is not None
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with hang(_PATIENCE):
                 found = await self._process.stdout.readuntil(_MARK.encode())
         except asyncio.IncompleteReadError as ended:
             raise BlockFailed(
@@ -187,7 +188,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:
-        await asyncio.wait_for(process.communicate(), _PATIENCE / 4)
+        async with hang(_PATIENCE / 4):
+            await process.communicate()
     except TimeoutError:
         os.killpg(process.pid, signal.SIGKILL)
         await process.communicate()

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import docusign_esign
 from docusign_esign.client.api_exception import ApiException
 
+from tests.busy import hang
 from tests.sdk import node_program
 from tests.server import Client
 
@@ -151,7 +152,7 @@ class NodeSdk:
         assert stdin is not None
         assert stdout is not None
         stdin.write(json.dumps(request).encode() + b"\n")
-        async with asyncio.timeout(30):
+        async with hang(30):
             await stdin.drain()
             return json.loads(await stdout.readline())
 

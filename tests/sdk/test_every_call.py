@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from heliograph.incoming import dev_certificate
+from tests.busy import hang
 from tests.listener import LoopbackListener
 from tests.sdk.clients import Body, Parsed, Refused, Sdk, node_sdk, sdk_of
 from tests.server import Client, serving
@@ -51,7 +52,7 @@ OAUTH = {
 
 async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
     """What `look` gives as soon as it is something."""
-    async with asyncio.timeout(20):
+    async with hang(20):
         while not (found := await look()):
             await asyncio.sleep(0.01)
         return found

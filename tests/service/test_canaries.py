@@ -26,6 +26,7 @@ from click.testing import CliRunner
 
 from heliograph.cli import main
 from tests import pki
+from tests.busy import hang
 from tests.canaries import Canaries, forms, secret_fields
 from tests.operations import all_operations
 from tests.postgres_server import PostgresServer, postgres_server
@@ -236,7 +237,7 @@ class Life:
             body = published(envelope_id=f"e-{number}", event_id=f"e-{number}")
             assert (await self.call("POST", "events", body)).status == 202
         configurations = await self._configurations()
-        async with asyncio.timeout(30):
+        async with hang(30):
             while (
                 int((await self.call("GET", "logs")).json["totalRecords"]) < len(configurations) * 2
             ):
@@ -255,7 +256,7 @@ class Life:
         }
         made = await self.call("POST", "envelopes/publish/historical", past)
         assert made.status == 201, made.body
-        async with asyncio.timeout(30):
+        async with hang(30):
             while "/bad/past" not in self.echo.paths:
                 await asyncio.sleep(0.05)
 

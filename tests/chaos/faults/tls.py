@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.busy import hang
 from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, fault
 from tests.chaos.installation import Node
@@ -193,7 +194,7 @@ async def _mistrust(
         result.expect(TROUBLES[trouble] in said, f"{trouble} shows as {said[:200]!r}")
     await secure.set()
     await bench.client.done("PUT", "failures/retry_queue")
-    async with asyncio.timeout(60):
+    async with hang(60):
         while (await bench.client.done("GET", f"failures?connect_id={connect_id}"))["failures"]:
             await asyncio.sleep(0.2)
             await bench.client.done("PUT", "failures/retry_queue")

@@ -14,6 +14,7 @@ import pytest
 from lxml import etree
 
 from heliograph.api import failures as operations
+from tests.busy import hang
 from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
@@ -40,7 +41,7 @@ PAGE_FIELDS = {
 
 async def records(api: Client, kind: str, count: int, query: str = "") -> list[dict[str, str]]:
     """A listing, as soon as it has `count` records; each settlement tells to look again."""
-    async with asyncio.timeout(20):
+    async with hang(20):
         while True:
             settled = api.server.signals.next_settled()
             found: list[dict[str, str]] = (await api.call("GET", f"{kind}{query}")).json[kind]

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from heliograph.cli import main
 from heliograph.wire.configurations import MASK
+from tests.busy import hang
 from tests.scripted import keep_answering, listening
 from tests.server import Client, serving
 from tests.service.outbound.staged import TOKEN, authorization, form, gives
@@ -98,7 +99,7 @@ async def delivered(api: Client, event_id: str) -> None:
     """Publish an event and wait until all its posts have ended well."""
     before = int((await api.call("GET", "logs")).json["totalRecords"])
     await api.call("POST", "events", published(envelope_id=event_id, event_id=event_id))
-    async with asyncio.timeout(20):
+    async with hang(20):
         while int((await api.call("GET", "logs")).json["totalRecords"]) == before:
             await asyncio.sleep(0.005)
     assert (await api.call("GET", "failures")).json["totalRecords"] == "0"
@@ -204,6 +205,6 @@ async def test_a_notification_with_oauth_is_posted_with_the_accounts_token(api: 
         await api.call("POST", "oauth", client(server.url))
         wanted = {"url": hook.url, "events": ["envelope-sent"], "includeOAuth": "true"}
         await api.call("POST", "events", published(eventNotification=wanted))
-        async with asyncio.timeout(20):
+        async with hang(20):
             await hook.asked.wait()
         assert authorization(hook) == f"Bearer {TOKEN}-1"

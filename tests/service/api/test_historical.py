@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from tests.busy import hang
 from tests.listener import LoopbackListener
 from tests.server import Client
 from tests.support import published
@@ -19,7 +20,7 @@ PATH = "envelopes/publish/historical"
 
 
 async def ended(api: Client, named: str) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with hang(20):
         while True:
             found: dict[str, Any] = (await api.call("GET", f"{PATH}/{named}")).json
             if found["processingStatus"] != "processing":

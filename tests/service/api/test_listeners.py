@@ -14,6 +14,7 @@ import pytest
 from heliograph.model.accounts import Secret
 from heliograph.store import Store
 from tests import pki
+from tests.busy import hang
 from tests.listener import LoopbackListener
 from tests.server import Client
 from tests.support import (
@@ -92,7 +93,7 @@ async def test_s5_an_accounts_client_certificate_is_shown_to_a_listener_that_ask
         result = (await api.call("POST", f"{connect_id}/test")).json
         assert result["success"] == "true", result
         await api.call("POST", "events", published())
-        async with asyncio.timeout(20):
+        async with hang(20):
             while (await api.call("GET", "logs")).json["totalRecords"] != "1":
                 await asyncio.sleep(0)
         assert (await api.call("GET", "failures")).json["totalRecords"] == "0"

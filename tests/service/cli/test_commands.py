@@ -25,6 +25,7 @@ from heliograph.access.credentials_file import Credentials
 from heliograph.cli import main
 from heliograph.cli.connection import Connection
 from heliograph.cli.listing import fetch
+from tests.busy import hang
 from tests.listener import LoopbackListener, listening
 from tests.support import published
 
@@ -51,7 +52,7 @@ class Shell:
 
     async def records(self, kind: str, connect_id: str, count: int) -> list[dict[str, str]]:
         """The records of a configuration, as soon as there are `count`."""
-        async with asyncio.timeout(20):
+        async with hang(20):
             while True:
                 found = await self.json(kind, "list", "--connect-id", connect_id)
                 if len(found[kind]) == count:

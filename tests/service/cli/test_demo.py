@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.busy import hang_times
+
 DEMO = (sys.executable, "-m", "heliograph.cli", "demo")
 
 
@@ -18,7 +20,7 @@ def test_the_demo_delivers_everything_and_proves_it(tmp_path: Path) -> None:
         env={**os.environ, "COLUMNS": "80", "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * hang_times(),
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

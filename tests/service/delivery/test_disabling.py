@@ -23,6 +23,7 @@ from heliograph.model.alerts import Alert
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.store import Failing, Store
 from heliograph.wire import alerts
+from tests.busy import hang
 from tests.support import ACCOUNT, START, ManualClock, wanted_configuration
 
 DAY = 86_400.0
@@ -173,7 +174,7 @@ class Watch:
 
     async def ends(self, running: asyncio.Task[None]) -> None:
         self.stop.set()
-        async with asyncio.timeout(10):
+        async with hang(10):
             await running
 
 
@@ -254,6 +255,6 @@ async def test_the_watch_looks_each_ten_minutes_also_after_the_storage_was_away(
 
 
 async def test_no_days_watch_nobody(watch: Watch) -> None:
-    async with asyncio.timeout(10):
+    async with hang(10):
         await watch.begin(0)
     assert watch.looks == 0

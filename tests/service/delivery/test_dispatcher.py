@@ -19,6 +19,7 @@ from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import Answer, DeliveryState, Fault, Phase
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
+from tests.busy import hang
 from tests.support import ACCOUNT, START, ManualClock, new_event, wanted_configuration
 
 OK = Answer(200, "OK", (), b"")
@@ -63,7 +64,7 @@ class Part:
 
     async def settled(self, until: Callable[[], Awaitable[bool]]) -> None:
         """Wait until something holds, looking again after each settle."""
-        async with asyncio.timeout(10):
+        async with hang(10):
             while True:
                 settled = self.signals.next_settled()
                 if await until():
@@ -86,7 +87,7 @@ class Part:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self.store, "claim", claim)
-            async with asyncio.timeout(10):
+            async with hang(10):
                 while looked < 2:
                     self.signals.work.set()
                     await asyncio.sleep(0)
@@ -332,7 +333,7 @@ async def test_f12_a_stop_ends_although_the_storage_breaks_meanwhile(
         patch.setattr(store, "settle", broken)
         part.dispatcher.stop()
         let_go.set()
-        async with asyncio.timeout(5):
+        async with hang(5):
             with pytest.raises(StorageBroken):
                 await running
 
@@ -345,7 +346,7 @@ async def test_f12_a_publish_that_finds_the_storage_broken_ends_the_dispatcher(
 
     part = Part(store, Listener(lambda _url, _body: always(OK)))
     running = asyncio.create_task(part.dispatcher.run())
-    async with asyncio.timeout(5):
+    async with hang(5):
         with monkeypatch.context() as patch:
             patch.setattr(store, "accept", broken)
             patch.setattr(store, "claim", broken)
@@ -409,7 +410,7 @@ async def test_r10_after_an_outage_the_first_message_goes_out_alone_and_each_suc
 
 
 async def reached(gates: Sequence[object], count: int) -> None:
-    async with asyncio.timeout(10):
+    async with hang(10):
         while len(gates) < count:
             await asyncio.sleep(0)
 
@@ -421,7 +422,7 @@ async def test_a_rate_bounds_the_messages_of_a_second(store: Store, clock: Manua
         await part.publisher.publish(
             ACCOUNT, [new_event(envelope_id=f"env-{number}") for number in range(6)]
         )
-        async with asyncio.timeout(20):
+        async with hang(20):
             while len(listener.received) < 5:
                 clock.move(0.001)
                 await asyncio.sleep(0)
@@ -496,7 +497,7 @@ async def test_r4_a_turn_that_comes_while_the_dispatcher_looks_is_not_missed(
     async with dispatching(store, clock, listener) as part:
         monkeypatch.setattr(store, "claim", claim)
         await part.publisher.publish(ACCOUNT, [new_event(), new_event(envelope_id="env-2")])
-        async with asyncio.timeout(10):
+        async with hang(10):
             await passed.wait()
         await clock.until_waited_for()
         clock.move(0.002)

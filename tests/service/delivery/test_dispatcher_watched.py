@@ -17,6 +17,7 @@ from heliograph.model.deliveries import Answer, DeliveryState, Fault, Phase, Ret
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from heliograph.watch import Several
+from tests.busy import hang
 from tests.service.delivery.test_dispatcher import BROKEN, OK, Listener, Part, always, reached
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock, new_event, wanted_configuration
 
@@ -82,7 +83,7 @@ async def watching(
         yield part
     finally:
         part.dispatcher.stop()
-        async with asyncio.timeout(10):
+        async with hang(10):
             await running
 
 
@@ -111,7 +112,7 @@ class Gates:
             at for at, (body, _) in enumerate(self.open) if envelope_id.encode() in body
         ]
         self.open.pop(position)[1].set_result(answer)
-        async with asyncio.timeout(10):
+        async with hang(10):
             await settled.wait()
 
 
@@ -120,7 +121,7 @@ async def publish(part: Part, *envelope_ids: str) -> None:
 
 
 async def within(event: asyncio.Event) -> None:
-    async with asyncio.timeout(10):
+    async with hang(10):
         await event.wait()
 
 
@@ -438,7 +439,7 @@ async def test_f12_a_storage_that_breaks_at_a_settlement_ends_the_dispatcher_by_
     with monkeypatch.context() as patch:
         patch.setattr(store, "settle", broken)
         gates.open[0][1].set_result(OK)
-        async with asyncio.timeout(10):
+        async with hang(10):
             with pytest.raises(StorageBroken):
                 await running
 
@@ -460,7 +461,7 @@ async def test_f12_a_stop_that_a_broken_storage_ends_leaves_nothing_behind(
         part.dispatcher.stop()
         await rest()
         gates.open[0][1].set_result(OK)
-        async with asyncio.timeout(10):
+        async with hang(10):
             with pytest.raises(StorageBroken):
                 await running
     await rest()

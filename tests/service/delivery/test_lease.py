@@ -15,6 +15,7 @@ from heliograph.delivery.lease import LeaseKeeper, follow_hints, take_over
 from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageBroken, StorageUnavailable
 from heliograph.store import Store
+from tests.busy import hang
 from tests.support import ManualClock
 
 LEASE = 30.0
@@ -28,7 +29,7 @@ def engine() -> str:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with hang(10):
         while not condition():
             await asyncio.sleep(0)
 
@@ -81,7 +82,7 @@ class Node:
         finally:
             self.answering.set()
             self.stop.set()
-            async with asyncio.timeout(10):
+            async with hang(10):
                 await running
 
     async def passes(self, seconds: float) -> None:
@@ -195,7 +196,7 @@ async def test_a_stop_ends_the_keeping_at_once(node: Node) -> None:
     running = node.begin()
     await rest()
     node.stop.set()
-    async with asyncio.timeout(10):
+    async with hang(10):
         await running
     assert asyncio.all_tasks() <= before
     assert (node.renewals, node.told) == (1, ["resume"])
@@ -228,7 +229,7 @@ async def test_r8_the_work_of_dead_nodes_is_taken_over_until_none_is_left_and_lo
             stop.set()
         clock.move(0.1)
         await rest()
-    async with asyncio.timeout(10):
+    async with hang(10):
         await running
     assert woken == [False, True, True, False, False, True, False]
 
@@ -243,6 +244,6 @@ async def test_a_hint_of_another_node_wakes_the_dispatcher(
     assert not signals.work.is_set()
     stop.set()
     hint.set()
-    async with asyncio.timeout(10):
+    async with hang(10):
         await running
     assert signals.work.is_set()

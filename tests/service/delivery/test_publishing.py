@@ -13,6 +13,7 @@ from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, StorageBroken, Unavailable
 from heliograph.model.events import NewEvent
 from heliograph.store import Store
+from tests.busy import hang
 from tests.support import ACCOUNT, OTHER_ACCOUNT, new_event, wanted_configuration
 
 NAMELESS = replace(new_event(), event_id="")
@@ -116,7 +117,7 @@ async def test_two_publishes_that_find_the_same_change_both_read_again(
 
     await publisher.publish(ACCOUNT, [new_event()])
     monkeypatch.setattr(store, "accept", accept)
-    async with asyncio.timeout(10):
+    async with hang(10):
         receipts = await asyncio.gather(
             *(publisher.publish(ACCOUNT, [new_event(envelope_id=f"env-{n}")]) for n in (2, 3))
         )

@@ -13,6 +13,7 @@ from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import Claim, DeliveryState, Phase, RetryAt, Why
 from heliograph.model.logs import LogQuery, Requeued
 from heliograph.store import Store
+from tests.busy import hang
 from tests.support import (
     ACCOUNT,
     ManualClock,
@@ -45,7 +46,7 @@ class Asked:
 
     async def answered(self) -> Requeued:
         self.signals.announce_settled()
-        async with asyncio.timeout(10):
+        async with hang(10):
             (one,) = await self._asking
         return one
 

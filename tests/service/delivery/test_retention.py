@@ -17,6 +17,7 @@ from heliograph.delivery.retention import retain, retire
 from heliograph.errors import StorageUnavailable
 from heliograph.model.deliveries import FEWEST_DAYS
 from heliograph.store import Retired, Store
+from tests.busy import hang
 from tests.service.delivery.test_lease import rest
 from tests.support import START, ManualClock
 
@@ -54,7 +55,7 @@ async def test_r14_retention_looks_each_hour_for_what_is_older_than_its_days(
             stop.set()
         clock.move(1)
         await rest()
-    async with asyncio.timeout(10):
+    async with hang(10):
         await running
     oldest = START - timedelta(days=40)
     assert befores == [oldest + timedelta(hours=hour) for hour in range(3)]
@@ -72,13 +73,13 @@ async def test_r14_a_stop_does_not_wait_for_all_that_is_old(
         return Retired(deliveries=1 if batches < 5 else 0)
 
     monkeypatch.setattr(store, "retire", retiring)
-    async with asyncio.timeout(10):
+    async with hang(10):
         await retain(store, clock, stop, 40)
     assert batches == 1
 
 
 async def test_r14_no_days_keep_everything(store: Store, clock: ManualClock) -> None:
-    async with asyncio.timeout(10):
+    async with hang(10):
         await retain(store, clock, asyncio.Event(), 0)
 
 

@@ -10,6 +10,7 @@ import pytest
 from heliograph.model.deliveries import Answer, DeliveryState, Fault
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
+from tests.busy import hang
 from tests.service.delivery.test_dispatcher import OK, Listener, Part, always, dispatching
 from tests.support import ACCOUNT, ManualClock, new_event, wanted_configuration
 
@@ -92,5 +93,5 @@ async def delivered(store: Store) -> bool:
 
 
 async def within(event: asyncio.Event) -> None:
-    async with asyncio.timeout(10):
+    async with hang(10):
         await event.wait()

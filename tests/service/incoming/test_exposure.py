@@ -16,6 +16,7 @@ from heliograph.listen import zoo
 from heliograph.model.accounts import Secret
 from heliograph.service import running
 from heliograph.settings import Settings
+from tests.busy import hang_times
 from tests.server import Client
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 (nothing listens there)
@@ -92,7 +93,7 @@ def heliograph(*words: str | Path, **environment: str) -> subprocess.CompletedPr
         [sys.executable, "-m", "heliograph.cli", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * hang_times(),
         env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", **environment},
         check=False,
     )
@@ -128,7 +129,11 @@ def test_s14_the_server_does_not_load_the_listener_that_misbehaves() -> None:
         " or one == 'heliograph.listen'])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60 * hang_times(),
+        check=True,
     )
     assert done.stdout.strip() == "[]"
 

@@ -28,6 +28,7 @@ from heliograph.model.deliveries import Answer
 from heliograph.outbound.transport import Budget, Transport
 from heliograph.plain import harmless
 from heliograph.wire.messages import signing
+from tests.busy import hang
 
 COMMAND = (sys.executable, "-m", "heliograph.cli", "listen", "--port", "0")
 JSON = ("Content-Type", "application/json; charset=utf-8")
@@ -64,7 +65,7 @@ class Listening:
 
     async def line(self) -> str:
         assert self.process.stdout is not None
-        async with asyncio.timeout(20):
+        async with hang(20):
             return (await self.process.stdout.readline()).decode().rstrip("\n")
 
     async def json(self) -> Any:
@@ -81,7 +82,7 @@ class Listening:
     async def end(self, number: signal.Signals = signal.SIGTERM) -> str:
         """End it with a signal; gives what it said last."""
         self.process.send_signal(number)
-        async with asyncio.timeout(20):
+        async with hang(20):
             said, _ = await self.process.communicate()
         assert self.process.returncode == 0
         return said.decode()
@@ -326,7 +327,7 @@ async def test_chunks_and_expect_are_read_and_what_is_no_http_is_answered_400() 
         async def ask(data: bytes, until: bytes) -> bytes:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(data)
-            async with asyncio.timeout(20):
+            async with hang(20):
                 answer = await reader.readuntil(until)
             writer.close()
             return answer

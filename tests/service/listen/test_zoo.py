@@ -31,6 +31,7 @@ from heliograph.listen.requests import Request
 from heliograph.model.accounts import Secret
 from heliograph.model.deliveries import Answer, Delivered, Fault, RetryAt
 from heliograph.outbound.transport import Budget, Transport
+from tests.busy import hang
 from tests.listener import LoopbackListener
 from tests.server import Client
 from tests.support import published
@@ -241,7 +242,7 @@ def answer_of(came_back: Answer | Fault) -> Answer | None:
 async def test_s3_r5_what_each_behaviour_comes_to_is_recorded_exactly(case: Case) -> None:
     listener = zoo.make(case.name, case.variant, Parameters(seconds=case.seconds))
     async with listening(listener), Transport(EMULATOR, case.budget) as transport:
-        async with asyncio.timeout(10):
+        async with hang(10):
             came_back = await transport.post(f"{listener.base_url}/hook", HEADERS, b'{"a":1}')
         if listener.requests:  # no request is sent twice (R3), not even to a new address (S2)
             assert listener.requests == 1
@@ -533,7 +534,7 @@ async def test_s15_publish_back_to_the_server_that_sent_it_ends_after_five_round
         async with zoo.listening("publish-back", parameters=parameters) as url:
             await api.configure(url)
             await api.call("POST", "events", published())
-            async with asyncio.timeout(20):
+            async with hang(20):
                 await ended.wait()
     assert said == [202, 202, 202, 202, 508]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.busy import hang
 from tests.name_server import BEHAVIOURS, METADATA, NameServer, asking_it, name_server, no_names
 from tests.scripted import Listener, keep_answering, listening
 
@@ -41,7 +42,7 @@ async def posted(
     process = await asyncio.create_subprocess_exec(
         *asking_it(folder, patience=patience), *words, stdout=PIPE, stderr=PIPE
     )
-    async with asyncio.timeout(60):
+    async with hang(60):
         told, said = await process.communicate()
     assert process.returncode == 0, said.decode()
     return [json.loads(line) for line in told.splitlines()]

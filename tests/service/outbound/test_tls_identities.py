@@ -30,6 +30,7 @@ from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound import tls
 from heliograph.outbound.pools import Pools
 from heliograph.outbound.transport import Budget, Transport
+from tests.busy import hang
 from tests.pki import Authority, Pair, resetting, secured, serving
 from tests.scripted import BODY, EMULATOR, HEADERS, fault, keep_answering, listening
 
@@ -150,7 +151,7 @@ async def test_s5_f18_a_listener_that_renegotiates_in_tls_1_2_gets_its_message(
     assert server.stdin is not None
     assert server.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with hang(30):
             await server.stdout.readuntil(b"ACCEPT")
             posting = asyncio.create_task(post(f"https://localhost:{port}/"))
             await server.stdout.readuntil(BODY)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from tests.busy import hang
 from tests.conftest import new_database
 from tests.listener import LoopbackListener
 from tests.postgres_server import PostgresServer, new_folder
@@ -69,7 +70,7 @@ async def url(pooler: Path, postgres: PostgresServer) -> str:
     """A new database, through the pooler, once that answers."""
     name = urlsplit(new_database(postgres)).path.removeprefix("/")
     through = f"postgresql://postgres@/{name}?host={pooler}&port=6432"
-    async with asyncio.timeout(10):
+    async with hang(10):
         while True:
             with contextlib.suppress(psycopg.OperationalError):
                 async with await psycopg.AsyncConnection.connect(through):

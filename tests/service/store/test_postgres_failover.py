@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.busy import hang
 from tests.listener import LoopbackListener
 from tests.postgres_server import DURABLE, PostgresServer, new_folder
 from tests.server import Client, serving
@@ -66,7 +67,7 @@ async def lost_of(client: Client, accepted: list[str]) -> list[str]:
     """Which accepted events the promoted database does not know: they count as new."""
     lost = []
     for envelope in accepted:
-        async with asyncio.timeout(10):
+        async with hang(10):
             while (known := await publish(client, envelope)) is None:
                 await asyncio.sleep(0.05)
         if not known:

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from heliograph.incoming import dev_certificate
+from tests.busy import hang
 from tests.integration import Integration, integrate, set_password
 from tests.listener import LoopbackListener
 from tests.server import serving
@@ -65,7 +66,7 @@ async def chromium(tmp_path: Path) -> AsyncIterator[Chromium]:
     )
     assert driver.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with hang(30):
             line = ""
             while "started successfully on port" not in line:
                 line = (await driver.stdout.readline()).decode()
