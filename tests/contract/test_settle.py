@@ -19,7 +19,7 @@ from heliograph.model.deliveries import (
     Why,
 )
 from heliograph.model.logs import LogEntry, LogQuery
-from heliograph.store import Store
+from heliograph.store import Orphan, Store
 from tests.conftest import OpenStore
 from tests.contract.traffic import Traffic
 from tests.support import (
@@ -380,3 +380,26 @@ async def test_what_waits_for_its_next_try_can_be_hastened_by_its_account_alone(
     assert (progress.state, progress.attempts) == (DeliveryState.IN_FLIGHT, 2)
     assert progress.error is not None
     await traffic.deliver([again])
+
+
+async def test_r4_a_delivery_whose_end_nothing_explains_is_shown_as_an_orphan(
+    store: Store, traffic: Traffic
+) -> None:
+    await traffic.configure()
+    await traffic.publish()
+    (claim,) = await traffic.claim_all()
+    assert await traffic.deliver([claim]) == [True]
+    await _run(store, "update attempt set outcome = 'failed'")
+    orphan = Orphan(claim.delivery_id, "delivered without a delivered attempt")
+    assert list(await store.orphans()) == [orphan]
+    await _run(store, "update attempt set outcome = 'delivered'")  # the fixture looks too
+
+
+async def _run(store: Store, statement: str) -> None:
+    """Do to the fixture's database what no verb does."""
+    inner: object = store
+    writer = getattr(inner, "_writer", None)
+    if writer is not None:
+        await writer.write(lambda db: db.execute(statement))
+        return
+    await inner._database.read(lambda db: db.execute(statement))  # type: ignore[attr-defined]
