@@ -192,7 +192,7 @@ async def _send(
     async with asyncio.TaskGroup() as parts:
         keeper = LeaseKeeper(store, dispatcher, clock, lease, shared=bool(settings.database_url))
         parts.create_task(keeper.run(settled))
-        parts.create_task(take_over(store, signals, clock, stopped, lease))
+        parts.create_task(take_over(store, clock, stopped, lease))
         parts.create_task(retain(store, clock, stopped, settings.keep_logs))
         hints = parts.create_task(follow_hints(store, signals, stopped))
         try:

@@ -1,5 +1,5 @@
 """The store contract as one state machine: any history of calls, on each engine, does what a
-small model says (R3, R4, R6, R17)."""
+small model says (R3, R4, R6, R17), and what makes something due says so (R21)."""
 
 from __future__ import annotations
 
@@ -84,6 +84,8 @@ class Histories(RuleBasedStateMachine):
         self.open = type(self).make()
         self.clock = ManualClock()
         self.store = self.run(self.open(self.clock))
+        self.store.when_due(self.wake)
+        self.woken, self.was_due = False, set[tuple[str, int]]()
         self.run(self.store.create_account(Account(ACCOUNT, 1, "First")))
         self.ids = [
             self.run(self.store.create_configuration(wanted_configuration())).connect_id
@@ -102,7 +104,16 @@ class Histories(RuleBasedStateMachine):
         self.run(self.store.close())
         self.loop.close()
 
+    def wake(self) -> None:
+        self.woken = True
+
     # ------------------------------------------------------------------------- the model
+
+    @property
+    def due(self) -> set[tuple[str, int]]:
+        return {
+            one.key for one in self.known.values() if one.state == "waiting" and one.due <= self.now
+        }
 
     @property
     def now(self) -> float:
@@ -153,10 +164,7 @@ class Histories(RuleBasedStateMachine):
             (claim.event.event_id, self.ids.index(claim.configuration.connect_id)): claim
             for claim in claims
         }
-        due = {
-            one.key for one in self.known.values() if one.state == "waiting" and one.due <= self.now
-        }
-        assert set(by_key) == due
+        assert set(by_key) == self.due
         self.claims |= by_key
         for key in by_key:
             self.known[key].state = "in flight"
@@ -187,6 +195,7 @@ class Histories(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 61]))
     def pass_time(self, seconds: int) -> None:
         self.clock.move(seconds)
+        self.was_due = self.due  # a dispatcher knows these times
 
     @rule(configuration=CONFIGURATIONS)
     def pause_or_resume(self, configuration: int) -> None:
@@ -228,6 +237,8 @@ class Histories(RuleBasedStateMachine):
     def crash(self) -> None:
         self.run(self.store.close())
         self.store = self.run(self.open(self.clock))
+        self.store.when_due(self.wake)
+        self.woken = True  # a dispatcher looks when it starts
         for one in self.known.values():
             if one.state != "in flight":
                 continue
@@ -236,6 +247,12 @@ class Histories(RuleBasedStateMachine):
                 self.end(one, "failed")
             else:
                 self.wait(one, self.now)
+
+    @invariant()
+    def what_became_due_was_told(self) -> None:
+        due = self.due
+        assert self.woken or due <= self.was_due
+        self.woken, self.was_due = False, due
 
     @invariant()
     def failures_are_the_models(self) -> None:
@@ -277,7 +294,7 @@ database of its own, which on PostgreSQL takes seconds."""
 
 @pytest.mark.timeout(240 * max(1, EXAMPLES // 100))
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
-def test_r3_r4_r6_r17_any_history_does_what_the_model_says(
+def test_r3_r4_r6_r17_r21_any_history_does_what_the_model_says(
     engine: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     if engine == "sqlite":

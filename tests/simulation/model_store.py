@@ -31,6 +31,9 @@ LEASE: Final = 30.0
 _PATIENCE: Final = 1.7
 """Seconds after which a publish or a read is answered that it failed."""
 
+_CHANGES: Final = ("accept", "settle", "requeue", "update", "take_over")
+"""What may make something due."""
+
 _BOUNDED: Final = ("accept", "configurations", "requeue", "progress", "update")
 
 
@@ -155,6 +158,7 @@ class NodeStore:
         self._claimed: dict[int, int] = {}
         self._claims_lost = False
         self._hint = asyncio.Event()
+        self._wake: Callable[[], None] = lambda: None
         self.calling = 0
 
     @property
@@ -202,6 +206,8 @@ class NodeStore:
 
         def reply(result: T | None, error: Exception | None) -> None:
             self.calling -= 1
+            if error is None and verb in _CHANGES:
+                self._wake()
             if answer.done():
                 return
             if error is not None:
@@ -284,6 +290,9 @@ class NodeStore:
         if not self._database.leases:
             return 0
         return await self._call("take_over", lambda: self._database.take_over(self._now()))
+
+    def when_due(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
 
     async def wait_for_hint(self) -> None:
         if not self._database.leases:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -104,6 +105,7 @@ class Node:
             self.signals,
             Capacity(world.plan.in_flight, world.plan.cap),
             schedule=world.plan.schedule,
+            longest_sleep=math.inf,  # here a wake-up that was forgotten must show
         )
         self.publisher = Publisher(store, self.signals)
         self.republisher = Republisher(store, store.clock, self.signals)
@@ -122,7 +124,7 @@ class Node:
         self._stop = stop
         self.ready = True
         keeping = asyncio.create_task(LeaseKeeper(store, self, beats, LEASE).run(settled))
-        taking = asyncio.create_task(take_over(store, self.signals, beats, stopped, LEASE))
+        taking = asyncio.create_task(take_over(store, beats, stopped, LEASE))
         hints = asyncio.create_task(follow_hints(store, self.signals, stopped))
         try:
             await dispatcher.run(GRACE)
@@ -405,7 +407,6 @@ class World:
                 if task.done() and not task.cancelled():
                     error = task.exception()
                     if error is None:
-                        node.signals.work.set()
                         node.book.causes.append(self.loop.time())
                         return task.result()
                     if not isinstance(error, StorageUnavailable | Unavailable):

@@ -8,7 +8,6 @@ from typing import Final
 from heliograph.api import saving
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.parameters import row_id
-from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard
 from heliograph.errors import InvalidBody, NotFound
 from heliograph.model.accounts import Role
@@ -22,10 +21,9 @@ _ACCOUNT: Final = "/accounts/{accountId}/connect"
 class Configurations:
     """The operations of an account's configurations."""
 
-    def __init__(self, store: Store, guard: Guard, signals: Signals) -> None:
+    def __init__(self, store: Store, guard: Guard) -> None:
         self._store = store
         self._guard = guard
-        self._signals = signals
 
     def operations(self) -> Sequence[Operation]:
         """The operations of this module."""
@@ -110,9 +108,7 @@ class Configurations:
             await self._store.update_configuration(wanted, version)
             return wanted
 
-        updated = await undisturbed(update, "update")
-        self._signals.work.set()
-        return configurations.to_wire(updated)
+        return configurations.to_wire(await undisturbed(update, "update"))
 
     async def _delete_configuration(self, call: Call) -> None:
         connect_id = row_id(call.path["connectId"], "connectId")

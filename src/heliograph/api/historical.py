@@ -8,7 +8,6 @@ from typing import Final
 
 from heliograph.api import saving
 from heliograph.api.contract.operation import Call, Operation
-from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard
 from heliograph.errors import InvalidBody, NotFound, TooMuchPublished
 from heliograph.store import Store
@@ -24,10 +23,9 @@ _MOST_LISTED: Final = 1_000
 class Historical:
     """One call of DocuSign's, and three of ours to follow and cancel what it began."""
 
-    def __init__(self, store: Store, guard: Guard, signals: Signals) -> None:
+    def __init__(self, store: Store, guard: Guard) -> None:
         self._store = store
         self._guard = guard
-        self._signals = signals
 
     def operations(self) -> Sequence[Operation]:
         """The operations of this module; all but the first are extensions."""
@@ -86,9 +84,7 @@ class Historical:
         configuration = historical.wanted(call.account_id, body.config)
         saving.check(self._guard, configuration, "config.urlToPublishTo")
         wish = Wish(str(uuid.uuid4()), configuration, tuple(envelope_ids), call.principal.name)
-        transaction = await self._store.historical.submit(wish)
-        self._signals.work.set()
-        return _to_wire(call, transaction)
+        return _to_wire(call, await self._store.historical.submit(wish))
 
     async def _list(self, call: Call) -> historical.EnvelopePublishTransactions:
         transactions = await self._store.historical.transactions(call.account_id, _MOST_LISTED)

@@ -52,12 +52,12 @@ def operations_of(
     republisher = Republisher(store, store.clock, signals)
     return [
         *Intake(publisher, guard, watch.observer).operations(),
-        *Configurations(store, guard, signals).operations(),
+        *Configurations(store, guard).operations(),
         *Failures(store, republisher).operations(),
         *HmacKeys(store).operations(),
         *ConnectOAuth(store, guard).operations(),
         *Listeners(store, sender).operations(),
-        *Historical(store, guard, signals).operations(),
+        *Historical(store, guard).operations(),
         *MobileNotifiers().operations(),
         *Users(store).operations(),
         *Groups(store).operations(),

@@ -34,6 +34,9 @@ from heliograph.watch import UNWATCHED, Observer
 _STORAGE_PAUSE: Final = 1.0
 """Seconds between tries while the storage is unavailable (R11: work resumes within 5 s)."""
 
+LONGEST_SLEEP: Final = 30.0
+"""Seconds after which the dispatcher looks for what is due, whoever has forgotten to wake it."""
+
 _SHORTEST_WAIT: Final = 0.001
 """Seconds between two looks for what is due."""
 
@@ -69,8 +72,9 @@ class Dispatcher:
         schedule: Schedule | ScheduleName = ScheduleName.STANDARD,
         observer: Observer = UNWATCHED,
         tell: Tell = tell_nobody,
+        longest_sleep: float = LONGEST_SLEEP,
     ) -> None:
-        """`schedule` is for configurations that name none."""
+        """`schedule` is for configurations that name none; `longest_sleep` is in seconds."""
         self._store = store
         self._sender = sender
         self._clock = clock
@@ -79,6 +83,7 @@ class Dispatcher:
         self._schedule = schedule
         self._observer = observer
         self._tell = tell
+        self._longest_sleep = longest_sleep
         self._telling: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._suspended = False
@@ -128,6 +133,7 @@ class Dispatcher:
         Raises:
             StorageBroken: the database's files failed; the process must end.
         """
+        self._store.when_due(self._signals.work.set)
         settling = asyncio.create_task(self._settle_finished())
         settling.add_done_callback(lambda _: self._signals.work.set())
         try:
@@ -184,17 +190,19 @@ class Dispatcher:
         await self._clock.wait(asyncio.Event(), _STORAGE_PAUSE)
         self._observer.paused(doing, self._clock.monotonic() - began)
 
-    def _until(self, due: datetime | None, looked: float) -> float | None:
-        """Seconds until something may be claimed by itself; None: only a signal can tell.
+    def _until(self, due: datetime | None, looked: float) -> float:
+        """Seconds until something may be claimed by itself, or it is time to look anyway (R21).
 
         `looked` is when the claim began: a listener whose turn came after that was passed over.
         """
         turn = self._pacing.next_turn(looked)
-        waits = [] if turn is None else [looked + turn - self._clock.monotonic()]
+        waits = [self._longest_sleep]
+        if turn is not None:
+            waits.append(looked + turn - self._clock.monotonic())
         if due is not None:
             waits.append((due - self._clock.now()).total_seconds())
         # The store's clock may be slower than the one we wait by.
-        return max(_SHORTEST_WAIT, min(waits)) if waits else None
+        return max(_SHORTEST_WAIT, min(waits))
 
     async def _send(self, claim: Claim) -> None:
         try:

@@ -104,9 +104,7 @@ class LeaseKeeper:
             await self._clock.wait(stop, left)
 
 
-async def take_over(
-    store: Store, signals: Signals, clock: Clock, stop: asyncio.Event, lease: float
-) -> None:
+async def take_over(store: Store, clock: Clock, stop: asyncio.Event, lease: float) -> None:
     """Put back what dead nodes had in flight until `stop` is set.
 
     Looks each sixth of the lease: a node's work is taken over within 35 s of its death.
@@ -115,7 +113,6 @@ async def take_over(
         try:
             while taken := await store.take_over():
                 _log.warning("took_over", deliveries=taken)
-                signals.work.set()
         except StorageUnavailable as trouble:
             _log.warning("take_over_paused", reason=str(trouble))
         await clock.wait(stop, lease / 6)

@@ -86,7 +86,6 @@ class Publisher:
             # The dispatcher's next claim will fail too, and end the process at once (F12).
             self._signals.work.set()
             raise
-        self._signals.work.set()
         return [
             Receipt(event, receipt, tuple(v for v in verdicts if isinstance(v, Skip)))
             for (event, verdicts), receipt in zip(matched, accepted, strict=True)

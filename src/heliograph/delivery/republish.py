@@ -38,7 +38,6 @@ class Republisher:
         failpoint("retry.api.before")
         requeued = await self._store.requeue_envelopes(account_id, envelope_ids)
         failpoint("retry.api.after")
-        self._signals.work.set()
         if synchronous:
             return await self._outcomes(account_id, requeued)
         return requeued
@@ -50,7 +49,6 @@ class Republisher:
         failpoint("republish.page.before")
         page = await self._store.requeue_failures(account_id, query, after)
         failpoint("republish.page.after")
-        self._signals.work.set()
         return page
 
     async def _outcomes(self, account_id: str, requeued: Sequence[Requeued]) -> Sequence[Requeued]:

@@ -1,6 +1,7 @@
 """What the parts of one process tell each other: there is work, something was settled.
 
-Signals are hints that save waiting; the database decides. A lost one costs time, never work.
+Signals are hints that save waiting; the database decides. A lost one costs time, never work. That
+something may be due is said by the store alone, whatever has changed a delivery (`Store.when_due`).
 """
 
 from __future__ import annotations

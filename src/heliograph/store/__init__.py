@@ -197,6 +197,15 @@ class Store(Protocol):
         """
         ...
 
+    def when_due(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called whenever something may have become due, in place of the one before.
+
+        That is after every transaction of ours that has changed a delivery, whichever verb's it
+        was and whoever still waits for it: no verb has to say so (R21). It is called in the event
+        loop, before or as the verb returns, and must return at once.
+        """
+        ...
+
     async def wait_for_hint(self) -> None:
         """Return when another node may have left work for us; a hint can be lost."""
         ...

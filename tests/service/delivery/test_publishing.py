@@ -65,7 +65,11 @@ async def test_r2_a_key_makes_ids_of_account_position_and_itself(publisher: Publ
 
 async def test_the_dispatcher_is_woken_by_what_was_accepted(store: Store) -> None:
     signals = Signals()
+    store.when_due(signals.work.set)
     await Publisher(store, signals).publish(ACCOUNT, [new_event()])
+    assert not signals.work.is_set()  # nobody wants it
+    await store.create_configuration(wanted_configuration())
+    await Publisher(store, signals).publish(ACCOUNT, [new_event(envelope_id="env-2")])
     assert signals.work.is_set()
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.rows import namedtuple_row
 
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable, UnsafeStorage
 from heliograph.model.accounts import Account
@@ -199,9 +198,7 @@ async def test_r4_a_claim_that_is_committed_long_after_its_answer_was_lost_is_pu
 
 async def claim_late(node: PostgresStore) -> connection.Connection:
     """Claim in a transaction that is open still, while the node believes the connection lost."""
-    late = await psycopg.AsyncConnection.connect(
-        node._database.conninfo, row_factory=namedtuple_row
-    )
+    late = await connection.Connection.connect(node._database.conninfo)
     assert (await node._queue.claim(late, 10, 10, {})).claims
     node._queue.claim_failed()
     return late

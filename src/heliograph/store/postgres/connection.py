@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
 import psycopg
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncConnection, AsyncCursor, errors
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
@@ -26,11 +28,11 @@ from heliograph.store.verbs import PATIENCE
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-Connection = AsyncConnection[tuple[Any, ...]]
-
 _CONNECTIONS: Final = 10
 _MOST_ITEMS: Final = 512
 _MOST_BATCHES: Final = 4
+
+_CHANGES_DELIVERIES: Final = re.compile(r"\b(?:insert into|update|delete from)\s+delivery\b")
 
 _PARAMETERS: Final = {
     "application_name": "heliograph",
@@ -41,6 +43,12 @@ _PARAMETERS: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
+
+
+class Connection(AsyncConnection[tuple[Any, ...]]):
+    """One that knows whether its transaction has changed deliveries: see `_note`."""
+
+    deliveries_changed = False
 
 
 class Raced(Exception):
@@ -58,8 +66,11 @@ class Database:
         given = psycopg.conninfo.conninfo_to_dict(url)
         self.conninfo = make_conninfo("", **cast(Any, {**_PARAMETERS, **given}))
         self._prepare: int | None = 2
+        self.deliveries_changed: Callable[[str], None] = lambda _: None
+        """Is called after each commit of which that is true, with the transaction's name."""
         self._pool = AsyncConnectionPool(
             self.conninfo,
+            connection_class=Connection,
             kwargs={"autocommit": True},
             min_size=2,
             max_size=_CONNECTIONS,
@@ -78,9 +89,7 @@ class Database:
             StorageUnavailable: no server answers, or it refuses us.
         """
         try:
-            async with await psycopg.AsyncConnection.connect(
-                self.conninfo, autocommit=True
-            ) as first:
+            async with await Connection.connect(self.conninfo, autocommit=True) as first:
                 self.behind_pooler = await behind_pooler(first)
         except psycopg.Error as error:
             raise translate(error) from error
@@ -118,11 +127,14 @@ class Database:
             committing = False
             try:
                 async with self._pool.connection(timeout=PATIENCE) as connection:
+                    connection.deliveries_changed = False
                     async with connection.transaction():
                         result = await work(connection)
                         failpoint(f"{name}.commit.before")
                         committing = True
                     failpoint(f"{name}.commit.after")
+                    if connection.deliveries_changed:
+                        self.deliveries_changed(name)
                     return result
             except Raced:
                 if loop.time() > deadline:
@@ -164,25 +176,29 @@ class Database:
     async def dedicated(self) -> AsyncIterator[Connection]:
         """A connection outside the pool, for listening."""
         try:
-            connection = await psycopg.AsyncConnection.connect(self.conninfo, autocommit=True)
+            connection = await Connection.connect(self.conninfo, autocommit=True)
             async with connection:
                 yield connection
         except psycopg.Error as error:
             raise translate(error) from error
 
 
-async def fetch(connection: Connection, statement: str, values: Any = None) -> list[Any]:
-    """All rows of a statement of our own; their columns have names."""
+async def execute(connection: Connection, statement: str, values: Any = None) -> AsyncCursor[Any]:
+    """The cursor of a statement of our own; the columns of its rows have names."""
     cursor = connection.cursor(row_factory=namedtuple_row)
     await cursor.execute(statement, values, binary=True)
-    return await cursor.fetchall()
+    _note(connection, statement, cursor.rowcount)
+    return cursor
+
+
+async def fetch(connection: Connection, statement: str, values: Any = None) -> list[Any]:
+    """All rows of a statement of our own; their columns have names."""
+    return await (await execute(connection, statement, values)).fetchall()
 
 
 async def fetch_first(connection: Connection, statement: str, values: Any = None) -> Any:
     """The first row of a statement, or None."""
-    cursor = connection.cursor(row_factory=namedtuple_row)
-    await cursor.execute(statement, values, binary=True)
-    return await cursor.fetchone()
+    return await (await execute(connection, statement, values)).fetchone()
 
 
 async def fetch_only(connection: Connection, statement: str, values: Any = None) -> Any:
@@ -196,7 +212,19 @@ async def fetch_only(connection: Connection, statement: str, values: Any = None)
 async def run(connection: Connection, statement: str, values: Any = None) -> int:
     """Run a statement; how many rows it changed."""
     cursor = await connection.execute(statement, values)
+    _note(connection, statement, cursor.rowcount)
     return cursor.rowcount
+
+
+def _note(connection: Connection, statement: str, changed: int) -> None:
+    """Its text tells that a statement is about deliveries: no verb can forget to (R21)."""
+    if changed > 0 and _changes_deliveries(statement):
+        connection.deliveries_changed = True
+
+
+@lru_cache(maxsize=1024)
+def _changes_deliveries(statement: str) -> bool:
+    return _CHANGES_DELIVERIES.search(statement) is not None
 
 
 @dataclass(slots=True, eq=False)

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from psycopg.errors import UniqueViolation
-from psycopg.rows import namedtuple_row
 
 from heliograph.store import sql
-from heliograph.store.postgres.connection import Connection, Database
+from heliograph.store.postgres.connection import Connection, Database, execute
 from heliograph.store.verbs import PATIENCE, AlreadyThere, Rows, Step, Verb
 
 T = TypeVar("T")
@@ -50,8 +49,7 @@ async def run_verb(db: Connection, verb: Verb[T]) -> T:
 
 
 async def _execute(db: Connection, step: Step) -> Rows:
-    cursor = db.cursor(row_factory=namedtuple_row)
-    await cursor.execute(step.text(VERBS), step.values, binary=True)
+    cursor = await execute(db, step.text(VERBS), step.values)
     if cursor.description is None:  # it gives no rows
         return Rows((), cursor.rowcount)
     return Rows(await cursor.fetchall(), cursor.rowcount)

@@ -52,6 +52,9 @@ _PROMPT: Final = 1.0
 _REVOKED_WITHIN: Final = 1.0
 """Seconds after which a token that another node revoked works nowhere."""
 
+_OF_SENDING: Final = ("claim", "settle")
+"""Transactions of a node that sends: what they make due is its own to look for first."""
+
 _log = structlog.get_logger()
 
 
@@ -62,10 +65,9 @@ class PostgresStore(StoreVerbs):
         self, database: Database, keyring: KeyRing, clock: Clock, instance: str, lease: float
     ) -> None:
         self._hints = Hints(database)
-        super().__init__(
-            PostgresEngine(database), keyring, clock, self._hints.give, _REVOKED_WITHIN
-        )
+        super().__init__(PostgresEngine(database), keyring, clock, _REVOKED_WITHIN)
         self._database = database
+        database.deliveries_changed = self._deliveries_changed
         self._instance = instance
         self._lease_us = round(lease * 1_000_000)
         self._queue = Queue(keyring, self._now)
@@ -152,6 +154,12 @@ class PostgresStore(StoreVerbs):
         await self._hints.close()
         await self._database.close()
 
+    def _deliveries_changed(self, name: str) -> None:
+        """Something may have become due: look for it, here and on the other nodes (R21)."""
+        self._something_due()
+        if name not in _OF_SENDING:
+            self._hints.give()
+
     async def _adjust(self, db: Connection) -> None:
         if isinstance(self._clock, DatabaseClock):
             began = self._clock.monotonic()
@@ -203,9 +211,7 @@ class PostgresStore(StoreVerbs):
         version: int,
         events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
     ) -> Sequence[Accepted]:
-        receipts = await self._accepting.submit(Submitted(account_id, version, events))
-        self._hints.give()
-        return receipts
+        return await self._accepting.submit(Submitted(account_id, version, events))
 
     async def _accept_batch(
         self, batch: Sequence[Submitted]
@@ -248,9 +254,7 @@ class PostgresStore(StoreVerbs):
                 done += await self._queue.requeue(db, found)
             return done
 
-        done = await self._write(requeue)
-        self._hints.give()
-        return done
+        return await self._write(requeue)
 
     async def requeue_failures(
         self, account_id: str, query: LogQuery, after: Cursor | None = None
@@ -266,9 +270,7 @@ class PostgresStore(StoreVerbs):
                 done, Cursor(batch[-1].created_us, batch[-1].delivery_id) if more else None
             )
 
-        page = await self._write(requeue, LISTING_PATIENCE)
-        self._hints.give()
-        return page
+        return await self._write(requeue, LISTING_PATIENCE)
 
     async def delete_failure(self, account_id: str, failure_id: int, who: str) -> bool:
         return (

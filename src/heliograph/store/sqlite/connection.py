@@ -145,13 +145,20 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         rolled_back: Callable[[], None],
         path: Path,
+        deliveries_changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`rolled_back` is called on the writer thread when a whole transaction was undone."""
+        """`rolled_back` is called on the writer thread when a whole transaction was undone.
+
+        `deliveries_changed` is called in the loop after each commit of which that is true.
+        """
         self._path = path
         self._inode = path.stat().st_ino
         self._connection = connection
         self._loop = loop
         self._rolled_back = rolled_back
+        self._deliveries_changed = deliveries_changed
+        self._changed_tables: set[str] = set()
+        connection.set_update_hook(self._note)
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._broken: StorageBroken | None = None
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
@@ -181,11 +188,22 @@ class Writer:
             batch, last = self._gather(first)
             self._commit(batch)
             try:
-                self._loop.call_soon_threadsafe(_resolve, batch)
+                changed = "delivery" in self._changed_tables
+                self._loop.call_soon_threadsafe(self._tell, batch, changed)
             except RuntimeError:  # the loop is gone: nobody waits any more
                 return
             if last:
                 return
+
+    def _tell(self, batch: Iterable[_Work], deliveries_changed: bool) -> None:
+        """Runs in the loop: callers hear of their work, and then whoever looks for what is due."""
+        _resolve(batch)
+        if deliveries_changed:
+            self._deliveries_changed()
+
+    def _note(self, _kind: int, _database: str, table: str, _row: int) -> None:
+        """SQLite tells of each row that changes: no statement can forget to (R21)."""
+        self._changed_tables.add(table)
 
     def _gather(self, first: _Work) -> tuple[list[_Work], bool]:
         batch = [first]
@@ -200,6 +218,7 @@ class Writer:
         return batch, False
 
     def _commit(self, batch: list[_Work]) -> None:
+        self._changed_tables.clear()
         if self._broken is not None:
             _fail(batch, self._broken)
             return
@@ -219,6 +238,7 @@ class Writer:
             if not isinstance(translated, StorageUnavailable):
                 translated = self._break(translated)
             _fail(batch, translated)
+            self._changed_tables.clear()
             self._rolled_back()
             if connection.in_transaction:
                 try:

@@ -62,7 +62,10 @@ class SqliteStore(StoreVerbs):
         self._lock = lock
         self._epoch = start(connection, now, path, adopt=adopt)
         self._queue = Queue(keyring, now, self._epoch)
-        self._writer = Writer(connection, asyncio.get_running_loop(), self._queue.forget, path)
+        self._writer = Writer(
+            *(connection, asyncio.get_running_loop(), self._queue.forget, path),
+            deliveries_changed=self._something_due,
+        )
         self._readers = Readers(path)
         engine = SqliteEngine(self._writer, self._readers, self._queue.changed_by)
         super().__init__(engine, keyring, steady)

@@ -14,19 +14,15 @@ from heliograph.store.verbs import Engine, Step, Verb, configurations, verb_of
 
 
 class HistoricalVerbs:
-    """The HistoricalPublishing port; `now` gives microseconds UTC, `hint` says there is work."""
+    """The HistoricalPublishing port; `now` gives microseconds UTC."""
 
-    def __init__(
-        self, engine: Engine, keyring: KeyRing, now: Callable[[], int], hint: Callable[[], None]
-    ) -> None:
+    def __init__(self, engine: Engine, keyring: KeyRing, now: Callable[[], int]) -> None:
         self._engine = engine
         self._keyring = keyring
         self._now = now
-        self._hint = hint
 
     async def submit(self, wish: Wish) -> PublishTransaction:
         await self._engine.write(lambda: self._submit(wish), patience=None)
-        self._hint()
         found = await self.transaction(wish.configuration.account_id, wish.transaction_id)
         assert found is not None  # noqa: S101 (committed above, and retention keeps what is new)
         return found

@@ -54,17 +54,17 @@ class StoreVerbs:
         engine: Engine,
         keyring: KeyRing,
         clock: Clock,
-        hint: Callable[[], None] = lambda: None,
         revoked_within: float | None = None,
     ) -> None:
-        """`hint` tells other nodes of work; for `revoked_within` see `PeopleVerbs`."""
+        """For `revoked_within` see `PeopleVerbs`."""
         self._engine = engine
         self._keyring = keyring
         self._clock = clock
         self._people = PeopleVerbs(engine, clock, revoked_within)
         self.sign_ins = SignInVerbs(engine, clock, self._people.forget)
         self.oauth = OAuthVerbs(engine, keyring, self._now)
-        self.historical = HistoricalVerbs(engine, keyring, self._now, hint)
+        self.historical = HistoricalVerbs(engine, keyring, self._now)
+        self._wake: Callable[[], None] = lambda: None
 
     @property
     def clock(self) -> Clock:
@@ -73,6 +73,13 @@ class StoreVerbs:
     @property
     def people(self) -> People:
         return self._people
+
+    def when_due(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def _something_due(self) -> None:
+        """A transaction has changed deliveries."""
+        self._wake()
 
     def _now(self) -> int:
         """Microseconds since 1970 in UTC."""
