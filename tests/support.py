@@ -45,6 +45,9 @@ class ManualClock:
     def now(self) -> datetime:
         return self._now
 
+    def machine(self) -> datetime:
+        return self._now
+
     def monotonic(self) -> float:
         return self._passed
 

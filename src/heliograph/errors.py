@@ -369,6 +369,10 @@ class StorageUnavailable(HeliographError):
     """The disk is full or the database locked: nothing was written, and later it will be."""
 
 
+class ClockDoubted(HeliographError):
+    """The clock is ahead of the time that has passed: nothing is deleted for its age."""
+
+
 class StorageBroken(HeliographError):
     """The database's files cannot be read or written: only a restart helps."""
 

@@ -25,6 +25,7 @@ from heliograph.delivery.dispatcher import Capacity, Dispatcher
 from heliograph.delivery.lease import LeaseKeeper, follow_hints, take_over
 from heliograph.delivery.retention import retain
 from heliograph.delivery.signals import Signals
+from heliograph.delivery.timekeeping import watch_clock
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken
 from heliograph.incoming.address import PublicAddress, base_uri_of
@@ -193,6 +194,7 @@ async def _send(
         keeper = LeaseKeeper(store, dispatcher, clock, lease, shared=bool(settings.database_url))
         parts.create_task(keeper.run(settled))
         parts.create_task(take_over(store, clock, stopped, lease))
+        parts.create_task(watch_clock(clock, stopped))
         parts.create_task(retain(store, clock, stopped, settings.keep_logs))
         hints = parts.create_task(follow_hints(store, signals, stopped))
         try:

@@ -14,9 +14,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from heliograph import clock
 from heliograph.cli import main
 from heliograph.delivery import matching
 from heliograph.errors import ConfigurationsChanged
@@ -105,8 +107,30 @@ def no_order() -> None:
     module.lane = lambda configuration, event: None
 
 
+def trusting() -> None:
+    """Whatever a clock shows is believed at once."""
+    module: Any = clock
+    module.MOST_APART = module._LONGEST_STOP = timedelta(days=36_500)
+
+
+def one_clock() -> None:
+    """And others are told the time of the store's clock."""
+    trusting()
+    store_clock: Any = clock.StoreClock
+    store_clock.machine = store_clock.now
+
+
 PLANTS: dict[str, Callable[[], None]] = {
-    plant.__name__: plant for plant in (sync_off, unfenced, no_unique_key, early_reply, no_order)
+    plant.__name__: plant
+    for plant in (
+        sync_off,
+        unfenced,
+        no_unique_key,
+        early_reply,
+        no_order,
+        trusting,
+        one_clock,
+    )
 }
 
 

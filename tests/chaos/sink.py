@@ -28,8 +28,8 @@ class Sink:
     """What it answers: `broken` of all answers are 500, each comes `delay` seconds late.
 
     `taken` counts the messages that a path took, `most` the requests that it had at once.
-    Answers of the paths in `closing` end their connections, so that the next message needs a new
-    one.
+    `stamped` is the newest message's webhook-timestamp. Answers of the paths in `closing` end
+    their connections, so that the next message needs a new one.
     """
 
     def __init__(self, path: Path, seed: int, broken: float = 0.02) -> None:
@@ -43,6 +43,7 @@ class Sink:
         self.taken: Counter[str] = Counter()
         self.now = 0
         self.last_took = 0.0
+        self.stamped = 0
         self.dead: set[str] = set()
         self.closing: set[str] = set()
         self.most: Counter[str] = Counter()
@@ -64,6 +65,7 @@ class Sink:
         self.requests += 1
         self.now += 1
         self._asked[request.path] += 1
+        self.stamped = int(request.headers.get("webhook-timestamp", 0))
         self._at_once[request.path] += 1
         self.most[request.path] = max(self.most[request.path], self._at_once[request.path])
         try:

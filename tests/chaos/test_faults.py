@@ -173,6 +173,22 @@ async def test_f26_r4_r17_events_that_are_hard_to_take(kind: str, tmp_path: Path
     await holds("F26", kind, tmp_path)
 
 
+@on_each_kind("F33")
+@pytest.mark.timeout(200)
+async def test_f33_r22_a_start_with_a_clock_a_year_ahead_deletes_nothing(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F33", kind, tmp_path)
+
+
+@on_each_kind("F34")
+@pytest.mark.timeout(200)
+async def test_f34_r22_a_clock_2_h_ahead_for_a_while_leaves_nothing_behind(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F34", kind, tmp_path)
+
+
 def controls() -> list[tuple[str, str]]:
     """Each planted defect with the installation that it is seen on."""
     return [(one.id, kind) for one in catalogue() if one.control for kind in one.quick]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from heliograph.clock import Clock, NeverBackwards
+from heliograph.clock import Clock, StoreClock
 from heliograph.errors import StorageUnavailable
 from heliograph.model.deliveries import Settlement
 from heliograph.model.events import Accepted, NewEvent, Verdict
@@ -110,6 +110,9 @@ class NodeClock:
     def now(self) -> datetime:
         return self._wall()
 
+    def machine(self) -> datetime:
+        return self._wall()
+
     def monotonic(self) -> float:
         return (self._loop.beat_time if self._beats else self._loop.time()) * self._pace
 
@@ -150,7 +153,9 @@ class NodeStore:
             shown = self._carried.now
         else:
             since = from_microseconds(max(database.last_beat, to_microseconds(START)))
-            shown = NeverBackwards(NodeClock(loop, pace, wall), since).now
+            steady = StoreClock(NodeClock(loop, pace, wall))
+            steady.go_on(since, None)
+            shown = steady.now
         self._clock = NodeClock(loop, pace, shown)
         self.beats = NodeClock(loop, pace, shown, beats=True)
         self.epoch = 0

@@ -92,7 +92,7 @@ class Grants:
             if application is None or not signed:
                 raise OAuthRefused("invalid_grant", _UNPROVEN)
             try:
-                claims = assertion.check(unverified, self._store.clock.now(), self._audiences())
+                claims = assertion.check(unverified, self._store.clock.machine(), self._audiences())
             except assertion.BadAssertion as bad:
                 raise OAuthRefused("invalid_grant", str(bad)) from None
             return await self._for_claims(application, claims, text)
@@ -145,13 +145,13 @@ class Grants:
     async def _issue(
         self, account_id: str, token: Secret, wanted: NewToken, text: str, expires: int
     ) -> bool:
-        now = self._store.clock.now()
-        seconds = max(0.0, expires + assertion.LEEWAY + 1 - now.timestamp())
+        clock = self._store.clock
+        seconds = max(0.0, expires + assertion.LEEWAY + 1 - clock.machine().timestamp())
         # Another encoding of the same signature's bytes is another text: what is remembered is
         # what was signed.
         signed = text.rpartition(".")[0]
         digest = hashlib.sha256(signed.encode("ascii")).digest() if self._once else b""
-        remembered = digest, now + timedelta(seconds=seconds)
+        remembered = digest, clock.now() + timedelta(seconds=seconds)
         try:
             return await self._store.sign_ins.issue(account_id, token, wanted, remembered)
         except NotFound:

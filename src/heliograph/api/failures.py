@@ -216,7 +216,7 @@ class Failures:
         return logs.ConnectFailureResults(retry_queue=results)
 
     async def _retry_failures(self, call: Call) -> logs.BulkResults:
-        chosen = selection.read(call.query)
+        chosen = selection.read(call.query).until(self._store.clock.differs())
         page = await self._republisher.failures(call.account_id, chosen.query, chosen.cursor)
         return _bulk(page)
 
@@ -286,7 +286,7 @@ class Failures:
             pass
 
     async def _listing(self, call: Call, *, failures: bool) -> Reply | Response:
-        chosen = selection.read(call.query)
+        chosen = selection.read(call.query).until(self._store.clock.differs())
         listing = self._store.failures if failures else self._store.logs
         if call.accept == LINES:
             pages = every_page(listing, call.account_id, chosen.query, _LINES_PAGE, chosen.cursor)

@@ -88,7 +88,7 @@ class Listeners:
     async def _send_sample(self, configuration: ConnectConfiguration) -> listeners.TestSend:
         """One message, whatever the configuration's switches and schedule say of events."""
         clock, proofs = self._store.clock, await self._proofs(configuration)
-        began, at = clock.monotonic(), clock.now()
+        began, at = clock.monotonic(), clock.machine()
         exchanged = await exchange(
             sample(configuration, str(uuid.uuid4()), dates.render(at)),
             configuration,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import heliograph
@@ -61,6 +61,7 @@ async def attempt(
 ) -> Settlement:
     """Send one delivery once and say what came of it."""
     started_at, began = clock.now(), clock.monotonic()
+    sent_at = clock.machine()
     failpoint("send.begin", claim.event.envelope_id)
     try:
         exchanged = await exchange(
@@ -70,22 +71,25 @@ async def attempt(
             sender=sender,
             number=claim.number,
             attempt_id=claim.attempt_id,
-            at=started_at,
+            at=sent_at,
         )
     except Unrenderable as error:
         # Trying again would fail again: a person must look at the event (R17).
         return Settlement(claim, GaveUp(Why(Phase.RENDER, str(error))), None, started_at, 0.0)
     failpoint("send.end", claim.event.envelope_id)
+    now, seconds = clock.now(), clock.monotonic() - began
+    leapt = max(timedelta(), now - started_at - timedelta(seconds=seconds))
     outcome = judge(
         exchanged.came_back,
         number=claim.schedule_number,
-        started_at=claim.schedule_started_at,
+        started_at=claim.schedule_started_at + leapt,
         seed=claim.seed,
-        now=clock.now(),
+        now=now,
+        machine=clock.machine(),
         schedule=schedule_for(claim.configuration, schedule),
         uncounted=claim.number - claim.schedule_number,
     )
-    return Settlement(claim, outcome, exchanged.answer, started_at, clock.monotonic() - began)
+    return Settlement(claim, outcome, exchanged.answer, started_at, seconds)
 
 
 @dataclass(frozen=True, slots=True)

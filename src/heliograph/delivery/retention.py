@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from heliograph.clock import Clock
-from heliograph.errors import StorageUnavailable
+from heliograph.errors import ClockDoubted, StorageUnavailable
 from heliograph.model.deliveries import FEWEST_DAYS
 from heliograph.store import Retired, Store
 
@@ -24,11 +24,14 @@ _log = structlog.get_logger()
 async def retain(store: Store, clock: Clock, stop: asyncio.Event, days: int) -> None:
     """Delete what ended and is older than `days`, soon and then each hour (R14).
 
-    Many nodes may do it at once: each deletes what it finds.
+    Many nodes may do it at once: each deletes what it finds. While the clock is doubted
+    nothing is deleted (R22).
     """
     while days and not stop.is_set():
         try:
-            await retire(store, clock.now() - timedelta(days=days), stop)
+            await retire(store, store.clock.ago(timedelta(days=days)), stop)
+        except ClockDoubted as doubted:
+            _log.warning("retention_waits", reason=str(doubted))
         except StorageUnavailable as trouble:
             _log.warning("retention_paused", reason=str(trouble))
         await clock.wait(stop, _EACH_HOUR)
@@ -45,10 +48,16 @@ async def retire(
     Returns how much it was; `on_progress` hears of it after each batch.
 
     Raises:
+        ClockDoubted: the clock may be wrong; nothing was deleted (R22).
         ValueError: `before` is younger than what retries and repeats may come back to.
         StorageUnavailable: what was deleted until then stays so.
     """
-    if before > store.clock.now() - timedelta(days=FEWEST_DAYS):
+    if ahead := store.clock.doubted():
+        raise ClockDoubted(
+            f"The clock is {ahead.total_seconds():.0f} s ahead of the time that has passed: set "
+            "it right. If it is right, it is believed once a server has run for an hour."
+        )
+    if before > store.clock.ago(timedelta(days=FEWEST_DAYS)):
         raise ValueError(f"What is younger than {FEWEST_DAYS} days must be kept.")
     total = Retired()
     while stop is None or not stop.is_set():

@@ -111,6 +111,7 @@ def judge(
     started_at: datetime,
     seed: int,
     now: datetime,
+    machine: datetime | None = None,
     schedule: Schedule = STANDARD,
     uncounted: int = 0,
 ) -> Outcome:
@@ -121,7 +122,9 @@ def judge(
         number: Which attempt of the schedule this was, from 1.
         started_at: When the schedule began (UTC); its horizon counts from there.
         seed: The delivery's stored seed for jitter.
-        now: When the attempt ended (UTC).
+        now: When the attempt ended (UTC), by the clock that due times are computed with.
+        machine: When that was by the machine's clock, with which the listener's date is
+            compared; None: the same.
         schedule: The delays to follow.
         uncounted: How many attempts lie outside the schedule: the fault was ours, or they came
             before a republish began it anew.
@@ -141,10 +144,11 @@ def judge(
     due = now + timedelta(seconds=wait)
     if due > end:
         return GaveUp(why)
-    not_before = retry_after(answer, now)
+    machine = machine or now
+    not_before = retry_after(answer, machine)
     if not_before is not None:
         latest = min(now + timedelta(seconds=RETRY_AFTER_CEILING), end)
-        due = max(due, min(not_before, latest))
+        due = max(due, min(now + (not_before - machine), latest))
     return RetryAt(due, why, counts)
 
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
-from heliograph.clock import Clock
+from heliograph.clock import StoreClock
 from heliograph.errors import ConfigurationsChanged, Unavailable
 from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
 from heliograph.model.configurations import ConnectConfiguration
@@ -172,7 +172,7 @@ class Store(Protocol):
         ...
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> StoreClock:
         """The store's time, which never runs backwards; due times are computed with it (R12)."""
         ...
 

@@ -150,6 +150,17 @@ class Metrics:
             "Attempts claimed by this process and not settled.",
             registry=registry,
         )
+        clock = self._clock
+        Gauge(
+            "heliograph_clock_ahead_seconds",
+            "By how much the store's clock is ahead of the machine's; negative: behind.",
+            registry=registry,
+        ).set_function(lambda: clock.differs().total_seconds())
+        Gauge(
+            "heliograph_clock_doubted_seconds",
+            "By how much the clock is ahead of the time that has passed, without being believed.",
+            registry=registry,
+        ).set_function(lambda: clock.doubted().total_seconds())
         for doing in ("claim", "settle"):
             self._pauses.labels(doing)
             self._paused_seconds.labels(doing)

@@ -1,4 +1,4 @@
-"""C1 to C6: planted defects, which the suite must see: each of these runs has to fail."""
+"""C1 to C10: planted defects, which the suite must see: each of these runs has to fail."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from heliograph.failpoints import VARIABLE
 from tests.chaos import controls
 from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, fault
+from tests.chaos.faults.clocks import run_two_hours_ahead, start_a_year_ahead
 from tests.chaos.faults.database import fail_over
 from tests.chaos.faults.process import freeze, observed
 from tests.chaos.faults.storage import cut_sqlite
@@ -162,3 +163,27 @@ async def no_order(context: Context) -> Result:
 async def async_standby(context: Context) -> Result:
     """What the standby had not received is lost: that is why R1 asks for a synchronous one."""
     return await fail_over(context, synchronous=False)
+
+
+@fault(
+    "C9",
+    "whatever a clock shows is believed",
+    quick={"sqlite-1": 1, "postgres-1": 1},
+    full={"sqlite-1": 1, "postgres-1": 1},
+    control=True,
+)
+async def trusting(context: Context) -> Result:
+    """After a start a year ahead retention has deleted events, whose repeats are sent anew."""
+    return await start_a_year_ahead(context, planted(controls.trusting))
+
+
+@fault(
+    "C10",
+    "others are told the time of the store's clock",
+    quick={"sqlite-1": 1, "postgres-1": 1},
+    full={"sqlite-1": 1, "postgres-1": 1},
+    control=True,
+)
+async def one_clock(context: Context) -> Result:
+    """Long after the clock was ahead, signatures are of the future."""
+    return await run_two_hours_ahead(context, planted(controls.one_clock))

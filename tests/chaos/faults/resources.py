@@ -1,4 +1,4 @@
-"""F15, F16, F30: too little memory, too few descriptors, wrong clocks, too much load."""
+"""F15, F30: too little memory, too few descriptors, too much load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, NotHere, fault
-from tests.chaos.host import lacks, libfaketime
+from tests.chaos.host import lacks
 from tests.chaos.installation import Node
 
 CGROUP = Path("/sys/fs/cgroup/memory")
@@ -109,57 +109,6 @@ async def _few_files(bench: Bench, result: Result) -> None:
         noted["in_flight"] += await asyncio.to_thread(node.in_flight)
         node.prefix = ()
         await node.start()
-
-
-JUMPS = (3600, -3600, 86_400, 10, -10, -86_400)
-
-
-@fault(
-    "F16",
-    "the clock of a node jumps",
-    quick={},
-    full={"sqlite-1": 12, "postgres-1": 12, "postgres-3": 12},
-)
-async def clock(context: Context) -> Result:
-    """By up to a day, forwards and back: nothing is lost or repeated, events are delivered on,
-    and nothing is sent before it is due by more than the jump (R12)."""
-    library = libfaketime()
-    if library is None:
-        raise NotHere("libfaketime is not installed (Debian: faketime)")
-    result, offsets = Result(), context.folder / "offsets"
-    offsets.mkdir()
-
-    def faked(node: Node) -> None:
-        file = offsets / node.name
-        file.write_text("+0")
-        node.environment |= {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-    async with context.bench(change=faked) as bench:
-        async with bench.load() as load:
-            for cycle in range(context.cycles):
-                await load.accepts(seconds=60)
-                node = bench.nemesis.random.choice(bench.installation.nodes)
-                async with bench.nemesis.fault("jump", node=node.name) as noted:
-                    noted["seconds"] = JUMPS[cycle % len(JUMPS)]
-                    (offsets / node.name).write_text(f"{noted['seconds']:+d}")
-                    await asyncio.sleep(1.0)
-                    began = time.monotonic()
-                    await load.accepts(5, seconds=60)
-                    await bench.delivers(60)
-                    result.recovered(time.monotonic() - began, 5.0)
-                    (offsets / node.name).write_text("+0")
-                    await bench.delivers(60)
-                    if cycle % 3 == 2:  # the clock of a restart is behind that of the crash
-                        await node.kill()
-                        noted["in_flight"] = await asyncio.to_thread(node.in_flight)
-                        await node.start()
-        await bench.judge(result)
-    return result
 
 
 @fault(

@@ -13,6 +13,7 @@ from heliograph.access.limits import CallLimits, Rules, Windows
 from heliograph.access.sign_in import SignIn
 from heliograph.access.throttle import Throttle, TokenGuesses
 from heliograph.bounded import Bounded
+from heliograph.clock import StoreClock
 from heliograph.delivery.publisher import Publisher
 from heliograph.delivery.signals import Signals
 from heliograph.outbound.tokens import Tokens
@@ -62,10 +63,12 @@ def test_r13_nothing_is_remembered_without_bounds(parts: Sequence[object]) -> No
     assert unbounded <= IN_FLIGHT
 
 
-def test_r13_of_many_accounts_a_queue_knows_those_that_came_last(tmp_path: Path) -> None:
+def test_r13_of_many_accounts_a_queue_knows_those_that_came_last(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     path = tmp_path / "heliograph.db"
     db = connect(path)
-    queue = sqlite_queue.Queue(KeyRing(bytes(32)), lambda: 0, start(db, lambda: 0, path))
+    queue = sqlite_queue.Queue(KeyRing(bytes(32)), lambda: 0, start(db, StoreClock(clock), path))
     for number in range(MANY):
         account_id = f"account {number}"
         queue.check_version(db, account_id, 0)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 from urllib.parse import urlencode
 
@@ -109,6 +110,17 @@ class Selection:
     query: LogQuery
     count: int | None
     cursor: Cursor | None
+
+    def until(self, ahead: timedelta) -> Selection:
+        """The same where records are dated by a clock that is `ahead` of the caller's.
+
+        A `to_date` of now then hides nothing; where it is of before that clock was ahead, some
+        more records are selected.
+        """
+        to_date = self.query.to_date
+        if to_date is None or ahead <= timedelta():
+            return self
+        return replace(self, query=replace(self.query, to_date=to_date + ahead))
 
 
 def read(query: Mapping[str, str]) -> Selection:

@@ -19,7 +19,12 @@ from heliograph.incoming.exposure import exposure_check
 from heliograph.model.checks import Check
 from heliograph.settings import environment_name, from_environment
 from heliograph.store.opening import DATABASE
-from heliograph.store.sqlite.doctor import mode_checks, settings_check, storage_checks
+from heliograph.store.sqlite.doctor import (
+    clock_check,
+    mode_checks,
+    settings_check,
+    storage_checks,
+)
 
 
 @click.command(epilog="Example: heliograph doctor --data-dir ./hg")
@@ -37,7 +42,8 @@ def doctor(data_dir: Path, database_url: str | None, as_json: bool) -> None:
 
         checks = [*mode_checks(data_dir), *asyncio.run(database_checks(database_url))]
     else:
-        checks = [*storage_checks(data_dir), settings_check(data_dir / DATABASE)]
+        database = data_dir / DATABASE
+        checks = [*storage_checks(data_dir), settings_check(database), clock_check(database)]
     checks += [_exposure_check(data_dir), *asyncio.run(_server_checks(data_dir))]
     passed = all(check.passed for check in checks)
     if as_json:

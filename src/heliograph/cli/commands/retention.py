@@ -11,9 +11,10 @@ import click
 from rich.status import Status
 
 from heliograph.cli.connection import data_dir_option
-from heliograph.cli.exits import wrong
+from heliograph.cli.exits import Exit, Stop, wrong
 from heliograph.cli.terminal import counted, output, print_json
 from heliograph.delivery.retention import retire
+from heliograph.errors import ClockDoubted
 from heliograph.settings import Settings, environment_name, from_environment
 from heliograph.store import Retired, opening
 
@@ -50,7 +51,10 @@ def retention(data_dir: Path, database_url: str | None, keep_logs: int, as_json:
         raise wrong("--keep-logs 0 keeps everything: give a number of days.")
     if not database_url and not (data_dir / opening.DATABASE).exists():
         raise wrong(f"There is no database in {data_dir}.", "Give another --data-dir.")
-    done = asyncio.run(_retire(settings, quiet=as_json))
+    try:
+        done = asyncio.run(_retire(settings, quiet=as_json))
+    except ClockDoubted as doubted:
+        raise Stop(Exit.NO, str(doubted)) from None
     if as_json:
         print_json({"keepDays": settings.keep_logs, **asdict(done)})
         return
@@ -60,7 +64,7 @@ def retention(data_dir: Path, database_url: str | None, keep_logs: int, as_json:
 async def _retire(settings: Settings, *, quiet: bool) -> Retired:
     console = output()
     async with opening.open_store(settings) as store:
-        before = store.clock.now() - timedelta(days=settings.keep_logs)
+        before = store.clock.ago(timedelta(days=settings.keep_logs))
         if quiet or not console.is_terminal:
             return await retire(store, before)
         with Status("Looking for what is old enough", console=console) as status:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from heliograph.clock import SystemClock
 from heliograph.errors import StorageUnavailable
 from heliograph.model.checks import Check
-from heliograph.store.postgres.connection import Connection, Database, behind_pooler, fetch
+from heliograph.store.postgres.connection import (
+    Connection,
+    Database,
+    behind_pooler,
+    fetch,
+    fetch_only,
+)
+from heliograph.store.postgres.engine import run_verb
 from heliograph.store.postgres.node import ServerSettings, is_new
 from heliograph.store.postgres.queries import QUERIES
+from heliograph.store.verbs import clock
 
 
 async def database_checks(url: str) -> Sequence[Check]:
@@ -49,6 +58,8 @@ async def _look_at_database(db: Connection) -> Sequence[Check]:
             else "no synchronous standby: a failover may lose what was accepted last",
         )
     )
+    if (await fetch_only(db, QUERIES["clock_known"]))[0]:
+        checks.append(await run_verb(db, clock.check(SystemClock())))
     if await is_new(db):
         checks.append(Check("deliveries", True, "no node has started on this database yet"))
     else:

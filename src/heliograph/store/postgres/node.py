@@ -42,6 +42,7 @@ class DatabaseClock(SystemClock):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._at_us = 0
         self._monotonic = 0.0
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Self, TypeVar
 
 import structlog
 
-from heliograph.clock import Clock
+from heliograph.clock import Clock, Leap, StoreClock
 from heliograph.errors import StorageUnavailable, UnsafeStorage
 from heliograph.model.deliveries import LEASE_SECONDS, Settlement
 from heliograph.model.events import Accepted, NewEvent, Verdict
@@ -33,13 +33,14 @@ from heliograph.store.postgres.connection import (
     fetch_only,
     run,
 )
-from heliograph.store.postgres.engine import PostgresEngine
+from heliograph.store.postgres.engine import PostgresEngine, run_verb
 from heliograph.store.postgres.hints import Hints
 from heliograph.store.postgres.node import DatabaseClock
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.queue import Queue
 from heliograph.store.times import to_microseconds
 from heliograph.store.verbs import LISTING_PATIENCE, PATIENCE, log_rows
+from heliograph.store.verbs import clock as steps
 from heliograph.store.verbs.store import StoreVerbs
 
 T = TypeVar("T")
@@ -65,7 +66,8 @@ class PostgresStore(StoreVerbs):
         self, database: Database, keyring: KeyRing, clock: Clock, instance: str, lease: float
     ) -> None:
         self._hints = Hints(database)
-        super().__init__(PostgresEngine(database), keyring, clock, _REVOKED_WITHIN)
+        self._source = clock
+        super().__init__(PostgresEngine(database), keyring, StoreClock(clock), _REVOKED_WITHIN)
         self._database = database
         database.deliveries_changed = self._deliveries_changed
         self._instance = instance
@@ -125,7 +127,9 @@ class PostgresStore(StoreVerbs):
     async def _start(self, accept_data_loss: bool) -> None:
         async def begin(db: Connection) -> int:
             await self._adjust(db)
+            self._clock.go_on(self._source.now(), 0.0)
             await node.migrate(db, self._now)
+            await run_verb(db, steps.go_on(self._clock))
             await node.refuse_unfinished_copy(db)
             await node.check_key(db, self._keyring, self._now())
             return await node.start(db, self._instance, self._now(), self._lease_us)
@@ -161,16 +165,19 @@ class PostgresStore(StoreVerbs):
             self._hints.give()
 
     async def _adjust(self, db: Connection) -> None:
-        if isinstance(self._clock, DatabaseClock):
-            began = self._clock.monotonic()
+        if isinstance(self._source, DatabaseClock):
+            began = self._source.monotonic()
             (database_us,) = await fetch_only(db, _Q["server_clock"])
             # An answer that took long tells of a time that has passed.
-            if self._clock.monotonic() - began < _PROMPT or not self._clock.adjusted:
-                self._clock.adjust(database_us)
+            if self._source.monotonic() - began < _PROMPT or not self._source.adjusted:
+                self._source.adjust(database_us)
 
     async def renew_lease(self) -> bool:
-        async def renew(db: Connection) -> None:
+        async def beat(db: Connection) -> Sequence[Leap]:
             await self._adjust(db)
+            return await run_verb(db, steps.beat(self._clock))
+
+        async def renew(db: Connection) -> None:
             now = self._now()
             values = {"epoch": self._queue.epoch, "until": now + self._lease_us}
             if await run(db, _Q["node_renew"], values):
@@ -180,6 +187,8 @@ class PostgresStore(StoreVerbs):
             # Kept until it is told: the answer of this commit may be lost on its way.
             self._lease_lost = True
 
+        # Before the lease is: its time is that of all nodes.
+        self._leapt(await self._database.transact(beat))
         await self._database.transact(renew, "lease.renew")
         kept, self._lease_lost = not self._lease_lost, False
         with contextlib.suppress(StorageUnavailable):  # made two weeks ahead: the next time will do

@@ -19,6 +19,9 @@ create table if not exists schema_migration (
 -- name: migrations_known
 select to_regclass('schema_migration') is not null;
 
+-- name: clock_known
+select to_regclass('clock_beat') is not null;
+
 -- name: server_settings
 -- What durability rests on (R18).
 select

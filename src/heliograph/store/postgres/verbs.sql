@@ -159,3 +159,7 @@ select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, 'cancelled',
     :who, attempts, attempt_id, :now
 from gone;
+
+-- name: clock_leap_nodes
+-- Other nodes learn of it at their next beat: until then their lease must last.
+update node set lease_until_us = lease_until_us + :gain where stopped_us is null;

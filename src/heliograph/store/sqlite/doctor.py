@@ -11,9 +11,12 @@ from typing import Final
 
 import apsw
 
+from heliograph.clock import SystemClock
 from heliograph.errors import UnsafeStorage
 from heliograph.model.checks import Check
 from heliograph.store.sqlite.connection import check_library, connect
+from heliograph.store.sqlite.engine import run_verb
+from heliograph.store.verbs import clock
 
 MOUNTS: Final = Path("/proc/self/mountinfo")
 
@@ -56,6 +59,19 @@ def settings_check(database: Path) -> Check:
     if damage != "ok":
         return Check("settings", False, damage, "restore the database from a backup")
     return Check("settings", True, "WAL, synchronous=FULL, read back; no damage found")
+
+
+def clock_check(database: Path) -> Check:
+    """Whether the machine's clock agrees with what the database's showed last."""
+    try:
+        with contextlib.closing(
+            apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+        ) as connection:
+            if connection.table_exists(None, "clock_beat"):
+                return run_verb(connection, clock.check(SystemClock()))
+    except (apsw.CantOpenError, apsw.CorruptError, apsw.NotADBError, apsw.IOError):
+        pass  # `settings_check` tells
+    return Check("clock", True, "no server has run on this database yet")
 
 
 def refuse_unsafe(checks: Sequence[Check], *, accept_data_loss: bool) -> Sequence[Check]:

@@ -11,24 +11,20 @@ from typing import Any, Final
 
 import apsw
 
+from heliograph.clock import StoreClock, boot_id
 from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
 from heliograph.store import MOST_UNSETTLED_CLAIMS, rows, sql
 from heliograph.store.sqlite.connection import fetch
+from heliograph.store.sqlite.engine import run_verb
 from heliograph.store.sqlite.queries import QUERIES
+from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.store.verbs import clock as steps
 
 _STALE_US: Final = 30 * 1_000_000
 
 _CHECKED_AT_START: Final = 256 * 2**20
 """Bytes up to which a database is looked through at every start: under a second."""
-
-
-def boot_id() -> str:
-    """Names this run of this machine's kernel; empty where the kernel does not say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 def refuse_live_node(row: tuple[apsw.SQLiteValue, ...] | None, now_us: int) -> None:
@@ -98,7 +94,7 @@ def damaged(path: Path, found: str) -> UnsafeStorage:
     )
 
 
-def start(db: apsw.Connection, now: Callable[[], int], path: Path, *, adopt: bool = False) -> int:
+def start(db: apsw.Connection, clock: StoreClock, path: Path, *, adopt: bool = False) -> int:
     """Migrate, take the database over, and put what a crash left in flight back.
 
     All in one transaction. Returns the node's epoch, which fences older claims (R8).
@@ -107,13 +103,20 @@ def start(db: apsw.Connection, now: Callable[[], int], path: Path, *, adopt: boo
         UnsafeStorage: a newer version made the database, a live node has it, it is a copy
             that nobody told us to adopt, or it is damaged.
     """
+
+    def now() -> int:
+        return to_microseconds(clock.now())
+
     check_whole(db, path)
+    if beat := last_beat(db):
+        clock.go_on(from_microseconds(beat), None)
     # A migration may make a table anew that others refer to; what it leaves is checked.
     db.pragma("foreign_keys", "off")
     db.execute("begin exclusive")
     try:
         _migrate(db, now)
-        refuse_live_node(db.execute(QUERIES["node"]).fetchone(), now())
+        run_verb(db, steps.go_on(clock))
+        refuse_live_node(db.execute(QUERIES["node"]).fetchone(), to_microseconds(clock.machine()))
         if not adopt:
             refuse_copy(db.execute(QUERIES["node_file"]).get, path)
         epoch = int(
@@ -129,6 +132,7 @@ def start(db: apsw.Connection, now: Callable[[], int], path: Path, *, adopt: boo
             ).get
         )
         _recover(db, now())
+        run_verb(db, steps.beat(clock))
         db.execute("commit")
     except BaseException:
         db.execute("rollback")

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 import apsw
 
-from heliograph.clock import Clock, NeverBackwards
+from heliograph.clock import Clock, Leap, StoreClock
 from heliograph.errors import StorageUnavailable
 from heliograph.model.deliveries import Settlement
 from heliograph.model.events import Accepted, NewEvent, Verdict
@@ -28,11 +28,12 @@ from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite import retention
 from heliograph.store.sqlite.connection import Readers, Writer, check_library, connect, fetch
-from heliograph.store.sqlite.engine import SqliteEngine
-from heliograph.store.sqlite.node import damaged, last_beat, start
+from heliograph.store.sqlite.engine import SqliteEngine, run_verb
+from heliograph.store.sqlite.node import damaged, start
 from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.sqlite.queue import Queue
-from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.store.times import to_microseconds
+from heliograph.store.verbs import clock as steps
 from heliograph.store.verbs import log_rows
 from heliograph.store.verbs.store import StoreVerbs
 
@@ -52,18 +53,16 @@ class SqliteStore(StoreVerbs):
         *,
         adopt: bool = False,
     ) -> None:
-        # Across restarts too (R12).
-        steady = NeverBackwards(clock, from_microseconds(last_beat(connection)))
-
-        def now() -> int:
-            return to_microseconds(steady.now())
-
+        steady = StoreClock(clock)
         self._path = path
         self._lock = lock
-        self._epoch = start(connection, now, path, adopt=adopt)
-        self._queue = Queue(keyring, now, self._epoch)
+        self._epoch = start(connection, steady, path, adopt=adopt)
+        self._queue = Queue(keyring, lambda: to_microseconds(steady.now()), self._epoch)
         self._writer = Writer(
-            *(connection, asyncio.get_running_loop(), self._queue.forget, path),
+            connection,
+            asyncio.get_running_loop(),
+            rolled_back=self._queue.forget,
+            path=path,
             deliveries_changed=self._something_due,
         )
         self._readers = Readers(path)
@@ -96,6 +95,7 @@ class SqliteStore(StoreVerbs):
 
     async def close(self) -> None:
         def run(db: apsw.Connection) -> None:
+            run_verb(db, steps.beat(self._clock))
             db.execute(_Q["node_stop"], {"now": self._now(), "epoch": self._epoch})
 
         try:
@@ -108,10 +108,11 @@ class SqliteStore(StoreVerbs):
             self._lock.release()
 
     async def renew_lease(self) -> bool:
-        def run(db: apsw.Connection) -> None:
+        def run(db: apsw.Connection) -> Sequence[Leap]:
             db.execute(_Q["node_renew"], (self._now(), self._epoch))
+            return run_verb(db, steps.beat(self._clock))
 
-        await self._writer.write(run, "lease.renew")
+        self._leapt(await self._writer.write(run, "lease.renew"))
         return True
 
     async def take_over(self) -> int:

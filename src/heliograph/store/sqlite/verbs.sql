@@ -118,3 +118,7 @@ set
     state = 'cancelled', cancelled_by = :who, failed_us = null, due_us = null,
     held_reason = null
 where connect_id = :connect_id and state in ('waiting', 'held');
+
+-- name: clock_leap_nodes
+-- There is one node, and it has no lease.
+select :gain as gain;

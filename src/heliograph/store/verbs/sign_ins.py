@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from heliograph.clock import Clock
+from heliograph.clock import StoreClock
 from heliograph.model.accounts import Secret
 from heliograph.model.applications import (
     Application,
@@ -47,7 +47,7 @@ T = TypeVar("T")
 class SignInVerbs:
     """The SignIns port. `forget` is told when tokens may stand for somebody else."""
 
-    def __init__(self, engine: Engine, clock: Clock, forget: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, clock: StoreClock, forget: Callable[[], None]) -> None:
         self._engine = engine
         self._clock = clock
         self._forget = forget
@@ -230,7 +230,7 @@ class SignInVerbs:
     ) -> None:
         def verb() -> Verb[None]:
             now = self._now()
-            yield from _sweep(now)
+            yield from self._sweep()
             yield from _check_active(account_id, user_id)
             digest = token_hash(session.reveal())
             values: dict[str, Any] = {"session_hash": digest, "user_id": user_id}
@@ -264,7 +264,7 @@ class SignInVerbs:
 
         def verb() -> Verb[bool]:
             now = self._now()
-            yield from _sweep(now)
+            yield from self._sweep()
             found = yield Step("application_shared", named)
             sign_in_rows.check_rights([row.rights for row in found], wanted)
             if wanted.user_id is not None:
@@ -281,7 +281,7 @@ class SignInVerbs:
 
     async def add_code(self, account_id: str, code: Secret, wanted: NewCode) -> None:
         def verb() -> Verb[None]:
-            yield from _sweep(self._now())
+            yield from self._sweep()
             yield from _check_active(account_id, wanted.user_id)
             yield Step("code_add", sign_in_rows.new_code(code, wanted))
 
@@ -336,7 +336,7 @@ class SignInVerbs:
         named = {"integration_key": integration_key, "user_id": exchange.user_id}
         if exchange.worthless or not (yield from _consented(named)) >= exchange.scopes:
             return None
-        yield from _sweep(now)
+        yield from self._sweep()
         token = sign_in_rows.access_token(integration_key, exchange, pair)
         yield from write_token(exchange.account_id, pair.access, token, now)
         digest = token_hash(pair.access.reveal())
@@ -356,6 +356,11 @@ class SignInVerbs:
                 yield from _revoke_grant(row.grant_id, self._now())
 
         await self._write_and_forget(verb)
+
+    def _sweep(self) -> Verb[None]:
+        now = to_microseconds(self._clock.sure())
+        for table in sign_in_rows.SWEPT:
+            yield Step(f"sweep_{table}", {"now": now, "most": SWEPT_MOST})
 
     async def _write_and_forget(self, verb: Callable[[], Verb[T]]) -> T:
         return await to_the_end(self._engine.write(verb), self._forget)
@@ -393,8 +398,3 @@ def _revoke_grant(grant_id: str, now: int) -> Verb[None]:
     yield Step("grant_locked", {"grant_id": grant_id})
     yield Step("grant_tokens_revoke", {"grant_id": grant_id, "now": now})
     yield Step("grant_refreshes_delete", {"grant_id": grant_id})
-
-
-def _sweep(now: int) -> Verb[None]:
-    for table in sign_in_rows.SWEPT:
-        yield Step(f"sweep_{table}", {"now": now, "most": SWEPT_MOST})

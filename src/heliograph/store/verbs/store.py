@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from heliograph.clock import Clock
+from heliograph.clock import Leap, StoreClock
 from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import DeliveryState
@@ -53,7 +53,7 @@ class StoreVerbs:
         self,
         engine: Engine,
         keyring: KeyRing,
-        clock: Clock,
+        clock: StoreClock,
         revoked_within: float | None = None,
     ) -> None:
         """For `revoked_within` see `PeopleVerbs`."""
@@ -67,7 +67,7 @@ class StoreVerbs:
         self._wake: Callable[[], None] = lambda: None
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> StoreClock:
         return self._clock
 
     @property
@@ -84,6 +84,11 @@ class StoreVerbs:
     def _now(self) -> int:
         """Microseconds since 1970 in UTC."""
         return to_microseconds(self._clock.now())
+
+    def _leapt(self, leaps: Sequence[Leap]) -> None:
+        """Follow these leaps: what of tokens is kept in memory was moved along with them."""
+        if self._clock.follow(leaps):
+            self._people.forget()
 
     async def create_account(self, account: Account, token: Secret | None = None) -> None:
         def verb() -> Verb[None]:
