@@ -380,3 +380,74 @@ async def test_f20_r14_someone_who_reads_history_for_long_holds_up_neither_days_
     assert rest == (0,)  # what had no day yet has moved to it
     done = await node.retire(clock.now() - timedelta(days=90))
     assert (done.deliveries, done.attempts) == (3, 3)
+
+
+async def test_r21_what_was_locked_when_a_node_looked_is_found_within_half_a_minute(
+    open_node: OpenNode, database_url: str, clock: ManualClock
+) -> None:
+    node, _ = await two_nodes(open_node)
+    await publish(node, 1)
+    clock.move(600)  # it is due for long, so that no look for what is new finds it
+    await node.renew_lease()
+    async with await psycopg.AsyncConnection.connect(database_url) as other:
+        await other.execute("select from delivery for update")
+        assert await claim_all(node) == []
+    for _ in range(30):
+        if claims := await claim_all(node):
+            break
+        clock.move(1)
+        await node.renew_lease()
+    assert len(claims) == 1
+
+
+async def delete_one(node: Store) -> None:
+    (failure,) = (await node.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert failure.failure_id is not None
+    assert await node.delete_failure(ACCOUNT, failure.failure_id, "ada")
+
+
+async def delete_in_bulk(node: Store) -> None:
+    assert await node.delete_failures(ACCOUNT, LogQuery(), "ada") == 1
+
+
+async def hasten(node: Store) -> None:
+    assert await node.hasten(ACCOUNT, 1) == 1
+
+
+async def resume(node: Store) -> None:
+    await node.update_configuration(wanted_configuration(connect_id=1))
+
+
+@pytest.mark.parametrize("verb", [delete_one, delete_in_bulk, hasten, resume])
+async def test_r21_other_nodes_are_told_of_what_has_become_due(
+    open_node: OpenNode, database_url: str, verb: Callable[[Store], Awaitable[None]]
+) -> None:
+    _, node = await two_nodes(open_node)
+    for event_id in ("a", "b"):
+        await accept(node, new_event(event_id=event_id))
+    (claim,) = await claim_all(node)
+    await node.settle([settled(claim, retry_in(3600))])
+    if verb is resume:
+        await node.update_configuration(wanted_configuration(connect_id=1, pausePublish="true"))
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
+        await node._hints.close()  # what was told before
+        await other.execute("listen heliograph_work")
+        await verb(node)
+        async with asyncio.timeout(10):
+            async for _ in other.notifies(stop_after=1):
+                pass
+
+
+async def test_r21_what_is_taken_over_wakes_who_took_it(
+    open_node: OpenNode, clock: ManualClock
+) -> None:
+    dead, alive = await two_nodes(open_node)
+    await publish(dead, 1)
+    assert await claim_all(dead)
+    woken: list[bool] = []
+    alive.when_due(lambda: woken.append(True))
+    clock.move(LEASE + 1)
+    await alive.renew_lease()
+    assert woken == []
+    assert await alive.take_over() == 1
+    assert woken == [True]

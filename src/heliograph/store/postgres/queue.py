@@ -44,7 +44,7 @@ _OVERLAP_US: Final = 1 * _SECOND
 
 _LOOK_BACK_US: Final = 60 * _SECOND
 _LOOK_BACK_EVERY_US: Final = 5 * _SECOND
-_LOOK_AT_ALL_EVERY_US: Final = 60 * _SECOND
+_LOOK_AT_ALL_EVERY_US: Final = 20 * _SECOND
 _UNCLAIM_EVERY_US: Final = 5 * _SECOND
 _MOST_ACCOUNTS: Final = 20_000
 """Accounts whose configurations and keys are kept: those that sent last."""
