@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from heliograph.delivery.matching import match_all
 from heliograph.delivery.publisher import Publisher, Receipt
 from heliograph.delivery.signals import Signals
+from heliograph.errors import ConfigurationsChanged
 from heliograph.model.accounts import Account
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
+from heliograph.store.verbs import Step
+from tests.contract.tables import rows_of
 from tests.contract.traffic import Traffic
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock, new_event, wanted_configuration
 
@@ -186,3 +195,115 @@ async def test_an_account_without_notifications_says_so(store: Store, traffic: T
     await publish(publisher(store), "envelope-sent", eventNotification=HOOK, account_id="third")
     assert (await store.configurations("third")).notifies
     await sent_to(traffic)
+
+
+def hook(number: int) -> dict[str, Any]:
+    """A listener that only one envelope has."""
+    return {"url": f"https://one.example.com/{number}", "events": ["envelope-sent"]}
+
+
+async def test_new_notifications_leave_the_accounts_configurations_as_they_were(
+    store: Store, traffic: Traffic
+) -> None:
+    await traffic.configure()
+    by = publisher(store)
+    await publish(by, "envelope-sent", "env-0")
+    before = await store.configurations(ACCOUNT)
+    events = [new_event("envelope-sent", f"env-{n}", eventNotification=hook(n)) for n in (1, 2, 3)]
+    await by.publish(ACCOUNT, events)
+    after = await store.configurations(ACCOUNT)
+    assert (after.version, after.all) == (before.version, before.all)
+    # What was matched before them is taken as it is.
+    other = new_event("envelope-sent", "env-9")
+    verdicts = match_all(before.all, other)
+    (accepted,) = await store.accept(ACCOUNT, before.version, [(other, verdicts)])
+    assert accepted.deliveries == 1
+    assert len(await sent_to(traffic)) == 8
+
+
+async def test_another_publisher_that_knew_of_none_finds_them(
+    store: Store, traffic: Traffic
+) -> None:
+    another = publisher(store)
+    await publish(another, "envelope-sent", "env-2")  # it knows the account now
+    await publish(publisher(store), "envelope-sent", eventNotification=HOOK)
+    receipt = await publish(another, "envelope-completed")
+    assert receipt.accepted.deliveries == 1
+    assert len(await sent_to(traffic)) == 2
+
+
+async def test_a_call_with_many_new_ones_takes_few_statements(
+    store: Store, traffic: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Counter[str] = Counter()
+
+    def counted(step: Step, queries: Mapping[str, str]) -> str:
+        asked[step.query] += 1
+        return text(step, queries)
+
+    text = Step.text
+    monkeypatch.setattr(Step, "text", counted)
+    counts = []
+    for number in (3, 300):
+        asked.clear()
+        events = [
+            new_event("envelope-sent", f"env-{number}-{n}", eventNotification=hook(number + n))
+            for n in range(number)
+        ]
+        receipts = await publisher(store).publish(ACCOUNT, events)
+        assert [receipt.accepted.deliveries for receipt in receipts] == [1] * number
+        counts.append(asked.total())
+    assert counts[1] <= counts[0]
+    sent = await sent_to(traffic)
+    assert len(set(sent)) == len(sent) == 303
+
+
+async def test_r4_one_that_was_let_go_while_it_was_matched_is_made_anew(
+    store: Store, traffic: Traffic
+) -> None:
+    made = await store.create_configuration(wanted_configuration(), b"of an envelope")
+    known = await store.configurations(ACCOUNT)
+    event = replace(new_event(), notified=(made.connect_id,))
+    matched = [(event, match_all([made], event))]
+    assert await store.delete_configuration(ACCOUNT, made.connect_id)
+    now = await store.configurations_version(ACCOUNT)
+    with pytest.raises(ConfigurationsChanged):
+        await store.accept(ACCOUNT, now, matched)
+    assert known.version != now
+    again = await store.create_configuration(wanted_configuration(), b"of an envelope")
+    assert again.connect_id != made.connect_id
+    paused = wanted_configuration(connect_id=again.connect_id, pausePublish="true")
+    event = replace(event, notified=(again.connect_id,))
+    assert await store.update_configuration(paused)
+    now = await store.configurations_version(ACCOUNT)
+    with pytest.raises(ConfigurationsChanged):  # it was not held when it was matched
+        await store.accept(ACCOUNT, now, [(event, match_all([again], event))])
+    (accepted,) = await store.accept(ACCOUNT, now, [(event, match_all([paused], event))])
+    assert accepted.deliveries == 1
+    assert await traffic.claim_all() == []
+
+
+async def test_r14_what_nothing_names_any_more_goes_and_its_row_too(
+    store: Store, traffic: Traffic, clock: ManualClock
+) -> None:
+    listed = await traffic.configure(events=["envelope-voided"])
+    unnamed = await store.create_configuration(wanted_configuration(), b"never named")
+    for number in range(3):
+        await publish(
+            publisher(store), "envelope-sent", f"env-{number}", eventNotification=hook(number)
+        )
+    claims = await traffic.claim_all()
+    await traffic.deliver(claims)
+    ids = [*(claim.configuration.connect_id for claim in claims), unnamed.connect_id]
+
+    for _ in range(2):  # logs may name them for as long as they are kept
+        clock.move(100 * 86_400)
+        await store.renew_lease()
+        while (await store.retire(clock.now() - timedelta(days=90))).total:
+            pass
+    # An id that is gone wholly can be seen by no digest either.
+    left = [await store.configuration(ACCOUNT, connect_id) for connect_id in ids]
+    assert left == [None] * 4
+    assert await store.configuration(ACCOUNT, listed.connect_id) == listed
+    assert not (await store.configurations(ACCOUNT)).notifies
+    assert await rows_of(store, "connect_configuration", "envelope_notification") == [1, 0]

@@ -24,6 +24,7 @@ from heliograph.model.applications import (
 )
 from heliograph.model.people import NewToken, NewUser
 from heliograph.store import Store
+from tests.contract.tables import rows_of
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock
 
 ADA, BOB = (f"{number}aaaaaaa-0000-4000-8000-000000000000" for number in (1, 2))
@@ -618,18 +619,6 @@ async def test_r13_whatever_adds_rows_sweeps(store: Store, clock: ManualClock, w
 
 
 async def _counts(store: Store) -> list[int]:
-    """Tokens and the rows of the other tables that are swept; the fixture's store is read."""
+    """Tokens and the rows of the other tables that are swept."""
     tables = ("token", "used_assertion", "authorization_code", "refresh_token", "sign_in_session")
-    statements = [f"select count(*) from {table}" for table in tables]  # noqa: S608
-    inner: object = store
-    readers = getattr(inner, "_readers", None)
-    if readers is not None:
-        return [await readers.read(lambda db, s=s: int(db.execute(s).get)) for s in statements]
-    database = inner._database  # type: ignore[attr-defined]
-
-    async def read(db: object, statement: str) -> int:
-        cursor = await db.execute(statement)  # type: ignore[attr-defined]
-        (count,) = await cursor.fetchone()
-        return int(count)
-
-    return [await database.read(lambda db, s=s: read(db, s)) for s in statements]
+    return await rows_of(store, *tables)

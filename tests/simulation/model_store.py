@@ -328,6 +328,8 @@ class NodeStore:
         account_id: str,
         version: int,
         events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
+        *,
+        notifies: bool = True,  # it has no ad hoc ones
     ) -> Sequence[Accepted]:
         accepted = await self._call(
             "accept", lambda: self._database.accept(account_id, version, events, self._now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -59,25 +59,52 @@ class Publisher:
             StorageUnavailable, StorageBroken: nothing was accepted.
 
         Where it raises, no event is accepted; configurations that an envelope's notifications
-        asked for may be there already, for the next try to find.
+        asked for may be there already, for the next try to find, or for retention.
         """
         named = [
             _with_id(account_id, event, idempotency_key, position)
             for position, event in enumerate(events)
         ]
-        return await undisturbed(lambda: self._accept(account_id, named), "publish")
+        # Of documents that are the same there is one here.
+        digests = {
+            document: notifications.digest(document)
+            for event in named
+            for document in event.notifications
+        }
+        wanted = {
+            digest: notifications.wanted(account_id, document)
+            for document, digest in digests.items()
+        }
+        return await undisturbed(
+            lambda: self._accept(account_id, named, digests, wanted), "publish"
+        )
 
-    async def _accept(self, account_id: str, named: Sequence[NewEvent]) -> Sequence[Receipt]:
-        named = [await self._with_notified(account_id, event) for event in named]
+    async def _accept(
+        self,
+        account_id: str,
+        events: Sequence[NewEvent],
+        digests: Mapping[bytes, bytes],
+        wanted: Mapping[bytes, ConnectConfiguration],
+    ) -> Sequence[Receipt]:
+        """`digests` are those of the notifications' documents, `wanted` what they ask for."""
         configurations = await self._configurations(account_id)
-        own = await self._own(account_id, configurations, named)
-        groups = configurations.groups
+        notifies = configurations.notifies or bool(wanted)
+        ad_hoc = await self._store.ad_hoc(account_id, wanted) if wanted else {}
+        before = await self._notified(account_id, events) if notifies else {}
+        own = _own(events, before, {document: ad_hoc[digests[document]] for document in digests})
         matched = [
-            (event, match_all((*configurations.all, *of_envelope), event, groups))
-            for event, of_envelope in zip(named, own, strict=True)
+            (
+                replace(event, notified=tuple(of_envelope)),
+                match_all(
+                    (*configurations.all, *of_envelope.values()), event, configurations.groups
+                ),
+            )
+            for event, of_envelope in zip(events, own, strict=True)
         ]
         try:
-            accepted = await self._store.accept(account_id, configurations.version, matched)
+            accepted = await self._store.accept(
+                account_id, configurations.version, matched, notifies=notifies
+            )
         except ConfigurationsChanged:
             # Another publish may have dropped it already.
             self._known.pop(account_id)
@@ -91,43 +118,12 @@ class Publisher:
             for (event, verdicts), receipt in zip(matched, accepted, strict=True)
         ]
 
-    async def _with_notified(self, account_id: str, event: NewEvent) -> NewEvent:
-        """The event with the ids of the configurations that it asks for."""
-        if not event.notifications:
-            return event
-        created = [
-            await self._store.create_configuration(
-                notifications.wanted(account_id, document), notifications.digest(document)
-            )
-            for document in event.notifications
-        ]
-        return replace(event, notified=tuple(configuration.connect_id for configuration in created))
-
-    async def _own(
-        self, account_id: str, configurations: Configurations, events: Sequence[NewEvent]
-    ) -> Sequence[Sequence[ConnectConfiguration]]:
-        """For each event, the configurations of its envelope alone.
-
-        They are those that earlier events named, and those that it and the ones before it in
-        this call name now.
-        """
-        if not configurations.notifies:
-            return [()] * len(events)
-        ids = list(dict.fromkeys(event.envelope.envelope_id for event in events))
-        by_envelope = {
-            envelope_id: {configuration.connect_id: configuration for configuration in notified}
-            for envelope_id, notified in (await self._store.notified(account_id, ids)).items()
-        }
-        own = []
-        for event in events:
-            of_envelope = by_envelope.setdefault(event.envelope.envelope_id, {})
-            for connect_id in event.notified:
-                if connect_id not in of_envelope:
-                    configuration = await self._store.configuration(account_id, connect_id)
-                    if configuration is not None:
-                        of_envelope[connect_id] = configuration
-            own.append(tuple(of_envelope.values()))
-        return own
+    async def _notified(
+        self, account_id: str, events: Sequence[NewEvent]
+    ) -> Mapping[str, Sequence[ConnectConfiguration]]:
+        """What earlier events of these envelopes named, by envelope."""
+        ids = dict.fromkeys(event.envelope.envelope_id for event in events)
+        return await self._store.notified(account_id, list(ids))
 
     async def _configurations(self, account_id: str) -> Configurations:
         known = self._known.get(account_id)
@@ -135,6 +131,31 @@ class Publisher:
             known = await self._store.configurations(account_id)
             self._known[account_id] = known
         return known
+
+
+def _own(
+    events: Sequence[NewEvent],
+    before: Mapping[str, Sequence[ConnectConfiguration]],
+    named: Mapping[bytes, ConnectConfiguration],
+) -> Sequence[Mapping[int, ConnectConfiguration]]:
+    """For each event, the configurations of its envelope alone, by id.
+
+    They are those that earlier events named (`before`, by envelope), and those that it and the ones
+    before it in this call name now (`named`, by document).
+    """
+    by_envelope: dict[str, dict[int, ConnectConfiguration]] = {}
+    own = []
+    for event in events:
+        envelope_id = event.envelope.envelope_id
+        if envelope_id not in by_envelope:
+            known = before.get(envelope_id, ())
+            by_envelope[envelope_id] = {one.connect_id: one for one in known}
+        if event.notifications:
+            new = {named[document].connect_id: named[document] for document in event.notifications}
+            # Those before it do not get what it names.
+            by_envelope[envelope_id] = by_envelope[envelope_id] | new
+        own.append(by_envelope[envelope_id])
+    return own
 
 
 def _with_id(account_id: str, event: NewEvent, key: str | None, position: int) -> NewEvent:

@@ -67,6 +67,7 @@ async def retire(
             total.attempts + batch.attempts,
             total.events + batch.events,
             total.envelopes + batch.envelopes,
+            total.configurations + batch.configurations,
         )
         on_progress(total)
         if not batch.total:

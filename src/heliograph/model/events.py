@@ -25,8 +25,9 @@ class NewEvent:
     `document` is the published object as compact JSON; `digest` is SHA-256 over what a
     repeat must not change; `generated_at` is None when the publisher gave no time.
     `notifications` are documents of the configurations that its envelope's events shall go to
-    beside the account's; `notified` are the ids of those once they are stored. `recipients`
-    are the users that receive the envelope, their ids in small letters.
+    beside the account's; `notified` are the ids of all that the envelope has, those included,
+    once they are stored. `recipients` are the users that receive the envelope, their ids in small
+    letters.
     """
 
     event_id: str

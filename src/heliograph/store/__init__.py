@@ -109,11 +109,12 @@ class Retired:
     attempts: int = 0
     events: int = 0
     envelopes: int = 0
+    configurations: int = 0
 
     @property
     def total(self) -> int:
         """All rows together."""
-        return self.deliveries + self.attempts + self.events + self.envelopes
+        return self.deliveries + self.attempts + self.events + self.envelopes + self.configurations
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +275,17 @@ class Store(Protocol):
     ) -> ConnectConfiguration:
         """Add a configuration; the answer carries the id it was given.
 
-        With `ad_hoc`, a digest of what is wanted, it is not listed among the account's, and one
-        that is there already under that digest is given back.
+        With `ad_hoc`, a digest of what is wanted, it is as `ad_hoc` has it.
+        """
+        ...
+
+    async def ad_hoc(
+        self, account_id: str, wanted: Mapping[bytes, ConnectConfiguration]
+    ) -> Mapping[bytes, ConnectConfiguration]:
+        """The ad hoc configurations of these digests of what is wanted, as they are stored.
+
+        Those that are not there yet are added, all in one transaction. None is listed among the
+        account's, whose version stays: only the envelopes that name them see them.
         """
         ...
 
@@ -331,13 +341,18 @@ class Store(Protocol):
         account_id: str,
         version: int,
         events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
+        *,
+        notifies: bool = True,
     ) -> Sequence[Accepted]:
         """Commit events with all their deliveries in one transaction: all or none (R1).
 
-        A known event id adds nothing and is answered as `repeated` (R2).
+        A known event id adds nothing and is answered as `repeated` (R2). `notifies` is False
+        where the account had no ad hoc configurations, so that none were looked for.
 
         Raises:
-            ConfigurationsChanged: `version` is no longer the account's; match again.
+            ConfigurationsChanged: `version` is no longer the account's, it has ad hoc
+                configurations after all, or one that an event's envelope has (`notified`) was
+                deleted, held or let go meanwhile; match again.
             EventConflict: a known event id with another content.
         """
         ...

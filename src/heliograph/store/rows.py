@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, assert_never
 
-from heliograph.errors import EventConflict, TooManyKeys
+from heliograph.errors import ConfigurationsChanged, EventConflict, TooManyKeys
 from heliograph.model.deliveries import (
     AttemptOutcome,
     Claim,
@@ -18,7 +18,7 @@ from heliograph.model.deliveries import (
     RetryAt,
     Settlement,
 )
-from heliograph.model.events import Event, HeldReason
+from heliograph.model.events import Event, HeldReason, NewEvent, Verdict, Wanted
 from heliograph.model.logs import Requeued
 from heliograph.store import MOST_UNSETTLED_CLAIMS
 from heliograph.store.times import from_microseconds, to_microseconds
@@ -55,6 +55,38 @@ def closing(settlement: Settlement) -> dict[str, Any]:
         "answer_headers": answer and json.dumps(answer.headers),
         "answer_body": answer and answer.body,
     }
+
+
+def refuse_changed(known: tuple[int, bool], version: int, *, notifies: bool) -> None:
+    """Raises ConfigurationsChanged where an account's configurations are not what was matched.
+
+    `known` is their version, and whether some are ad hoc; `version` and `notifies` are what an
+    accept was given.
+    """
+    if known[0] != version or (known[1] and not notifies):
+        raise ConfigurationsChanged
+
+
+def notified(events: Iterable[tuple[NewEvent, Sequence[Verdict]]]) -> list[int]:
+    """The ad hoc configurations that events were matched with."""
+    return sorted({connect_id for event, _ in events for connect_id in event.notified})
+
+
+def refuse_changed_ad_hoc(
+    live: Iterable[tuple[int, str | None]], events: Iterable[tuple[NewEvent, Sequence[Verdict]]]
+) -> None:
+    """Raises ConfigurationsChanged where an ad hoc configuration is not as it was matched.
+
+    `live` has those that are live, and why each holds deliveries, if it does.
+    """
+    holding = {connect_id: reason_held(held) for connect_id, held in live}
+    for event, verdicts in events:
+        own = frozenset(event.notified)
+        if not own <= holding.keys():
+            raise ConfigurationsChanged
+        wanted = (verdict for verdict in verdicts if isinstance(verdict, Wanted))
+        if any(one.connect_id in own and one.held != holding[one.connect_id] for one in wanted):
+            raise ConfigurationsChanged
 
 
 def reason_held(text: str | None) -> HeldReason | None:

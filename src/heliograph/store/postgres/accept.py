@@ -10,6 +10,7 @@ from heliograph.errors import ConfigurationsChanged, EventConflict
 from heliograph.failpoints import failpoint
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.events import Accepted, HeldReason, Wanted
+from heliograph.store import rows
 from heliograph.store.postgres.columns import (
     New,
     Submitted,
@@ -32,18 +33,19 @@ async def accept(
     """See `Store.accept`; each of the batch is all or none. `now` is microseconds UTC."""
     failpoint("accept.tx_begin")
     accounts = sorted({submitted.account_id for submitted in batch})
-    versions = dict(await fetch(db, _Q["accounts_shared"], (accounts,)))
+    versions = {row[0]: row[1:] for row in await fetch(db, _Q["accounts_shared"], (accounts,))}
+    live = await _live_ad_hoc(db, batch)
     known = await _known(db, batch)
     results: list[Sequence[Accepted] | Exception] = []
     new: dict[tuple[str, str], New] = {}
     for submitted in batch:
-        if versions.get(submitted.account_id, 0) != submitted.version:
-            results.append(ConfigurationsChanged())
-            continue
+        version, notifies = versions.get(submitted.account_id, (0, False))
         try:
+            rows.refuse_changed((version, notifies), submitted.version, notifies=submitted.notifies)
+            rows.refuse_changed_ad_hoc(live, submitted.events)
             receipts, added = receipts_of(submitted, known)
-        except EventConflict as conflict:
-            results.append(conflict)
+        except (ConfigurationsChanged, EventConflict) as refusal:
+            results.append(refusal)
             continue
         results.append(receipts)
         new |= added
@@ -51,6 +53,15 @@ async def accept(
     if new:
         await _add(db, new, now())
     return results
+
+
+async def _live_ad_hoc(db: Connection, batch: Sequence[Submitted]) -> list[tuple[int, str | None]]:
+    """Why the ad hoc configurations of envelopes hold deliveries, if they do; of live ones."""
+    connect_ids = rows.notified(of for submitted in batch for of in submitted.events)
+    if not connect_ids:
+        return []
+    found = await fetch(db, _Q["configurations_shared"], (connect_ids,))
+    return [(connect_id, held) for connect_id, held, deleted in found if not deleted]
 
 
 async def _known(

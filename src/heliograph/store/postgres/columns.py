@@ -26,6 +26,7 @@ class Submitted:
     account_id: str
     version: int
     events: Sequence[tuple[NewEvent, Sequence[Verdict]]]
+    notifies: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from heliograph.bounded import Bounded
@@ -241,8 +241,8 @@ class Queue:
             of_account = {row.connect_id for row in claimed if row.account_id == account_id}
             others = of_account - account.live.keys()
             if others:  # ad hoc ones are read as they are needed
-                account.live |= await self._configurations(db, account_id, [*others])
-                self._accounts[account_id] = account
+                live = account.live | await self._by_id(db, account_id, sorted(others))
+                accounts[account_id] = replace(account, live=live)
         newest = await self._newest(db, claimed, events, accounts)
         claims, unreadable = [], []
         for row in claimed:
@@ -324,18 +324,22 @@ class Queue:
         oauth = await fetch(db, _Q["connect_oauth"], values)
         return _Account(
             version=version,
-            live=await self._configurations(db, account_id, []),
+            live=await self._listed(db, account_id),
             keys=sealing.keys(self._keyring, keys),
             client=sealing.client_certificate(self._keyring, account_id, certificate),
             oauth=sealing.oauth_client(self._keyring, account_id, oauth),
         )
 
-    async def _configurations(
-        self, db: Connection, account_id: str, also: list[int]
+    async def _listed(self, db: Connection, account_id: str) -> dict[int, ConnectConfiguration]:
+        found = await fetch(db, _Q["configurations"], {"account_id": account_id})
+        read = sealing.configurations(self._keyring, account_id, found)
+        return {configuration.connect_id: configuration for configuration in read}
+
+    async def _by_id(
+        self, db: Connection, account_id: str, connect_ids: list[int]
     ) -> dict[int, ConnectConfiguration]:
-        """Those that are listed, and `also` these."""
-        values = {"account_id": account_id, "also": also}
-        found = await fetch(db, _Q["configurations_also"], values)
+        values = {"account_id": account_id, "connect_ids": connect_ids}
+        found = await fetch(db, _Q["configurations_by_id"], values)
         read = sealing.configurations(self._keyring, account_id, found)
         return {configuration.connect_id: configuration for configuration in read}
 

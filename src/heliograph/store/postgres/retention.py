@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -13,7 +13,7 @@ from heliograph.store.postgres.connection import Connection, fetch, fetch_only, 
 from heliograph.store.postgres.queries import QUERIES
 
 
-async def retire(db: Connection, before_us: int) -> Retired:
+async def retire(db: Connection, before_us: int, now_us: int) -> Retired:
     """One batch: the oldest day that is over, or else rows that no day holds.
 
     A day that somebody reads just now is left for the next time.
@@ -27,7 +27,7 @@ async def retire(db: Connection, before_us: int) -> Retired:
             break
         if dropped.total:
             return dropped
-    return await _delete_rows(db, before_us)
+    return await _delete_rows(db, before_us, now_us)
 
 
 async def _drop_day(db: Connection, partitions: Sequence[tuple[str, str]]) -> Retired:
@@ -43,16 +43,30 @@ async def _drop_day(db: Connection, partitions: Sequence[tuple[str, str]]) -> Re
     return Retired(counts.get("delivery_ended", 0), counts.get("attempt", 0))
 
 
-async def _delete_rows(db: Connection, before_us: int) -> Retired:
-    values = {"before": before_us, "most": BATCH_MOST}
+async def _delete_rows(db: Connection, before_us: int, now_us: int) -> Retired:
+    values = {"before": before_us, "most": BATCH_MOST, "now": now_us}
     deliveries = await run(db, QUERIES["rest_deliveries_retire"], values)
     attempts = await run(db, QUERIES["rest_attempts_retire"], values)
     await run(db, QUERIES["rest_events_retire"], values)
     await run(db, QUERIES["rest_events_recount"], values)
     events = await run(db, QUERIES["event_keys_retire"], values)
-    envelopes = await run(db, QUERIES["envelopes_retire"], values)
+    (envelopes,) = await fetch_only(db, QUERIES["envelopes_retire"], values)
     await run(db, QUERIES["retire_publishes"], values)
-    if envelopes:
-        await run(db, QUERIES["retire_notifications"], values)
-        await run(db, QUERIES["retire_ad_hoc"], values)
-    return Retired(deliveries, attempts, events, envelopes)
+    ended = Retired(deliveries, attempts, events, envelopes)
+    return ended if ended.total else Retired(configurations=await _retire_ad_hoc(db, values))
+
+
+async def _retire_ad_hoc(db: Connection, values: Mapping[str, int]) -> int:
+    """Let ad hoc configurations go that nothing names any more, a batch of them.
+
+    Logs may still name one for as long as they are kept: only then its row goes too.
+    """
+    found = await fetch(db, QUERIES["unnamed_ad_hoc"], values)
+    connect_ids = [connect_id for (connect_id,) in found]
+    if connect_ids:
+        # Looked at again: an accept that held them until now has named them.
+        await run(db, QUERIES["retire_ad_hoc"], {**values, "connect_ids": connect_ids})
+    gone = await fetch(db, QUERIES["forget_ad_hoc"], values)
+    if gone:
+        await run(db, QUERIES["failing_clear"], {"connect_ids": [row.connect_id for row in gone]})
+    return len(connect_ids) + len(gone)

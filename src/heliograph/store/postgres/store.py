@@ -219,8 +219,11 @@ class PostgresStore(StoreVerbs):
         account_id: str,
         version: int,
         events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
+        *,
+        notifies: bool = True,
     ) -> Sequence[Accepted]:
-        return await self._accepting.submit(Submitted(account_id, version, events))
+        submitted = Submitted(account_id, version, events, notifies)
+        return await self._accepting.submit(submitted)
 
     async def _accept_batch(
         self, batch: Sequence[Submitted]
@@ -306,7 +309,7 @@ class PostgresStore(StoreVerbs):
     async def retire(self, before: datetime) -> Retired:
         limit = to_microseconds(before)
         return await self._database.transact(
-            lambda db: retention.retire(db, limit), "retention.batch"
+            lambda db: retention.retire(db, limit, self._now()), "retention.batch"
         )
 
     async def _write(

@@ -126,14 +126,12 @@ where
     and not d.attempt_id = any(%(known)s)
 returning d.delivery_id, d.state, d.connect_id, d.lane;
 
--- name: configurations_also
--- Those that are listed, and `also` these ad hoc ones.
+-- name: configurations_by_id
 select connect_id, document, sealed
 from connect_configuration
 where
-    account_id = %(account_id)s and deleted_us is null
-    and (ad_hoc is null or connect_id = any(%(also)s::bigint[]))
-order by connect_id;
+    connect_id = any(%(connect_ids)s::bigint[]) and account_id = %(account_id)s
+    and deleted_us is null;
 
 -- name: configuration_accounts
 select connect_id, account_id from connect_configuration where connect_id = any(%s);
@@ -145,10 +143,16 @@ on conflict do nothing;
 
 -- name: accounts_shared
 -- Shared until the commit: no configuration changes between the match and the accept.
-select account_id, configurations_version from account
-where account_id = any(%s)
-order by account_id
-for share;
+select
+    a.account_id, a.configurations_version,
+    exists (
+        select from connect_configuration as c
+        where c.account_id = a.account_id and c.ad_hoc is not null and c.deleted_us is null
+    ) as notifies
+from account as a
+where a.account_id = any(%s)
+order by a.account_id
+for share of a;
 
 -- name: versions
 select account_id, configurations_version from account where account_id = any(%s);
@@ -706,6 +710,8 @@ delete from event_key as k using old
 where k.account_id = old.account_id and k.event_id = old.event_id;
 
 -- name: envelopes_retire
+-- With whom their events went to, in one statement: who writes an envelope anew meanwhile waits, and
+-- then names them anew.
 with old as (
     select v.account_id, v.envelope_id from envelope as v
     where
@@ -716,32 +722,57 @@ with old as (
         )
     order by v.changed_us
     limit %(most)s
-)
-delete from envelope as v using old
-where v.account_id = old.account_id and v.envelope_id = old.envelope_id;
+),
 
--- name: retire_notifications
--- A day after their envelope, whose row a publish may be about to write anew.
-delete from envelope_notification as n
+gone as (
+    delete from envelope as v using old
+    where v.account_id = old.account_id and v.envelope_id = old.envelope_id
+    returning v.account_id, v.envelope_id
+),
+
+notifications_gone as (
+    delete from envelope_notification as n using gone
+    where n.account_id = gone.account_id and n.envelope_id = gone.envelope_id
+)
+
+select count(*) from gone;
+
+-- name: unnamed_ad_hoc
+-- Locked: an accept may be about to name one.
+select c.connect_id
+from connect_configuration as c
 where
-    n.connect_id in (
-        select c.connect_id from connect_configuration as c
-        where c.ad_hoc is not null and c.created_us < %(before)s - 86400000000
-    )
-    and not exists (
-        select from envelope as v
-        where v.account_id = n.account_id and v.envelope_id = n.envelope_id
-    );
+    c.ad_hoc is not null and c.deleted_us is null and c.created_us < %(before)s
+    and not exists (select from envelope_notification as n where n.connect_id = c.connect_id)
+    and not exists (select from publish_transaction as t where t.connect_id = c.connect_id)
+    and not exists (select from delivery as d where d.connect_id = c.connect_id)
+limit %(most)s
+for update of c;
 
 -- name: retire_ad_hoc
--- Logs still name them; what they wanted is of no use without an envelope.
 update connect_configuration as c
-set deleted_us = %(before)s, publishing = false, document = '{}', sealed = null
+set
+    deleted_us = %(now)s, changed_us = %(now)s, publishing = false, document = '{}', sealed = null
 where
-    c.ad_hoc is not null and c.deleted_us is null
-    and c.created_us < %(before)s - 86400000000
+    c.connect_id = any(%(connect_ids)s::bigint[])
     and not exists (select from envelope_notification as n where n.connect_id = c.connect_id)
     and not exists (select from delivery as d where d.connect_id = c.connect_id);
+
+-- name: forget_ad_hoc
+-- Logs that are kept name none that was deleted before what they are of.
+with old as (
+    select c.connect_id from connect_configuration as c
+    where
+        c.ad_hoc is not null and c.deleted_us < %(before)s and c.changed_us < %(before)s
+        and c.created_us < %(before)s
+        and not exists (select from envelope_notification as n where n.connect_id = c.connect_id)
+        and not exists (select from publish_transaction as t where t.connect_id = c.connect_id)
+        and not exists (select from delivery as d where d.connect_id = c.connect_id)
+    limit %(most)s
+)
+delete from connect_configuration as c using old
+where c.connect_id = old.connect_id
+returning c.connect_id;
 
 -- name: hint
 select pg_notify('heliograph_work', '');

@@ -6,6 +6,10 @@
 -- name: among_texts
 = any(:<it>::text[]);
 
+-- name: among_digests
+-- They are bound in hexadecimal, as for SQLite.
+= any(array(select decode(digest, 'hex') from unnest(:<it>::text[]) as digest));
+
 -- name: among_numbers
 = any(:<it>::bigint[]);
 
@@ -39,6 +43,20 @@ from json_to_recordset(:users::json) as new (
 )
 on conflict do nothing
 returning user_id;
+
+-- name: ad_hoc_add
+-- Those that are there already are not among the answer. No version is raised: only the envelopes
+-- that name them see them.
+insert into connect_configuration
+(account_id, name, url, publishing, paused, document, ad_hoc, created_us, changed_us)
+select
+    :account_id::text, name, url, publishing, paused, convert_to(document, 'UTF8'),
+    decode(digest, 'hex'), :now::bigint, :now::bigint
+from json_to_recordset(:wanted::json) as new (
+    digest text, name text, url text, publishing boolean, paused boolean, document text
+)
+on conflict do nothing
+returning connect_id, ad_hoc;
 
 -- name: greatest
 greatest;

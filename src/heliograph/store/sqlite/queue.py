@@ -15,7 +15,6 @@ from typing import Any, Final, assert_never
 import apsw
 
 from heliograph.bounded import Bounded
-from heliograph.errors import ConfigurationsChanged
 from heliograph.failpoints import failpoint
 from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, Proof
@@ -58,7 +57,8 @@ class Queue:
         self._epoch = epoch
         self._seeds = random.Random()  # noqa: S311 (spreads retries; guards nothing)
         self._last_served = 0
-        self._versions = Bounded[str, int](_MOST_KNOWN, _MOST_BYTES)
+        # With whether the account has ad hoc configurations.
+        self._versions = Bounded[str, tuple[int, bool]](_MOST_KNOWN, _MOST_BYTES)
         self._configurations = Bounded[int, ConnectConfiguration](_MOST_KNOWN, _MOST_BYTES)
         self._owners = Owners()
         self._keys = Bounded[str, tuple[HmacKey, ...]](_MOST_KNOWN, _MOST_BYTES)
@@ -83,19 +83,21 @@ class Queue:
                 self._keys.pop(account_id)
                 self._clients.pop(account_id)
                 self._oauth.pop(account_id)
+            case "ad_hoc_add":
+                self._versions.pop(step.values["account_id"])
             case "configuration_write" | "configuration_delete":
                 self._configurations.pop(step.values["connect_id"])
 
-    def check_version(self, db: apsw.Connection, account_id: str, version: int) -> None:
-        """Raises ConfigurationsChanged when the account's configurations are newer."""
+    def check_version(
+        self, db: apsw.Connection, account_id: str, version: int, *, notifies: bool = True
+    ) -> None:
+        """Raises ConfigurationsChanged when the account's configurations are others by now."""
         known = self._versions.get(account_id)
         if known is None:
-            known = int(
-                db.execute(_Q["configurations_version"], {"account_id": account_id}).get or 0
-            )
+            row = db.execute(_Q["matched_version"], {"account_id": account_id}).fetchone()
+            known = (0, False) if row is None else (int(row[0]), bool(row[1]))
             self._versions[account_id] = known
-        if known != version:
-            raise ConfigurationsChanged
+        rows.refuse_changed(known, version, notifies=notifies)
 
     def _active_keys(self, db: apsw.Connection, account_id: str) -> tuple[HmacKey, ...]:
         """The account's active HMAC keys, oldest first."""
@@ -149,10 +151,14 @@ class Queue:
         account_id: str,
         version: int,
         events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
+        notifies: bool,
     ) -> Sequence[Accepted]:
         """See `Store.accept`."""
         failpoint("accept.tx_begin")
-        self.check_version(db, account_id, version)
+        self.check_version(db, account_id, version, notifies=notifies)
+        if connect_ids := rows.notified(events):
+            values = {"connect_ids": json.dumps(connect_ids)}
+            rows.refuse_changed_ad_hoc(fetch(db, _Q["held_of_live"], values), events)
         return [self._accept_one(db, account_id, event, verdicts) for event, verdicts in events]
 
     def _accept_one(

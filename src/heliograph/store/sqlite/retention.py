@@ -33,13 +33,20 @@ def retire(db: apsw.Connection, before_us: int) -> Retired:
     gone = _change(db, "retire_events", named)
     db.execute(QUERIES["retire_recount"], named)
     retired = _change(db, "retire_envelopes", {"envelopes": envelopes})
-    of_gone = fetch(db, QUERIES["retire_notifications"], {"envelopes": envelopes})
-    # Of publishes of which nothing is left the configurations go too.
-    of_gone += fetch(db, QUERIES["retire_publishes"], {"before": before_us})
-    if of_gone:
-        connect_ids = json.dumps([connect_id for (connect_id,) in of_gone])
-        db.execute(QUERIES["retire_ad_hoc"], {"connect_ids": connect_ids, "now": before_us})
-    return Retired(deliveries, attempts, gone, retired)
+    db.execute(QUERIES["retire_notifications"], {"envelopes": envelopes})
+    db.execute(QUERIES["retire_publishes"], {"before": before_us})
+    ended = Retired(deliveries, attempts, gone, retired)
+    return ended if ended.total else Retired(configurations=_retire_ad_hoc(db, before_us))
+
+
+def _retire_ad_hoc(db: apsw.Connection, before_us: int) -> int:
+    """Delete ad hoc configurations that nothing names any more, a batch of them."""
+    found = fetch(db, QUERIES["unnamed_ad_hoc"], (before_us, BATCH_MOST))
+    connect_ids = [connect_id for (connect_id,) in found]
+    if connect_ids:
+        db.execute(QUERIES["failing_clear"], {"connect_ids": json.dumps(connect_ids)})
+        db.execute(QUERIES["retire_ad_hoc"], {"connect_ids": json.dumps(connect_ids)})
+    return len(connect_ids)
 
 
 def _change(db: apsw.Connection, query: str, values: dict[str, str]) -> int:

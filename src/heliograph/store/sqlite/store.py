@@ -129,9 +129,11 @@ class SqliteStore(StoreVerbs):
         account_id: str,
         version: int,
         events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
+        *,
+        notifies: bool = True,
     ) -> Sequence[Accepted]:
         return await self._writer.write(
-            lambda db: self._queue.accept(db, account_id, version, events), "accept"
+            lambda db: self._queue.accept(db, account_id, version, events, notifies), "accept"
         )
 
     async def claim(

@@ -92,6 +92,22 @@ where state = 'in_flight';
 select connect_id, account_id from connect_configuration
 where connect_id in (select value from json_each(:connect_ids));
 
+-- name: matched_version
+-- What an accept must find as it was matched.
+select
+    a.configurations_version,
+    exists (
+        select 1 from connect_configuration as c
+        where c.account_id = a.account_id and c.ad_hoc is not null and c.deleted_us is null
+    ) as notifies
+from account as a
+where a.account_id = :account_id;
+
+-- name: held_of_live
+-- Why live configurations hold deliveries, if they do.
+select connect_id, held from connect_configuration
+where connect_id in (select value from json_each(:connect_ids)) and deleted_us is null;
+
 -- name: notification_add
 insert or ignore into envelope_notification (account_id, envelope_id, connect_id)
 values (:account_id, :envelope_id, :connect_id);
@@ -416,20 +432,22 @@ where
         where
             v.account_id = envelope_notification.account_id
             and v.envelope_id = envelope_notification.envelope_id
-    )
-returning connect_id;
+    );
+
+-- name: unnamed_ad_hoc
+-- Those that no envelope, publish or delivery names, and so no log.
+select c.connect_id
+from connect_configuration as c
+where
+    c.ad_hoc is not null and c.created_us < ?
+    and not exists (select 1 from envelope_notification as n where n.connect_id = c.connect_id)
+    and not exists (select 1 from publish_transaction as t where t.connect_id = c.connect_id)
+    and not exists (select 1 from delivery as d where d.connect_id = c.connect_id)
+limit ?;
 
 -- name: retire_ad_hoc
--- Logs still name them; what they wanted is of no use without an envelope.
-update connect_configuration
-set deleted_us = :now, publishing = 0, document = x'7b7d', sealed = null
-where
-    connect_id in (select value from json_each(:connect_ids))
-    and ad_hoc is not null and deleted_us is null
-    and not exists (
-        select 1 from envelope_notification as n
-        where n.connect_id = connect_configuration.connect_id
-    );
+delete from connect_configuration
+where connect_id in (select value from json_each(:connect_ids));
 
 -- name: failing_add
 insert into failing_configuration (connect_id, since_us)
@@ -444,5 +462,4 @@ where
     and not exists (
         select 1 from delivery as d
         where d.connect_id = publish_transaction.connect_id
-    )
-returning connect_id;
+    );

@@ -7,6 +7,10 @@
 -- A list is bound as a JSON array.
 in (select value from json_each(:<it>));
 
+-- name: among_digests
+-- JSON has no bytes: they are bound in hexadecimal.
+in (select unhex(value) from json_each(:<it>));
+
 -- name: among_numbers
 in (select value from json_each(:<it>));
 
@@ -41,6 +45,19 @@ from json_each(:users)
 where true
 on conflict do nothing
 returning user_id;
+
+-- name: ad_hoc_add
+-- Those that are there already are not among the answer. No version is raised: only the envelopes
+-- that name them see them.
+insert into connect_configuration
+(account_id, name, url, publishing, paused, document, ad_hoc, created_us, changed_us)
+select
+    :account_id, value ->> 'name', value ->> 'url', value ->> 'publishing', value ->> 'paused',
+    cast(value ->> 'document' as blob), unhex(value ->> 'digest'), :now, :now
+from json_each(:wanted)
+where true
+on conflict do nothing
+returning connect_id, ad_hoc;
 
 -- name: greatest
 max;

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from heliograph.errors import ConfigurationsChanged
@@ -40,22 +42,60 @@ def listed(keyring: KeyRing, account_id: str) -> Verb[Configurations]:
     return Configurations(matched, found, bool(account.notifies), groups)
 
 
-def create(
-    keyring: KeyRing, wanted: ConnectConfiguration, now: int, ad_hoc: bytes | None = None
-) -> Verb[ConnectConfiguration]:
+def create(keyring: KeyRing, wanted: ConnectConfiguration, now: int) -> Verb[ConnectConfiguration]:
     """See `Store.create_configuration`; `now` is microseconds UTC."""
-    values = {"account_id": wanted.account_id, "ad_hoc": ad_hoc, "now": now}
-    if ad_hoc and (known := (yield from _ad_hoc(keyring, values))):
-        return known
     yield from bump_version(wanted.account_id)
-    # That has waited for who was making the same one.
-    if ad_hoc and (known := (yield from _ad_hoc(keyring, values))):
-        return known
-    (row,) = yield Step("configuration_reserve", {**values, "document": b""})
+    values = {"account_id": wanted.account_id, "document": b"", "now": now}
+    (row,) = yield Step("configuration_reserve", values)
     # The secrets are sealed for the id that it was given.
     created = read_configuration(wanted.account_id, row.connect_id, wanted.document, wanted.secrets)
     yield from _write(keyring, created, now)
     return created
+
+
+def known_ad_hoc(
+    keyring: KeyRing, account_id: str, digests: Iterable[bytes]
+) -> Verb[dict[bytes, ConnectConfiguration]]:
+    """Those ad hoc configurations that are there already, by digest."""
+    values = {"account_id": account_id, "digests": [digest.hex() for digest in digests]}
+    return {
+        bytes(digest): configuration
+        for connect_id, document, sealed, digest in (yield Step("ad_hoc_known", values))
+        for configuration in sealing.configurations(
+            keyring, account_id, [(connect_id, document, sealed)]
+        )
+    }
+
+
+def add_ad_hoc(
+    keyring: KeyRing, account_id: str, wanted: Mapping[bytes, ConnectConfiguration], now: int
+) -> Verb[dict[bytes, ConnectConfiguration]]:
+    """See `Store.ad_hoc`; `now` is microseconds UTC."""
+    known = yield from known_ad_hoc(keyring, account_id, wanted)
+    # In one order, so that none waits for another crosswise.
+    new = sorted(wanted.keys() - known.keys())
+    if not new:
+        return known
+    values = {"account_id": account_id, "now": now}
+    rows_of_new = json.dumps([_row(digest, wanted[digest]) for digest in new])
+    for connect_id, digest in (yield Step("ad_hoc_add", {**values, "wanted": rows_of_new})):
+        created = replace(wanted[bytes(digest)], connect_id=connect_id)
+        known[bytes(digest)] = created
+        if created.secrets:  # they are sealed for the id that it was given
+            yield from _write(keyring, created, now)
+    raced = wanted.keys() - known.keys()
+    return known | (yield from known_ad_hoc(keyring, account_id, raced)) if raced else known
+
+
+def _row(digest: bytes, wanted: ConnectConfiguration) -> dict[str, Any]:
+    return {
+        "digest": digest.hex(),
+        "name": wanted.name,
+        "url": wanted.url,
+        "publishing": wanted.publishing,
+        "paused": wanted.paused,
+        "document": wanted.document.decode(),
+    }
 
 
 def update(
@@ -110,9 +150,3 @@ def _memberships(account_id: str, found: Iterable[ConnectConfiguration]) -> Verb
         text for configuration in found for text in configuration.interest.group_ids
     )
     return (yield from group_members(account_id, named)) if named else {}
-
-
-def _ad_hoc(keyring: KeyRing, values: Mapping[str, Any]) -> Verb[ConnectConfiguration | None]:
-    found = yield Step("configuration_ad_hoc", values)
-    known = sealing.configurations(keyring, values["account_id"], found)
-    return known[0] if known else None

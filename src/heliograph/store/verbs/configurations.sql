@@ -40,14 +40,14 @@ order by n.envelope_id, c.connect_id;
 -- name: configuration_reserve
 -- The id must be known before the secrets can be sealed for their row.
 insert into connect_configuration
-(account_id, name, url, publishing, paused, document, ad_hoc, created_us, changed_us)
-values (:account_id, '', '', false, false, :document, :ad_hoc, :now, :now)
+(account_id, name, url, publishing, paused, document, created_us, changed_us)
+values (:account_id, '', '', false, false, :document, :now, :now)
 returning connect_id;
 
--- name: configuration_ad_hoc
-select connect_id, document, sealed
+-- name: ad_hoc_known
+select connect_id, document, sealed, ad_hoc
 from connect_configuration
-where account_id = :account_id and ad_hoc = :ad_hoc and deleted_us is null;
+where account_id = :account_id and ad_hoc {among_digests:digests} and deleted_us is null;
 
 -- name: configuration_publishes
 select publishing from connect_configuration where connect_id = :connect_id;

@@ -35,7 +35,8 @@ class HistoricalVerbs:
         (before,) = yield Step("published_since", {**values, "since": since})
         historical.refuse_too_much(before.envelopes, len(wish.distinct))
         key = wish.transaction_id.encode()
-        made = yield from configurations.create(self._keyring, wish.configuration, now, key)
+        wanted = {key: wish.configuration}
+        made = (yield from configurations.add_ad_hoc(self._keyring, account_id, wanted, now))[key]
         reason = made.held
         state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
         values |= {

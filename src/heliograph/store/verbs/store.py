@@ -172,8 +172,23 @@ class StoreVerbs:
     async def create_configuration(
         self, wanted: ConnectConfiguration, ad_hoc: bytes | None = None
     ) -> ConnectConfiguration:
+        if ad_hoc is not None:
+            return (await self.ad_hoc(wanted.account_id, {ad_hoc: wanted}))[ad_hoc]
         return await self._engine.write(
-            lambda: configurations.create(self._keyring, wanted, self._now(), ad_hoc)
+            lambda: configurations.create(self._keyring, wanted, self._now())
+        )
+
+    async def ad_hoc(
+        self, account_id: str, wanted: Mapping[bytes, ConnectConfiguration]
+    ) -> Mapping[bytes, ConnectConfiguration]:
+        ring = self._keyring
+        known = await self._engine.read(
+            lambda: configurations.known_ad_hoc(ring, account_id, wanted)
+        )
+        if len(known) == len(wanted):  # as mostly: nothing is written
+            return known
+        return await self._engine.write(
+            lambda: configurations.add_ad_hoc(ring, account_id, wanted, self._now())
         )
 
     async def update_configuration(
