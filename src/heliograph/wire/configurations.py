@@ -41,6 +41,9 @@ SLOWEST, FASTEST = 0.001, 100_000.0
 MOST_RETRIES: Final = 100
 """Retries that an own schedule may list."""
 
+MOST_LISTED: Final = 500
+"""Items of each list of events and of what is shown of them; DocuSign has some 50 events."""
+
 URL_FIELD: Final = "urlToPublishTo"
 AUTHORIZATION_SERVER_FIELD: Final = "authorizationServerUrl"
 AUTHORITIES_FIELD: Final = "certificateAuthorities"
@@ -82,6 +85,7 @@ def merge(
     document = msgspec.json.decode(before.document) if before else {}
     secrets = dict(before.secrets) if before else {}
     fields = msgspec.to_builtins(changes)
+    _refuse_long(fields)
     fields.pop("connectId", None)
     # Ours to say; whoever switches publishing on or off takes it back.
     fields.pop("disabledBy", None)
@@ -108,6 +112,21 @@ def merge(
             del document[name]
         check(document)
     return msgspec.json.encode(document), secrets
+
+
+def count_listed(value: Any) -> int:
+    """How many items a list has, or a text of them with commas."""
+    if isinstance(value, str):
+        return value.count(",") + 1
+    return len(value) if isinstance(value, list) else 0
+
+
+def _refuse_long(fields: Mapping[str, Any]) -> None:
+    shown = (fields.get("eventData") or {}).get("includeData")
+    listed = {name: fields.get(name) for name in _EVENT_LISTS} | {"eventData.includeData": shown}
+    for name, value in listed.items():
+        if (count := count_listed(value)) > MOST_LISTED:
+            raise InvalidBody(f"{name} lists {count}; {MOST_LISTED} are the most.")
 
 
 def _update(document: dict[str, Any], fields: Mapping[str, Any]) -> None:
@@ -408,16 +427,9 @@ _CHOICES: Final = {
     "retrySchedule": _schedule,
 }
 
+_EVENT_LISTS: Final = ("envelopeEvents", "events", "recipientEvents")
 _LISTS: Final = frozenset(
-    {
-        "retrySchedule",
-        "envelopeEvents",
-        "events",
-        "groupIds",
-        "recipientEvents",
-        "senderSelectableItems",
-        "userIds",
-    }
+    {*_EVENT_LISTS, "retrySchedule", "groupIds", "senderSelectableItems", "userIds"}
 )
 
 _FLAG_NAMES: Final = {

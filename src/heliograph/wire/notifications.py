@@ -27,6 +27,12 @@ FIELDS: Final = frozenset({_ONE, _SEVERAL})
 MOST: Final = 20
 """Notifications that one event may name."""
 
+MOST_OF_A_CALL: Final = 1_000
+"""Different notifications that the events of one call may name: new ones are one transaction."""
+
+LARGEST: Final = 64 * 1024
+"""Bytes of a notification as it is stored: what one envelope has is kept in memory in passing."""
+
 NAME: Final = "Envelope notification"
 
 # The same switch has another name in a configuration.
@@ -73,18 +79,43 @@ EVENTS: Final[Mapping[str, str]] = {
 }
 """The lists of events that only a notification has in this form, and what names one in each."""
 
+_LISTS: Final = frozenset({*EVENTS, "events", "eventData", "retrySchedule"})
 
-def parse(fields: Mapping[str, Any], where: str) -> tuple[bytes, ...]:
-    """The configuration documents that an event asks for, as they are stored.
 
-    Args:
-        fields: The published object.
-        where: Names the event in an error.
+class Parser:
+    """Reads the notifications of one call; one that comes again is read once."""
 
-    Raises:
-        InvalidBody: a notification that is no object, names no URL or no event, or has a value
-            that its field cannot have.
-    """
+    def __init__(self) -> None:
+        self._documents: dict[bytes, bytes] = {}
+
+    def parse(self, fields: Mapping[str, Any], where: str) -> tuple[bytes, ...]:
+        """The configuration documents that an event asks for, as they are stored; each once.
+
+        Args:
+            fields: The published object.
+            where: Names the event in an error.
+
+        Raises:
+            InvalidBody: a notification that is no object, names no URL or no event, is too large,
+                or has a value that its field cannot have; or the call names more than
+                `MOST_OF_A_CALL`.
+        """
+        return tuple(dict.fromkeys(self._document(one, where) for one in _listed(fields, where)))
+
+    def _document(self, notification: Any, where: str) -> bytes:
+        spelled = msgspec.json.encode(notification)
+        document = self._documents.get(spelled)
+        if document is None:
+            if len(self._documents) >= MOST_OF_A_CALL:
+                raise InvalidBody(
+                    f"A call takes at most {MOST_OF_A_CALL} different notifications: split it."
+                )
+            document = self._documents[spelled] = _document(notification, where)
+        return document
+
+
+def _listed(fields: Mapping[str, Any], where: str) -> list[Any]:
+    """The notifications of an event, as they came."""
     single, several = fields.get(_ONE), fields.get(_SEVERAL)
     if several is not None and not isinstance(several, list):
         raise InvalidBody(f"{where}: `eventNotifications` must be a list.")
@@ -92,8 +123,7 @@ def parse(fields: Mapping[str, Any], where: str) -> tuple[bytes, ...]:
     notifications += several or []
     if len(notifications) > MOST:
         raise InvalidBody(f"{where} names {len(notifications)} notifications; {MOST} are the most.")
-    # Named twice is sent once.
-    return tuple(dict.fromkeys(_document(notification, where) for notification in notifications))
+    return notifications
 
 
 def digest(document: bytes) -> bytes:
@@ -109,6 +139,7 @@ def wanted(account_id: str, document: bytes) -> ConnectConfiguration:
 def _document(notification: Any, where: str) -> bytes:
     if not isinstance(notification, dict):
         raise InvalidBody(f"{where}: a notification must be an object.")
+    _refuse_long(notification, where)
     fields: dict[str, Any] = {
         "name": NAME,
         "allowEnvelopePublish": "true",
@@ -135,7 +166,21 @@ def _document(notification: Any, where: str) -> bytes:
     if documents_of := _documents_of(notification, where):
         stored[configurations.DOCUMENTS_OF] = documents_of
     ordered: bytes = msgspec.json.encode(stored, order="deterministic")
+    if len(ordered) > LARGEST:
+        raise InvalidBody(f"{where}: a notification may have {LARGEST // 1024} KiB at most.")
     return ordered
+
+
+def _refuse_long(notification: Mapping[str, Any], where: str) -> None:
+    """Before anything is made of them: lists, and texts that stand for lists."""
+    for name, value in notification.items():
+        for part in value.values() if isinstance(value, dict) else (value,):
+            count = configurations.count_listed(part) if name in _LISTS else 0
+            if count > configurations.MOST_LISTED:
+                raise InvalidBody(
+                    f"{where}: `{name}` of a notification lists {count}; "
+                    f"{configurations.MOST_LISTED} are the most."
+                )
 
 
 def _codes(value: Any, name: str, where: str) -> Sequence[str]:

@@ -118,8 +118,9 @@ def parse_events(
             f"A call takes at most {MOST_EVENTS} events, not {len(numbered)}: split it."
         )
     only = len(numbered) == 1
+    notified = notifications.Parser()
     return [
-        _parse_event(piece, "The event" if only else f"{unit} {number}", account_id, hops)
+        _parse_event(piece, "The event" if only else f"{unit} {number}", account_id, hops, notified)
         for number, piece in numbered
     ]
 
@@ -186,7 +187,9 @@ def _elements(text: bytes) -> list[bytes]:
         raise InvalidBody(f"The body is not valid JSON: {error}") from None
 
 
-def _parse_event(piece: bytes, where: str, account_id: str | None, hops: int) -> NewEvent:
+def _parse_event(
+    piece: bytes, where: str, account_id: str | None, hops: int, notified: notifications.Parser
+) -> NewEvent:
     try:
         # Decoding every value proves that the piece is JSON throughout; Raw alone would not
         # look inside strings. format() then only takes white space away.
@@ -243,7 +246,7 @@ def _parse_event(piece: bytes, where: str, account_id: str | None, hops: int) ->
         generated_at=generated,
         document=document,
         digest=digest,
-        notifications=notifications.parse(whole, where),
+        notifications=notified.parse(whole, where),
         recipients=_recipients(summary),
     )
 

@@ -1,0 +1,80 @@
+"""The bounds of what is asked for with events: of a list, of a notification, of a call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from heliograph.errors import InvalidBody
+from heliograph.model.events import NewEvent
+from heliograph.wire import configurations, notifications
+from heliograph.wire.messages.json_sim import parse_events
+from tests.support import published, wanted_configuration
+
+MOST = configurations.MOST_LISTED
+
+
+def hook(number: int = 0, **over: Any) -> dict[str, Any]:
+    return {"url": f"https://one.example.com/{number}", "events": ["envelope-sent"], **over}
+
+
+def parsed(*hooks: Any, events: int = 1) -> list[NewEvent]:
+    """Events that name these, as few of them as can."""
+    step = notifications.MOST
+    body = [
+        published(envelope_id=f"env-{start}", eventNotifications=hooks[start : start + step])
+        for start in range(0, max(events, len(hooks)), step)
+    ]
+    return parse_events(json.dumps(body).encode(), "application/json")
+
+
+@pytest.mark.parametrize(
+    ("field", "item"),
+    [
+        ("events", "envelope-{}"),
+        ("envelopeEvents", {"envelopeEventStatusCode": "Sent"}),
+        ("recipientEvents", {"recipientEventStatusCode": "Sent"}),
+        ("retrySchedule", 1),
+    ],
+)
+def test_s17_a_list_of_a_notification_is_bounded(field: str, item: Any) -> None:
+    if field != "retrySchedule":  # which has a bound of its own
+        assert parsed(hook(**{field: [item] * MOST}))
+    with pytest.raises(InvalidBody, match=f"`{field}` of a notification lists {MOST + 1}"):
+        parsed(hook(**{field: [item] * (MOST + 1)}))
+
+
+@pytest.mark.parametrize(
+    "field", [{"events": "sent," * MOST}, {"eventData": {"includeData": ["tabs"] * (MOST + 1)}}]
+)
+def test_s17_so_are_a_text_that_stands_for_one_and_what_is_within_a_field(
+    field: dict[str, Any],
+) -> None:
+    with pytest.raises(InvalidBody, match=f"lists {MOST + 1}; {MOST} are the most"):
+        parsed(hook(**field))
+
+
+def test_s17_a_notification_is_at_most_as_large_as_what_is_kept_in_memory() -> None:
+    name = "e" * 200
+    assert parsed(hook(events=[name]))
+    with pytest.raises(InvalidBody, match="may have 64 KiB at most"):
+        parsed(hook(events=[f"{name}{number}" for number in range(MOST)]))
+
+
+def test_s17_a_call_names_so_many_notifications_and_the_same_one_as_often_as_it_likes() -> None:
+    most = notifications.MOST_OF_A_CALL
+    assert len(parsed(*[hook()] * (most + 1))[0].notifications) == 1
+    assert sum(len(event.notifications) for event in parsed(*map(hook, range(most)))) == most
+    with pytest.raises(InvalidBody, match=r"at most 1000 different notifications: split it\."):
+        parsed(*map(hook, range(most + 1)))
+
+
+@pytest.mark.parametrize("field", ["events", "envelopeEvents", "recipientEvents"])
+def test_s17_the_events_of_a_configuration_are_bounded_too(field: str) -> None:
+    assert wanted_configuration(**{field: ["Sent"] * MOST})
+    with pytest.raises(InvalidBody, match=f"{field} lists {MOST + 1}; {MOST} are the most"):
+        wanted_configuration(**{field: ["Sent"] * (MOST + 1)})
+    with pytest.raises(InvalidBody, match="includeData lists"):
+        wanted_configuration(eventData={"includeData": ["tabs"] * (MOST + 1)})
