@@ -203,8 +203,10 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, options: Sequence[str]) -> AsyncIterator[Credentials]:
-    """A server process in a new data directory."""
+async def serving(
+    folder: Path, options: Sequence[str], started: Callable[[int], None] = lambda process: None
+) -> AsyncIterator[Credentials]:
+    """A server process in a new data directory; `started` is told its id."""
     with (folder / "server.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "heliograph.cli", "serve", "--port", "0"),
@@ -219,6 +221,7 @@ async def serving(folder: Path, options: Sequence[str]) -> AsyncIterator[Credent
                 break
         else:
             raise RuntimeError((folder / "server.log").read_text())
+        started(process.pid)
         yield Credentials.read(folder / "data")
     finally:
         with contextlib.suppress(ProcessLookupError):

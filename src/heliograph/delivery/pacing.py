@@ -10,7 +10,7 @@ for the others (R7). A configuration may bound the messages that it gets in a se
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,13 +55,52 @@ class _Listener:
         self.usual = min(seconds, self.usual + (seconds - self.usual) / _RECALL)
         return slow
 
-    def refill(self, now: float) -> float:
+    def tokens_at(self, now: float, rate: float) -> float:
         """The tokens at `now`; at most what a second brings, and always room for one."""
+        return min(self.tokens + (now - self.at) * rate, max(1.0, rate))
+
+    def turn_after(self, now: float) -> float | None:
+        """Seconds until it may have a message, if its rate or its being down keeps it waiting."""
+        waits = []
+        if self.down_until is not None and self.down_until > now:
+            waits.append(self.down_until - now)
+        if self.rate is not None and (tokens := self.tokens_at(now, self.rate)) < 1.0:
+            waits.append((1.0 - tokens) / self.rate)
+        return min(waits, default=None)
+
+    def free(self, now: float, limit: int) -> int:
+        """How many more attempts may begin to it, of `limit` at once."""
+        if self.down_until is not None:
+            if now < self.down_until:
+                return 0
+            limit = FIRST
+        free = limit - self.sending
         if self.rate is not None:
-            gained = (now - self.at) * self.rate
-            self.tokens = min(self.tokens + gained, max(1.0, self.rate))
-            self.at = now
-        return self.tokens
+            free = min(free, int(self.tokens_at(now, self.rate)))
+        return max(free, 0)
+
+
+class Free(Mapping[int, int]):
+    """How many more attempts may begin to each known listener; see `Pacing.free`.
+
+    Each is worked out when it is asked for: a claim asks for those that something is due for, of
+    any number that are known. May be read on another thread; nothing is changed by that.
+    """
+
+    def __init__(self, listeners: Mapping[int, _Listener], now: float, *, tight: bool) -> None:
+        self._listeners = listeners
+        self._now = now
+        self._tight = tight
+
+    def __getitem__(self, connect_id: int) -> int:
+        listener = self._listeners[connect_id]
+        return listener.free(self._now, FIRST if self._tight else listener.limit)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._listeners)
+
+    def __len__(self) -> int:
+        return len(self._listeners)
 
 
 class Pacing:
@@ -72,6 +111,8 @@ class Pacing:
         self._slots = slots
         self._cap = cap
         self._listeners: OrderedDict[int, _Listener] = OrderedDict()
+        # Those whose turn a time may bring.
+        self._timed: set[int] = set()
 
     def began(self, connect_id: int, rate: float | None, now: float) -> None:
         """An attempt begins; `rate` is how many messages a second its configuration allows."""
@@ -80,8 +121,9 @@ class Pacing:
         listener.sending += 1
         listener.rate = rate
         if rate is not None:
-            listener.refill(now)
-            listener.tokens -= 1.0
+            listener.tokens = listener.tokens_at(now, rate) - 1.0
+            listener.at = now
+            self._timed.add(connect_id)
         self._forget()
 
     def ended(self, connect_id: int, *, succeeded: bool | None, seconds: float = 0.0) -> None:
@@ -100,6 +142,7 @@ class Pacing:
         listener = self._listeners.get(connect_id)
         if listener is not None:
             listener.down_until = until
+            self._timed.add(connect_id)
 
     def up(self, connect_id: int) -> bool:
         """It has taken a message; whether it was down before."""
@@ -116,35 +159,18 @@ class Pacing:
         late: what has ended by then leaves more room and not less, and what a failure takes
         away counts from the next time on.
         """
-        tight = sending >= self._slots * (1.0 - _RESERVED)
-        return {
-            connect_id: self._free(listener, now, FIRST if tight else listener.limit)
-            for connect_id, listener in self._listeners.items()
-        }
+        return Free(self._listeners, now, tight=sending >= self._slots * (1.0 - _RESERVED))
 
     def next_turn(self, now: float) -> float | None:
         """Seconds until a listener that waits for its rate, or is down, may have a message."""
-        waits = [
-            listener.down_until - now
-            for listener in self._listeners.values()
-            if listener.down_until is not None and listener.down_until > now
-        ]
-        waits += [
-            (1.0 - listener.refill(now)) / listener.rate
-            for listener in self._listeners.values()
-            if listener.rate is not None and listener.refill(now) < 1.0
-        ]
-        return min(waits, default=None)
-
-    def _free(self, listener: _Listener, now: float, limit: int) -> int:
-        if listener.down_until is not None:
-            if now < listener.down_until:
-                return 0
-            limit = FIRST
-        free = limit - listener.sending
-        if listener.rate is not None:
-            free = min(free, int(listener.refill(now)))
-        return max(free, 0)
+        turns = {
+            connect_id: turn
+            for connect_id in self._timed
+            if (listener := self._listeners.get(connect_id)) is not None
+            and (turn := listener.turn_after(now)) is not None
+        }
+        self._timed = set(turns)
+        return min(turns.values(), default=None)
 
     def _forget(self) -> None:
         """Bound what is known: who was idle for longest begins anew."""
