@@ -22,8 +22,9 @@ class Envelope:
 class NewEvent:
     """An event as a publisher gave it, checked, not yet stored.
 
-    `document` is the published object as compact JSON; `digest` is SHA-256 over what a
-    repeat must not change; `generated_at` is None when the publisher gave no time.
+    `document` is the published object as compact JSON; `digest` is SHA-256 over name and data as
+    they were written, `meaning` tells repeats however they are written (see `wire/meaning.py`);
+    `generated_at` is None when the publisher gave no time.
     `notifications` are documents of the configurations that its envelope's events shall go to
     beside the account's; `notified` are the ids of all that the envelope has, those included,
     once they are stored. `recipients` are the users that receive the envelope, their ids in small
@@ -38,6 +39,7 @@ class NewEvent:
     generated_at: datetime | None
     document: bytes
     digest: bytes
+    meaning: bytes | None = None
     notifications: tuple[bytes, ...] = ()
     notified: tuple[int, ...] = ()
     recipients: frozenset[str] = frozenset()

@@ -346,23 +346,24 @@ from publish_transaction;
 -- name: read_event
 select
     event_row, created_us, account_id, event_id, name, envelope_id, subject, sender_name,
-    sender_email, status, deliveries, generated_us, digest, document
+    sender_email, status, deliveries, generated_us, digest, meaning, document
 from event where event_row > :done order by event_row limit :most;
 
 -- name: write_event
 with given as (
     select * from unnest(
         %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-        %s::text[], %s::text[], %s::text[], %s::integer[], %s::bigint[], %s::bytea[], %s::bytea[]
+        %s::text[], %s::text[], %s::text[], %s::integer[], %s::bigint[], %s::bytea[], %s::bytea[],
+        %s::bytea[]
     ) as row (
         event_row, created_us, account_id, event_id, name, envelope_id, subject, sender_name,
-        sender_email, status, deliveries, generated_us, digest, document
+        sender_email, status, deliveries, generated_us, digest, meaning, document
     )
 ),
 
 keys as (
-    insert into event_key (account_id, event_id, event_row, digest, deliveries, created_us)
-    select account_id, event_id, event_row, digest, deliveries, created_us from given
+    insert into event_key (account_id, event_id, event_row, digest, meaning, deliveries, created_us)
+    select account_id, event_id, event_row, digest, meaning, deliveries, created_us from given
 )
 
 insert into event (
@@ -377,7 +378,8 @@ from given;
 -- name: back_event
 select
     e.event_row, e.created_us, e.account_id, e.event_id, e.name, e.envelope_id, e.subject,
-    e.sender_name, e.sender_email, e.status, e.deliveries, e.generated_us, k.digest, e.document
+    e.sender_name, e.sender_email, e.status, e.deliveries, e.generated_us, k.digest,
+    k.meaning, e.document
 from event as e
 inner join event_key as k on e.account_id = k.account_id and e.event_id = k.event_id;
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 from heliograph.errors import ConfigurationsChanged, EventConflict, TooManyKeys
@@ -18,10 +19,11 @@ from heliograph.model.deliveries import (
     RetryAt,
     Settlement,
 )
-from heliograph.model.events import Event, HeldReason, NewEvent, Verdict, Wanted
+from heliograph.model.events import Accepted, Event, HeldReason, NewEvent, Verdict, Wanted
 from heliograph.model.logs import Requeued
 from heliograph.store import MOST_UNSETTLED_CLAIMS
 from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.wire import meaning
 from heliograph.wire.configurations import is_logged
 from heliograph.wire.messages import signing
 
@@ -134,12 +136,38 @@ def merging(claim: Claim, gathered: Gathered) -> dict[str, Any]:
     }
 
 
-def conflict(event_id: str) -> EventConflict:
-    """The refusal of an event id that stands for something else already (R2)."""
-    return EventConflict(
-        f"Event id {event_id} was published before with another event or data: "
-        "give each event an id of its own."
-    )
+@dataclass(frozen=True, slots=True)
+class KnownEvent:
+    """An event id that is known: what its event was, for how many (R2).
+
+    `meaning` is None where a node of an older version accepted it; `notified` then has the
+    configurations of its envelope alone.
+    """
+
+    digest: bytes
+    meaning: bytes | None
+    deliveries: int
+    notified: frozenset[int] = frozenset()
+
+    def repeated(self, event: NewEvent) -> Accepted:
+        """The receipt of a repeat. Raises EventConflict where the event is another one."""
+        if self.meaning is None or event.meaning is None:
+            same = self.digest == event.digest
+            more = not self.notified.issuperset(event.notified)
+        else:
+            same = meaning.is_repeat(self.meaning, event.meaning)
+            more = meaning.names_more(self.meaning, event.meaning)
+        if not same:
+            raise EventConflict(
+                f"Event id {event.event_id} was published before with another event or data: "
+                "give each event an id of its own."
+            )
+        if more:
+            raise EventConflict(
+                f"Event id {event.event_id} was published before without this notification: name "
+                "it with another event of the envelope."
+            )
+        return Accepted(event.event_id, self.deliveries, repeated=True)
 
 
 def refuse_too_many_keys(active: int) -> None:

@@ -167,6 +167,30 @@ async def test_r2_a_repeated_call_with_an_idempotency_key_adds_nothing(
     assert len(listener.received) == 2
 
 
+async def test_r2_a_key_repeats_a_call_in_whatever_form_it_comes_again(api: Client) -> None:
+    await api.configure("http://127.0.0.1:4999/")
+    batch = [published(envelope_id="env-1", data={"envelopeId": "env-1", "sum": 1, "to": "\u00e9"})]
+    batch.append(published(envelope_id="env-2"))
+    first = await api.call("POST", "events", batch, Idempotency_Key="run-7")
+    turned = [dict(reversed(list(event.items()))) for event in batch]
+    lines = "\n\n".join(json.dumps(event, ensure_ascii=False) for event in turned)
+    again = await api.call(
+        "POST",
+        "events",
+        data=lines.replace('"sum": 1,', '"sum": 1.0,').encode(),
+        Content_Type="application/x-ndjson",
+        Idempotency_Key="run-7",
+    )
+    ids = [event["eventId"] for event in first.json["events"]]
+    assert [(event["eventId"], event["repeated"]) for event in again.json["events"]] == [
+        (event_id, "true") for event_id in ids
+    ]
+    hook = {"url": "http://127.0.0.1:4998/", "events": ["envelope-sent"]}
+    more = [{**batch[0], "eventNotification": hook}, batch[1]]
+    refused = await api.call("POST", "events", more, Idempotency_Key="run-7")
+    assert (refused.status, refused.error) == (409, "EVENT_ID_CONFLICT")
+
+
 async def test_r2_a_client_event_id_is_kept_and_a_different_event_under_it_refused(
     api: Client, listener: LoopbackListener
 ) -> None:

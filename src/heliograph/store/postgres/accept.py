@@ -49,7 +49,7 @@ async def accept(
             continue
         results.append(receipts)
         new |= added
-        known |= {key: (added[key].event.digest, added[key].deliveries) for key in added}
+        known |= {key: addition.known for key, addition in added.items()}
     if new:
         await _add(db, new, now())
     return results
@@ -66,14 +66,19 @@ async def _live_ad_hoc(db: Connection, batch: Sequence[Submitted]) -> list[tuple
 
 async def _known(
     db: Connection, batch: Sequence[Submitted]
-) -> dict[tuple[str, str], tuple[bytes, int]]:
+) -> dict[tuple[str, str], rows.KnownEvent]:
     wanted = [
-        (submitted.account_id, event.event_id)
+        (submitted.account_id, event.event_id, event.envelope.envelope_id)
         for submitted in batch
         for event, _ in submitted.events
     ]
-    found = await fetch(db, _Q["event_keys_known"], columns(wanted, 2))
-    return {(account, event): (digest, count) for account, event, digest, count in found}
+    found = await fetch(db, _Q["event_keys_known"], columns(wanted, 3))
+    return {
+        (row.account_id, row.event_id): rows.KnownEvent(
+            row.digest, row.meaning, row.deliveries, frozenset(row.notified)
+        )
+        for row in found
+    }
 
 
 async def _add(db: Connection, new: dict[tuple[str, str], New], now: int) -> None:
@@ -86,6 +91,7 @@ async def _add(db: Connection, new: dict[tuple[str, str], New], now: int) -> Non
             "account_ids": [account for account, _ in in_order],
             "event_ids": [event for _, event in in_order],
             "digests": [new[key].event.digest for key in in_order],
+            "meanings": [new[key].event.meaning for key in in_order],
             "deliveries": [new[key].deliveries for key in in_order],
             "created": [now] * len(in_order),
         },

@@ -37,9 +37,14 @@ class New:
     verdicts: Sequence[Verdict]
     deliveries: int
 
+    @property
+    def known(self) -> rows.KnownEvent:
+        """What a repeat of it in the same transaction is compared with."""
+        return rows.KnownEvent(self.event.digest, self.event.meaning, self.deliveries)
+
 
 def receipts_of(
-    submitted: Submitted, known: dict[tuple[str, str], tuple[bytes, int]]
+    submitted: Submitted, known: dict[tuple[str, str], rows.KnownEvent]
 ) -> tuple[list[Accepted], dict[tuple[str, str], New]]:
     """The answers for one call, and what it adds; raises EventConflict."""
     receipts: list[Accepted] = []
@@ -47,16 +52,12 @@ def receipts_of(
     for event, verdicts in submitted.events:
         key = (submitted.account_id, event.event_id)
         deliveries = sum(isinstance(verdict, Wanted) for verdict in verdicts)
-        before = known.get(key)
-        if key in added:
-            before = (added[key].event.digest, added[key].deliveries)
-        if before is None:
-            added[key] = New(event, verdicts, deliveries)
-        elif before[0] != event.digest:
-            raise rows.conflict(event.event_id)
-        else:
-            deliveries = before[1]
-        receipts.append(Accepted(event.event_id, deliveries, repeated=before is not None))
+        before = added[key].known if key in added else known.get(key)
+        if before is not None:
+            receipts.append(before.repeated(event))
+            continue
+        added[key] = New(event, verdicts, deliveries)
+        receipts.append(Accepted(event.event_id, deliveries, repeated=False))
     return receipts, added
 
 

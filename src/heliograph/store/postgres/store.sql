@@ -167,17 +167,25 @@ for share;
 
 -- name: event_keys_add
 -- The order keeps two accepts of the same ids from waiting for each other.
-insert into event_key (account_id, event_id, digest, deliveries, created_us)
+insert into event_key (account_id, event_id, digest, meaning, deliveries, created_us)
 select * from unnest(
-    %(account_ids)s::text[], %(event_ids)s::text[], %(digests)s::bytea[],
+    %(account_ids)s::text[], %(event_ids)s::text[], %(digests)s::bytea[], %(meanings)s::bytea[],
     %(deliveries)s::integer[], %(created)s::bigint[]
 )
 on conflict (account_id, event_id) do nothing
 returning account_id, event_id, event_row;
 
 -- name: event_keys_known
-select k.account_id, k.event_id, k.digest, k.deliveries
-from unnest(%s::text[], %s::text[]) as wanted (account_id, event_id)
+-- Configurations of an envelope alone tell only where there is no meaning.
+select
+    k.account_id, k.event_id, k.digest, k.meaning, k.deliveries,
+    array(
+        select n.connect_id from envelope_notification as n
+        where
+            k.meaning is null and n.account_id = wanted.account_id
+            and n.envelope_id = wanted.envelope_id
+    ) as notified
+from unnest(%s::text[], %s::text[], %s::text[]) as wanted (account_id, event_id, envelope_id)
 inner join event_key as k
     on k.account_id = wanted.account_id and k.event_id = wanted.event_id;
 

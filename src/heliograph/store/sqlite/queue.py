@@ -185,6 +185,7 @@ class Queue:
             else to_microseconds(event.generated_at),
             "now": now,
             "digest": event.digest,
+            "meaning": event.meaning,
             "document": event.document,
         }
         event_row = db.execute(_Q["event_add"], values).get
@@ -438,8 +439,10 @@ class Queue:
 
 
 def _repeated(db: apsw.Connection, account_id: str, event: NewEvent) -> Accepted:
-    row = db.execute(_Q["event_known"], (account_id, event.event_id)).fetchone()
-    digest, deliveries = row or (b"", 0)
-    if digest != event.digest:
-        raise rows.conflict(event.event_id)
-    return Accepted(event.event_id, deliveries, repeated=True)
+    values = {"account_id": account_id, "event_id": event.event_id}
+    digest, meaning, deliveries, envelope_id = db.execute(_Q["event_known"], values).get
+    values["envelope_id"] = envelope_id
+    asks = meaning is None and event.notified
+    notified = fetch(db, _Q["notified_known"], values) if asks else ()
+    known = rows.KnownEvent(digest, meaning, deliveries, frozenset(row[0] for row in notified))
+    return known.repeated(event)

@@ -115,17 +115,22 @@ values (:account_id, :envelope_id, :connect_id);
 -- name: event_add
 insert into event (
     account_id, event_id, name, envelope_id, subject, sender_name, sender_email, status,
-    deliveries, generated_us, created_us, digest, document
+    deliveries, generated_us, created_us, digest, meaning, document
 )
 values (
     :account_id, :event_id, :name, :envelope_id, :subject, :sender_name, :sender_email,
-    :status, :deliveries, :generated_us, :now, :digest, :document
+    :status, :deliveries, :generated_us, :now, :digest, :meaning, :document
 )
 on conflict (account_id, event_id) do nothing
 returning event_row;
 
 -- name: event_known
-select digest, deliveries from event where account_id = ? and event_id = ?;
+select digest, meaning, deliveries, envelope_id
+from event where account_id = :account_id and event_id = :event_id;
+
+-- name: notified_known
+select connect_id from envelope_notification
+where account_id = :account_id and envelope_id = :envelope_id;
 
 -- name: envelope_write
 insert into envelope (

@@ -18,7 +18,7 @@ import msgspec
 from heliograph.errors import InvalidBody
 from heliograph.model.configurations import AS_PUBLISHED, Switches
 from heliograph.model.events import Envelope, Event, NewEvent
-from heliograph.wire import dates, notifications
+from heliograph.wire import dates, meaning, notifications
 from heliograph.wire.codec import MOST_DEPTH, check_json
 from heliograph.wire.messages.summary import select
 
@@ -193,7 +193,7 @@ def _parse_event(
     try:
         # Decoding every value proves that the piece is JSON throughout; Raw alone would not
         # look inside strings. format() then only takes white space away.
-        whole = msgspec.json.decode(piece)
+        whole = meaning.decode(piece)
         if piece.count(b"{") + piece.count(b"[") > MOST_DEPTH:
             check_json(whole, MOST_VALUES)
         document = msgspec.json.format(piece, indent=-1)
@@ -219,6 +219,7 @@ def _parse_event(
     _optional_text(whole, "apiVersion", where)
     user_id = _optional_text(data, "userId", f"{where}: data") or _sender_text(summary, "userId")
     digest = hashlib.sha256(name.encode() + b"\0" + fields["data"]).digest()
+    named_in_it = notified.parse(whole, where)
     if account_id is not None and "accountId" not in data:
         named = b'{"accountId":' + msgspec.json.encode(account_id) + b","
         fields["data"] = msgspec.Raw(named + bytes(fields["data"])[1:])
@@ -246,7 +247,8 @@ def _parse_event(
         generated_at=generated,
         document=document,
         digest=digest,
-        notifications=notified.parse(whole, where),
+        meaning=meaning.of_event(name, data, named_in_it),
+        notifications=named_in_it,
         recipients=_recipients(summary),
     )
 
