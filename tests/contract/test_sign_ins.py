@@ -27,7 +27,7 @@ from heliograph.store import Store
 from tests.contract.tables import rows_of
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock
 
-ADA, BOB = (f"{number}aaaaaaa-0000-4000-8000-000000000000" for number in (1, 2))
+ADA, BOB, CYD = (f"{number}aaaaaaa-0000-4000-8000-000000000000" for number in (1, 2, 3))
 KEY, OTHER_KEY = (f"{number}bbbbbbb-0000-4000-8000-000000000000" for number in (1, 2))
 BACK = "https://app.example/back"
 SIGNATURE = frozenset({"signature"})
@@ -366,6 +366,58 @@ async def test_a_session_lasts_until_its_end_a_sign_out_a_new_password_or_a_clos
             await store.people.close_users(ACCOUNT, [ADA])
         assert not await signed_in(name)
     assert not await signed_in("never opened")
+
+
+@pytest.mark.parametrize("hashed", ["other", None])
+async def test_s18_a_new_password_or_none_ends_what_applications_got_for_the_user(
+    store: Store, clock: ManualClock, hashed: str | None
+) -> None:
+    await fill(store)
+    oauth, people = store.sign_ins, store.people
+    await granted(store, clock, EXTENDED)
+    await oauth.add_code(ACCOUNT, Secret("code-2"), code_for(clock))
+    assert await oauth.issue(ACCOUNT, Secret("access-jwt"), token_of(ADA, clock), assertion(clock))
+    own = NewToken("made by an administrator", Role.VIEWER, ADA)
+    await people.add_token(ACCOUNT, Secret("access-own"), own)
+    # Of others: another user's, and the application's own.
+    for user_id, name in ((CYD, "cyd"), (None, "app")):
+        role = Role.ADMINISTRATOR if user_id else Role.VIEWER
+        if user_id:
+            await people.add_users(ACCOUNT, [NewUser(CYD, "cyd@example.com", "Cyd")])
+            await oauth.add_consent(ACCOUNT, KEY, CYD, SIGNATURE, CYD)
+        else:
+            await oauth.change_application(ACCOUNT, ApplicationChange(KEY, rights=Rights.VIEWER))
+        wanted = token_of(user_id, clock, role)
+        proof = assertion(clock, name.encode())
+        assert await oauth.issue(ACCOUNT, Secret(f"access-{name}"), wanted, proof)
+    names = ("1", "jwt", "own", "cyd", "app")
+    assert await works(store, *names) == list(names)
+
+    await oauth.set_password(ACCOUNT, ADA, hashed)
+    assert await works(store, *names) == ["own", "cyd", "app"]
+    assert await oauth.refresh(KEY, "refresh-1", None, pair(clock, "3")) is None
+    assert await oauth.redeem(KEY, "code-2", CodeProof(None, None), pair(clock, "4")) is None
+    # The consent stays: what the user signs in with now brings new tokens.
+    assert await oauth.consented(KEY, ADA) == EXTENDED
+    await granted(store, clock, name="5")
+    assert await works(store, "5") == ["5"]
+
+
+async def test_s18_what_is_exchanged_while_a_new_password_is_set_ends_with_the_old_one(
+    store: Store, clock: ManualClock
+) -> None:
+    await fill(store)
+    oauth = store.sign_ins
+    await oauth.add_consent(ACCOUNT, KEY, ADA, SIGNATURE, ADA)
+    names = ["1", "2", "3"]
+    for name in names:
+        await oauth.add_code(ACCOUNT, Secret(f"code-{name}"), code_for(clock))
+    proof = CodeProof(None, None)
+    redeeming = [oauth.redeem(KEY, f"code-{name}", proof, pair(clock, name)) for name in names]
+    await asyncio.gather(*redeeming, oauth.set_password(ACCOUNT, ADA, "other"))
+    assert await works(store, *names) == []
+    for name in names:
+        assert await oauth.refresh(KEY, f"refresh-{name}", None, pair(clock, f"{name}-2")) is None
 
 
 async def test_s9_a_session_is_no_token_and_a_token_no_session(

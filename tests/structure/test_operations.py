@@ -7,6 +7,7 @@ import re
 import pytest
 
 from heliograph.model.accounts import Role
+from tests.docs import pages
 from tests.docs.pages import Page
 from tests.docs.reference import INTRODUCTION, OPERATIONS, PAGES
 
@@ -39,3 +40,10 @@ def test_an_operation_has_its_path_status_role_parameters_and_an_example(name: s
 
 def test_no_section_is_about_an_operation_that_there_is_not() -> None:
     assert sections().keys() - OPERATIONS.keys() == set()
+
+
+def test_s18_the_page_about_lifetimes_names_what_makes_something_lasting() -> None:
+    page = pages.read(pages.DOCS / "reference" / "people.md")
+    table = [line for line in page.sections["Lifetimes"].splitlines() if line[:1] == "|"]
+    named = set(re.findall(r"`(\w+)`", "\n".join(table)))
+    assert named == {name for name, operation in OPERATIONS.items() if operation.lasting}

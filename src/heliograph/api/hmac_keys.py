@@ -34,6 +34,7 @@ class HmacKeys:
                 path=secrets,
                 handler=self._create_secret,
                 status=201,
+                lasting=True,
                 summary="Makes an HMAC key; the answer shows its secret, this once.",
                 answer=listeners.ConnectSecret,
                 errors=(TooManyKeys,),
@@ -72,4 +73,4 @@ class HmacKeys:
     async def _delete_secret(self, call: Call) -> None:
         key_id = call.path["keyId"]
         if not await self._store.retire_hmac_key(call.account_id, key_id):
-            raise NotFound(f"There is no active HMAC key {key_id}.")
+            raise NotFound("There is no active HMAC key with this keyId.")

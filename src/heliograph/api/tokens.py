@@ -43,6 +43,7 @@ class Tokens:
                 path=_TOKENS,
                 handler=self._add_token,
                 status=201,
+                lasting=True,
                 body=tokens.ApiToken,
                 summary="Makes a token for the account or for one of its users.",
                 answer=tokens.ApiToken,
@@ -71,6 +72,7 @@ class Tokens:
                 path="/accounts",
                 handler=self._add_account,
                 status=201,
+                lasting=True,
                 body=accounts.NewAccountDefinition,
                 summary="Makes an account and its first token, for the operators.",
                 answer=accounts.NewAccountSummary,
@@ -99,7 +101,7 @@ class Tokens:
             # Whoever is left without an administrator's token cannot make one.
             raise InvalidParameter("A token cannot revoke itself: use another one.")
         if not await self._store.people.revoke_token(call.account_id, token_id):
-            raise NotFound(f"There is no token {token_id}.")
+            raise NotFound("There is no token with this tokenId.")
 
     async def _list_accounts(self, call: Call) -> accounts.AccountList:
         await self._check_operator(call)

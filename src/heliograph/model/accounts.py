@@ -57,7 +57,8 @@ class Account:
 class Principal:
     """Who makes a call: the account, role and name that a token stands for.
 
-    `user_id` is set where it acts for a user; `scopes` None stands for all of them.
+    `user_id` is set where it acts for a user; `scopes` None stands for all of them;
+    `integration_key` names the application that brought it.
     """
 
     account: Account
@@ -67,6 +68,12 @@ class Principal:
     user_id: str | None = None
     scopes: frozenset[str] | None = None
     expires_at: datetime | None = None
+    integration_key: str | None = None
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends by itself: at a time, or with an application or a consent (S18)."""
+        return self.expires_at is not None or self.integration_key is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,9 +127,11 @@ class SignIns(Protocol):
     # passwords and sign-ins
 
     async def set_password(self, account_id: str, user_id: str, hashed: str | None) -> None:
-        """Set or, with None, take away an active user's password; ends the user's sessions.
+        """Set or, with None, take away an active user's password.
 
-        Raises NotFound.
+        Ends the user's sessions, codes and refresh tokens, and the access tokens that
+        applications got for the user; consents stay, and so do tokens that no application brought
+        (S18). Raises NotFound.
         """
         ...
 

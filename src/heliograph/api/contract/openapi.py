@@ -215,6 +215,8 @@ def _operation(operation: Operation) -> Schema:
     }
     if operation.role is Role.VIEWER:
         schema["description"] = "A viewer's token will do."
+    if operation.lasting:
+        schema["description"] = "Takes a token that has no end and that no application brought."
     if operation.body is not None:
         shape = reference(operation.body)
         schema["requestBody"] = {

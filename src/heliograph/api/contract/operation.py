@@ -100,8 +100,10 @@ class Operation:
     `body` is the struct that its body is read into, None for no body; `raw_types` are the
     content types of a body that the handler reads itself, `raw_schema` the schema of its JSON.
     `lines` tells that the answer may
-    be asked for as NDJSON. A token of `role`, or of an administrator, may call it. Only what
-    is `metered` counts towards the limits of calls.
+    be asked for as NDJSON. A token of `role`, or of an administrator, may call it. What is
+    `lasting` makes something that lets people or programs in, or a key, until it is taken back:
+    no credential that ends by itself may call it, or it would live on in what it made (S18).
+    Only what is `metered` counts towards the limits of calls.
 
     What follows is also what the OpenAPI document says: `summary` is one plain sentence,
     `answer` the struct of a success (None: an empty body), `query` and `headers` the
@@ -121,6 +123,7 @@ class Operation:
     body_limit: int = SMALL_BODY
     lines: bool = False
     role: Role = Role.ADMINISTRATOR
+    lasting: bool = False
     metered: bool = True
     summary: str = ""
     answer: type[msgspec.Struct] | None = None
@@ -227,6 +230,12 @@ class _Operations:
             raise LacksPermission(
                 "This user lacks sufficient permissions to access this resource: it takes an "
                 "administrator's token."
+            )
+        if operation.lasting and principal.ends:
+            raise LacksPermission(
+                "This user lacks sufficient permissions to access this resource: what it makes "
+                "would outlive this credential. It takes an administrator's token that has no end "
+                "and that no application brought."
             )
         if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
             raise InvalidParameter("A path or a parameter has a NUL character.")

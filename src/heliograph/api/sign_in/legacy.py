@@ -53,7 +53,7 @@ class LegacySignIn:
         person = await self._sign_in.check(credentials.username, password, client)
         if credentials.send_on_behalf_of:
             person = await self._on_behalf(person, credentials.send_on_behalf_of.strip())
-        return _principal(person)
+        return _principal(person, key)
 
     async def _on_behalf(self, person: Person, name: str) -> Person:
         login = None if "\0" in name else await self._store.sign_ins.login(name)
@@ -68,7 +68,13 @@ class LegacySignIn:
         return login.person
 
 
-def _principal(person: Person) -> Principal:
+def _principal(person: Person, integration_key: str) -> Principal:
     user = person.user
-    # Calls of one user are limited together, as those of one token.
-    return Principal(person.account, user.role, user.email, user.user_id, user.user_id)
+    return Principal(
+        person.account,
+        user.role,
+        name=user.email,
+        token_id=user.user_id,  # calls of one user are limited together, as those of one token
+        user_id=user.user_id,
+        integration_key=integration_key,
+    )

@@ -175,7 +175,7 @@ where
 select
     a.account_id, a.external_id, a.name as account_name,
     case when u.role = 'viewer' then u.role else t.role end as role,
-    t.name as token_name, t.token_hash, t.user_id, t.scopes, t.expires_us
+    t.name as token_name, t.token_hash, t.user_id, t.scopes, t.expires_us, t.integration_key
 from token as t
 inner join account as a on t.account_id = a.account_id
 left join account_user as u on t.user_id = u.user_id

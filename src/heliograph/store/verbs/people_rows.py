@@ -180,6 +180,7 @@ def principal(row: Any) -> Principal | None:
         user_id=row.user_id,
         scopes=_scopes(row.scopes),
         expires_at=_instant(row.expires_us),
+        integration_key=row.integration_key,
     )
 
 

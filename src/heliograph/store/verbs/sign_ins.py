@@ -213,11 +213,15 @@ class SignInVerbs:
         values = {"account_id": account_id, "user_id": user_id, "hashed": hashed}
 
         def verb() -> Verb[None]:
-            if not (yield Step("password_set", {**values, "now": self._now()})).changed:
+            named = {**values, "now": self._now()}
+            if not (yield Step("password_set", named)).changed:
                 raise people_rows.no_user([user_id])
-            yield Step("sessions_close", {"user_id": user_id})
+            yield Step("user_tokens_of_applications_revoke", named)
+            yield Step("user_refreshes_delete", named)
+            yield Step("user_codes_delete", named)
+            yield Step("sessions_close", named)
 
-        await self._engine.write(verb)
+        await self._write_and_forget(verb)
 
     async def login(self, name: str) -> Login | None:
         return sign_in_rows.login(await self._row("login", {"name": name}))
@@ -294,6 +298,7 @@ class SignInVerbs:
 
         def verb() -> Verb[Redeemed | None]:
             now = self._now()
+            yield from _hold_user("code_user", values)
             row = (yield Step("code", values)).first
             if row is None:
                 return None
@@ -310,6 +315,7 @@ class SignInVerbs:
 
         def verb() -> Verb[Redeemed | None]:
             now = self._now()
+            yield from _hold_user("refresh_user", values)
             row = (yield Step("refresh", values)).first
             if row is None:
                 return None
@@ -387,6 +393,12 @@ def _managed(account_id: str, integration_key: str) -> Verb[Application]:
 def _check_active(account_id: str, user_id: str) -> Verb[None]:
     if not (yield Step("user_active", {"account_id": account_id, "user_id": user_id})):
         raise people_rows.no_user([user_id])
+
+
+def _hold_user(query: str, values: Mapping[str, Any]) -> Verb[None]:
+    """Let no new password come before the commit: it ends what this transaction brings."""
+    for row in (yield Step(query, values)):
+        yield Step("user_active", {"account_id": row.account_id, "user_id": row.user_id})
 
 
 def _consented(values: Mapping[str, Any]) -> Verb[frozenset[str]]:

@@ -133,7 +133,7 @@ delete from refresh_token where integration_key = :integration_key and user_id =
 delete from authorization_code where integration_key = :integration_key and user_id = :user_id;
 
 -- name: user_active
--- It is not closed before the commit.
+-- It is not closed, and gets no new password, before the commit.
 select user_id from account_user
 where account_id = :account_id and user_id = :user_id and status = 'active'
 {for_share_of:account_user};
@@ -141,6 +141,18 @@ where account_id = :account_id and user_id = :user_id and status = 'active'
 -- name: password_set
 update account_user set password_hash = :hashed, changed_us = :now
 where account_id = :account_id and user_id = :user_id and status = 'active';
+
+-- name: user_tokens_of_applications_revoke
+update token set revoked_us = :now
+where
+    account_id = :account_id and user_id = :user_id and integration_key is not null
+    and revoked_us is null;
+
+-- name: user_refreshes_delete
+delete from refresh_token where user_id = :user_id;
+
+-- name: user_codes_delete
+delete from authorization_code where user_id = :user_id;
 
 -- name: sessions_close
 delete from sign_in_session where user_id = :user_id;
@@ -208,6 +220,12 @@ values (
     :code_hash, :integration_key, :user_id, :scopes, :redirect_uri, :challenge, :grant_id, :expires
 );
 
+-- name: code_user
+select u.user_id, u.account_id
+from authorization_code as c
+inner join account_user as u on c.user_id = u.user_id
+where c.code_hash = :code_hash and c.integration_key = :integration_key;
+
 -- name: code
 select c.user_id, u.account_id, c.scopes, c.redirect_uri, c.challenge, c.grant_id, c.expires_us,
     c.used_us, u.status
@@ -224,6 +242,12 @@ insert into refresh_token (
     refresh_hash, integration_key, user_id, scopes, grant_id, created_us, expires_us
 )
 values (:refresh_hash, :integration_key, :user_id, :scopes, :grant_id, :now, :expires);
+
+-- name: refresh_user
+select u.user_id, u.account_id
+from refresh_token as r
+inner join account_user as u on r.user_id = u.user_id
+where r.refresh_hash = :refresh_hash and r.integration_key = :integration_key;
 
 -- name: refresh
 select r.user_id, u.account_id, r.scopes, r.grant_id, r.expires_us, r.used_us, u.status
