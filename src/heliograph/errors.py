@@ -36,6 +36,7 @@
     ├── OAuthRefused                  an answer of /oauth: HTTP status + `error` (RFC 6749, 5.2)
     ├── ConfigurationsChanged         internal: match again and repeat the accept
     ├── Unrenderable                  internal: the message of an event cannot be made
+    ├── UnusableSetting               a command, or a start, is refused; no text of it is repeated
     ├── StorageUnavailable            disk full, database locked: nothing was written, try later
     ├── StorageBroken                 an I/O error: the process must end (R11, F12)
     └── UnsafeStorage                 start refused; says how to mend it (R18, R20)
@@ -363,6 +364,10 @@ class ConfigurationsChanged(HeliographError):
 
 class Unrenderable(HeliographError):
     """The message of an event cannot be made, this time or any other: nothing was sent."""
+
+
+class UnusableSetting(HeliographError):
+    """A setting that nothing can run with. It may hold a secret: the message repeats none of it."""
 
 
 class StorageUnavailable(HeliographError):

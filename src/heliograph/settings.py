@@ -41,8 +41,9 @@ NOT_OF_DISPATCH: Final = frozenset(
 """What a node that only sends does not read: it has no API, and its database is no file."""
 
 
-def _setting(default: Any, about: str) -> Any:
-    return field(default=default, metadata={"about": about})
+def _setting(default: Any, about: str, *, secret: bool = False) -> Any:
+    """`secret`: the value may hold a password, and is shown and repeated nowhere."""
+    return field(default=default, repr=not secret, metadata={"about": about, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class Settings:
         "",
         "Where clients find this server, such as https://connect.example.com, if a proxy or "
         "another name stands before it: userinfo's base_uri, and the aud of JWT assertions.",
+        secret=True,
     )
     assertions: str = _setting(
         "auto",
@@ -79,6 +81,7 @@ class Settings:
         "",
         "PostgreSQL to use instead of SQLite, such as postgresql://user@host/name; give one with "
         "a password as the environment variable. Any number of nodes may share it.",
+        secret=True,
     )
     no_dispatch: bool = _setting(
         False, "Answer the API and send nothing: other nodes on the same PostgreSQL send."
@@ -118,6 +121,7 @@ class Settings:
         "",
         "Where a JSON object is posted before and when a listener is switched off; the egress "
         "guard holds for it too.",
+        secret=True,
     )
     in_flight: int = _setting(512, "Attempts that may run at once.")
     per_configuration: int = _setting(8, "Attempts that may run at once to one listener.")
@@ -184,6 +188,7 @@ class Settings:
         "",
         "Where spans go by OTLP over HTTP, such as http://127.0.0.1:4318; needs the extra "
         "opentelemetry.",
+        secret=True,
     )
     i_accept_exposure: bool = _setting(
         False,
@@ -235,9 +240,13 @@ class Settings:
             raise _unusable("grace", "must be a number from 0", self.grace)
 
 
+_SECRET: Final = frozenset(one.name for one in fields(Settings) if one.metadata["secret"])
+
+
 def _unusable(name: str, wanted: str, value: object) -> ValueError:
     option = f"--{name.replace('_', '-')}"
-    return ValueError(f"{option} ({environment_name(name)}) {wanted}, not {value}.")
+    shown = "" if name in _SECRET else f", not {value}"
+    return ValueError(f"{option} ({environment_name(name)}) {wanted}{shown}.")
 
 
 def environment_name(name: str) -> str:

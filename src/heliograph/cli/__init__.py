@@ -8,8 +8,8 @@ from typing import Any, Final
 import click
 
 import heliograph
-from heliograph.cli.exits import STATUSES, Exit, Stop
-from heliograph.errors import HeliographError, UnsafeStorage
+from heliograph.cli.exits import STATUSES, Exit, Stop, wrong
+from heliograph.errors import HeliographError, UnsafeStorage, UnusableSetting
 
 # In the order of the help. Each is the function of its name in the module of its name, which is
 # imported when it is called for: --help does not pay for the server.
@@ -67,6 +67,8 @@ class _Program(click.Group):
             ctx.exit(Exit.INTERRUPTED)
         except UnsafeStorage as problem:
             raise Stop(Exit.UNSAFE, str(problem)) from None
+        except UnusableSetting as problem:
+            raise wrong(str(problem)) from None
         except HeliographError as problem:
             raise Stop(Exit.NO, str(problem)) from None
 

@@ -133,6 +133,8 @@ def find(
         f"--token ({ACCESS_TOKEN})": token,
     }
     if base_uri and account_id and token:
+        if not (token.isascii() and token.isprintable()):
+            raise wrong(f"--token ({ACCESS_TOKEN}) has a sign that no token has.")
         return Credentials(_clean(base_uri), account_id, Secret(token))
     missing = [name for name, value in named.items() if not value]
     if len(missing) < len(named):
@@ -339,6 +341,8 @@ def _clean(base_uri: str) -> str:
         url = URL(text)
     except ValueError:
         url = URL()
-    if url.scheme not in ("http", "https") or not url.host:
-        raise wrong(f"--base-uri must be like http://127.0.0.1:8080, not {base_uri!r}.")
+    if url.scheme not in ("http", "https") or not url.host or "@" in text:
+        raise wrong(
+            "--base-uri must be like http://127.0.0.1:8080, without user name and password."
+        )
     return text

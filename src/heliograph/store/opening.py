@@ -28,16 +28,30 @@ NODE_ID: Final = "node-id"
 _log = structlog.get_logger()
 
 
+def check_url(database_url: str | None) -> None:
+    """See that the URL of a PostgreSQL can be read, before anything is made of a typing error.
+
+    Raises UnusableSetting. None, and an empty one, stand for SQLite.
+    """
+    if database_url:
+        # A server on SQLite need not wait for the driver to be imported.
+        from heliograph.store.postgres.url import parameters_of  # noqa: PLC0415
+
+        parameters_of(database_url)
+
+
 @contextlib.asynccontextmanager
 async def open_store(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Store]:
     """The storage that the settings name, closed with the block.
 
     Raises:
+        UnusableSetting: the URL of the database cannot be read.
         UnsafeStorage: the storage cannot keep the promises (R18), or another process has
             it (R20).
         StorageUnavailable: no PostgreSQL answers.
     """
     data_dir = settings.data_dir
+    check_url(settings.database_url)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.database_url:
         store: Store
@@ -70,8 +84,7 @@ async def _open_sqlite(settings: Settings, clock: Clock) -> Store:
 
 
 async def _open_postgres(settings: Settings, clock: Clock | None) -> Store:
-    # A server on SQLite need not wait for the driver to be imported.
-    from heliograph.store.postgres.store import PostgresStore  # noqa: PLC0415
+    from heliograph.store.postgres.store import PostgresStore  # noqa: PLC0415 (as above)
 
     key = settings.data_dir / "master.key"
     node_id = settings.data_dir / NODE_ID

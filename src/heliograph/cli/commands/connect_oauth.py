@@ -119,7 +119,7 @@ def _document(
 def _parameter(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise wrong(f"--parameter takes NAME=VALUE, not {text!r}.")
+        raise wrong("--parameter takes NAME=VALUE.")
     return name, value
 
 

@@ -14,6 +14,7 @@ from heliograph.cli.exits import wrong
 from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
 from heliograph.store.copying import Compared
 from heliograph.store.copying import copy as copy_all
+from heliograph.store.postgres.url import parameters_of
 
 _SQLITE = "sqlite:"
 
@@ -39,12 +40,13 @@ def copy(source: str, target: str, as_json: bool) -> None:
     on a copy that is not finished.
     """
     if not source.startswith(_SQLITE):
-        raise wrong(f"--from takes sqlite:PATH, not {source}.")
+        raise wrong("--from takes sqlite:PATH, such as sqlite:hg/heliograph.db.")
     path = Path(source.removeprefix(_SQLITE))
     if not path.exists():
         raise wrong(f"There is no database at {path}.")
     if not target.startswith(("postgresql://", "postgres://")):
         raise wrong("--to takes postgresql://..., a database made with `createdb`.")
+    parameters_of(target)
     compared = _copy(path, target)
     if as_json:
         print_json({"tables": [asdict(table) for table in compared]})

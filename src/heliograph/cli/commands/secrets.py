@@ -39,6 +39,7 @@ def rotate(data_dir: Path, database_url: str | None, as_json: bool) -> None:
     The server of this data directory must not run meanwhile. Cut short, it is run again. Where
     nodes share a PostgreSQL it takes `secrets add-key` before it, and a second run after it.
     """
+    opening.check_url(database_url)
     path = _key_file(data_dir)
     keys, shared = read_keys(path), bool(database_url)
     finishing = len(keys) > 1

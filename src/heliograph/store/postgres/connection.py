@@ -23,6 +23,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
 from heliograph.model.deliveries import LEASE_SECONDS
+from heliograph.store.postgres.url import parameters_of, unusable_parameter
 from heliograph.store.verbs import PATIENCE
 
 T = TypeVar("T")
@@ -59,12 +60,15 @@ class Database:
     """Connections to one PostgreSQL."""
 
     def __init__(self, url: str, lease: float = LEASE_SECONDS) -> None:
-        """`lease` is the node's, in seconds."""
+        """`lease` is the node's, in seconds.
+
+        Raises:
+            UnusableSetting: the URL cannot be read.
+        """
         # Half of the lease, as far as PostgreSQL can count.
         self._idle_milliseconds = min(round(lease * 500), 2**31 - 1)
         # What the URL gives wins.
-        given = psycopg.conninfo.conninfo_to_dict(url)
-        self.conninfo = make_conninfo("", **cast(Any, {**_PARAMETERS, **given}))
+        self.conninfo = make_conninfo("", **cast(Any, {**_PARAMETERS, **parameters_of(url)}))
         self._prepare: int | None = 2
         self.deliveries_changed: Callable[[str], None] = lambda _: None
         """Is called after each commit of which that is true, with the transaction's name."""
@@ -87,11 +91,14 @@ class Database:
 
         Raises:
             StorageUnavailable: no server answers, or it refuses us.
+            UnusableSetting: a parameter of the URL has a value that means nothing.
         """
         try:
             async with await Connection.connect(self.conninfo, autocommit=True) as first:
                 self.behind_pooler = await behind_pooler(first)
         except psycopg.Error as error:
+            if (unusable := unusable_parameter(error)) is not None:
+                raise unusable from None
             raise translate(error) from error
         if self.behind_pooler:
             self._prepare = None
