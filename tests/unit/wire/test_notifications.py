@@ -40,10 +40,12 @@ def parsed(*hooks: Any, events: int = 1) -> list[NewEvent]:
     ],
 )
 def test_s17_a_list_of_a_notification_is_bounded(field: str, item: Any) -> None:
+    most: dict[str, Any] = {field: [item] * MOST}
     if field != "retrySchedule":  # which has a bound of its own
-        assert parsed(hook(**{field: [item] * MOST}))
+        assert parsed(hook(**most))
+    beyond: dict[str, Any] = {field: [item] * (MOST + 1)}
     with pytest.raises(InvalidBody, match=f"`{field}` of a notification lists {MOST + 1}"):
-        parsed(hook(**{field: [item] * (MOST + 1)}))
+        parsed(hook(**beyond))
 
 
 @pytest.mark.parametrize(
@@ -73,8 +75,10 @@ def test_s17_a_call_names_so_many_notifications_and_the_same_one_as_often_as_it_
 
 @pytest.mark.parametrize("field", ["events", "envelopeEvents", "recipientEvents"])
 def test_s17_the_events_of_a_configuration_are_bounded_too(field: str) -> None:
-    assert wanted_configuration(**{field: ["Sent"] * MOST})
+    most: dict[str, Any] = {field: ["Sent"] * MOST}
+    assert wanted_configuration(**most)
+    beyond: dict[str, Any] = {field: ["Sent"] * (MOST + 1)}
     with pytest.raises(InvalidBody, match=f"{field} lists {MOST + 1}; {MOST} are the most"):
-        wanted_configuration(**{field: ["Sent"] * (MOST + 1)})
+        wanted_configuration(**beyond)
     with pytest.raises(InvalidBody, match="includeData lists"):
         wanted_configuration(eventData={"includeData": ["tabs"] * (MOST + 1)})
