@@ -9,6 +9,7 @@ running server; the controls (`faults/control.py`) see to it that the checker no
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 import time
@@ -21,10 +22,12 @@ from typing import Any
 from heliograph import clock
 from heliograph.cli import main
 from heliograph.delivery import matching
+from heliograph.delivery.dispatcher import Dispatcher
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model.deliveries import Settlement
 from heliograph.model.events import Accepted
 from heliograph.store import ClaimResult, sql
+from heliograph.store.postgres import hints
 from heliograph.store.postgres.queries import QUERIES as POSTGRES
 from heliograph.store.postgres.store import PostgresStore
 from heliograph.store.sqlite import connection as sqlite_connection
@@ -120,6 +123,32 @@ def one_clock() -> None:
     store_clock.machine = store_clock.now
 
 
+def unwoken() -> None:
+    """Who deletes failures wakes nobody, and the dispatcher sleeps until the next due time."""
+
+    def quiet(verb: Callable[..., Any]) -> Callable[..., Any]:
+        async def run(self: Any, *given: Any) -> Any:
+            wake = self._wake
+            self.when_due(lambda: None)
+            try:
+                return await verb(self, *given)
+            finally:
+                self.when_due(wake)
+
+        return run
+
+    stores: Any = (SqliteStore, PostgresStore)
+    for store in stores:
+        store.delete_failure = quiet(store.delete_failure)
+        store.delete_failures = quiet(store.delete_failures)
+    defaults: Any = Dispatcher.__init__.__kwdefaults__
+    defaults["longest_sleep"] = math.inf
+    # Nor does a look without a hint, or the hint that a node gives itself.
+    module: Any = hints
+    module._LOOK_ANYWAY = 3600.0
+    module.Hints.give = lambda self: None
+
+
 PLANTS: dict[str, Callable[[], None]] = {
     plant.__name__: plant
     for plant in (
@@ -128,6 +157,7 @@ PLANTS: dict[str, Callable[[], None]] = {
         no_unique_key,
         early_reply,
         no_order,
+        unwoken,
         trusting,
         one_clock,
     )

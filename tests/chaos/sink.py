@@ -56,6 +56,10 @@ class Sink:
             while self._asked[path] < times:
                 await asyncio.sleep(0.02)
 
+    def asked(self, path: str) -> int:
+        """How often a path was posted to."""
+        return self._asked[path]
+
     async def receive(self, request: web.BaseRequest) -> web.Response:
         """One message: noted and flushed, then answered."""
         body = await request.content.read()  # of any size

@@ -189,6 +189,13 @@ async def test_f34_r22_a_clock_2_h_ahead_for_a_while_leaves_nothing_behind(
     await holds("F34", kind, tmp_path)
 
 
+@on_each_kind("F31")
+async def test_f31_r21_the_end_of_a_failure_sends_what_it_held_back(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F31", kind, tmp_path)
+
+
 def controls() -> list[tuple[str, str]]:
     """Each planted defect with the installation that it is seen on."""
     return [(one.id, kind) for one in catalogue() if one.control for kind in one.quick]

@@ -14,6 +14,7 @@ from tests.chaos.faults.clocks import run_two_hours_ahead, start_a_year_ahead
 from tests.chaos.faults.database import fail_over
 from tests.chaos.faults.process import freeze, observed
 from tests.chaos.faults.storage import cut_sqlite
+from tests.chaos.faults.waking import stuck
 from tests.chaos.installation import LEASE_SECONDS, DidNotStart, Node
 from tests.chaos.power import disk
 
@@ -163,6 +164,22 @@ async def no_order(context: Context) -> Result:
 async def async_standby(context: Context) -> Result:
     """What the standby had not received is lost: that is why R1 asks for a synchronous one."""
     return await fail_over(context, synchronous=False)
+
+
+@fault(
+    "C7",
+    "a deleted failure wakes nobody",
+    quick={"sqlite-1": 1, "postgres-1": 1},
+    full={"sqlite-1": 1, "postgres-1": 1},
+    control=True,
+)
+async def unwoken(context: Context) -> Result:
+    """What it has held back waits for something else to happen."""
+    result = Result()
+    async with context.bench(change=planted(controls.unwoken)) as bench:
+        await stuck(bench, result, context.cycles)
+        await bench.judge(result)
+    return result
 
 
 @fault(
