@@ -58,6 +58,7 @@ TABLES: Final = (
     "event",
     "delivery",
     "attempt",
+    "clock_leap",
 )
 _BY_NUMBER: Final = {"user_group", "connect_configuration", "event", "delivery", "attempt"}
 _LARGE: Final = {"event": 200, "attempt": 1000}

@@ -225,6 +225,16 @@ select * from unnest(%s::bytea[], %s::text[], %s::bigint[], %s::bigint[]);
 select session_hash, user_id, created_us, expires_us
 from sign_in_session;
 
+-- name: read_clock_leap
+select at_us, gain_us from clock_leap order by at_us limit :most offset :done;
+
+-- name: write_clock_leap
+insert into clock_leap (at_us, gain_us)
+select * from unnest(%s::bigint[], %s::bigint[]);
+
+-- name: back_clock_leap
+select at_us, gain_us from clock_leap;
+
 -- name: read_hmac_key
 select key_id, account_id, sealed, created_us, retired_us
 from hmac_key order by key_id limit :most offset :done;

@@ -59,7 +59,7 @@ class Spans:
 
     def published(self, publication: Publication) -> None:
         """A span for the call, and one for each event that is new."""
-        ended = self._clock.now()
+        ended = self._clock.machine()
         began = ended - timedelta(seconds=publication.seconds)
         traces = [
             tracing.of_event(publication.account_id, receipt.accepted.event_id)
@@ -98,6 +98,7 @@ class Spans:
 
     def attempted(self, settlement: Settlement) -> None:
         """A span for the attempt, under the id that the listener was sent."""
+        ended = self._clock.machine()
         claim, outcome = settlement.claim, settlement.outcome
         event = claim.event
         attributes: dict[str, AttributeValue] = {
@@ -117,8 +118,8 @@ class Spans:
         self._span(
             "heliograph.delivery.attempt",
             otel.SpanKind.CLIENT,
-            settlement.started_at,
-            settlement.started_at + timedelta(seconds=settlement.seconds),
+            ended - timedelta(seconds=settlement.seconds),
+            ended,
             attributes=attributes,
             at=tracing.of_attempt(event.account_id, claim.shown.event_id, claim.attempt_id),
             parent=tracing.of_event(event.account_id, claim.shown.event_id),
