@@ -10,6 +10,7 @@ change between its patch releases.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,6 +50,12 @@ _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 # Underscores are no host name characters but do occur, except in a top-level domain.
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _LAST_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_AFTER_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
+"""Path and query by RFC 3986; a fragment has no place in what is saved here."""
+
+_ACE: Final = "xn--"
+_NO_TEXT: Final = ("Cc", "Co", "Cs", "Zl", "Zp", "Zs")
+"""Categories of Unicode: controls, private signs, halves of pairs, blanks."""
 # What the WHATWG host parser, and glibc, would read as a part of an IPv4 address.
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
@@ -172,6 +179,27 @@ class Guard:
         if address is not None:
             self._check(address)
         return Target(scheme, host, port)
+
+    def check_new_url(self, url: str) -> Target:
+        """Check a URL that is to be saved: as `check_url`, and that it is a URI by RFC 3986.
+
+        Not asked of what is stored: that was saved when less was asked, and is delivered to.
+
+        Raises:
+            Refused: the URL may not be used.
+        """
+        target = self.check_url(url)
+        after_host = _START.sub("", url, count=1)
+        if (at := wrong_in(after_host)) is not None:
+            at += len(url) - len(after_host)
+            raise Refused(
+                "url",
+                f"the URL has the character {url[at]!a} at position {at + 1}; percent-encode it, "
+                "and let two hexadecimal digits follow each %.",
+            )
+        if (label := broken_label(target.host)) is not None:
+            raise Refused("url", f"{label} of the host name stands for no text in punycode.")
+        return target
 
     def check_address(self, address: str) -> None:
         """Check an address as text: a DNS answer, or what is about to be connected to.
@@ -333,3 +361,38 @@ def _check_ldh(host: str, labels: Sequence[str]) -> None:
 
 def _found(address: Address, ranges: Sequence[tuple[Network, str]]) -> str | None:
     return next((what for network, what in ranges if address in network), None)
+
+
+def wrong_in(path_and_query: str) -> int | None:
+    """The place of the first sign that no path and query has, or None."""
+    found = _AFTER_HOST.match(path_and_query)
+    end = 0 if found is None else found.end()
+    return end if end < len(path_and_query) else None
+
+
+def is_name(host: str) -> bool:
+    """Whether a host in small letters is a name of letters, digits, hyphens and underscores."""
+    return len(host) <= 253 and all(map(_LABEL.fullmatch, host.split(".")))
+
+
+def broken_label(host: str) -> str | None:
+    """The first label that begins as one in punycode and stands for no text (RFC 5891), or None."""
+    return next((label for label in host.lower().split(".") if _is_broken(label)), None)
+
+
+def _is_broken(label: str) -> bool:
+    if not label.startswith(_ACE):
+        return False
+    encoded = label.removeprefix(_ACE)
+    try:
+        text = encoded.encode("ascii").decode("punycode")
+        again = text.encode("punycode").decode("ascii")
+    except (UnicodeError, ValueError, OverflowError):
+        return True
+    return (
+        text.isascii()
+        or again != encoded
+        or text != text.lower()
+        or not unicodedata.is_normalized("NFC", text)
+        or any(unicodedata.category(sign) in _NO_TEXT for sign in text)
+    )

@@ -38,6 +38,6 @@ def check_url(guard: Guard, url: str, field: str) -> None:
         RefusedUrl: it does not; the text names the field.
     """
     try:
-        guard.check_url(url)
+        guard.check_new_url(url)
     except Refused as refusal:
         raise RefusedUrl(f"{field} is refused: {refusal}") from None

@@ -67,9 +67,9 @@ def export(
 ) -> None:
     """Write failures to FILE (- for standard output), however many there are.
 
-    NDJSON holds the API's records, one to a line. In CSV, a cell that a spreadsheet would take
-    for a formula begins with an apostrophe. FILE appears when it is complete, and only its
-    owner can read it.
+    NDJSON holds the API's records, one to a line. In CSV, what a spreadsheet could take for a
+    formula, the whole cell or a part of it, begins with an apostrophe. FILE appears when it is
+    complete, and only its owner can read it.
     """
     form = form or ("csv" if file.suffix.lower() == ".csv" else "ndjson")
     query = {**chosen, "order": order, **({"count": str(count)} if count else {})}

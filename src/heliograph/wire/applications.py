@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
+from ipaddress import IPv6Address
 from typing import ClassVar, Final
-from urllib.parse import urlsplit
 
+from heliograph import egress
 from heliograph.errors import InvalidBody
 from heliograph.model import applications as model
 from heliograph.model.accounts import Secret
@@ -20,8 +21,16 @@ from heliograph.wire.paging import Paged
 MOST_URIS: Final = 20
 LONGEST_URI: Final = 2000
 
-_URI: Final = re.compile(r"[A-Za-z0-9._~:/?@!$&()*+,=%\[\]-]+")
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+_URI: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):"
+    r"(?://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::(?P<port>[0-9]{1,5}))?(?![^/?]))?"
+    r"(?P<rest>(?!//).*)",
+    re.DOTALL,
+)
+_MOST_PORT: Final = 65535
+_LOOPBACK: Final = ("127.0.0.1", "[::1]", "localhost")
+_MEANT_IN_A_POLICY: Final = re.compile(r"[*,;']")
+"""What is a wildcard, or ends a source or a policy, in the page's Content-Security-Policy."""
 
 
 class RsaKey(Wire):
@@ -170,18 +179,20 @@ def _redirect_uris(texts: Sequence[str]) -> tuple[str, ...]:
 def _redirect_uri(number: int, text: str) -> str:
     """RFC 9700, 2.1: whole URIs. http is for this machine only; an app's own scheme has a dot
     (RFC 8252, 7.1). It may have a password in it, and is not repeated."""
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname or ""
-        usable = (parts.port or 0) >= 0  # reading it raises where it is no number
-    except ValueError:
-        usable = False
-    if not usable or len(text) > LONGEST_URI or not _URI.fullmatch(text) or "@" in parts.netloc:
+    parts = _URI.fullmatch(text)
+    if (
+        parts is None
+        or len(text) > LONGEST_URI
+        or _MEANT_IN_A_POLICY.search(text)
+        or egress.wrong_in(parts["rest"]) is not None
+        or int(parts["port"] or 0) > _MOST_PORT
+    ):
         raise InvalidBody(f"Number {number} of redirectUris is no plain URI.")
+    scheme, host = parts["scheme"].lower(), (parts["host"] or "").lower()
     fine = (
-        (parts.scheme == "https" and host)
-        or (parts.scheme == "http" and host in _LOOPBACK)
-        or ("." in parts.scheme and not parts.netloc)
+        (scheme == "https" and _is_host(host))
+        or (scheme == "http" and host in _LOOPBACK)
+        or ("." in scheme and not host and not parts["port"])
     )
     if not fine:
         raise InvalidBody(
@@ -189,6 +200,15 @@ def _redirect_uri(number: int, text: str) -> str:
             "localhost, or an app's own scheme such as com.example.app:/back."
         )
     return text
+
+
+def _is_host(host: str) -> bool:
+    if host[:1] != "[":
+        return egress.is_name(host) and egress.broken_label(host) is None
+    try:
+        return bool(IPv6Address(host[1:-1]))
+    except ValueError:
+        return False
 
 
 def application_to_wire(application: model.Application) -> Application:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,6 +102,42 @@ def test_json_for_a_terminal_means_the_same() -> None:
     document = json.dumps(value, ensure_ascii=False)
     assert json.loads(harmless_json(document)) == value
     assert not set(harmless_json(document)) & {"\x7f", "\x9b", "\u202e", "\u2028"}
+
+
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212\u207a\u208c"
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize(
+    "unseen", ["", " ", "\u00a0", "\u3000", '"', "\u200b", "\ufeff", "\x00", ' "']
+)
+@pytest.mark.parametrize(
+    "part", ["", ";", "|", "\t", "\n", "\r\n", "\x0b", "\x1e", "\u2028", ";\t;"]
+)
+def test_s10_no_part_of_a_cell_is_a_formula(sign: str, unseen: str, part: str) -> None:
+    for before in ("", "Offer"):
+        if before and not part:
+            continue
+        text = f"{before}{part}{unseen}{sign}cmd|'/c calc'!A1"
+        file = io.StringIO()
+        csv.writer(file).writerow([spreadsheet_cell(text)] * 2)
+        for delimiter in ",;|\t":  # whatever parts cells for who opens it
+            (row,) = csv.reader([file.getvalue()], delimiter=delimiter)
+            for cell in row:
+                begin = cell.lstrip(' "\u00a0')[:1]
+                assert not begin or begin not in SIGNS, (text, row)
+
+
+@pytest.mark.parametrize("text", ["a=1", "a-b; c", "1;2|3", "x@example.com", "a - b", "'=1", ""])
+def test_a_cell_without_a_formula_is_as_it_was(text: str) -> None:
+    assert spreadsheet_cell(text) == text
+
+
+def test_s10_a_long_cell_takes_no_time_squared() -> None:
+    began = time.process_time()
+    for text in ("\t" * 200_000 + "x", "; " * 100_000 + "=", " \t=;" * 50_000):
+        spreadsheet_cell(text)
+    assert time.process_time() - began < 5
 
 
 def test_no_cell_is_a_formula() -> None:

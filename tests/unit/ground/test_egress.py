@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from unicodedata import normalize
 from urllib.parse import urlsplit
 
 import pytest
@@ -458,3 +459,65 @@ def test_s1_what_is_admitted_means_the_same_to_every_parser(url: str) -> None:
     )
     assert theirs.user is None
     assert theirs.password is None
+
+
+# ------------------------------------------------------------------------------ what is saved
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://h.example.org/%7e/a%2Fb?c=%C3%A9",
+        "https://h.example.org?x=/?",
+        "https://h.example.org:8443/a;b,c!$&'()*+=@:-._~",
+        "https://xn--bcher-kva.example.org/",
+        "https://XN--Bcher-KVA.example.org/",
+        "https://xn--ls8h.la/",  # signs that IDNA 2008 has not, but registries have
+        "https://r1---a.example.org/",
+        "https://xn--p1ai.xn--p1ai/",
+    ],
+)
+def test_s1_a_uri_may_be_saved(url: str) -> None:
+    assert PUBLIC.check_new_url(url) == PUBLIC.check_url(url)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        *("/%zz", "/%", "/a%", "/%4", "/%4/", "/%G0", "/%%20", "/?%", "/?a=%u0041", "?%2", "/%-1"),
+        *("/[a]", "/?a[]=1", "/a[", "/]"),
+    ],
+)
+def test_s1_what_is_no_uri_by_rfc_3986_is_not_saved_and_is_delivered_to_where_it_was(
+    after: str,
+) -> None:
+    url = f"https://hooks.example.org{after}"
+    with pytest.raises(Refused, match="percent-encode") as refused:
+        PUBLIC.check_new_url(url)
+    assert refused.value.kind == "url"
+    assert verdict(PUBLIC, url) == "allow"
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        # Nothing, no punycode, ASCII in disguise, another spelling, an overflow.
+        *("xn--", "xn---", "xn--0", "xn--a", "xn--abc-", "xn--abc", "xn--zzzzzz99999999"),
+        *("xn--a-0", "XN--0", "xn--bcher-kva0", "xn--99999999"),
+        # A capital letter, a combining mark apart, a blank, half of a pair.
+        *("xn--bcher-2pa", "xn--e-xbb", "xn--a-4ba", "xn--a-9fn", "xn--a-rc4g"),
+    ],
+)
+@pytest.mark.parametrize("host", ["{}.example.org", "a.{}.example.org", "example.{}"])
+def test_s1_a_name_in_punycode_that_stands_for_no_text_is_not_saved(label: str, host: str) -> None:
+    with pytest.raises(Refused, match=r"punycode|not a host name") as refused:
+        PUBLIC.check_new_url(f"https://{host.format(label)}/")
+    assert refused.value.kind == "url"
+
+
+@given(st.text(st.characters(min_codepoint=0xA1, categories=["Ll", "Lo"]), min_size=1, max_size=6))
+def test_s1_whatever_letters_were_encoded_may_be_saved(text: str) -> None:
+    text = normalize("NFC", text).lower()
+    label = "xn--" + text.encode("punycode").decode()
+    if normalize("NFC", text) == text and text == text.lower() and len(label) <= 63:
+        assert PUBLIC.check_new_url(f"https://{label}.example.org/")

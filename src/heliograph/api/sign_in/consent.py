@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -64,6 +65,9 @@ _FIELDS: Final = frozenset(
 )
 _LONGEST_STATE: Final = 2048
 _CHALLENGE_LENGTH: Final = 43  # SHA-256 in base64url (RFC 7636, 4.2)
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._-]*(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?")
+"""Host and port without what is a wildcard, or ends a source, in a Content-Security-Policy."""
 
 _PAGES: Final = Environment(
     loader=PackageLoader("heliograph.api", "pages"), autoescape=True, undefined=StrictUndefined
@@ -300,7 +304,7 @@ class ConsentPages:
 
     def _html(self, html: str, status: int, redirect_uri: str | None) -> Response:
         # Browsers hold form-action against the redirect that follows a form, too.
-        target = "" if redirect_uri is None else f" {_source(redirect_uri)}"
+        target = "" if redirect_uri is None else f" {_source(redirect_uri)}".rstrip()
         return HTMLResponse(
             html,
             status,
@@ -376,8 +380,11 @@ def _redirect(url: str) -> Response:
 
 
 def _source(redirect_uri: str) -> str:
-    """What form-action names a redirect URI by; registered ones have no other characters."""
+    """What form-action names a redirect URI by: nothing where a sign of it means something there,
+    as in one that was registered when less was asked."""
     parts = urlsplit(redirect_uri)
+    if not _PLAIN.fullmatch(parts.netloc):
+        return ""
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
 
 

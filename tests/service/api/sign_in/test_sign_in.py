@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
+from heliograph.model.applications import ApplicationChange
 from tests.browser import Visitor
 from tests.integration import (
     ADA,
@@ -280,6 +281,25 @@ async def test_s9_pages_run_no_script_stand_in_no_frame_and_keep_their_cookie_to
     assert "&lt;script&gt;" in visitor.page
     style = await app.api.call("GET", "/oauth/style.css", Authorization="")
     assert (style.status, style.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://*.example/x", "https://a.example,b.example/", "https://a.example;x-src/"]
+)
+async def test_s9_a_redirect_uri_of_before_widens_no_policy(
+    app: Integration, visitor: Visitor, uri: str
+) -> None:
+    change = ApplicationChange(app.integration_key, redirect_uris=(uri,))
+    await app.api.server.store.sign_ins.change_application(app.api.credentials.account_id, change)
+    await visitor.open(auth_url(app, redirect_uri=uri))
+    assert visitor.status == 200
+    assert visitor.headers["Content-Security-Policy"].endswith("form-action 'self'")
+    # And none like it is registered any more.
+    path = f"{app.api.account}/applications/{app.integration_key}"
+    for method, at in (("PUT", path), ("POST", f"{app.api.account}/applications")):
+        reply = await app.api.call(method, at, {"name": "x", "redirectUris": [uri]})
+        assert (reply.status, reply.error) == (400, "INVALID_REQUEST_BODY")
+        assert uri not in reply.json["message"]
 
 
 async def test_s9_behind_a_proxy_with_https_the_cookie_is_secure_and_userinfo_names_the_proxy(
