@@ -23,6 +23,7 @@
     │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
     │   ├── TargetTooLong             414 REQUEST_TARGET_TOO_LONG
     │   ├── InvalidContentType        415 INVALID_CONTENT_TYPE
+    │   │   └── CodedBody             415 INVALID_CONTENT_TYPE (a Content-Encoding)
     │   ├── TooMuchPublished          429 HOURLY_PUBLISH_LIMIT_EXCEEDED, with Retry-After
     │   ├── TooManyAttempts           429 TOO_MANY_SIGN_INS, with Retry-After
     │   ├── HourlyLimitExceeded       429 HOURLY_APIINVOCATION_LIMIT_EXCEEDED, with Retry-After
@@ -273,6 +274,10 @@ class InvalidContentType(ApiError):
     code = "INVALID_CONTENT_TYPE"
     advice = "Send the body in a form that the message names."
     docusign = True
+
+
+class CodedBody(InvalidContentType):
+    """A body in a Content-Encoding: none is decoded, for a small one may unpack to any size."""
 
 
 class TooMuchPublished(ApiError):

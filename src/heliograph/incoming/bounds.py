@@ -14,8 +14,13 @@ from heliograph.settings import Settings
 MOST_HEAD: Final = 16 * 1024
 """Bytes of a request's first line and headers."""
 
+MOST_TOLD: Final = 1000
+"""Characters of log about an exception of the door's: whoever finds a way to one can take it
+again and again."""
+
 _OTHER_DESCRIPTORS: Final = 128
-"""The database, the log, resolver threads' sockets and the like."""
+"""The database, the log, resolver threads' sockets, connections that are one too many, and the
+like."""
 
 _FEWEST_CONNECTIONS: Final = 16
 

@@ -8,7 +8,7 @@ import errno
 import ipaddress
 import socket
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Final
 
 import structlog
@@ -16,11 +16,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from heliograph.access.clients import client_of
-from heliograph.errors import Unavailable
-from heliograph.incoming.bounds import Bounds
+from heliograph.errors import ApiError, Unavailable, Unspecified
+from heliograph.incoming.bounds import MOST_TOLD, Bounds
 from heliograph.incoming.certificate import ServerCertificate
-from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol, answer
+from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
 from heliograph.settings import Settings
+from heliograph.watch.logs import told
 
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -34,7 +35,11 @@ not hold up a stop for all of the grace (R15)."""
 TOO_MANY: Final = "too_many_connections"
 HANDSHAKE: Final = "handshake"
 
-_BUSY: Final = answer(Unavailable("There are too many connections."), b"Retry-After: 2")
+_MOST_SEEN_OFF: Final = 64
+"""Connections above the bounds that are read until they can be answered: further ones end the
+oldest of them. They live on the descriptors that `bounds` leaves for others."""
+
+_FULL: Final = Unavailable("There are too many connections.")
 
 _log = structlog.get_logger()
 
@@ -72,8 +77,14 @@ class Server(uvicorn.Server):
         self.servers = [door]  # type: ignore[list-item]
         self.started = True
 
-    def _make(self, gone: Callable[[], None]) -> GuardedProtocol:
-        return GuardedProtocol(self.config, self.server_state, self._bounds, gone, self._refused)
+    def _make(self, gone: Callable[[], None], full: ApiError | None) -> GuardedProtocol:
+        # Who is one too many was counted as that.
+        refused = self._refused if full is None else _uncounted
+        return GuardedProtocol(self.config, self.server_state, self._bounds, gone, refused, full)
+
+
+def _uncounted(_reason: str) -> None:
+    pass
 
 
 class _Door:
@@ -82,7 +93,7 @@ class _Door:
     def __init__(
         self,
         bounds: Bounds,
-        make: Callable[[Callable[[], None]], GuardedProtocol],
+        make: Callable[[Callable[[], None], ApiError | None], GuardedProtocol],
         certificate: ServerCertificate | None,
         refused: Refused,
     ) -> None:
@@ -93,6 +104,7 @@ class _Door:
         self._here: Counter[str] = Counter()
         self._count = 0
         self._welcoming: set[asyncio.Task[None]] = set()
+        self._seen_off: dict[GuardedProtocol, asyncio.Task[None]] = {}
         self._accepting: asyncio.Task[None] | None = None
 
     def open(self, listening: socket.socket) -> None:
@@ -125,22 +137,51 @@ class _Door:
                     _log.warning("no_connection_taken", error=error.strerror)
                     await asyncio.sleep(_PAUSE)
                 continue
-            self._take(connection, str(address[0]))
+            try:
+                self._take(connection, str(address[0]))
+            except Exception as bug:  # or nobody would be taken any more
+                connection.close()
+                self._broke(bug)
+            await asyncio.sleep(0)  # so that who came first is answered first
 
     def _take(self, connection: socket.socket, address: str) -> None:
         client, bounds = client_of(address), self._bounds
         crowded = self._here[client] >= bounds.connections_per_address
         if self._count >= bounds.connections or (crowded and not self._is_proxy(address)):
-            self._turn_away(connection)
+            self._see_off(connection, client)
             return
+        protocol = self._make(self._leaving(client), None)
         self._count += 1
         self._here[client] += 1
-        task = asyncio.create_task(self._welcome(connection, client))
+        self._start(self._welcome(connection, client, protocol))
+
+    def _see_off(self, connection: socket.socket, client: str) -> None:
+        """Answer that there is no room for it."""
+        self._refused(TOO_MANY)
+        if len(self._seen_off) >= _MOST_SEEN_OFF:
+            oldest, welcome = next(iter(self._seen_off.items()))
+            if welcome.done():
+                oldest.hurry()
+            else:
+                welcome.cancel()
+            self._seen_off.pop(oldest, None)
+
+        def leave() -> None:
+            self._seen_off.pop(protocol, None)
+
+        protocol = self._make(leave, _FULL)
+        welcome = self._start(self._welcome(connection, client, protocol))
+        self._seen_off[protocol] = welcome
+
+    def _start(self, welcome: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(welcome)
         self._welcoming.add(task)
         task.add_done_callback(self._welcoming.discard)
+        return task
 
-    async def _welcome(self, connection: socket.socket, client: str) -> None:
-        protocol = self._make(self._leaving(client))
+    async def _welcome(
+        self, connection: socket.socket, client: str, protocol: GuardedProtocol
+    ) -> None:
         tls = None if self._certificate is None else self._certificate.context
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -150,13 +191,20 @@ class _Door:
                 ssl_handshake_timeout=None if tls is None else self._bounds.head_timeout,
                 ssl_shutdown_timeout=None if tls is None else _GOODBYE,
             )
-        except (OSError, asyncio.CancelledError) as error:
+        except BaseException as error:
             connection.close()
             protocol.left()
-            if isinstance(error, asyncio.CancelledError):
+            if isinstance(error, OSError):
+                self._refused(HANDSHAKE)
+                _log.debug("handshake_failed", client=client, error=str(error))
+            elif isinstance(error, Exception):
+                self._broke(error)
+            else:
                 raise
-            self._refused(HANDSHAKE)
-            _log.debug("handshake_failed", client=client, error=str(error))
+
+    def _broke(self, bug: Exception) -> None:
+        self._refused(Unspecified.code)
+        _log.error("connection_broke", exception=told(bug, MOST_TOLD))
 
     def _leaving(self, client: str) -> Callable[[], None]:
         left = False
@@ -171,12 +219,6 @@ class _Door:
                     del self._here[client]
 
         return leave
-
-    def _turn_away(self, connection: socket.socket) -> None:
-        self._refused(TOO_MANY)
-        with connection, contextlib.suppress(OSError):
-            if self._certificate is None:
-                connection.send(_BUSY)
 
     def _is_proxy(self, address: str) -> bool:
         proxies = self._bounds.proxies

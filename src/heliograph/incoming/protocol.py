@@ -7,15 +7,19 @@ only proxies need, trailers that become headers, a second request that nobody co
 A client that pipelines gets an answer to its first request and is then disconnected, which
 RFC 9112 (9.3.2) has it expect; so no bytes after a request are ever taken for another one
 before the first is answered.
+
+Whatever a callback raises ends in one answer and the end of the connection: the loop would
+only log it, and leave the client waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import httptools
 import structlog
@@ -29,9 +33,11 @@ from heliograph.errors import (
     MalformedRequest,
     RequestTimedOut,
     TargetTooLong,
+    Unspecified,
     VersionNotSupported,
 )
-from heliograph.incoming.bounds import MOST_HEAD, Bounds
+from heliograph.incoming.bounds import MOST_HEAD, MOST_TOLD, Bounds
+from heliograph.watch.logs import told
 from heliograph.wire.media_types import error_body
 
 _LINGER: Final = 2.0
@@ -46,6 +52,9 @@ _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)
 _NO_UPGRADE: Final = (b"upgrade", b"http2-settings")
 
 _log = structlog.get_logger()
+
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 
 class _Phase(Enum):
@@ -73,6 +82,24 @@ class _Outgoing:
         self.close = close
 
 
+def _guarded(
+    callback: Callable[Concatenate[GuardedProtocol, _Given], _Result],
+) -> Callable[Concatenate[GuardedProtocol, _Given], _Result | None]:
+    """A callback of the loop; whatever it raises ends the connection."""
+
+    @functools.wraps(callback)
+    def guarded(
+        self: GuardedProtocol, /, *args: _Given.args, **kwargs: _Given.kwargs
+    ) -> _Result | None:
+        try:
+            return callback(self, *args, **kwargs)
+        except Exception as bug:
+            self._broke(bug)
+            return None
+
+    return guarded
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -83,8 +110,13 @@ class GuardedProtocol(HttpToolsProtocol):
         bounds: Bounds,
         gone: Callable[[], None],
         refused: Callable[[str], None],
+        full: ApiError | None = None,
     ) -> None:
-        """`gone` is called when the connection has ended, `refused` with an error's code."""
+        """`gone` is called when the connection has ended, `refused` with an error's code.
+
+        `full` is the answer of a connection that is one too many: to its request, which must be
+        read first, for a close before that is a reset.
+        """
         super().__init__(config, server_state, {}, asyncio.get_running_loop())
         self.timeout_keep_alive = bounds.idle_timeout  # type: ignore[assignment]
         self._bounds = bounds
@@ -94,27 +126,51 @@ class GuardedProtocol(HttpToolsProtocol):
         self.headers = []
         self._phase = _Phase.HEAD
         self._head_bytes = 0
+        self._full = full
         self._refusal: ApiError | None = None
+        self._read_anew = False
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
+
+    def hurry(self) -> None:
+        """End a connection that is one too many."""
+        if self._full is not None and self._phase is not _Phase.DEAF:
+            self._refuse(self._full)
+        self.transport.close()
 
     def left(self) -> None:
         """The connection has ended, maybe before it was made."""
         self._gone()
 
+    @_guarded
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The head's deadline begins with the connection."""
         super().connection_made(transport)
-        self._give(self._bounds.head_timeout)
+        self._give(self._bounds.head_timeout if self._full is None else _LINGER)
 
+    @_guarded
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is left running."""
-        self._take_back()
-        self.resume_writing()
-        self._unset_keepalive_if_required()
-        super().connection_lost(exc)
-        self.left()
+        try:
+            self._take_back()
+            self.resume_writing()
+            self._unset_keepalive_if_required()
+            super().connection_lost(exc)
+        finally:
+            self.left()
 
+    @_guarded
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more; it may still read, and then gets its answer."""
+        if self.scheme == "https" or not self._is_owed:  # TLS ends both ways at once
+            return False
+        if self._phase in (_Phase.HEAD, _Phase.BODY):
+            self._refuse(MalformedRequest("The request ended before it was whole."))
+            return False
+        self.cycle.keep_alive = False
+        return True
+
+    @_guarded
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and answer what it objects to."""
         if self._phase is _Phase.DEAF:
@@ -129,6 +185,9 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._read_without_upgrade(data[upgrade.args[0] :])
             return
+        except httptools.HttpParserCallbackError as error:
+            self._stopped(error)
+            return
         except httptools.HttpParserError as error:
             self._objected(error)
             return
@@ -140,12 +199,14 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self._phase is _Phase.BODY:
             self._give(self._bounds.body_timeout)
 
+    @_guarded
     def pause_writing(self) -> None:
         """A client that takes nothing of its answer has as long as for a body."""
         super().pause_writing()
         if self._stalled is None:
             self._stalled = self.loop.call_later(self._bounds.body_timeout, self._abort)
 
+    @_guarded
     def resume_writing(self) -> None:
         """It took something."""
         super().resume_writing()
@@ -153,6 +214,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._stalled.cancel()
             self._stalled = None
 
+    @_guarded
     def on_response_complete(self) -> None:
         """What is closed now has some time to take the last bytes."""
         super().on_response_complete()
@@ -161,6 +223,7 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self.transport.is_closing():
             self._give(self._bounds.body_timeout)
 
+    @_guarded
     def timeout_keep_alive_handler(self) -> None:
         """The connection was idle for too long."""
         super().timeout_keep_alive_handler()
@@ -182,12 +245,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is here: look at it before anything else does."""
-        self._refusal = self._look()
+        self._refusal = self._full or self._look()
         if self._refusal is not None:
             raise _StopParsingError
         if self.parser.should_upgrade():
             return
         self._take_back()
+        self._read_anew = False
         self._phase = _Phase.BODY
         super().on_headers_complete()
         self.cycle.transport = _Outgoing(self.transport, self._finish)  # type: ignore[assignment]
@@ -206,8 +270,8 @@ class GuardedProtocol(HttpToolsProtocol):
             return VersionNotSupported(f"HTTP/{version} is not spoken here: use HTTP/1.1.")
         if self._head_bytes > MOST_HEAD and self._size() > MOST_HEAD:
             return self._too_large()
-        if not _TARGET.fullmatch(self.url):
-            return MalformedRequest("The request target must be a path, in ASCII.")
+        if self.parser.get_method() == b"CONNECT" or not _TARGET.fullmatch(self.url):
+            return MalformedRequest("The request target must be a path, in ASCII, and no tunnel.")
         hosts: list[bytes] = []
         lengths: list[bytes] = []
         codings: list[bytes] = []
@@ -238,15 +302,28 @@ class GuardedProtocol(HttpToolsProtocol):
             return TargetTooLong(f"The request target and headers have over {MOST_HEAD} bytes.")
         return HeadTooLarge(f"The request's head is larger than {MOST_HEAD} bytes.")
 
-    def _objected(self, error: Exception) -> None:
-        """The parser stopped."""
-        if self._refusal is not None:
+    def _stopped(self, error: Exception) -> None:
+        """A callback of the parser raised; httptools keeps what in the context."""
+        why = error.__context__ or error
+        if isinstance(why, httptools.HttpParserError):  # of the target, which it reads apart
+            self._objected(why)
+        elif not isinstance(why, _StopParsingError):
+            self._broke(why)
+        elif self._refusal is not None:
             self._refuse(self._refusal)
-        elif self._phase is _Phase.DONE:
-            # More came before the answer: it stays unread, and the client repeats it.
-            self.cycle.keep_alive = False
-            self._phase = _Phase.DEAF
-        elif self._head_bytes >= len(_PREFACE) and not self.headers and self.url == b"*":
+        else:
+            self._read_no_more()
+
+    def _read_no_more(self) -> None:
+        """More came before the answer: it stays unread, and the client repeats it."""
+        self.cycle.keep_alive = False
+        self._phase = _Phase.DEAF
+
+    def _objected(self, error: Exception) -> None:
+        """The parser does not take what came."""
+        if self._phase is _Phase.DONE:
+            self._read_no_more()
+        elif not self.headers and self.url == b"*" and self.parser.get_method() == b"PRI":
             self._refuse(VersionNotSupported("HTTP/2 is not spoken here: use HTTP/1.1."))
         else:
             self._refuse(MalformedRequest(f"The request is not HTTP/1.1: {error}."))
@@ -257,6 +334,9 @@ class GuardedProtocol(HttpToolsProtocol):
         RFC 9110 (7.8) lets a server ignore Upgrade, and clients such as Java's ask for h2c
         with every first request. llhttp stops there, body or not: it reads the head again.
         """
+        if self._read_anew:
+            raise RuntimeError("a request without Upgrade asks for another protocol")
+        self._read_anew = True
         kept = [pair for pair in self.headers if pair[0] not in _NO_UPGRADE]
         version = self.parser.get_http_version().encode("ascii")
         head = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
@@ -278,14 +358,40 @@ class GuardedProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
+    @_guarded
     def _expired(self) -> None:
         self._deadline = None
-        if self._phase is _Phase.HEAD and self._head_bytes:
+        if self._full is not None:
+            self.hurry()
+        elif self._phase is _Phase.HEAD and self._head_bytes:
             self._refuse(RequestTimedOut("The request's head did not come in time."))
         elif self._phase is _Phase.BODY and not self.cycle.response_started:
             self._refuse(RequestTimedOut("The request's body did not come in time."))
         else:
             self._abort()
+
+    @property
+    def _is_owed(self) -> bool:
+        """Whether something was asked, or part of it, that is not answered."""
+        if self._phase is _Phase.HEAD:
+            return self._head_bytes > 0
+        cycle = self.cycle
+        return cycle is not None and not (cycle.response_complete or cycle.disconnected)
+
+    def _broke(self, bug: BaseException) -> None:
+        """A callback raised: one answer, where one is owed, and the end of the connection."""
+        error = Unspecified("Heliograph made an error; its log has the details.")
+        try:
+            _log.error("connection_broke", client=self.client, exception=told(bug, MOST_TOLD))
+            fresh = self._phase is _Phase.HEAD and self.cycle is None
+            if (fresh or self._is_owed) and not self.transport.is_closing():
+                self._refuse(error)
+            else:
+                self._refused(error.code)
+                self.transport.close()
+        except Exception:  # what broke is needed for the answer too
+            if self.transport is not None:
+                self.transport.close()
 
     def _refuse(self, error: ApiError) -> None:
         """Answer, throw away what still comes, and close."""
@@ -300,7 +406,7 @@ class GuardedProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         accepted = b", ".join(value for name, value in self.headers if name == b"accept")
-        self.transport.write(answer(error, accept=accepted.decode("latin-1")))
+        self.transport.write(answer(error, accepted.decode("latin-1")))
         self._linger()
 
     def _finish(self) -> None:
@@ -329,13 +435,15 @@ NO_SNIFFING: Final = ("X-Content-Type-Options", "nosniff")
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 
 
-def answer(error: ApiError, *headers: bytes, accept: str = "") -> bytes:
+def answer(error: ApiError, accept: str = "") -> bytes:
     """An error as a whole answer, for a request that no operation saw."""
     form, body = error_body(error, accept)
-    sent = (*headers, ": ".join(NO_SNIFFING).encode())
+    headers = [": ".join(NO_SNIFFING)]
+    if error.retry_after is not None:
+        headers.append(f"Retry-After: {error.retry_after}")
     return b"%s%sContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n%s" % (
         STATUS_LINE[error.status],
-        b"".join(header + b"\r\n" for header in sent),
+        b"".join(header.encode("ascii") + b"\r\n" for header in headers),
         form.encode("ascii"),
         len(body),
         b"Connection: close\r\n",

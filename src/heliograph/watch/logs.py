@@ -37,6 +37,12 @@ _GATHER: Final = 0.02
 _FLUSH: Final = 1.0
 """Seconds that an error, or the end, waits for the lines before it to be written."""
 
+_MOST_TOLD: Final = 8000
+"""Characters of an exception in a line."""
+
+_CALLS_TOLD: Final = 20
+"""The innermost calls of an exception that are told."""
+
 _CLOCK: Final = SystemClock()
 
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
@@ -217,7 +223,7 @@ def writing(log_format: str, level: str, stream: BinaryIO | None = None) -> Iter
     root = logging.getLogger()
     before = structlog.get_config(), root.handlers[:], root.level
     structlog.configure(
-        processors=[structlog.processors.format_exc_info, render],
+        processors=[_tell_exception, render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: lines,
         context_class=dict,
@@ -252,9 +258,31 @@ class _Handler(logging.Handler):
             event = str(record.msg)
         line = {"event": event, "logger": record.name}
         if record.exc_info is not None and record.exc_info[1] is not None:
-            line["exception"] = "".join(traceback.format_exception(record.exc_info[1]))
+            line["exception"] = told(record.exc_info[1])
         write = self._lines.error if record.levelno >= logging.ERROR else self._lines.info
         write(self._render(None, record.levelname.lower(), line))
+
+
+def told(error: BaseException, most: int = _MOST_TOLD) -> str:
+    """An exception with its innermost calls, in `most` characters: its text may hold whatever
+    came over the network, and a recursion the same call a thousand times."""
+    text = "".join(traceback.format_exception(error, limit=-_CALLS_TOLD))
+    if len(text) <= most:
+        return text
+    gap = "\n[...]\n"
+    kept = (most - len(gap)) // 2
+    return text[:kept] + gap + text[-kept:]
+
+
+def _tell_exception(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """`exc_info` as text: a processor of structlog."""
+    found = event.pop("exc_info", None)
+    error = found if isinstance(found, BaseException) else sys.exception() if found else None
+    if error is not None:
+        event["exception"] = told(error)
+    return event
 
 
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import hmac
 import json
 from collections.abc import AsyncIterator
@@ -505,6 +506,26 @@ async def test_other_bad_calls_have_their_own_codes(api: Client) -> None:
     assert [(reply.status, reply.error) for reply, _, _ in calls] == [
         (status, code) for _, status, code in calls
     ]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br", "identity, gzip", "GZIP", "none"])
+async def test_s13_a_body_in_a_content_encoding_is_refused(api: Client, coding: str) -> None:
+    packed = gzip.compress(json.dumps(published()).encode())
+    for path, kind in (
+        ("events", "application/json"),
+        (api.connect, "application/xml"),
+        ("/oauth/token", "application/x-www-form-urlencoded"),
+    ):
+        told = await api.call("POST", path, data=packed, Content_Encoding=coding, Content_Type=kind)
+        assert told.status == 415
+        assert told.json.get("errorCode", told.json.get("error")) in (
+            "INVALID_CONTENT_TYPE",
+            "invalid_request",
+        )
+    assert (
+        await api.call("POST", "events", published(), Content_Encoding="Identity")
+    ).status == 202
+    assert (await api.call("GET", "failures", Content_Encoding=coding)).status == 200
 
 
 async def test_s13_an_oversized_body_is_refused_before_it_is_read(api: Client) -> None:

@@ -18,7 +18,10 @@ CLASSES = {
 }
 ANSWERS = [found for found in CLASSES.values() if issubclass(found, ApiError) and found != ApiError]
 
-SHARING = {(400, "INVALID_REQUEST_PARAMETER"): {"InvalidParameter", "RefusedUrl"}}
+SHARING = {
+    (400, "INVALID_REQUEST_PARAMETER"): {"InvalidParameter", "RefusedUrl"},
+    (415, "INVALID_CONTENT_TYPE"): {"InvalidContentType", "CodedBody"},
+}
 """A refused URL is an invalid parameter; the docstring says so."""
 
 

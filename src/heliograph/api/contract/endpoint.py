@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from heliograph.errors import (
     ApiError,
+    CodedBody,
     MethodNotAllowed,
     StorageBroken,
     StorageUnavailable,
@@ -97,6 +98,8 @@ def mark(response: Response, status: int, retry_after: int | None, problem: Exce
         response.headers["Retry-After"] = str(retry_after)
     if isinstance(problem, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(problem.allowed)
+    if isinstance(problem, CodedBody):
+        response.headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
     if status == 413:
         # What is left of the body is not read: the connection cannot be used again.
         response.headers["Connection"] = "close"

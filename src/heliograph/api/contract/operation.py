@@ -24,6 +24,7 @@ from heliograph.api.contract.parameters import Parameter
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,
+    CodedBody,
     HeliographError,
     InvalidBody,
     InvalidContentType,
@@ -281,7 +282,10 @@ def _content_type(request: Request) -> str:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, of at most `limit` bytes. Raises BodyTooLarge."""
+    """The body, of at most `limit` bytes. Raises BodyTooLarge, or CodedBody."""
+    codings = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
+    if not {coding.strip() for coding in codings} <= {"", "identity"}:
+        raise CodedBody("The body has a Content-Encoding: send it as it is.")
     declared = request.headers.get("content-length", "")
     waits = "expect" in request.headers  # for our 100 Continue: it has sent nothing yet
     if waits and declared.isdigit() and int(declared) > limit:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from heliograph.api.contract.operation import read_body
-from heliograph.errors import BodyTooLarge, OAuthRefused
+from heliograph.errors import BodyTooLarge, CodedBody, OAuthRefused
 
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -23,14 +23,14 @@ async def read_form(request: Request) -> Mapping[str, str]:
     """The fields of a form that was posted; empty ones count as not given (RFC 6749, 3.2).
 
     Raises:
-        OAuthRefused: invalid_request, it is no form, too large, or gives a field twice.
+        OAuthRefused: invalid_request, it is no form, too large, coded, or gives a field twice.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != FORM:
         raise OAuthRefused("invalid_request", f"Content-Type must be {FORM}.")
     try:
         body = await read_body(request, BODY_LIMIT)
-    except BodyTooLarge as error:
+    except (BodyTooLarge, CodedBody) as error:
         raise OAuthRefused("invalid_request", error.message, error.status) from None
     return read_fields(body)
 
