@@ -210,14 +210,12 @@ async def _send(
 async def serve(
     settings: Settings, announce: Callable[[Running], None], *, api: bool = True
 ) -> None:
-    """Run a server until SIGTERM or SIGINT; a second signal stops hard (R15)."""
+    """Run a server until SIGTERM, SIGINT or SIGQUIT; a second one stops hard (R15)."""
     try:
         async with running(settings, api=api) as server:
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
                 loop.add_signal_handler(number, _stop_or_exit, server)
-            if server.certificate is not None:
-                loop.add_signal_handler(signal.SIGHUP, server.certificate.reload)
             announce(server)
             await server.stopped.wait()
     except* StorageBroken as group:

@@ -75,6 +75,14 @@ async def test_f22_r15_sigterm_under_load_loses_and_repeats_nothing(
     await holds("F22", kind, tmp_path)
 
 
+@on_each_kind("F22b")
+@pytest.mark.timeout(300)
+async def test_f22b_r15_every_signal_under_load_loses_and_repeats_nothing(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F22b", kind, tmp_path)
+
+
 @on_each_kind("F23")
 async def test_f23_r20_a_second_server_on_the_same_file_refuses(kind: str, tmp_path: Path) -> None:
     await holds("F23", kind, tmp_path)

@@ -15,6 +15,7 @@ import uvloop
 import heliograph
 from heliograph import service
 from heliograph.access.credentials_file import FILE_NAME, Credentials
+from heliograph.cli import signals
 from heliograph.cli.exits import Stop, wrong
 from heliograph.cli.terminal import output
 from heliograph.incoming.bounds import proxies_from
@@ -82,9 +83,15 @@ def run(options: dict[str, Any], *, api: bool) -> None:
     if not api and settings.no_dispatch:
         raise wrong("--no-dispatch would leave `heliograph dispatch` nothing to do.")
     announce = _announce if api else _announce_node
+
+    def begun(server: service.Running) -> None:
+        signals.heed(server)
+        announce(server)
+
+    signals.hold()
     with logs.writing(settings.log_format, settings.log_level):
         try:
-            uvloop.run(service.serve(settings, announce, api=api))
+            uvloop.run(service.serve(settings, begun, api=api))
         except OSError as error:
             raise _not_started(settings, error) from None
 

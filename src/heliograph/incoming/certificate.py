@@ -70,7 +70,7 @@ class ServerCertificate:
         """Read the files again; what cannot be used is logged, and the old ones go on."""
         try:
             self._loaded = self._load()
-        except (BadCertificate, UnsafeStorage) as problem:
+        except (BadCertificate, UnsafeStorage, OSError) as problem:
             _log.error("certificate_not_renewed", error=str(problem))
         else:
             _log.info("certificate_renewed", expires=self._loaded.leaf.not_valid_after_utc)

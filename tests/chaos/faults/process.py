@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import heliograph
+from heliograph.cli.signals import STOPPING
 from heliograph.failpoints import VARIABLE
 from heliograph.store.sql import migrations
 from tests.chaos import sink as sinks
@@ -282,6 +283,47 @@ async def stop(context: Context) -> Result:
                 result.recovery = max(result.recovery, time.monotonic() - began)
         await bench.judge(result)
     return result
+
+
+@fault(
+    "F22b",
+    "every signal but SIGKILL and SIGSTOP, under load",
+    quick={"sqlite-1": 1},
+    full={"sqlite-1": 3, "postgres-1": 3},
+)
+async def signalled(context: Context) -> Result:
+    """Nothing is lost and nothing arrives twice: what says that the process must end stops it in
+    order, everything else is ignored (R15)."""
+    result = Result()
+    ending = {*STOPPING, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+    others = set(signal.Signals) - ending - {signal.SIGKILL, signal.SIGSTOP}
+    async with context.bench() as bench:
+        async with bench.load() as load:
+            for _ in range(context.cycles):
+                for number in sorted(others):
+                    await load.accepts()
+                    async with bench.nemesis.fault("signal", number=int(number), in_flight=0):
+                        bench.node.signal(number)
+                await bench.delivers()
+                for number in sorted(ending):
+                    await load.accepts()
+                    await bench.nemesis.moment()
+                    await _end_by(bench, number, result)
+        await bench.judge(result)
+    return result
+
+
+async def _end_by(bench: Bench, number: signal.Signals, result: Result) -> None:
+    node = bench.node
+    async with bench.nemesis.fault("signal", number=int(number)) as noted:
+        node.up.clear()
+        node.signal(number)
+        status = await node.ended()
+        result.expect(status == 0, f"{number.name} ended with status {status}")
+        noted["in_flight"] = await asyncio.to_thread(node.in_flight)
+        result.expect(noted["in_flight"] == 0, f"{number.name} left something in flight")
+        await node.start()
+    await bench.delivers()
 
 
 @fault("F23", "a second server on one file", quick={"sqlite-1": 1}, full={"sqlite-1": 5})
