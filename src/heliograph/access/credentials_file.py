@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Final, Self
 
 import msgspec
 
+from heliograph import files
 from heliograph.errors import UnsafeStorage
 from heliograph.model.accounts import Account, Secret
 from heliograph.model.tokens import new_token
@@ -59,12 +58,8 @@ class Credentials:
         authority = None if self.ca_cert is None else str(self.ca_cert)
         token = self.access_token.reveal()
         document = _Document(self.base_uri, self.account_id, token, authority)
-        descriptor, temporary = tempfile.mkstemp(dir=data_dir)  # made with mode 0600
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(data_dir / FILE_NAME)
+        text = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+        files.write(data_dir / FILE_NAME, text)
 
 
 async def first_account(

@@ -8,8 +8,8 @@ from typing import Any, Final
 import click
 
 import heliograph
-from heliograph.cli.exits import STATUSES, Exit, Stop, wrong
-from heliograph.errors import HeliographError, UnsafeStorage, UnusableSetting
+from heliograph.cli.exits import STATUSES, Exit, stop_for
+from heliograph.errors import HeliographError
 
 # In the order of the help. Each is the function of its name in the module of its name, which is
 # imported when it is called for: --help does not pay for the server.
@@ -65,12 +65,13 @@ class _Program(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(Exit.INTERRUPTED)
-        except UnsafeStorage as problem:
-            raise Stop(Exit.UNSAFE, str(problem)) from None
-        except UnusableSetting as problem:
-            raise wrong(str(problem)) from None
-        except HeliographError as problem:
-            raise Stop(Exit.NO, str(problem)) from None
+        except BrokenPipeError:
+            raise  # click ends quietly: nobody reads any more
+        except (HeliographError, OSError, ExceptionGroup) as error:
+            stop = stop_for(error)
+            if stop is None:
+                raise
+            raise stop from None
 
 
 @click.group(

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from enum import IntEnum
 from typing import IO, Any, Final
 
 import click
 
+from heliograph.errors import (
+    HeliographError,
+    StorageBroken,
+    StorageUnavailable,
+    UnsafeStorage,
+    UnusableSetting,
+)
+from heliograph.files import FULL
 from heliograph.plain import harmless
 
 
@@ -30,7 +41,7 @@ _MEANINGS: Final = {
     Exit.UNREACHABLE: "the server cannot be reached, or cannot take the call now",
     Exit.REFUSED: "the server refused the call",
     Exit.UNSAFE: "the storage is unsafe: the server does not start on it",
-    Exit.STORAGE: "the database could not be read or written (serve)",
+    Exit.STORAGE: "a file or the database could not be read or written: run it again",
     Exit.INTERRUPTED: "interrupted; serve: a second stop signal",
 }
 
@@ -52,11 +63,50 @@ class Stop(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the message and the steps to standard error, as plain text."""
-        click.echo(f"Error: {harmless(self.message)}", file=file, err=True)
-        for step in self.steps:
-            click.echo(f"  {harmless(step)}", file=file, err=True)
+        with contextlib.suppress(OSError):  # that may be a file on the disk which is full
+            click.echo(f"Error: {harmless(self.message)}", file=file, err=True)
+            for step in self.steps:
+                click.echo(f"  {harmless(step)}", file=file, err=True)
 
 
 def wrong(what: str, *steps: str) -> Stop:
     """The command line, a setting or a file cannot be used."""
     return Stop(Exit.USAGE, what, *steps)
+
+
+def stop_for(error: BaseException) -> Stop | None:
+    """How the program ends for what a command raised; None where that is a bug of ours."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    match error:
+        case Stop():
+            return error
+        case UnsafeStorage():
+            return Stop(Exit.UNSAFE, str(error))
+        case StorageUnavailable() | StorageBroken():
+            return Stop(Exit.STORAGE, str(error))
+        case UnusableSetting():
+            return wrong(str(error))
+        case HeliographError():
+            return Stop(Exit.NO, str(error))
+        case OSError():
+            _give_up_output()
+            return unusable(error)
+    return None
+
+
+def unusable(error: OSError) -> Stop:
+    """What the system says of a file, or of what standard output leads to."""
+    what = os.fsdecode(error.filename) if error.filename else "What was to be written"
+    said = f"{what} cannot be used: {error.strerror or error}."
+    if error.errno in FULL:
+        return Stop(Exit.STORAGE, said, "Make room, and run it again: nothing is half done.")
+    return wrong(said)
+
+
+def _give_up_output() -> None:
+    """What standard output does not take now would be tried again at the very end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +14,9 @@ from typing import BinaryIO, Final
 import click
 import msgspec
 
+from heliograph import files
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, server_options
-from heliograph.cli.exits import wrong
 from heliograph.cli.selecting import count_and_order_options, filter_options
 from heliograph.cli.terminal import counted, notes
 from heliograph.plain import harmless_json, spreadsheet_cell
@@ -120,19 +118,12 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    try:
-        if file.exists() and not file.is_file():
-            with file.open("wb") as stream:
-                yield stream
-            return
-        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    except OSError as error:
-        raise wrong(f"{file} cannot be written: {error.strerror}.") from None
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
+    if file.exists() and not file.is_file():
+        with file.open("wb") as stream:
             yield stream
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        return
+    with files.room(file) as room:
+        with room.new(file.name) as stream:
+            yield stream
+        room.replace(file.name)
+        room.flush()

@@ -16,8 +16,9 @@ import heliograph
 from heliograph import service
 from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.cli import signals
-from heliograph.cli.exits import Stop, wrong
+from heliograph.cli.exits import Stop, unusable, wrong
 from heliograph.cli.terminal import output
+from heliograph.files import FULL
 from heliograph.incoming.bounds import proxies_from
 from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.exposure import refuse_exposure
@@ -128,6 +129,8 @@ def _announce_node(server: service.Running) -> None:
 
 
 def _not_started(settings: Settings, error: OSError) -> Stop:
+    if error.errno in FULL:
+        return unusable(error)
     where = f"{settings.host}:{settings.port}"
     if error.errno == errno.EADDRINUSE:
         return wrong(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from heliograph import files
 from heliograph.incoming.certificate import AUTHORITY
 
 ALWAYS: Final = ("localhost", "127.0.0.1", "::1")
@@ -94,8 +93,12 @@ def issue(folder: Path, hosts: Sequence[str] = (), days: int = DAYS) -> Issued:
         expires=expires,
         new_authority=new,
     )
-    _write(issued.key, _key_pem(own))
-    _write(issued.certificate, certificate.public_bytes(Encoding.PEM), mode=0o644)
+    pair = {issued.key: _key_pem(own), issued.certificate: certificate.public_bytes(Encoding.PEM)}
+    with files.room(issued.key) as room:
+        _write(room, pair)
+        for path in pair:
+            room.replace(path.name)
+        room.flush()
     return issued
 
 
@@ -103,19 +106,35 @@ def _authority(
     folder: Path, now: datetime
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey, bool]:
     path, key_path = folder / AUTHORITY, folder / "ca.key"
-    if path.exists() and key_path.exists():
-        try:
-            certificate = x509.load_pem_x509_certificate(path.read_bytes())
-            key = load_pem_private_key(key_path.read_bytes(), None)
-        except (ValueError, TypeError) as error:
-            raise CannotIssue(f"The authority in {folder} cannot be read: {error}.") from None
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != (
-            certificate.public_key()
-        ):
-            raise CannotIssue(f"{key_path} is not the key of {path}.")
-        return certificate, key, False
-    if path.exists() or key_path.exists():
-        raise CannotIssue(f"{folder} has only one of {path.name} and {key_path.name}.")
+    with files.room(path, again=True) as room:
+        found = {each.name for each in (path, key_path) if each.exists()}
+        if len(found) == 2:
+            return *_known(path, key_path), False
+        if found - room.placed_before:
+            raise CannotIssue(f"{folder} has only one of {path.name} and {key_path.name}.")
+        certificate, key = _new_authority(now)
+        pair = {key_path: _key_pem(key), path: certificate.public_bytes(Encoding.PEM)}
+        _write(room, pair)
+        for each in pair:
+            room.place(each.name)
+        room.flush()
+    return certificate, key, True
+
+
+def _known(path: Path, key_path: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        key = load_pem_private_key(key_path.read_bytes(), None)
+    except (ValueError, TypeError) as error:
+        raise CannotIssue(f"The authority in {path.parent} cannot be read: {error}.") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != (
+        certificate.public_key()
+    ):
+        raise CannotIssue(f"{key_path} is not the key of {path}.")
+    return certificate, key
+
+
+def _new_authority(now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = f"Heliograph development CA {now:%Y-%m-%d %H:%M:%S}"
     ends = now + timedelta(days=_AUTHORITY_DAYS)
@@ -126,9 +145,13 @@ def _authority(
         .add_extension(_usage(signs=True), True)
         .sign(key, hashes.SHA256())
     )
-    _write(key_path, _key_pem(key))
-    _write(path, certificate.public_bytes(Encoding.PEM), mode=0o644)
-    return certificate, key, True
+    return certificate, key
+
+
+def _write(room: files.Room, texts: Mapping[Path, bytes]) -> None:
+    for path, text in texts.items():
+        with room.new(path.name, 0o600 if path.suffix == ".key" else 0o644) as file:
+            file.write(text)
 
 
 def _builder(
@@ -174,14 +197,3 @@ def _alternative(host: str) -> x509.GeneralName:
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _write(path: Path, text: bytes, mode: int = 0o600) -> None:
-    """The whole file or nothing of it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(text)
-        os.fchmod(file.fileno(), mode)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(temporary).replace(path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -16,6 +15,7 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from heliograph import files
 from heliograph.errors import UnsafeStorage
 
 _NONCE_BYTES: Final = 12
@@ -100,33 +100,11 @@ def read_keys(path: Path) -> list[bytes]:
 
 def write_keys(path: Path, keys: Sequence[bytes]) -> None:
     """Put keys in the place of those in a ring's file: all of them or none, and flushed."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:  # mode 0600
-        try:
-            file.write(b"".join(keys))
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink()
-            raise
-    _flush_folder(path)
+    files.write(path, b"".join(keys))
 
 
 def _make_key(path: Path) -> None:
     """Write a new key whole or not at all, and flush it before anything is sealed with it:
     a power cut must not take the key away and leave the ciphertext."""
-    with tempfile.NamedTemporaryFile(dir=path.parent) as file:  # made with mode 0600
-        file.write(new_key())
-        file.flush()
-        os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):  # another start was first: its key counts
-            os.link(file.name, path)
-    _flush_folder(path)
-
-
-def _flush_folder(path: Path) -> None:
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    with contextlib.suppress(FileExistsError):  # another start was first: its key counts
+        files.write_new(path, new_key())

@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from heliograph import files
 from heliograph.clock import Clock, SystemClock
 from heliograph.errors import UnsafeStorage
 from heliograph.settings import Settings
@@ -48,11 +49,18 @@ async def open_store(settings: Settings, clock: Clock | None = None) -> AsyncIte
         UnusableSetting: the URL of the database cannot be read.
         UnsafeStorage: the storage cannot keep the promises (R18), or another process has
             it (R20).
-        StorageUnavailable: no PostgreSQL answers.
+        StorageUnavailable: the disk is full, or no PostgreSQL answers.
+        StorageBroken: the database cannot be read or written.
+        OSError: nor can another file of the data directory.
     """
     data_dir = settings.data_dir
     check_url(settings.database_url)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if files.cut_short(data_dir / DATABASE):
+        raise UnsafeStorage(
+            f"A restore into {data_dir} is not finished: run `heliograph restore` again."
+        )
+    files.clear(data_dir)
     if settings.database_url:
         store: Store
         lock = FileLock(data_dir / "node.lock")
@@ -89,7 +97,7 @@ async def _open_postgres(settings: Settings, clock: Clock | None) -> Store:
     key = settings.data_dir / "master.key"
     node_id = settings.data_dir / NODE_ID
     if not node_id.exists():
-        node_id.write_text(str(uuid.uuid4()), encoding="ascii")
+        files.write(node_id, str(uuid.uuid4()).encode("ascii"))
     if not key.exists() and not await PostgresStore.is_new(settings.database_url):
         raise UnsafeStorage(
             f"{key} is missing, and the database has secrets sealed with it: copy master.key "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from heliograph import files
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.account_calls import call, every, run, user_ids
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
@@ -178,14 +180,10 @@ def add_key(
     """Let an application sign with another RSA key."""
     if (public_key is None) == (make is None):
         raise wrong("Give --public-key or --make, one of them.")
-    text = public_key.read() if public_key is not None else _make_pair(make or Path())
     path = f"{_path(integration_key)}/keys"
-    try:
+    given = contextlib.nullcontext(public_key.read()) if public_key is not None else None
+    with given or _made_pair(make or Path()) as text:
         key = run(credentials, lambda link: call(link, "POST", path, {"publicKey": text}))
-    except BaseException:
-        if make is not None:  # a private key that belongs to nothing
-            make.unlink()
-        raise
     if as_json:
         print_json(key)
         return
@@ -351,19 +349,24 @@ def _path(integration_key: str) -> str:
     return f"applications/{segment(integration_key)}"
 
 
-def _make_pair(path: Path) -> str:
-    """Write a private key to a new file; the public key as PEM."""
+@contextlib.contextmanager
+def _made_pair(path: Path) -> Iterator[str]:
+    """Write a private key to a new file, which stays if the block succeeds; the public key as
+    PEM."""
     key = rsa.generate_private_key(65537, _BITS)
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    try:
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_bytes(text)
-    except FileExistsError:
-        raise wrong(f"{path} is there already.", "Name a new file for the private key.") from None
-    except OSError as error:
-        raise wrong(f"{path} cannot be written: {error.strerror}.") from None
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    return public.decode("ascii")
+    with files.room(path, again=True) as room:
+        with room.new(path.name) as file:
+            file.write(text)
+        try:
+            room.place(path.name)
+        except FileExistsError:
+            raise wrong(
+                f"{path} is there already.", "Name a new file for the private key."
+            ) from None
+        room.flush()
+        yield public.decode("ascii")
 
 
 def _print(application: Mapping[str, Any]) -> None:

@@ -33,6 +33,20 @@ def backup(data_dir: Path, target: Path, with_secrets: bool, as_json: bool) -> N
     is not in it: keep a copy of that elsewhere, or give --with-secrets.
     """
     console = output()
+
+    def tell() -> None:
+        size = target.stat().st_size
+        if as_json:
+            print_json({"file": str(target), "bytes": size, "withSecrets": with_secrets})
+            return
+        console.print(f"Wrote {target}: {size:,} bytes, checked.", soft_wrap=True)
+        if not with_secrets:
+            console.print(
+                f"Its secrets open with {data_dir / SECRETS[0]} only: keep a copy of that "
+                "elsewhere.",
+                soft_wrap=True,
+            )
+
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Pages", total=None)
         back_up(
@@ -40,14 +54,5 @@ def backup(data_dir: Path, target: Path, with_secrets: bool, as_json: bool) -> N
             target,
             with_secrets=with_secrets,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    size = target.stat().st_size
-    if as_json:
-        print_json({"file": str(target), "bytes": size, "withSecrets": with_secrets})
-        return
-    console.print(f"Wrote {target}: {size:,} bytes, checked.", soft_wrap=True)
-    if not with_secrets:
-        console.print(
-            f"Its secrets open with {data_dir / SECRETS[0]} only: keep a copy of that elsewhere.",
-            soft_wrap=True,
+            on_placed=tell,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import signal
 import sys
 import tempfile
@@ -19,7 +18,7 @@ import uvloop
 from rich.live import Live
 from rich.text import Text
 
-from heliograph import service
+from heliograph import files, service
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import LINES, Connection
 from heliograph.cli.demo_listeners import (
@@ -60,11 +59,8 @@ def demo(once: bool) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    data_dir = Path(tempfile.mkdtemp(prefix="heliograph-demo-"))
-    try:
-        delivered = uvloop.run(_play(data_dir, once=once))
-    finally:
-        shutil.rmtree(data_dir, ignore_errors=True)
+    with files.room(Path(tempfile.gettempdir()) / "heliograph-demo") as room:
+        delivered = uvloop.run(_play(room.folder, once=once))
     if not delivered:
         click.get_current_context().exit(Exit.NO)
 

@@ -46,8 +46,6 @@ def dev_cert(folder: Path, hosts: Sequence[str], days: int, as_json: bool) -> No
         issued = dev_certificate.issue(folder, hosts, days)
     except ValueError as error:
         raise wrong(str(error)) from None
-    except OSError as error:
-        raise wrong(f"{error.filename or folder} cannot be used: {error.strerror}.") from None
     authority = issued.authority.absolute()
     if as_json:
         print_json(

@@ -19,6 +19,7 @@ import msgspec
 from rich.text import Text
 
 import heliograph
+from heliograph import files
 from heliograph.cli.connection import ACCESS_TOKEN
 from heliograph.cli.exits import Stop, wrong
 from heliograph.cli.terminal import counted, output
@@ -192,11 +193,12 @@ async def _run(options: _Options) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    try:
-        desk = _Desk(options, stopped)
-    except OSError as error:
-        raise wrong(f"{options.save} cannot be used: {error.strerror}.") from None
     async with AsyncExitStack() as stack:
+        room = None
+        if options.save is not None:
+            options.save.mkdir(parents=True, exist_ok=True)
+            room = stack.enter_context(files.room(options.save / "message"))
+        desk = _Desk(options, stopped, room)
         parameters = options.parameters
         if options.publish_to is not None:
             publish = await stack.enter_async_context(publishing(options.publish_to, options.token))
@@ -214,15 +216,15 @@ async def _run(options: _Options) -> None:
 class _Desk:
     """Verifies, keeps and shows what came, and counts it."""
 
-    def __init__(self, options: _Options, stopped: asyncio.Event) -> None:
+    def __init__(self, options: _Options, stopped: asyncio.Event, room: files.Room | None) -> None:
         self._options = options
         self._stopped = stopped
         self._console = output()
         self._counts: Counter[Authenticity] = Counter()
+        self._room = room
         self._saved = 0
         self._failure: OSError | None = None
         if options.save is not None:
-            options.save.mkdir(parents=True, exist_ok=True)
             matches = (_SAVED.fullmatch(path.name) for path in options.save.iterdir())
             self._saved = max((int(match[1]) for match in matches if match is not None), default=0)
 
@@ -319,14 +321,14 @@ class _Desk:
         self._console.print(f"{counted(total, 'message')}{': ' if text else ''}{text}.")
 
     def _save(self, summary: Summary, request: Request) -> Path | None:
-        if self._options.save is None:
+        if self._options.save is None or self._room is None:
             return None
         self._saved += 1
-        suffix = _SUFFIXES.get(summary.format, ".bin")
-        place = self._options.save / f"{self._saved:06}{suffix}"
-        with place.open("xb") as file:
-            file.write(request.body)
-        return place
+        name = f"{self._saved:06}{_SUFFIXES.get(summary.format, '.bin')}"
+        # Not flushed: many may come, and who sends them keeps them until the answer.
+        (self._room.folder / name).write_bytes(request.body)
+        self._room.place(name)
+        return self._options.save / name
 
     def _print(
         self, request: Request, summary: Summary, signatures: Signatures, saved: Path | None

@@ -29,12 +29,15 @@ def restore(data_dir: Path, source: Path, as_json: bool) -> None:
     What was in flight at the backup's moment is sent again, as after a crash; what was delivered
     before it is not. The server that the backup is of must never start again.
     """
-    with_secrets = put_back(source, data_dir, DATABASE)
-    if as_json:
-        print_json({"dataDir": str(data_dir), "withSecrets": with_secrets})
-        return
-    console = output()
-    console.print(f"Restored {source} to {data_dir}.", soft_wrap=True)
-    if not with_secrets:
-        names = " and ".join(SECRETS)
-        console.print(f"Now put {names} of that installation into {data_dir}.", soft_wrap=True)
+
+    def tell(with_secrets: bool) -> None:
+        if as_json:
+            print_json({"dataDir": str(data_dir), "withSecrets": with_secrets})
+            return
+        console = output()
+        console.print(f"Restored {source} to {data_dir}.", soft_wrap=True)
+        if not with_secrets:
+            names = " and ".join(SECRETS)
+            console.print(f"Now put {names} of that installation into {data_dir}.", soft_wrap=True)
+
+    put_back(source, data_dir, DATABASE, tell)

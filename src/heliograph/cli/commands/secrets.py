@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from heliograph import files
 from heliograph.cli.connection import data_dir_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.grouping import Commands
@@ -42,10 +43,14 @@ def rotate(data_dir: Path, database_url: str | None, as_json: bool) -> None:
     opening.check_url(database_url)
     path = _key_file(data_dir)
     keys, shared = read_keys(path), bool(database_url)
-    finishing = len(keys) > 1
-    if not finishing:
+    # The next key's file goes when everything is sealed with that key: a run that was cut short
+    # before is no sign that the other nodes have it.
+    begun = len(keys) > 1 or (shared and files.left(path))
+    finishing = begun and not next_file(path).exists()
+    if len(keys) == 1 and not finishing:
         keys = [_next_key(path, shared=shared), *keys]
     count = asyncio.run(_reseal(data_dir, database_url, keys))
+    next_file(path).unlink(missing_ok=True)
     if finishing or not shared:
         write_keys(path, keys[:1])
     done = len(read_keys(path)) == 1
@@ -69,14 +74,19 @@ def add_key(data_dir: Path) -> None:
     """Make a new master key that only opens yet: the first step where there are many nodes."""
     path = _key_file(data_dir)
     upcoming = next_file(path)
-    if upcoming.exists():
-        raise wrong(f"{upcoming} is there already.", "Run `heliograph secrets rotate`.")
-    write_keys(upcoming, [new_key()])
-    output().print(
-        f"Made {upcoming}: give it to every node beside its master.key, restart them, and run "
-        "`heliograph secrets rotate` on one.",
-        soft_wrap=True,
-    )
+    with files.room(upcoming, again=True) as room:
+        if not upcoming.exists():
+            with room.new(upcoming.name) as file:
+                file.write(new_key())
+            room.place(upcoming.name)
+            room.flush()
+        elif upcoming.name not in room.placed_before:
+            raise wrong(f"{upcoming} is there already.", "Run `heliograph secrets rotate`.")
+        output().print(
+            f"Made {upcoming}: give it to every node beside its master.key, restart them, and run "
+            "`heliograph secrets rotate` on one.",
+            soft_wrap=True,
+        )
 
 
 def _next_key(path: Path, *, shared: bool) -> bytes:
@@ -100,7 +110,6 @@ async def _reseal(data_dir: Path, database_url: str | None, keys: list[bytes]) -
         pass  # no server runs here, and its key is the installation's
     # The ring knows both before anything is sealed with the new one.
     write_keys(path, keys)
-    next_file(path).unlink(missing_ok=True)
     async with opening.open_store(settings) as store:
         return await store.reseal()
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 import apsw
 
+from heliograph import files
 from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
+from heliograph.files import Room
+from heliograph.store.sqlite.connection import translate
 
 _PAGES: Final = 256
 """Pages copied in one step (1 MiB): the server's writer never waits for longer."""
@@ -27,6 +31,7 @@ def back_up(
     *,
     with_secrets: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_placed: Callable[[], None] = lambda: None,
 ) -> None:
     """Copy a database as it is at one moment, also under load; whole or not at all.
 
@@ -35,65 +40,75 @@ def back_up(
         target: A file that does not exist yet.
         with_secrets: Also copy `SECRETS` beside it, with the target's name before theirs.
         on_progress: Called with the pages done and all pages.
+        on_placed: Called when the target is there; what it raises takes it away again.
 
     Raises:
         UnsafeStorage: there is no database, the target exists, or the copy is damaged.
+        OSError: something cannot be read or written; the target is as it was.
     """
     if not database.exists():
         raise UnsafeStorage(f"There is no database at {database}.")
-    _refuse_existing(target)
-    unfinished = target.with_name(target.name + ".unfinished")
-    unfinished.unlink(missing_ok=True)
-    try:
-        _copy_pages(database, unfinished, on_progress)
-        _check(unfinished)
-        _flush(unfinished)
-        # A link, not a rename: somebody else's file of that name would be replaced.
-        os.link(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    if with_secrets:
-        for name in SECRETS:
-            _copy_private(database.parent / name, target.with_name(f"{target.name}.{name}"))
-    _flush_folder(target.parent)
+    secrets = {f"{target.name}.{name}": database.parent / name for name in SECRETS if with_secrets}
+    with files.room(target, again=True) as room:
+        _refuse_existing(room, target.name, *secrets)
+        files.clear(target.parent)  # backups that were cut short, and have other names
+        _forget_halves(target)
+        made = room.folder / target.name
+        with room.new(target.name):
+            pass
+        with _told(target):
+            _copy_pages(database, made, on_progress)
+        _check(made)
+        files.flush(made)
+        for name, source in secrets.items():
+            _copy_private(source, room, name)
+        for name in (target.name, *secrets):
+            room.place(name)
+        room.flush()
+        on_placed()
 
 
-def restore(backup: Path, data_dir: Path, database: str) -> bool:
+def restore(
+    backup: Path,
+    data_dir: Path,
+    database: str,
+    on_placed: Callable[[bool], None] = lambda with_secrets: None,
+) -> bool:
     """Put a backup into a data directory without a database; True when its secrets are there.
 
     Where the backup came without them, those that the directory has are kept: only the
-    database was damaged.
+    database was damaged. `on_placed` is given the same, and is else as that of `back_up`.
 
     Raises:
         UnsafeStorage: the directory has a database already, or a key where the backup brings
             one; or the backup is damaged.
+        OSError: something cannot be read or written; the directory is as it was.
     """
     _check(backup)
     brought = {name: backup.with_name(f"{backup.name}.{name}") for name in SECRETS}
     brought = {name: beside for name, beside in brought.items() if beside.exists()}
-    for name in (database, f"{database}-wal", *brought):
-        _refuse_existing(data_dir / name)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, beside in brought.items():
-        _copy_private(beside, data_dir / name)
-    unfinished = data_dir / f"{database}.unfinished"
-    unfinished.unlink(missing_ok=True)
-    try:
-        _copy_private(backup, unfinished)
-        with closing(apsw.Connection(str(unfinished))) as restored:
+    with files.room(data_dir / database, again=True) as room:
+        _refuse_existing(room, database, f"{database}-wal", *brought)
+        _forget_halves(data_dir / database)
+        made = room.folder / database
+        _copy_private(backup, room, database)
+        with _told(data_dir / database), closing(apsw.Connection(str(made))) as restored:
             # It is meant to be started here: no copy that strayed (F23).
             restored.execute("update node set file_id = null, stopped_us = beat_us")
-        _flush(unfinished)
-        unfinished.rename(data_dir / database)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    _flush_folder(data_dir)
-    return all((data_dir / name).exists() for name in SECRETS)
+        files.flush(made)
+        for name, beside in brought.items():
+            _copy_private(beside, room, name)
+        # The key comes last: without it no server starts on what is there already.
+        for name in (database, *reversed(brought)):
+            room.place(name)
+        room.flush()
+        with_secrets = all((data_dir / name).exists() for name in SECRETS)
+        on_placed(with_secrets)
+    return with_secrets
 
 
 def _copy_pages(database: Path, target: Path, on_progress: Callable[[int, int], None]) -> None:
-    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    os.close(descriptor)
     # One read transaction holds the moment: the copy never begins anew under load.
     source = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     with closing(source), closing(apsw.Connection(str(target))) as copy:
@@ -123,27 +138,32 @@ def _check(database: Path) -> None:
         raise UnsafeStorage(f"{database} is no good backup: {problem}.")
 
 
-def _refuse_existing(path: Path) -> None:
-    if path.exists():
-        raise UnsafeStorage(f"{path} exists already: give another place, nothing is overwritten.")
+def _refuse_existing(room: Room, *names: str) -> None:
+    for name in names:
+        path = room.folder.parent / name
+        if path.exists() and name not in room.placed_before:
+            raise UnsafeStorage(
+                f"{path} exists already: give another place, nothing is overwritten."
+            )
 
 
-def _copy_private(source: Path, target: Path) -> None:
-    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with source.open("rb") as read, os.fdopen(descriptor, "wb") as written:
+def _forget_halves(path: Path) -> None:
+    """Remove what earlier versions left of a run that was cut short."""
+    for side in ("", "-journal", "-wal", "-shm"):
+        path.with_name(f"{path.name}.unfinished{side}").unlink(missing_ok=True)
+
+
+def _copy_private(source: Path, room: Room, name: str) -> None:
+    with source.open("rb") as read, room.new(name) as written:
         shutil.copyfileobj(read, written)
-        written.flush()
-        os.fsync(written.fileno())
 
 
-def _flush(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What SQLite says of a copy is said of the place that it is for."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        yield
+    except apsw.FullError:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+    except apsw.Error as error:
+        raise translate(error) from error

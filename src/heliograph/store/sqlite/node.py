@@ -135,7 +135,8 @@ def start(db: apsw.Connection, clock: StoreClock, path: Path, *, adopt: bool = F
         run_verb(db, steps.beat(clock))
         db.execute("commit")
     except BaseException:
-        db.execute("rollback")
+        if db.in_transaction:  # SQLite has rolled back itself where the disk is full
+            db.execute("rollback")
         raise
     finally:
         db.pragma("foreign_keys", "on")

@@ -27,7 +27,14 @@ from heliograph.store import (
 from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sqlite import retention
-from heliograph.store.sqlite.connection import Readers, Writer, check_library, connect, fetch
+from heliograph.store.sqlite.connection import (
+    Readers,
+    Writer,
+    check_library,
+    connect,
+    fetch,
+    translate,
+)
 from heliograph.store.sqlite.engine import SqliteEngine, run_verb
 from heliograph.store.sqlite.node import damaged, start
 from heliograph.store.sqlite.queries import QUERIES
@@ -78,6 +85,8 @@ class SqliteStore(StoreVerbs):
         Raises:
             UnsafeStorage: another process has it, a setting does not hold, or a newer
                 version made it (R18, R20).
+            StorageUnavailable: the disk is full.
+            StorageBroken: the file cannot be read or written.
         """
         check_library()
         lock = FileLock(path.with_name(path.name + ".lock"))
@@ -91,6 +100,8 @@ class SqliteStore(StoreVerbs):
             lock.release()
             if isinstance(error, apsw.CorruptError | apsw.NotADBError):
                 raise damaged(path, str(error)) from error
+            if isinstance(error, apsw.Error):
+                raise translate(error) from error
             raise
 
     async def close(self) -> None:

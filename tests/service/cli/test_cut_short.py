@@ -1,0 +1,193 @@
+"""Every command that writes can be run again, wherever it was cut short."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from heliograph.store.opening import DATABASE
+from tests.cutting import KILLED, Commands, Ended, commands
+
+STATUSES = {1, 2, 3, 4, 5, 74}
+"""Of docs/reference/cli.md, for what was not done."""
+
+SEARCHES = "HELIOGRAPH_EXAMPLES" in os.environ
+"""Every write is the first that finds the disk full; else some of them."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a scene is made of."""
+
+    runs: Commands
+    installation: Path
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def with_data(self) -> Path:
+        """A data directory that may be started."""
+        well(self.runs.run("restore", "--from", self.installation / "b", "--data-dir", self.data))
+        return self.data
+
+
+def first_start(place: Place) -> Sequence[object]:
+    return ("serve", "--port", "0", "--data-dir", place.data)
+
+
+def next_start(place: Place) -> Sequence[object]:
+    return ("serve", "--port", "0", "--data-dir", place.with_data())
+
+
+def backup(place: Place) -> Sequence[object]:
+    return ("backup", "--data-dir", place.with_data(), "--to", place.folder / "b", "--with-secrets")
+
+
+def restore(place: Place) -> Sequence[object]:
+    return ("restore", "--from", place.installation / "b", "--data-dir", place.data)
+
+
+def restore_beside_a_key(place: Place) -> Sequence[object]:
+    place.data.mkdir()
+    shutil.copy2(place.installation / "data" / "master.key", place.data)
+    return ("restore", "--from", place.installation / "only", "--data-dir", place.data)
+
+
+def rotate(place: Place) -> Sequence[object]:
+    return ("secrets", "rotate", "--data-dir", place.with_data())
+
+
+def add_key(place: Place) -> Sequence[object]:
+    return ("secrets", "add-key", "--data-dir", place.with_data())
+
+
+def retention(place: Place) -> Sequence[object]:
+    return ("retention", "--data-dir", place.with_data())
+
+
+def dev_cert(place: Place) -> Sequence[object]:
+    return ("dev-cert", "--folder", place.folder / "tls")
+
+
+def renewed_dev_cert(place: Place) -> Sequence[object]:
+    well(place.runs.run(*dev_cert(place)))
+    return dev_cert(place)
+
+
+SCENES: Sequence[Callable[[Place], Sequence[object]]] = (
+    first_start,
+    next_start,
+    backup,
+    restore,
+    restore_beside_a_key,
+    rotate,
+    add_key,
+    retention,
+    dev_cert,
+    renewed_dev_cert,
+)
+"""Each makes what its command needs in an empty folder, and gives the command's words."""
+
+each_scene = pytest.mark.parametrize("scene", SCENES, ids=[scene.__name__ for scene in SCENES])
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[Commands]:
+    with commands() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def installation(runs: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory that was served, and two backups of it."""
+    folder = tmp_path_factory.mktemp("installation")
+    data = ("--data-dir", folder / "data")
+    well(runs.run("serve", "--port", "0", *data))
+    well(runs.run("backup", *data, "--to", folder / "b", "--with-secrets"))
+    well(runs.run("backup", *data, "--to", folder / "only"))
+    return folder
+
+
+@pytest.fixture
+def places(runs: Commands, installation: Path, tmp_path: Path) -> Iterator[Place]:
+    """A new place each time."""
+
+    def make(number: int) -> Place:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        return Place(runs, installation, folder)
+
+    return map(make, itertools.count())
+
+
+def well(ended: Ended) -> None:
+    assert ended.status == 0, ended.said
+    assert "Traceback" not in ended.said
+
+
+def below(folder: Path) -> dict[str, int]:
+    """The files below a folder and their modes, but for those that SQLite keeps as it likes."""
+    return {
+        str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode)
+        for path in folder.rglob("*")
+        if path.name not in (f"{DATABASE}-wal", f"{DATABASE}-shm")
+    }
+
+
+def untouched(place: Place, scene: Callable[[Place], Sequence[object]]) -> dict[str, int]:
+    well(place.runs.run(*scene(place)))
+    return below(place.folder)
+
+
+@each_scene
+def test_r16_r19_a_command_that_is_killed_at_any_flush_is_run_again(
+    scene: Callable[[Place], Sequence[object]], places: Iterator[Place]
+) -> None:
+    expected = untouched(next(places), scene)
+    for number in itertools.count(1):
+        place = next(places)
+        words = scene(place)
+        ended = place.runs.run(*words, flush=number)
+        if not ended.cut:
+            assert number > 1
+            break
+        assert ended.status == KILLED
+        well(place.runs.run(*words))
+        assert below(place.folder) == expected, f"after a kill at flush {number}"
+
+
+@each_scene
+def test_r16_r19_a_command_that_finds_the_disk_full_at_any_write_is_run_again(
+    scene: Callable[[Place], Sequence[object]], places: Iterator[Place]
+) -> None:
+    expected = untouched(next(places), scene)
+    number = 1
+    while True:
+        place = next(places)
+        words = scene(place)
+        before = below(place.folder)
+        ended = place.runs.run(*words, write=number)
+        if not ended.cut:
+            assert number > 1
+            break
+        assert "Traceback" not in ended.said, ended.said
+        if ended.status:  # else only what SQLite does at its leisure was refused
+            assert ended.status in STATUSES, ended.said
+            assert "rror: " in ended.said
+            assert (
+                scene in (first_start, next_start)
+                or below(place.folder).items()
+                <= (before | {"data": 0o700, "tls": 0o700}).items() | expected.items()
+            )
+            well(place.runs.run(*words))
+        assert below(place.folder) == expected, f"after a full disk at write {number}"
+        number += 1 if SEARCHES or number < 6 else number // 2
