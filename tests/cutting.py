@@ -158,6 +158,7 @@ class _Traps:
         # Not in the VFS: an exception there comes out of calls that SQLite has let succeed.
         self._pwrite = _PWRITE(self._written)
         address = ctypes.cast(self._pwrite, ctypes.c_void_p).value
+        assert address is not None
         assert self._vfs.xSetSystemCall("pwrite64", address)
 
     def _written(self, descriptor: int, data: int, size: int, offset: int) -> int:

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,6 +50,12 @@ EXIT_HARD_STOP: Final = 130
 """Exit status after a second stop signal."""
 
 _BACKLOG: Final = 2048
+
+_SLICE: Final = 0.001
+"""Seconds after which a thread that computes gives way to the event loop, or the writer (S17)."""
+
+_LONGEST_NUMBER: Final = 1_000
+"""Digits: a body with a longer integer is refused (S17)."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
@@ -115,6 +122,9 @@ async def running(
     asyncio.get_running_loop().set_default_executor(
         ThreadPoolExecutor(settings.in_flight, thread_name_prefix="resolver")
     )
+    # To read a number takes the square of its length, on whatever thread, and holds up all.
+    sys.set_int_max_str_digits(_LONGEST_NUMBER)
+    sys.setswitchinterval(_SLICE)
     with contextlib.closing(bound_socket(settings)) as listening:
         base_uri = base_uri_of(settings.host, listening.getsockname()[1], certificate)
         async with (

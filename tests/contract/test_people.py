@@ -238,11 +238,13 @@ async def test_groups_are_added_renamed_and_deleted(store: Store) -> None:
     assert third.group_id > second.group_id
 
 
-async def test_users_join_and_leave_groups(store: Store) -> None:
+async def test_s17_users_join_and_leave_groups_and_come_back_with_the_change(store: Store) -> None:
     people, group_id = store.people, await fill(store)
-    await people.add_members(ACCOUNT, group_id, [BOB, CYD])
-    await people.remove_members(ACCOUNT, group_id, [ADA])
-    await people.remove_members(ACCOUNT, group_id, [ADA])
+    joined = await people.add_members(ACCOUNT, group_id, [CYD, BOB])
+    assert [user.user_id for user in joined] == [CYD, BOB]
+    for _ in range(2):
+        left = await people.remove_members(ACCOUNT, group_id, [ADA])
+        assert [user.user_id for user in left] == [ADA]
     assert await names(store, UserQuery(group_id=group_id)) == ["bob", "cyd"]
     group = await people.group(ACCOUNT, group_id)
     assert group is not None

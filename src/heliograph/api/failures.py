@@ -11,6 +11,7 @@ from heliograph.api.contract import parameters, selection
 from heliograph.api.contract.operation import LINES, Call, Operation, Reply
 from heliograph.api.contract.parameters import row_id
 from heliograph.api.contract.selection import MOST_RECORDS
+from heliograph.aside import RECORD, aside
 from heliograph.delivery.republish import Republisher
 from heliograph.errors import (
     EnvelopeNotFound,
@@ -19,7 +20,7 @@ from heliograph.errors import (
 )
 from heliograph.model.accounts import Role
 from heliograph.model.deliveries import DeliveryState
-from heliograph.model.logs import AttemptDetail, LogEntry
+from heliograph.model.logs import AttemptDetail, LogEntry, Requeued
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
 from heliograph.wire import logs, rest
 from heliograph.wire.codec import encode_json
@@ -202,18 +203,8 @@ class Failures:
         self, account_id: str, envelope_ids: Sequence[str], *, synchronous: bool
     ) -> logs.ConnectFailureResults:
         done = await self._republisher.envelopes(account_id, envelope_ids, synchronous=synchronous)
-        results = [logs.requeued_to_wire(delivery) for delivery in done]
-        answered = {result.envelope_id for result in results}
-        results += [
-            logs.ConnectFailureResult(
-                envelope_id=envelope_id,
-                status="not_found",
-                status_message="The envelope has no open failure.",
-            )
-            for envelope_id in dict.fromkeys(envelope_ids)
-            if envelope_id not in answered
-        ]
-        return logs.ConnectFailureResults(retry_queue=results)
+        count = len(done) + len(envelope_ids)
+        return await aside(RECORD * count, lambda: _results(done, envelope_ids))
 
     async def _retry_failures(self, call: Call) -> logs.BulkResults:
         chosen = selection.read(call.query).until(self._store.clock.differs())
@@ -272,9 +263,13 @@ class Failures:
         connect_id = attempts[0].entry.connect_id
         configuration = await self._store.configuration(account_id, connect_id)
         counted = [(attempt.event, attempt.entry.retry_count) for attempt in attempts]
-        if configuration is None:
-            return [json_sim.render(event, connect_id, count) for event, count in counted]
-        return [message.render(event, configuration, count).body for event, count in counted]
+
+        def rendered() -> Sequence[bytes]:
+            if configuration is None:
+                return [json_sim.render(event, connect_id, count) for event, count in counted]
+            return [message.render(event, configuration, count).body for event, count in counted]
+
+        return await aside(sum(len(event.document) for event, _ in counted), rendered)
 
     async def _delete_log(self, call: Call) -> None:
         log_id = row_id(call.path["logId"], "logId")
@@ -294,13 +289,30 @@ class Failures:
         page = await listing(
             call.account_id, chosen.query, chosen.count or MOST_RECORDS, chosen.cursor
         )
-        answer = logs.listing(
-            [logs.log_to_wire(entry) for entry in page.entries], failures=failures
-        )
+        answer = await aside(RECORD * len(page.entries), lambda: _shown(page, failures=failures))
         if page.next_cursor is None:
             return Reply(answer)
         link = selection.next_link(call.url_path, call.query, page.next_cursor)
         return Reply(answer, {"Link": link})
+
+
+def _results(done: Sequence[Requeued], envelope_ids: Sequence[str]) -> logs.ConnectFailureResults:
+    results = [logs.requeued_to_wire(delivery) for delivery in done]
+    answered = {result.envelope_id for result in results}
+    results += [
+        logs.ConnectFailureResult(
+            envelope_id=envelope_id,
+            status="not_found",
+            status_message="The envelope has no open failure.",
+        )
+        for envelope_id in dict.fromkeys(envelope_ids)
+        if envelope_id not in answered
+    ]
+    return logs.ConnectFailureResults(retry_queue=results)
+
+
+def _shown(page: Page, *, failures: bool) -> logs.ConnectLogs:
+    return logs.listing([logs.log_to_wire(entry) for entry in page.entries], failures=failures)
 
 
 def _bulk(page: RequeuePage) -> logs.BulkResults:

@@ -155,17 +155,13 @@ class Groups:
 
     async def _add_members(self, call: Call) -> UsersResponse:
         group_id, user_ids = _group_id(call), named_users(call.body)
-        await self._store.people.add_members(call.account_id, group_id, user_ids)
-        return await self._members(call, user_ids)
+        users = await self._store.people.add_members(call.account_id, group_id, user_ids)
+        return in_short(call, users)
 
     async def _remove_members(self, call: Call) -> UsersResponse:
         group_id, user_ids = _group_id(call), named_users(call.body)
-        await self._store.people.remove_members(call.account_id, group_id, user_ids)
-        return await self._members(call, user_ids)
-
-    async def _members(self, call: Call, user_ids: Sequence[str]) -> UsersResponse:
-        users = [await self._store.people.user(call.account_id, user_id) for user_id in user_ids]
-        return in_short(call, [user for user in users if user is not None])
+        users = await self._store.people.remove_members(call.account_id, group_id, user_ids)
+        return in_short(call, users)
 
 
 def _groups(call: Call) -> Sequence[wire.Group]:

@@ -9,6 +9,7 @@ from typing import Final
 from heliograph.api import saving
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.parameters import Parameter
+from heliograph.aside import RECORD, aside
 from heliograph.delivery.publisher import Publisher, Receipt
 from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
@@ -107,7 +108,11 @@ class Intake:
 
     async def _publish(self, call: Call) -> PublishResults:
         began = time.monotonic()
-        events = parse_events(call.raw, call.content_type, call.account_id, _checked_hops(call))
+        hops = _checked_hops(call)
+        events = await aside(
+            len(call.raw),
+            lambda: parse_events(call.raw, call.content_type, call.account_id, hops),
+        )
         key = call.headers.get(IDEMPOTENCY_KEY.name)
         if key is not None:
             IDEMPOTENCY_KEY.parse(key)
@@ -120,10 +125,9 @@ class Intake:
         receipts = await self._publisher.publish(call.account_id, events, key)
         self._observer.published(_publication(call, receipts, time.monotonic() - began))
         failpoint("accept.reply")
-        return PublishResults(
-            events=[_to_wire(receipt) for receipt in receipts],
-            total_records=str(len(receipts)),
-        )
+        verdicts = sum(1 + len(receipt.skips) for receipt in receipts)
+        shown = await aside(RECORD * verdicts, lambda: [_to_wire(receipt) for receipt in receipts])
+        return PublishResults(events=shown, total_records=str(len(receipts)))
 
 
 def _checked_hops(call: Call) -> int:

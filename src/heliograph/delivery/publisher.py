@@ -7,16 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from heliograph.aside import RECORD, aside
 from heliograph.bounded import Bounded
 from heliograph.delivery.matching import match_all
 from heliograph.delivery.signals import Signals
-from heliograph.errors import ConfigurationsChanged, StorageBroken
+from heliograph.errors import ConfigurationsChanged, InvalidBody, StorageBroken
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.model.events import Accepted, NewEvent, Skip
+from heliograph.model.events import Accepted, NewEvent, Skip, Verdict, Wanted
+from heliograph.model.people import Memberships
 from heliograph.store import Configurations, Store, undisturbed
 from heliograph.wire import notifications
 
 _NAMESPACE: Final = uuid.UUID("8c1f6a4e-5a0b-4a57-9f0b-6b8f0f0c7a11")
+
+MOST_DELIVERIES: Final = 30_000
+"""Deliveries of one call: others wait while its transaction is written (S17)."""
+
+MOST_VERDICTS: Final = 500_000
+"""Of one call: its events times the configurations, each of which is answered for."""
 
 _MOST_ACCOUNTS: Final = 20_000
 """Of as many accounts the configurations are kept: those that published last."""
@@ -55,6 +63,7 @@ class Publisher:
 
         Raises:
             EventConflict: an event id was used before for something else.
+            InvalidBody: more configurations are asked, or want something, than one call may have.
             Unavailable: the account's configurations kept changing meanwhile.
             StorageUnavailable, StorageBroken: nothing was accepted.
 
@@ -92,15 +101,17 @@ class Publisher:
         ad_hoc = await self._store.ad_hoc(account_id, wanted) if wanted else {}
         before = await self._notified(account_id, events) if notifies else {}
         own = _own(events, before, {document: ad_hoc[digests[document]] for document in digests})
-        matched = [
-            (
-                replace(event, notified=tuple(of_envelope)),
-                match_all(
-                    (*configurations.all, *of_envelope.values()), event, configurations.groups
-                ),
-            )
+        events = [
+            replace(event, notified=tuple(of_envelope))
             for event, of_envelope in zip(events, own, strict=True)
         ]
+        questions = [(*configurations.all, *of_envelope.values()) for of_envelope in own]
+        asked = sum(map(len, questions))
+        if asked > MOST_VERDICTS:
+            raise _too_many(f"asks {asked} times whether a configuration wants an event")
+        matched = await aside(
+            RECORD * asked, lambda: _matched(events, questions, configurations.groups)
+        )
         try:
             accepted = await self._store.accept(
                 account_id, configurations.version, matched, notifies=notifies
@@ -156,6 +167,33 @@ def _own(
             by_envelope[envelope_id] = by_envelope[envelope_id] | new
         own.append(by_envelope[envelope_id])
     return own
+
+
+def _matched(
+    events: Sequence[NewEvent],
+    questions: Sequence[Sequence[ConnectConfiguration]],
+    groups: Memberships,
+) -> Sequence[tuple[NewEvent, Sequence[Verdict]]]:
+    """Each event with what the configurations that are asked about it say.
+
+    Raises:
+        InvalidBody: more of them want it than one transaction can hold.
+    """
+    matched = [
+        (event, match_all(configurations, event, groups))
+        for event, configurations in zip(events, questions, strict=True)
+    ]
+    wanted = sum(isinstance(verdict, Wanted) for _, verdicts in matched for verdict in verdicts)
+    if wanted > MOST_DELIVERIES:
+        raise _too_many(f"makes {wanted} deliveries")
+    return matched
+
+
+def _too_many(what: str) -> InvalidBody:
+    return InvalidBody(
+        f"This call {what}, and all of it is one transaction: {MOST_DELIVERIES} deliveries and "
+        f"{MOST_VERDICTS} questions are the most. Send fewer events in a call."
+    )
 
 
 def _with_id(account_id: str, event: NewEvent, key: str | None, position: int) -> NewEvent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -11,7 +12,7 @@ from heliograph.delivery.signals import Signals
 from heliograph.failpoints import failpoint
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import Cursor, LogQuery, Requeued
-from heliograph.store import DeliveryProgress, RequeuePage, Store
+from heliograph.store import BATCH, DeliveryProgress, RequeuePage, Store, batches
 
 LONGEST_WAIT: Final = 110.0
 """Seconds: a synchronous retry waits a little longer than one attempt may take."""
@@ -35,12 +36,24 @@ class Republisher:
             envelope_ids: Of which envelopes.
             synchronous: Wait until each has been tried once, at most `LONGEST_WAIT` seconds.
         """
-        failpoint("retry.api.before")
-        requeued = await self._store.requeue_envelopes(account_id, envelope_ids)
-        failpoint("retry.api.after")
+        requeued: list[Requeued] = []
+        for some in batches(list(dict.fromkeys(envelope_ids)), BATCH):
+            requeued += await self._requeue(account_id, some)
         if synchronous:
             return await self._outcomes(account_id, requeued)
         return requeued
+
+    async def _requeue(self, account_id: str, envelope_ids: Sequence[str]) -> Sequence[Requeued]:
+        """Requeue the failures of some envelopes, some at a time: others get their turn between."""
+        done: list[Requeued] = []
+        while True:
+            failpoint("retry.api.before")
+            after = done[-1].delivery_id if done else 0
+            page = await self._store.requeue_envelopes(account_id, envelope_ids, after)
+            failpoint("retry.api.after")
+            done += page
+            if len(page) < BATCH:
+                return done
 
     async def failures(
         self, account_id: str, query: LogQuery, after: Cursor | None = None
@@ -62,7 +75,9 @@ class Republisher:
         while pending:
             # Taken before the look, so that what is settled meanwhile is not missed.
             settled = self._signals.next_settled()
-            latest = await self._store.progress(account_id, list(pending))
+            # All must end: whichever are looked at first, the others are not needed before.
+            some = list(itertools.islice(pending, BATCH))
+            latest = await self._store.progress(account_id, some)
             for delivery_id, progress in latest.items():
                 outcome = _outcome(pending[delivery_id], progress)
                 if outcome is not None:
@@ -71,6 +86,8 @@ class Republisher:
             left = deadline - self._clock.monotonic()
             if not pending or left <= 0:
                 break
+            if not pending.keys() & set(some):
+                continue  # the next ones may have ended already
             await self._clock.wait(settled, left)
         return list(outcomes.values())
 

@@ -21,7 +21,7 @@ sizes of its files (`statistics`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +45,9 @@ FIRST_TOKEN = "first-administrator"  # noqa: S105 (its name: who deletes a failu
 
 BATCH_MOST = 5_000
 """Rows that one transaction of a bulk verb changes at the most (R14)."""
+
+BATCH = 200
+"""Rows that a call on many changes in one transaction, so that others get their turn (S17)."""
 
 MOST_UNSETTLED_CLAIMS = 3
 """A delivery that was claimed so often without a settle is parked as failed (R17)."""
@@ -432,9 +435,12 @@ class Store(Protocol):
         ...
 
     async def requeue_envelopes(
-        self, account_id: str, envelope_ids: Sequence[str]
+        self, account_id: str, envelope_ids: Sequence[str], after: int = 0
     ) -> Sequence[Requeued]:
-        """Make every open failure of these envelopes due now."""
+        """Make open failures of these envelopes due now, at most `BATCH` a call.
+
+        They are in the order of their ids, and those above `after`.
+        """
         ...
 
     async def requeue_failures(
@@ -480,6 +486,11 @@ class Store(Protocol):
     async def ready(self) -> None:
         """Return if a write would be taken now; raises StorageUnavailable or StorageBroken."""
         ...
+
+
+def batches(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    """All of them in their order, at most so many at a time."""
+    return (items[first : first + most] for first in range(0, len(items), most))
 
 
 async def undisturbed(change: Callable[[], Awaitable[T]], doing: str) -> T:

@@ -96,12 +96,22 @@ class People(Protocol):
         """Groups by name, as `users` lists users; `name` is a part of it, whatever its case."""
         ...
 
-    async def add_members(self, account_id: str, group_id: int, user_ids: Sequence[str]) -> None:
-        """Put users into a group; those who are in it stay. Raises NotFound for any of them."""
+    async def add_members(
+        self, account_id: str, group_id: int, user_ids: Sequence[str]
+    ) -> Sequence[User]:
+        """Put users into a group, and give them back; those who are in it stay.
+
+        Raises NotFound for any of them.
+        """
         ...
 
-    async def remove_members(self, account_id: str, group_id: int, user_ids: Sequence[str]) -> None:
-        """Take users out of a group; those who are not in it stay out. Raises NotFound."""
+    async def remove_members(
+        self, account_id: str, group_id: int, user_ids: Sequence[str]
+    ) -> Sequence[User]:
+        """Take users out of a group, and give them back; those who are not in it stay out.
+
+        Raises NotFound for any of them.
+        """
         ...
 
     async def group_members(self, account_id: str, group_ids: Collection[int]) -> Memberships:

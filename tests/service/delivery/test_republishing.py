@@ -12,7 +12,7 @@ from heliograph.delivery.signals import Signals
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import Claim, DeliveryState, Phase, RetryAt, Why
 from heliograph.model.logs import LogQuery, Requeued
-from heliograph.store import Store
+from heliograph.store import BATCH, Store, batches
 from tests.busy import hang
 from tests.support import (
     ACCOUNT,
@@ -163,3 +163,27 @@ async def test_the_failures_of_a_query_become_due_and_the_dispatcher_is_told(
         ACCOUNT, LogQuery(connect_id=1), oldest.cursor
     )
     assert len(rest.requeued) == 2
+
+
+async def test_s17_who_waits_for_many_outcomes_looks_at_some_at_a_time(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration(deliveryOrder="none"))
+    ids = [f"e-{number}" for number in range(BATCH + 10)]
+    for some in batches(ids, 100):
+        await accept(store, *(new_event(envelope_id=one) for one in some))
+    while claims := await claim_all(store, BATCH, BATCH):
+        await fail(store, claims, "first", clock)
+    clock.move(1000)
+    signals = Signals()
+    asking = asyncio.create_task(
+        Republisher(store, clock, signals).envelopes(ACCOUNT, ids, synchronous=True)
+    )
+    await clock.until_waited_for()
+    while claims := await claim_all(store, BATCH, BATCH):
+        await deliver(store, claims)
+    signals.announce_settled()
+    async with asyncio.timeout(30):
+        outcomes = await asking
+    assert {one.envelope_id for one in outcomes} == set(ids)
+    assert {one.note for one in outcomes} == {"Delivered."}

@@ -21,6 +21,7 @@ from heliograph.access.limits import UNLIMITED, CallLimits
 from heliograph.api.contract import rate_limits
 from heliograph.api.contract.endpoint import Endpoint, Refusal, api_error, mark, method_of
 from heliograph.api.contract.parameters import Parameter
+from heliograph.aside import RECORD, aside
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,
@@ -250,13 +251,14 @@ class _Operations:
             query=_listed(operation.query, request.query_params),
             accept=accept,
             headers=_listed(operation.headers, request.headers),
-            body=_decode(operation, content_type, raw),
+            body=await aside(len(raw), lambda: _decode(operation, content_type, raw)),
             raw=raw,
             content_type=content_type,
             url_path=request.url.path,
             v2=self._v2,
         )
-        return _respond(await operation.handler(call), operation.status, call)
+        result = await operation.handler(call)
+        return await aside(_size(result), lambda: _respond(result, operation.status, call))
 
 
 def _listed(listed: Sequence[Parameter[Any]], values: Mapping[str, str]) -> dict[str, str]:
@@ -327,6 +329,15 @@ def _decode(operation: Operation, content_type: str, raw: bytes) -> Any:
     if content_type in XML_TYPES:
         return decode_xml(raw, operation.body)
     raise InvalidContentType(f"Content-Type must be {JSON} or {XML}.")
+
+
+def _size(result: msgspec.Struct | Reply | Response | None) -> int:
+    """About what an answer counts as: its longest list."""
+    value = result.value if isinstance(result, Reply) else result
+    if not isinstance(value, msgspec.Struct):
+        return 0
+    fields = (getattr(value, name) for name in value.__struct_fields__)
+    return RECORD * max((len(one) for one in fields if isinstance(one, list)), default=0)
 
 
 def _respond(result: msgspec.Struct | Reply | Response | None, status: int, call: Call) -> Response:

@@ -16,6 +16,7 @@ from heliograph.model.deliveries import LEASE_SECONDS, Settlement
 from heliograph.model.events import Accepted, NewEvent, Verdict
 from heliograph.model.logs import Cursor, LogQuery, Order, Requeued
 from heliograph.store import (
+    BATCH,
     BATCH_MOST,
     ClaimResult,
     RequeuePage,
@@ -256,15 +257,13 @@ class PostgresStore(StoreVerbs):
         return ours
 
     async def requeue_envelopes(
-        self, account_id: str, envelope_ids: Sequence[str]
+        self, account_id: str, envelope_ids: Sequence[str], after: int = 0
     ) -> Sequence[Requeued]:
+        values = {"account_id": account_id, "after": after, "most": BATCH}
+
         async def requeue(db: Connection) -> Sequence[Requeued]:
-            done: list[Requeued] = []
-            for envelope_id in dict.fromkeys(envelope_ids):
-                values = {"account_id": account_id, "envelope_id": envelope_id}
-                found = await fetch(db, _Q["requeue_candidates"], values)
-                done += await self._queue.requeue(db, found)
-            return done
+            asked = {**values, "envelope_ids": list(envelope_ids)}
+            return await self._queue.requeue(db, await fetch(db, _Q["requeue_candidates"], asked))
 
         return await self._write(requeue)
 

@@ -551,7 +551,7 @@ where d.delivery_id = any(%(delivery_ids)s) and d.connect_id = c.connect_id
 returning d.state, d.connect_id, d.lane;
 
 -- name: requeue_candidates
--- The open failures of one envelope, with what decides whether they can be tried again.
+-- Open failures of some envelopes, with what decides whether they can be tried again.
 select
     d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
     d.held_reason, c.held, c.deleted_us is not null as deleted
@@ -559,8 +559,9 @@ from delivery as d
 inner join connect_configuration as c on d.connect_id = c.connect_id
 where
     d.account_id = %(account_id)s and d.failed_us is not null
-    and d.envelope_id = %(envelope_id)s
+    and d.envelope_id = any(%(envelope_ids)s) and d.delivery_id > %(after)s
 order by d.delivery_id
+limit %(most)s
 for update of d for share of c;
 
 -- name: requeue_page

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,11 +20,13 @@ from heliograph.model.deliveries import Settlement
 from heliograph.model.events import Accepted, NewEvent, Verdict
 from heliograph.model.logs import Cursor, LogQuery, Order, Requeued
 from heliograph.store import (
+    BATCH,
     BATCH_MOST,
     ClaimResult,
     RequeuePage,
     Retired,
     Statistics,
+    batches,
 )
 from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
@@ -163,36 +167,34 @@ class SqliteStore(StoreVerbs):
         return await self._writer.write(lambda db: self._queue.settle(db, settlements), "settle")
 
     async def requeue_envelopes(
-        self, account_id: str, envelope_ids: Sequence[str]
+        self, account_id: str, envelope_ids: Sequence[str], after: int = 0
     ) -> Sequence[Requeued]:
+        values = {"account_id": account_id, "after": after, "most": BATCH}
+        values["envelope_ids"] = json.dumps(list(envelope_ids))
+
         def run(db: apsw.Connection) -> Sequence[Requeued]:
-            return [
-                self._queue.requeue(db, account_id, row)
-                for envelope_id in dict.fromkeys(envelope_ids)
-                for row in fetch(
-                    db,
-                    _Q["requeue_candidates"],
-                    {"account_id": account_id, "envelope_id": envelope_id},
-                )
-            ]
+            found = fetch(db, _Q["requeue_candidates"], values)
+            return [self._queue.requeue(db, account_id, row) for row in found]
 
         return await self._writer.write(run)
 
     async def requeue_failures(
         self, account_id: str, query: LogQuery, after: Cursor | None = None
     ) -> RequeuePage:
-        statement, values = self._bulk(account_id, query, after)
+        found = await self._chosen(account_id, query, after)
+        batch = found[:BATCH_MOST]
+        done: list[Requeued] = []
+        for some in batches([row.delivery_id for row in batch], BATCH):
+            values = {"account_id": account_id, "ids": json.dumps(some)}
+            done += await self._writer.write(partial(self._requeue, values=values))
+        more = len(found) > BATCH_MOST
+        last = Cursor(batch[-1].created_us, batch[-1].delivery_id) if more else None
+        return RequeuePage(tuple(done), last)
 
-        def run(db: apsw.Connection) -> RequeuePage:
-            found = fetch(db, statement, values)
-            batch = found[:BATCH_MOST]
-            done = tuple(self._queue.requeue(db, account_id, row) for row in batch)
-            more = len(found) > BATCH_MOST
-            return RequeuePage(
-                done, Cursor(batch[-1].created_us, batch[-1].delivery_id) if more else None
-            )
-
-        return await self._writer.write(run)
+    def _requeue(self, db: apsw.Connection, values: Mapping[str, Any]) -> Sequence[Requeued]:
+        account_id = values["account_id"]
+        found = fetch(db, _Q["requeue_chosen"], values)
+        return [self._queue.requeue(db, account_id, row) for row in found]
 
     async def delete_failure(self, account_id: str, failure_id: int, who: str) -> bool:
         return await self._writer.write(
@@ -200,21 +202,29 @@ class SqliteStore(StoreVerbs):
         )
 
     async def delete_failures(self, account_id: str, query: LogQuery, who: str) -> int:
-        statement, values = self._bulk(account_id, query, None)
+        deleted = 0
+        # What somebody else has deleted since it was chosen leaves room for others.
+        while deleted < BATCH_MOST and (found := await self._chosen(account_id, query)):
+            for some in batches([row.delivery_id for row in found[: BATCH_MOST - deleted]], BATCH):
+                deleted += await self._writer.write(
+                    partial(self._cancel, account_id=account_id, ids=some, who=who)
+                )
+        return deleted
 
-        def run(db: apsw.Connection) -> int:
-            batch = fetch(db, statement, values)[:BATCH_MOST]
-            return sum(self._queue.cancel(db, account_id, row.delivery_id, who) for row in batch)
+    def _cancel(self, db: apsw.Connection, account_id: str, ids: Sequence[int], who: str) -> int:
+        return sum(self._queue.cancel(db, account_id, one, who) for one in ids)
 
-        return await self._writer.write(run)
+    async def _chosen(
+        self, account_id: str, query: LogQuery, after: Cursor | None = None
+    ) -> Sequence[Any]:
+        """Failures to change, oldest first: new ones that come meanwhile come last.
 
-    def _bulk(
-        self, account_id: str, query: LogQuery, after: Cursor | None
-    ) -> tuple[str, dict[str, Any]]:
-        """One batch of failures, oldest first: new ones that come meanwhile come last."""
+        They are looked for beside the writer, which a filter that few pass would hold for long;
+        whether they are still open is asked where they are changed.
+        """
         oldest_first = replace(query, order=Order.OLDEST_FIRST)
         step = log_rows.listing("requeue_page", account_id, oldest_first, BATCH_MOST, after)
-        return step.text(_Q), dict(step.values)
+        return await self._readers.read(lambda db: fetch(db, step.text(_Q), dict(step.values)))
 
     async def statistics(self) -> Statistics:
         database, log = (

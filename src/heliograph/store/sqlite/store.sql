@@ -333,14 +333,29 @@ where
 returning lane;
 
 -- name: requeue_candidates
--- The open failures of one envelope, with what decides whether they can be tried again.
+-- Open failures of some envelopes, with what decides whether they can be tried again.
 select
     d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
     d.held_reason
 from delivery as d
 inner join connect_configuration as c on d.connect_id = c.connect_id
-where d.account_id = :account_id and d.failed_us is not null and d.envelope_id = :envelope_id
-order by d.delivery_id;
+where
+    d.account_id = :account_id and d.failed_us is not null and d.delivery_id > :after
+    and d.envelope_id in (select value from json_each(:envelope_ids))
+order by d.delivery_id
+limit :most;
+
+-- name: requeue_chosen
+-- Those of these failures that are still open.
+select
+    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
+    d.held_reason
+from delivery as d
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where
+    d.account_id = :account_id and d.failed_us is not null
+    and d.delivery_id in (select value from json_each(:ids))
+order by d.created_us, d.delivery_id;
 
 -- name: requeue_page
 select

@@ -28,7 +28,9 @@ from heliograph.store import FIRST_TOKEN
 from heliograph.store.principals import Principals
 from heliograph.store.times import to_microseconds
 from heliograph.store.verbs import (
+    BULK_PATIENCE,
     LISTING_PATIENCE,
+    PATIENCE,
     AlreadyThere,
     Engine,
     Rows,
@@ -102,7 +104,7 @@ class PeopleVerbs:
                 yield from _change_members("members_add", account_id, group_id, user_ids)
             return (yield from _users(account_id, [user.user_id for user in users]))
 
-        return await self._engine.write(verb) if users else []
+        return await self._engine.write(verb, BULK_PATIENCE) if users else []
 
     async def change_users(self, account_id: str, changes: Sequence[UserChange]) -> Sequence[User]:
         def verb() -> Verb[Sequence[User]]:
@@ -116,7 +118,7 @@ class PeopleVerbs:
                     raise people_rows.no_user([change.user_id])
             return (yield from _users(account_id, [change.user_id for change in changes]))
 
-        return await self._write_and_forget(verb)
+        return await self._write_and_forget(verb, BULK_PATIENCE)
 
     async def close_users(self, account_id: str, user_ids: Sequence[str]) -> Sequence[User]:
         def verb() -> Verb[Sequence[User]]:
@@ -127,7 +129,7 @@ class PeopleVerbs:
             yield Step("user_tokens_revoke", values)
             return (yield from _users(account_id, user_ids))
 
-        return await self._write_and_forget(verb)
+        return await self._write_and_forget(verb, BULK_PATIENCE)
 
     async def user(self, account_id: str, user_id: str) -> User | None:
         found = await self._engine.read(lambda: _users(account_id, [user_id]))
@@ -158,7 +160,7 @@ class PeopleVerbs:
                 groups.append(Group(row.group_id, name, 0))
             return groups
 
-        return await self._engine.write(verb)
+        return await self._engine.write(verb, BULK_PATIENCE)
 
     async def rename_groups(self, account_id: str, names: Mapping[int, str]) -> Sequence[Group]:
         def verb() -> Verb[Sequence[Group]]:
@@ -172,7 +174,7 @@ class PeopleVerbs:
                     raise people_rows.no_group([group_id])
             return (yield from _groups(account_id, names))
 
-        return await self._engine.write(verb)
+        return await self._engine.write(verb, BULK_PATIENCE)
 
     async def delete_groups(self, account_id: str, group_ids: Sequence[int]) -> Sequence[Group]:
         def verb() -> Verb[Sequence[Group]]:
@@ -183,7 +185,7 @@ class PeopleVerbs:
             yield Step("groups_delete", values)
             return before
 
-        return await self._engine.write(verb)
+        return await self._engine.write(verb, BULK_PATIENCE)
 
     async def group(self, account_id: str, group_id: int) -> Group | None:
         found = await self._engine.read(lambda: _groups(account_id, [group_id]))
@@ -196,23 +198,29 @@ class PeopleVerbs:
         rows, total = await self._page("groups", {**values, "start": start, "count": count})
         return GroupPage(tuple(map(people_rows.group, rows)), total)
 
-    async def add_members(self, account_id: str, group_id: int, user_ids: Sequence[str]) -> None:
-        def verb() -> Verb[None]:
+    async def add_members(
+        self, account_id: str, group_id: int, user_ids: Sequence[str]
+    ) -> Sequence[User]:
+        def verb() -> Verb[Sequence[User]]:
             yield from bump_version(account_id)
             yield from _check_groups(account_id, [group_id])
-            yield from _check_users(account_id, user_ids)
+            users = yield from _check_users(account_id, user_ids)
             yield from _change_members("members_add", account_id, group_id, user_ids)
+            return users
 
-        await self._engine.write(verb)
+        return await self._engine.write(verb, BULK_PATIENCE)
 
-    async def remove_members(self, account_id: str, group_id: int, user_ids: Sequence[str]) -> None:
-        def verb() -> Verb[None]:
+    async def remove_members(
+        self, account_id: str, group_id: int, user_ids: Sequence[str]
+    ) -> Sequence[User]:
+        def verb() -> Verb[Sequence[User]]:
             yield from bump_version(account_id)
             yield from _check_groups(account_id, [group_id])
-            yield from _check_users(account_id, user_ids, closed_too=True)
+            users = yield from _check_users(account_id, user_ids, closed_too=True)
             yield from _change_members("members_remove", account_id, group_id, user_ids)
+            return users
 
-        await self._engine.write(verb)
+        return await self._engine.write(verb, BULK_PATIENCE)
 
     async def group_members(self, account_id: str, group_ids: Collection[int]) -> Memberships:
         return await self._engine.read(lambda: group_members(account_id, list(group_ids)))
@@ -253,8 +261,8 @@ class PeopleVerbs:
         rows = await self._engine.read(lambda: verb_of(Step("principal", values)))
         return people_rows.principal(rows.first)
 
-    async def _write_and_forget(self, verb: Callable[[], Verb[T]]) -> T:
-        return await to_the_end(self._engine.write(verb), self.forget)
+    async def _write_and_forget(self, verb: Callable[[], Verb[T]], patience: float = PATIENCE) -> T:
+        return await to_the_end(self._engine.write(verb, patience), self.forget)
 
     async def _page(self, query: str, values: Mapping[str, Any]) -> tuple[Rows, int]:
         """Rows of a listing, and how many there are in all."""
@@ -302,8 +310,9 @@ def _check_groups(account_id: str, group_ids: Collection[int]) -> Verb[None]:
 
 def _check_users(
     account_id: str, user_ids: Sequence[str], *, closed_too: bool = False
-) -> Verb[None]:
+) -> Verb[Sequence[User]]:
     found = yield from _users(account_id, user_ids, "users_by_id_shared")
     usable = {user.user_id for user in found if closed_too or user.status is UserStatus.ACTIVE}
     if missing := set(user_ids) - usable:
         raise people_rows.no_user(missing)
+    return found
