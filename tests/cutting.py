@@ -1,8 +1,8 @@
 """Commands that are cut short: kill -9 at a flush, or a disk that is full from a write on.
 
 `python -m tests.cutting` is a server of processes: it has imported what commands need, takes a line
-of JSON for each run, forks, and answers with how the run ended. In the fork the flushes and
-the writes of SQLite (by its VFS) and of Python's files are counted: it needs no tool of the system.
+of JSON for each run, forks, and answers with how the run ended. In the fork the flushes and the
+writes of SQLite, by its VFS, and of Python's files are counted: no tool of the system is needed.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class _Traps:
 
     def set(self) -> None:
         """Let everything in this process that writes pass by here."""
-        traps, fsync = self, os.fsync
+        traps, fsync, flushes = self, os.fsync, self._traps["flush"] > 0
 
         def counted_fsync(descriptor: int) -> None:
             traps.flush()
@@ -147,7 +147,7 @@ class _Traps:
 
         class _Vfs(apsw.VFS):
             def __init__(self) -> None:
-                super().__init__("counted", "unix", makedefault=True)
+                super().__init__("counted", "unix", makedefault=flushes)
 
             def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
                 return _DatabaseFile(name, flags)

@@ -16,7 +16,7 @@ from heliograph import files
 from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
 from heliograph.files import Room
-from heliograph.store.sqlite.connection import translate
+from heliograph.store.sqlite.connection import is_full, translate
 
 _PAGES: Final = 256
 """Pages copied in one step (1 MiB): the server's writer never waits for longer."""
@@ -163,7 +163,7 @@ def _told(path: Path) -> Iterator[None]:
     """What SQLite says of a copy is said of the place that it is for."""
     try:
         yield
-    except apsw.FullError:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
     except apsw.Error as error:
+        if is_full(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
         raise translate(error) from error

@@ -92,6 +92,9 @@ def connect(path: Path) -> apsw.Connection:
             connection.pragma(name, value)
             found = connection.pragma(name)
         except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
+            if is_full(error):
+                connection.close()
+                raise
             found = f"({error})"
         if found != expected:
             connection.close()
@@ -332,9 +335,15 @@ def _see_that_it_is_there(path: Path, inode: int) -> None:
         )
 
 
+def is_full(error: apsw.Error) -> bool:
+    """Whether the disk has no room, for the database or for the memory beside it (-shm)."""
+    shared = getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
+    return isinstance(error, apsw.FullError) or shared
+
+
 def translate(error: apsw.Error) -> Exception:
     """Say in our words what SQLite reports; a bug of ours stays what it is."""
-    if isinstance(error, apsw.FullError):
+    if is_full(error):
         return StorageUnavailable("The disk is full: free space, nothing else needs doing.")
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return StorageUnavailable(

@@ -15,7 +15,7 @@ from heliograph.clock import StoreClock, boot_id
 from heliograph.errors import UnsafeStorage
 from heliograph.failpoints import failpoint
 from heliograph.store import MOST_UNSETTLED_CLAIMS, rows, sql
-from heliograph.store.sqlite.connection import fetch
+from heliograph.store.sqlite.connection import fetch, is_full
 from heliograph.store.sqlite.engine import run_verb
 from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.times import from_microseconds, to_microseconds
@@ -81,6 +81,8 @@ def check_whole(db: apsw.Connection, path: Path) -> None:
     try:
         found = str(db.execute("pragma quick_check(1)").get)
     except (apsw.CorruptError, apsw.NotADBError, apsw.IOError) as error:
+        if is_full(error):
+            raise
         found = str(error)
     if found != "ok":
         raise damaged(path, found)
