@@ -7,6 +7,7 @@ import io
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import click
@@ -107,17 +108,13 @@ def test_json_for_a_terminal_means_the_same() -> None:
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212\u207a\u208c"
 
 
-@pytest.mark.parametrize("sign", SIGNS)
-@pytest.mark.parametrize(
-    "unseen", ["", " ", "\u00a0", "\u3000", '"', "\u200b", "\ufeff", "\x00", ' "']
-)
-@pytest.mark.parametrize(
-    "part", ["", ";", "|", "\t", "\n", "\r\n", "\x0b", "\x1e", "\u2028", ";\t;"]
-)
-def test_s10_no_part_of_a_cell_is_a_formula(sign: str, unseen: str, part: str) -> None:
-    for before in ("", "Offer"):
-        if before and not part:
-            continue
+UNSEEN = ("", " ", "\u00a0", "\u3000", '"', "\u200b", "\ufeff", "\x00", ' "')
+PARTS = ("", ";", "|", "\t", "\n", "\r\n", "\x0b", "\x1e", "\u2028", ";\t;")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_s10_no_part_of_a_cell_is_a_formula(part: str) -> None:
+    for before, unseen, sign in product(("", "Offer") if part else ("",), UNSEEN, SIGNS):
         text = f"{before}{part}{unseen}{sign}cmd|'/c calc'!A1"
         file = io.StringIO()
         csv.writer(file).writerow([spreadsheet_cell(text)] * 2)
