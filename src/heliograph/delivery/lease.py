@@ -12,6 +12,9 @@ from heliograph.delivery.signals import Signals
 from heliograph.errors import StorageUnavailable
 from heliograph.store import Store
 
+_LONGEST_APART: Final = 30.0
+"""Seconds between two renewals, however long the lease: they also say when the node looked."""
+
 _TRY_AGAIN: Final = 1.0
 """Seconds after a renewal that failed."""
 
@@ -89,7 +92,7 @@ class LeaseKeeper:
             if self._shared and self._clock.monotonic() - began >= self._cut_off:
                 continue  # the answer was so late that the lease is old already
             self._sending.resume()
-            await self._clock.wait(stop, self._lease / 6)
+            await self._clock.wait(stop, min(self._lease / 6, _LONGEST_APART))
 
     async def _watch(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -125,7 +125,8 @@ class Statistics:
     """The installation in figures, for metrics and doctor; no account's data.
 
     `failing` counts the configurations whose listener has taken nothing since its last failure.
-    `overdue` is how many seconds ago the oldest waiting delivery was due (0: none is late).
+    `overdue` is how many seconds ago the oldest waiting delivery was due (0: none is late), and
+    `unattended` how many of those have passed since any node has looked for what is due.
     `oldest_snapshot` is the age in seconds of the oldest transaction that keeps dead rows
     from being cleaned away (0 on SQLite). Sizes are bytes; `log_bytes` is the WAL on SQLite
     and 0 on PostgreSQL, whose WAL is the server's business.
@@ -139,6 +140,7 @@ class Statistics:
     nodes: int
     failing: int
     overdue: float
+    unattended: float
     oldest_snapshot: float
     database_bytes: int
     log_bytes: int

@@ -50,6 +50,7 @@ _FIGURES: Final = {
     "nodes": ("nodes_alive", "Nodes whose lease has not run out."),
     "failing": ("configurations_failing", "Configurations whose listener takes nothing now."),
     "overdue": ("overdue_seconds", "How long the oldest waiting delivery has been due."),
+    "unattended": ("unattended_seconds", "How long something is due and no node has looked."),
     "oldest_snapshot": ("oldest_snapshot_seconds", "Age of the oldest open transaction."),
     "database_bytes": ("database_bytes", "Size of the database."),
     "log_bytes": ("wal_bytes", "Size of the write-ahead log (0 on PostgreSQL)."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -12,6 +12,7 @@ import pytest
 
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable, UnsafeStorage
 from heliograph.model.accounts import Account
+from heliograph.model.checks import Check
 from heliograph.model.deliveries import Claim, Delivered
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
@@ -451,3 +452,29 @@ async def test_r21_what_is_taken_over_wakes_who_took_it(
     assert woken == []
     assert await alive.take_over() == 1
     assert woken == [True]
+
+
+async def test_r21_doctor_tells_when_something_is_due_and_no_node_looks(
+    open_node: OpenNode, database_url: str, clock: ManualClock
+) -> None:
+    async def due() -> Check:
+        (found,) = (one for one in await database_checks(database_url) if one.name == "due")
+        return found
+
+    clock.jump((datetime.now(UTC) - clock.now()).total_seconds() - 300)
+    node, other = await two_nodes(open_node)
+    assert (await due()).found == "nothing is overdue"
+    await publish(node, 2)
+    clock.jump(10)
+    for one in (node, other):
+        await one.renew_lease()
+    assert "no server runs" in (await due()).found  # their leases have run out
+    clock.jump(290)
+    for one in (node, other):
+        await one.renew_lease()
+    found = await due()
+    assert (found.passed, "no node has looked for it for 30" in found.found) == (False, True)
+    assert len((await other.claim(1, 1)).claims) == 1
+    await other.renew_lease()
+    found = await due()
+    assert (found.passed, "has been due for 30" in found.found) == (True, True)

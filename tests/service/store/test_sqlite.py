@@ -17,11 +17,15 @@ import pytest
 
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 from heliograph.model.accounts import Account, Secret
+from heliograph.model.checks import Check
 from heliograph.model.deliveries import LEGAL_MOVES, DeliveryState
 from heliograph.model.logs import LogQuery
 from heliograph.store.keyring import KeyRing
+from heliograph.store.sql import migrations
 from heliograph.store.sqlite.connection import PRAGMAS, Writer, connect
+from heliograph.store.sqlite.doctor import due_check
 from heliograph.store.sqlite.store import SqliteStore
+from heliograph.store.times import to_microseconds
 from tests.support import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -451,3 +455,41 @@ async def test_f24_a_damaged_database_is_refused_with_what_to_do(
             refusals.append(str(refused))
     assert refusals
     assert all("restore a backup" in refused for refused in refusals)
+
+
+async def test_r21_doctor_tells_when_something_is_due_and_the_node_does_not_look(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    def due() -> Check:
+        return due_check(tmp_path / "heliograph.db", to_microseconds(clock.now()))
+
+    assert due().passed  # there is none yet
+    store = await open_sqlite(tmp_path, clock)
+    await store.create_account(Account(ACCOUNT, 1, "x"))
+    await store.create_configuration(wanted_configuration())
+    assert due().found == "nothing is overdue"
+    for envelope_id in ("env-1", "env-2"):
+        await accept(store, new_event(envelope_id=envelope_id))
+    clock.move(300)
+    await store.renew_lease()
+    assert (due().passed, "no node has looked for it for 300 s" in due().found) == (False, True)
+
+    await store.claim(1, 1)
+    clock.move(60)
+    await store.renew_lease()
+    assert (due().passed, "no node has looked for it for 60 s" in due().found) == (True, True)
+    clock.move(200)  # as after kill -9: nothing beats any more
+    assert (due().passed, "no server runs" in due().found) == (True, True)
+    await store.close()
+    assert (due().passed, "no server runs" in due().found) == (True, True)
+
+
+def test_r21_doctor_reads_a_database_of_the_version_before(tmp_path: Path) -> None:
+    with contextlib.closing(connect(tmp_path / "heliograph.db")) as old:
+        for step in migrations("sqlite")[:12]:
+            old.execute(step.sql)
+    found = due_check(tmp_path / "heliograph.db", 0)
+    assert (found.passed, found.found) == (
+        True,
+        "not known: this version has not started on it yet",
+    )

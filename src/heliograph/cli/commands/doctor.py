@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from heliograph.settings import environment_name, from_environment
 from heliograph.store.opening import DATABASE
 from heliograph.store.sqlite.doctor import (
     clock_check,
+    due_check,
     mode_checks,
     settings_check,
     storage_checks,
@@ -43,7 +45,13 @@ def doctor(data_dir: Path, database_url: str | None, as_json: bool) -> None:
         checks = [*mode_checks(data_dir), *asyncio.run(database_checks(database_url))]
     else:
         database = data_dir / DATABASE
-        checks = [*storage_checks(data_dir), settings_check(database), clock_check(database)]
+        now = time.time_ns() // 1000
+        checks = [
+            *storage_checks(data_dir),
+            settings_check(database),
+            clock_check(database),
+            due_check(database, now),
+        ]
     checks += [_exposure_check(data_dir), *asyncio.run(_server_checks(data_dir))]
     passed = all(check.passed for check in checks)
     if as_json:

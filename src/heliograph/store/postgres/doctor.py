@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from psycopg import errors
+
 from heliograph.clock import SystemClock
 from heliograph.errors import StorageUnavailable
 from heliograph.model.checks import Check
+from heliograph.store.attendance import attendance_check
 from heliograph.store.postgres.connection import (
     Connection,
     Database,
@@ -14,7 +17,7 @@ from heliograph.store.postgres.connection import (
     fetch,
     fetch_only,
 )
-from heliograph.store.postgres.engine import run_verb
+from heliograph.store.postgres.engine import VERBS, run_verb
 from heliograph.store.postgres.node import ServerSettings, is_new
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.verbs import clock
@@ -74,4 +77,16 @@ async def _look_at_database(db: Connection) -> Sequence[Check]:
                 "this is a bug of Heliograph: report it with the output of --json",
             )
         )
+        checks.append(await _due_check(db))
     return checks
+
+
+async def _due_check(db: Connection) -> Check:
+    """Whether somebody looks for what is due (R21)."""
+    (now,) = await fetch_only(db, QUERIES["server_clock"])
+    try:
+        async with db.transaction():
+            found = await fetch_only(db, VERBS["attendance"], {"now": now})
+    except errors.UndefinedColumn:
+        return Check("due", True, "not known: no node of this version has started on it yet")
+    return attendance_check(found.due_us, found.looked_us, now)

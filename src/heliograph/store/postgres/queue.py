@@ -123,6 +123,7 @@ class Queue:
         self._now = now
         self._due = _DueMarks()
         self.epoch = 0
+        self.looked_us: int | None = None
         # What this node has claimed and not settled: configuration by attempt.
         self._claimed: dict[int, int] = {}
         self._claims_lost = False
@@ -151,6 +152,7 @@ class Queue:
         now = self._now()
         if await fetch_first(db, _Q["node_alive"], {"epoch": self.epoch, "now": now}) is None:
             return ClaimResult((), None)
+        self.looked_us = now
         if self._claims_lost or not 0 <= now - self._unclaimed_us < _UNCLAIM_EVERY_US:
             # Now and then in any case: what was lost may be committed long after it was, by
             # a server that still waited for its standby when the connection broke.

@@ -180,7 +180,11 @@ class PostgresStore(StoreVerbs):
 
         async def renew(db: Connection) -> None:
             now = self._now()
-            values = {"epoch": self._queue.epoch, "until": now + self._lease_us}
+            values = {
+                "epoch": self._queue.epoch,
+                "until": now + self._lease_us,
+                "looked": self._queue.looked_us,
+            }
             if await run(db, _Q["node_renew"], values):
                 return
             epoch = await node.start(db, self._instance, now, self._lease_us)

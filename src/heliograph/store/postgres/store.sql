@@ -73,7 +73,8 @@ update node set stopped_us = %(now)s
 where instance = %(instance)s and stopped_us is null;
 
 -- name: node_renew
-update node set lease_until_us = %(until)s where epoch = %(epoch)s and stopped_us is null;
+update node set lease_until_us = %(until)s, looked_us = coalesce(%(looked)s, looked_us)
+where epoch = %(epoch)s and stopped_us is null;
 
 -- name: node_alive
 -- Shared: the take-over of this node waits until a claim that it makes is committed.

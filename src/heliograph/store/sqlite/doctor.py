@@ -14,8 +14,11 @@ import apsw
 from heliograph.clock import SystemClock
 from heliograph.errors import UnsafeStorage
 from heliograph.model.checks import Check
-from heliograph.store.sqlite.connection import check_library, connect
-from heliograph.store.sqlite.engine import run_verb
+from heliograph.store.attendance import attendance_check
+from heliograph.store.sqlite.connection import check_library, connect, fetch
+from heliograph.store.sqlite.engine import VERBS, run_verb
+from heliograph.store.sqlite.node import is_alive
+from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.verbs import clock
 
 MOUNTS: Final = Path("/proc/self/mountinfo")
@@ -72,6 +75,23 @@ def clock_check(database: Path) -> Check:
     except (apsw.CantOpenError, apsw.CorruptError, apsw.NotADBError, apsw.IOError):
         pass  # `settings_check` tells
     return Check("clock", True, "no server has run on this database yet")
+
+
+def due_check(database: Path, now: int) -> Check:
+    """Whether somebody looks for what is due (R21); `now` is in microseconds UTC."""
+    if not database.exists():
+        return Check("due", True, "no database yet")
+    try:
+        with contextlib.closing(connect(database)) as connection:
+            (found,) = fetch(connection, VERBS["attendance"])
+            alive = is_alive(fetch(connection, QUERIES["node"]), now)
+    except UnsafeStorage as problem:
+        return Check("due", False, str(problem), str(problem))
+    except apsw.SQLError:
+        return Check("due", True, "not known: this version has not started on it yet")
+    except apsw.Error as error:
+        return Check("due", False, str(error), "restore the database from a backup")
+    return attendance_check(found.due_us, found.looked_us if alive else None, now)
 
 
 def refuse_unsafe(checks: Sequence[Check], *, accept_data_loss: bool) -> Sequence[Check]:

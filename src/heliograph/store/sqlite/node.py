@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +46,14 @@ def refuse_live_node(row: tuple[apsw.SQLiteValue, ...] | None, now_us: int) -> N
             f"{_STALE_US // 1_000_000} s ago: stop it first. A database file must not be "
             "shared between machines."
         )
+
+
+def is_alive(nodes: Sequence[Any], now_us: int) -> bool:
+    """Whether a process has the database now: it was not stopped, and its heart beats.
+
+    `nodes` are the rows of `node`. A process with a long lease beats twice a minute.
+    """
+    return any(one.stopped_us is None and now_us - one.beat_us < 2 * _STALE_US for one in nodes)
 
 
 def file_id(path: Path) -> str:

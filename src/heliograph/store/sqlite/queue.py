@@ -57,6 +57,7 @@ class Queue:
         self._epoch = epoch
         self._seeds = random.Random()  # noqa: S311 (spreads retries; guards nothing)
         self._last_served = 0
+        self.looked_us: int | None = None
         # With whether the account has ad hoc configurations.
         self._versions = Bounded[str, tuple[int, bool]](_MOST_KNOWN, _MOST_BYTES)
         self._configurations = Bounded[int, ConnectConfiguration](_MOST_KNOWN, _MOST_BYTES)
@@ -226,7 +227,7 @@ class Queue:
         per_account: int | None = None,
     ) -> ClaimResult:
         """See `Store.claim`."""
-        now = self._now()
+        now = self.looked_us = self._now()
         waiting = fetch(db, _Q["waiting_configurations"])
         failpoint("claim.select")
         later = [row.due_us for row in waiting if row.due_us > now]

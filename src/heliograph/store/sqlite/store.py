@@ -124,7 +124,9 @@ class SqliteStore(StoreVerbs):
 
     async def renew_lease(self) -> bool:
         def run(db: apsw.Connection) -> Sequence[Leap]:
-            db.execute(_Q["node_renew"], (self._now(), self._epoch))
+            looked = self._queue.looked_us
+            values = {"now": self._now(), "looked": looked, "epoch": self._epoch}
+            db.execute(_Q["node_renew"], values)
             return run_verb(db, steps.beat(self._clock))
 
         self._leapt(await self._writer.write(run, "lease.renew"))

@@ -28,11 +28,12 @@ on conflict (only_one) do update set
     file_id = excluded.file_id,
     started_us = excluded.started_us,
     beat_us = excluded.beat_us,
+    looked_us = null,
     stopped_us = null
 returning epoch;
 
 -- name: node_renew
-update node set beat_us = ? where epoch = ?;
+update node set beat_us = :now, looked_us = :looked where epoch = :epoch;
 
 -- name: node_stop
 update node set beat_us = :now, stopped_us = :now where epoch = :epoch;

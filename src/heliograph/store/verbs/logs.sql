@@ -76,8 +76,19 @@ select
         where c.publishing and c.deleted_us is null
     ) as failing,
     (select min(due_us) from delivery where state = 'waiting') as due_us,
+    (
+        select max(coalesce(looked_us, started_us)) from node where stopped_us is null {and_alive}
+    ) as looked_us,
     {oldest_snapshot} as oldest_snapshot,
     {database_bytes} as database_bytes;
+
+-- name: attendance
+-- What tells whether somebody looks for what is due (R21).
+select
+    (select min(due_us) from delivery where state = 'waiting') as due_us,
+    (
+        select max(coalesce(looked_us, started_us)) from node where stopped_us is null {and_alive}
+    ) as looked_us;
 
 -- name: failing
 select c.account_id, c.connect_id, c.name, f.since_us, f.warned_us is not null as warned

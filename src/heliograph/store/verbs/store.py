@@ -28,6 +28,7 @@ from heliograph.store import (
     rows,
     sealing,
 )
+from heliograph.store.attendance import unattended
 from heliograph.store.keyring import KeyRing
 from heliograph.store.people import People
 from heliograph.store.times import from_microseconds, to_microseconds
@@ -308,7 +309,8 @@ class StoreVerbs:
             orphans=row.orphans,
             nodes=row.nodes,
             failing=row.failing,
-            overdue=0.0 if row.due_us is None else max(0.0, (now - row.due_us) / 1_000_000),
+            overdue=unattended(row.due_us, None, now),
+            unattended=unattended(row.due_us, row.looked_us, now),
             oldest_snapshot=row.oldest_snapshot,
             database_bytes=row.database_bytes,
             log_bytes=0,
