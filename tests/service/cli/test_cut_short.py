@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from heliograph import files
 from heliograph.store.opening import DATABASE
+from tests.conftest import new_database
 from tests.cutting import KILLED, Commands, Ended, commands
+from tests.postgres_server import PostgresServer
 
 STATUSES = {1, 2, 3, 4, 5, 74}
 """Of docs/reference/cli.md, for what was not done."""
@@ -191,3 +194,59 @@ def test_r16_r19_a_command_that_finds_the_disk_full_at_any_write_is_run_again(
             well(place.runs.run(*words))
         assert below(place.folder) == expected, f"after a full disk at write {number}"
         number += 1 if SEARCHES or number < 6 else number // 2
+
+
+@pytest.mark.parametrize("scene", [backup, restore, add_key, dev_cert])
+def test_r19_a_command_whose_output_finds_the_disk_full_is_run_again(
+    scene: Callable[[Place], Sequence[object]], places: Iterator[Place]
+) -> None:
+    expected = untouched(next(places), scene)
+    place = next(places)
+    words = scene(place)
+    ended = place.runs.run(*words, out="/dev/full")
+    assert (ended.status, ended.said.count("No space left on device")) == (74, 1), ended.said
+    assert "Traceback" not in ended.said
+    well(place.runs.run(*words))
+    assert below(place.folder) == expected
+
+
+def test_r19_no_server_starts_on_a_restore_that_is_not_finished(places: Iterator[Place]) -> None:
+    place = next(places)
+    for flush in itertools.count(1):
+        killed = place.runs.run(*restore(place), flush=flush)
+        if killed.status != KILLED:
+            break
+        refused = place.runs.run(*first_start(place))
+        if refused.status == 0:  # everything had its name: it is as if the run had ended
+            assert (place.data / "master.key").exists()
+            again = place.runs.run(*restore(place))
+            assert (again.status, "exists already" in again.said) == (5, True)
+            break
+        assert (refused.status, "run `heliograph restore` again" in refused.said) == (5, True)
+    assert flush > 3
+
+
+def test_s7_a_rotation_of_many_nodes_that_is_cut_short_keeps_the_old_key(
+    runs: Commands, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """The other nodes seal with it until they have been given the new one."""
+    old = b"k" * 32
+    for flush in itertools.count(1):
+        folder = tmp_path / str(flush)
+        folder.mkdir()
+        key = folder / "master.key"
+        files.write(key, old)
+        data, database = ("--data-dir", folder), ("--database-url", new_database(postgres))
+        well(runs.run("secrets", "add-key", *data))
+        killed = runs.run("secrets", "rotate", *data, *database, flush=flush)
+        if not killed.cut:
+            break
+        well(runs.run("secrets", "rotate", *data, *database))
+        assert key.read_bytes()[32:] == old
+        assert {path.name for path in folder.iterdir()} == {"master.key", "node-id", "node.lock"}
+        for last in range(1, 5):  # the next run forgets the old one, and may be cut short too
+            killed = runs.run("secrets", "rotate", *data, *database, flush=last)
+            assert killed.status == KILLED
+        well(runs.run("secrets", "rotate", *data, *database))
+        assert len(key.read_bytes()) == 32
+    assert flush > 2
