@@ -200,7 +200,12 @@ async def test_the_message_is_rendered_from_what_is_newest_under_an_id_of_its_ow
 
     class Listener:
         async def post(
-            self, _: object, headers: Sequence[tuple[str, str]], body: bytes, *__: object
+            self,
+            _: object,
+            headers: Sequence[tuple[str, str]],
+            body: bytes,
+            *__: object,
+            last: bool,
         ) -> Answer:
             posts.append((dict(headers)["webhook-id"], json.loads(body)))
             return Answer(500, "Busy", (), b"")

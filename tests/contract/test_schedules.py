@@ -33,7 +33,7 @@ class Silence:
         self.times: list[float] = []
         self._clock, self._answers = clock, answers
 
-    async def post(self, *_: object) -> Answer | Fault:
+    async def post(self, *_: object, last: bool) -> Answer | Fault:
         self.times.append((self._clock.now() - START).total_seconds())
         return self._answers(len(self.times))
 

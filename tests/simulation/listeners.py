@@ -88,6 +88,8 @@ class SimulatedTransport:
         headers: Sequence[tuple[str, str]],
         body: bytes,
         proofs: object,
+        *,
+        last: bool,
     ) -> Answer | Fault:
         if self._owner.dead:
             raise asyncio.CancelledError

@@ -20,7 +20,7 @@ LIBRARIES: Final = ("aiohttp", "uvicorn")
 # A new one is a reason to look for a public way first; then name it beside the cap in pyproject.
 USED: Final = {
     "aiohttp": {
-        "TCPConnector._factory",
+        "BaseConnector._create_connection",
         "ResponseHandler._payload",
         "aiohttp.client_proto.ResponseHandler",
         "aiohttp.http.HttpProcessingError",
@@ -37,7 +37,7 @@ USED: Final = {
 DOCUMENTED: Final = {"aiohttp.abc"}
 PRIVATE: Final = re.compile(r"_[a-z]\w*")
 OURS: Final = ("self", "cls", "super()")
-OF_A_VALUE: Final = {"_factory": "TCPConnector"}
+OF_A_VALUE: Final[dict[str, str]] = {}
 """Privates of values that are no `self`: whose they are."""
 
 
@@ -81,6 +81,12 @@ def inherited(module: str, tree: ast.Module, library: str) -> Iterator[str]:
             part.attr
             for part in ast.walk(node)
             if isinstance(part, ast.Attribute) and PRIVATE.fullmatch(part.attr)
+        }
+        of_ours |= {
+            part.name
+            for part in node.body
+            if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+            and PRIVATE.fullmatch(part.name)
         }
         of_ours |= {
             name.id

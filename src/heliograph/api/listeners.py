@@ -97,6 +97,7 @@ class Listeners:
             number=1,
             attempt_id=0,
             at=at,
+            last=True,
         )
         post, answer = exchanged.post, exchanged.answer
         fault = exchanged.came_back if isinstance(exchanged.came_back, Fault) else None

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import heliograph
 from heliograph.clock import Clock
-from heliograph.delivery.retry import Schedule, judge, schedule_for
+from heliograph.delivery.retry import Schedule, is_last, judge, schedule_for
 from heliograph.errors import Unrenderable
 from heliograph.failpoints import failpoint
 from heliograph.model.configurations import (
@@ -51,8 +51,13 @@ class Sender(Protocol):
         headers: Sequence[tuple[str, str]],
         body: bytes,
         proofs: Proofs,
+        *,
+        last: bool,
     ) -> Answer | Fault:
-        """One post; of the proofs, what goes beside the message: signatures are headers already."""
+        """One post; of the proofs, what goes beside the message: signatures are headers already.
+
+        After the `last` one there is no other: it must not fail by what could be avoided.
+        """
         ...
 
 
@@ -62,6 +67,7 @@ async def attempt(
     """Send one delivery once and say what came of it."""
     started_at, began = clock.now(), clock.monotonic()
     sent_at = clock.machine()
+    followed = schedule_for(claim.configuration, schedule)
     failpoint("send.begin", claim.event.envelope_id)
     try:
         exchanged = await exchange(
@@ -72,6 +78,13 @@ async def attempt(
             number=claim.number,
             attempt_id=claim.attempt_id,
             at=sent_at,
+            last=is_last(
+                number=claim.schedule_number,
+                started_at=claim.schedule_started_at,
+                seed=claim.seed,
+                now=started_at,
+                schedule=followed,
+            ),
         )
     except Unrenderable as error:
         # Trying again would fail again: a person must look at the event (R17).
@@ -86,7 +99,7 @@ async def attempt(
         seed=claim.seed,
         now=now,
         machine=clock.machine(),
-        schedule=schedule_for(claim.configuration, schedule),
+        schedule=followed,
         uncounted=claim.number - claim.schedule_number,
     )
     return Settlement(claim, outcome, exchanged.answer, started_at, seconds)
@@ -122,8 +135,10 @@ async def exchange(
     number: int,
     attempt_id: int,
     at: datetime,
+    last: bool,
 ) -> Exchange:
-    """Post the message of an event once; the rest is as `compose` has it.
+    """Post the message of an event once, for the `last` time or not; the rest is as `compose`
+    has it.
 
     Raises:
         Unrenderable: there is no message; nothing was sent.
@@ -132,7 +147,7 @@ async def exchange(
         post = compose(event, configuration, proofs, number=number, attempt_id=attempt_id, at=at)
     except Exception as error:
         raise Unrenderable(f"the message cannot be rendered: {error!r}") from error
-    came_back = await sender.post(configuration, post.headers, post.body, proofs)
+    came_back = await sender.post(configuration, post.headers, post.body, proofs, last=last)
     return Exchange(post, came_back)
 
 

@@ -104,6 +104,17 @@ def schedule_for(configuration: ConnectConfiguration, default: Schedule | Schedu
             assert_never(chosen)
 
 
+def is_last(
+    *, number: int, started_at: datetime, seed: int, now: datetime, schedule: Schedule
+) -> bool:
+    """Whether attempt `number` of a schedule, begun `now`, is followed by no other should the
+    listener not take it. The arguments are those of `judge`."""
+    if schedule.is_last(number):
+        return True
+    wait = schedule.delay(number, seed)
+    return now + timedelta(seconds=wait) > started_at + timedelta(seconds=schedule.horizon)
+
+
 def judge(
     answer: Answer | Fault,
     *,

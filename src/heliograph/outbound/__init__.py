@@ -18,6 +18,9 @@ class Transport(Protocol):
         headers: Sequence[tuple[str, str]],
         body: bytes,
         identity: TlsIdentity | None = None,
+        *,
+        fresh: bool = False,
     ) -> Answer | Fault:
-        """One POST within the transport's budget of time and bytes."""
+        """One POST within the transport's budget of time and bytes; a `fresh` one uses no
+        connection that was used before, and leaves none."""
         ...

@@ -28,7 +28,7 @@ class AlertHook:
         """Post an alert once; a refusal is logged."""
         if not self._url:
             return
-        answer = await self._transport.post(self._url, _HEADERS, alerts.render(alert))
+        answer = await self._transport.post(self._url, _HEADERS, alerts.render(alert), fresh=True)
         if not (isinstance(answer, Answer) and 200 <= answer.status <= 299):
             reason = answer.status if isinstance(answer, Answer) else answer.what
             _log.error("alert_not_taken", alert=alert.kind, reason=reason)

@@ -50,9 +50,12 @@ class Authorizer:
         headers: _Headers,
         body: bytes,
         proofs: Proofs = NO_PROOFS,
+        *,
+        last: bool = False,
     ) -> Answer | Fault:
         """Send one message; after a 401 to an OAuth token, once more with a new token.
 
+        The `last` try of a message goes over a connection of its own.
         The account's OAuth client is used whole or not at all: a secret goes to no other server
         than its own.
         """
@@ -60,7 +63,7 @@ class Authorizer:
         identity = _identity(wanted, configuration.url, proofs.client)
         if isinstance(identity, Fault):
             return identity
-        post = _Post(configuration.url, headers, body, identity)
+        post = _Post(configuration.url, headers, body, identity, last)
         if wanted.oauth is not None:
             credentials = _credentials(wanted.oauth, proofs.oauth)
             if isinstance(credentials, Fault):
@@ -105,7 +108,9 @@ class Authorizer:
 
     async def _send(self, post: _Post, *header: tuple[str, str]) -> Answer | Fault:
         headers = [*post.headers, *header]
-        return await self._transport.post(post.url, headers, post.body, post.identity)
+        return await self._transport.post(
+            post.url, headers, post.body, post.identity, fresh=post.last
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class _Post:
     headers: _Headers
     body: bytes
     identity: TlsIdentity | None
+    last: bool
 
 
 def _identity(

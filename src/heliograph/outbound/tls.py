@@ -10,7 +10,7 @@ import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -27,6 +27,10 @@ from heliograph.model.configurations import TlsIdentity
 
 MOST_PEM: Final = 64 * 1024
 """Characters of a PEM text: a chain, or some twenty authorities."""
+
+
+_RECORD: Final = 16 * 1024
+"""Bytes that one record holds at most."""
 
 
 class BadIdentity(ValueError):
@@ -54,9 +58,47 @@ def context(identity: TlsIdentity | None = None) -> ssl.SSLContext:
     tls_context = ssl.create_default_context()
     tls_context.minimum_version = ssl.TLSVersion.TLSv1_2
     tls_context.set_alpn_protocols(["http/1.1"])
+    _remember_what_comes(tls_context)
     if material is not None:
         _load(tls_context, material)
     return tls_context
+
+
+class SecureObject(ssl.SSLObject):
+    """The TLS of one connection; what comes from the network is put into `incoming`."""
+
+    incoming: ssl.MemoryBIO
+
+
+def _remember_what_comes(tls_context: ssl.SSLContext) -> None:
+    tls_context.sslobject_class = SecureObject
+    wrap = tls_context.wrap_bio
+
+    def wrap_bio(incoming: ssl.MemoryBIO, *rest: Any, **named: Any) -> ssl.SSLObject:
+        made = wrap(incoming, *rest, **named)
+        if isinstance(made, SecureObject):
+            made.incoming = incoming
+        return made
+
+    tls_context.wrap_bio = wrap_bio  # type: ignore[method-assign]
+
+
+def decrypt(secure: SecureObject, came: bytes | bytearray) -> tuple[bytes, ssl.SSLError | None]:
+    """What the other side has said at last, once nobody else reads the connection.
+
+    Returns:
+        The plain bytes, and what TLS says of the end: an alert, if there is one.
+    """
+    plain = bytearray()
+    secure.incoming.write(came)
+    try:
+        while piece := secure.read(_RECORD):
+            plain += piece
+    except ssl.SSLWantReadError:
+        pass
+    except ssl.SSLError as error:
+        return bytes(plain), error
+    return bytes(plain), None
 
 
 @dataclass(frozen=True, slots=True)

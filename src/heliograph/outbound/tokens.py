@@ -134,7 +134,7 @@ class Tokens:
         try:
             async with asyncio.timeout(self._within):
                 answer = await self._transport.post(
-                    credentials.token_url, _HEADERS, form(credentials), identity
+                    credentials.token_url, _HEADERS, form(credentials), identity, fresh=True
                 )
         except TimeoutError:
             return _fault(credentials, f"did not answer within {self._within:g} s")

@@ -41,6 +41,8 @@ class Listener:
         headers: Sequence[tuple[str, str]],
         body: bytes,
         proofs: object,
+        *,
+        last: bool,
     ) -> Answer | Fault:
         self.received.append((configuration.url, body))
         return await self.behave(configuration.url, body)

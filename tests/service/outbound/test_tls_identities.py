@@ -28,7 +28,7 @@ from heliograph.model.accounts import Secret
 from heliograph.model.configurations import TlsIdentity
 from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound import tls
-from heliograph.outbound.pools import Pools
+from heliograph.outbound.pools import Pools, Sessions
 from heliograph.outbound.transport import Budget, Transport
 from tests.busy import hang
 from tests.pki import Authority, Pair, resetting, secured, serving
@@ -255,9 +255,9 @@ async def test_s5_an_http_url_has_no_use_for_an_identity() -> None:
 def pools(most: int = 64) -> tuple[Pools, list[aiohttp.ClientSession]]:
     made: list[aiohttp.ClientSession] = []
 
-    def make(context: ssl.SSLContext) -> aiohttp.ClientSession:
+    def make(context: ssl.SSLContext) -> Sessions:
         made.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)))
-        return made[-1]
+        return Sessions(made[-1], made[-1])
 
     return Pools(make, most), made
 
@@ -292,8 +292,8 @@ async def test_s5_posts_that_begin_together_share_the_pool_of_their_identity() -
     kept, made = pools()
 
     async def use() -> aiohttp.ClientSession:
-        async with kept.of(identity) as session:
-            return session
+        async with kept.of(identity) as sessions:
+            return sessions.kept
 
     first, *others = [asyncio.create_task(use()) for _ in range(9)]
     await asyncio.sleep(0)

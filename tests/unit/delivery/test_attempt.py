@@ -48,6 +48,7 @@ class Listener:
     clock: ManualClock
     answer: Answer | Fault = OK
     asked: tuple[Any, ...] = ()
+    last: bool | None = None
 
     async def post(
         self,
@@ -55,8 +56,11 @@ class Listener:
         headers: Sequence[tuple[str, str]],
         body: bytes,
         proofs: Proofs,
+        *,
+        last: bool,
     ) -> Answer | Fault:
         self.asked = (configuration, dict(headers), body, proofs)
+        self.last = last
         self.clock.move(2)
         return self.answer
 

@@ -1,0 +1,133 @@
+"""An answer that came before the whole message was taken counts, whatever became of the message."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from heliograph.model.configurations import TlsIdentity
+from heliograph.model.deliveries import Answer, Fault, Phase
+from heliograph.outbound.transport import Budget, Transport
+from heliograph.outbound.trip import TRIP
+from tests.pki import Authority, serving
+from tests.scripted import EMULATOR, HEADERS, fault
+
+Run = Callable[[Coroutine[Any, Any, Answer | Fault]], Answer | Fault]
+
+WITHIN = 20.0
+"""Seconds that a hand-over between the two threads may take."""
+
+both_loops = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+
+
+class Late(bytes):
+    """A message whose first byte is written once the listener has answered and reset the
+    connection; our event loop stands still meanwhile, so that it cannot have read the answer."""
+
+    may_answer: threading.Event
+    gone: threading.Event
+
+    def __len__(self) -> int:
+        if TRIP.get().phase is Phase.WRITE and not self.may_answer.is_set():
+            self.may_answer.set()
+            assert self.gone.wait(WITHIN)
+        return super().__len__()
+
+
+@contextlib.contextmanager
+def answering_early(answer: bytes, tls: ssl.SSLContext | None) -> Iterator[tuple[int, Late]]:
+    """A port, and the message for it: it answers before it has read any of that."""
+    body = Late(b"x" * 3_000_000)
+    body.may_answer, body.gone = threading.Event(), threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        connection = listening.accept()[0]
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # all is sent at once
+        if tls is not None:
+            connection = tls.wrap_socket(connection, server_side=True)
+        assert body.may_answer.wait(WITHIN)
+        connection.sendall(answer)
+        # With no time to linger, closing sends the reset that unread bytes would bring.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        body.gone.set()
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        yield listening.getsockname()[1], body
+        thread.join(WITHIN)
+
+
+def answered(run: Run, answer: bytes, folder: Path | None) -> Answer | Fault:
+    """What came of a post to a listener that answers early, over TLS with a folder for that."""
+    tls, identity, base = None, None, "http://127.0.0.1"
+    if folder is not None:
+        authority = Authority()
+        tls, base = serving(authority.pair("localhost"), folder), "https://localhost"
+        identity = TlsIdentity(None, None, authority.certificate)
+    with answering_early(answer, tls) as (port, body):
+
+        async def post() -> Answer | Fault:
+            async with Transport(EMULATOR, Budget(total=WITHIN)) as transport:
+                return await transport.post(f"{base}:{port}/", HEADERS, body, identity)
+
+        return run(post())
+
+
+ANSWERS = {
+    "with a length": b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig",
+    "in chunks": b"HTTP/1.1 413 Too Large\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nbig\r\n0\r\n\r\n",
+    "to the end": b"HTTP/1.1 413 Too Large\r\n\r\nbig",
+    "after an interim one": b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 413 Too Large\r\nContent-Length: 3"
+    b"\r\n\r\nbig",
+    "odd": b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nbig",
+}
+
+
+@both_loops
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("how", ANSWERS)
+def test_r5_an_answer_that_came_before_a_write_failed_counts(
+    run: Run, tls: bool, how: str, tmp_path: Path
+) -> None:
+    came_back = answered(run, ANSWERS[how], tmp_path if tls else None)
+    assert isinstance(came_back, Answer), came_back
+    assert (came_back.status, came_back.reason, came_back.body) == (413, "Too Large", b"big")
+
+
+@both_loops
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_r5_a_2xx_that_came_before_a_write_failed_is_no_reason_to_send_again(
+    run: Run, tls: bool, tmp_path: Path
+) -> None:
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    came_back = answered(run, ok, tmp_path if tls else None)
+    assert isinstance(came_back, Answer), came_back
+    assert came_back.status == 200
+
+
+@both_loops
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nX"])
+def test_r5_what_was_cut_before_its_head_had_ended_is_a_fault(
+    run: Run, tls: bool, said: bytes, tmp_path: Path
+) -> None:
+    phase, what = fault(answered(run, said, tmp_path if tls else None))
+    # The loop's TLS takes the whole message before it has sent any of it.
+    when = "before answering" if tls else "while the message was being sent"
+    assert phase is (Phase.HEADERS if tls else Phase.WRITE)
+    assert what.startswith("the listener ")
+    assert what.endswith(f"the connection {when}")
