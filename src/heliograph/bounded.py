@@ -13,20 +13,27 @@ V = TypeVar("V")
 ENTRY_BYTES: Final = 256
 """What an entry takes beside its key and its value."""
 
+LARGEST: Final = 64 * 1024
+"""Bytes above which nothing is kept, where a place does not say otherwise."""
+
 _FLAT: Final = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 class Bounded(Generic[K, V]):
     """A memory that forgets what was used longest ago (LRU): `get` and setting are using.
 
-    What alone is larger than all may be is not kept. A value that grows is counted anew when it
-    is set again. Not for several threads.
+    What alone is larger than an entry may be is not kept. A value that grows is counted anew when
+    it is set again. Not for several threads.
     """
 
-    def __init__(self, most: int, most_bytes: int) -> None:
-        """At most `most` entries, and about `most_bytes` bytes of keys and values."""
+    def __init__(self, most: int, most_bytes: int, largest: int = LARGEST) -> None:
+        """At most `most` entries, and about `most_bytes` bytes of keys and values.
+
+        An entry takes about `largest` bytes at the most.
+        """
         self._most = most
         self._most_bytes = most_bytes
+        self._largest = largest
         self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()  # what was used last is last
         self._bytes = 0
 
@@ -56,6 +63,8 @@ class Bounded(Generic[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         self.pop(key)
         size = ENTRY_BYTES + size_of(key) + size_of(value)
+        if size > self._largest:
+            return
         self._entries[key] = value, size
         self._bytes += size
         while len(self._entries) > self._most or self._bytes > self._most_bytes:

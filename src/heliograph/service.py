@@ -181,7 +181,7 @@ def _dispatcher(
         sender,
         store.clock,
         signals,
-        Capacity(settings.in_flight, settings.per_configuration),
+        Capacity(settings.in_flight, settings.per_configuration, settings.in_flight_mib * 2**20),
         schedule=ScheduleName(settings.schedule),
         observer=watch.observer,
         tell=tell,

@@ -124,6 +124,11 @@ class Settings:
         secret=True,
     )
     in_flight: int = _setting(512, "Attempts that may run at once.")
+    in_flight_mib: int = _setting(
+        256,
+        "MiB of messages above 64 KiB that may be in flight at once, those that listeners share "
+        "counted once; one goes in any case.",
+    )
     per_configuration: int = _setting(8, "Attempts that may run at once to one listener.")
     grace: float = _setting(10.0, "Seconds that running attempts may take after a stop.")
     connections: int = _setting(
@@ -214,6 +219,7 @@ class Settings:
         for name in (
             "attempt_timeout",
             "in_flight",
+            "in_flight_mib",
             "per_configuration",
             "connections",
             "connections_per_address",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -42,8 +43,10 @@ class Listener:
         self,
         configuration: ConnectConfiguration,
         headers: Sequence[tuple[str, str]],
-        body: bytes,
+        body: Any,
         proofs: Proofs,
+        *,
+        last: bool,
     ) -> Answer | Fault:
         self.headers = headers
         return self.answer

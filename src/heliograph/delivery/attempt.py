@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
 
 import heliograph
 from heliograph.clock import Clock
@@ -19,6 +21,7 @@ from heliograph.model.configurations import (
 )
 from heliograph.model.deliveries import (
     Answer,
+    Body,
     Claim,
     Fault,
     GaveUp,
@@ -27,10 +30,12 @@ from heliograph.model.deliveries import (
     Proofs,
     Settlement,
     Why,
+    in_parts,
 )
 from heliograph.model.events import Event
 from heliograph.watch import tracing
 from heliograph.wire.messages import json_sim, message, signing
+from heliograph.wire.messages.message import Recipe, Rendering
 
 _FIXED_HEADERS = (
     ("User-Agent", f"Heliograph/{heliograph.__version__}"),
@@ -41,6 +46,30 @@ _FIXED_HEADERS = (
 _NAMESPACE: Final = uuid.UUID("0b8e2f0e-64b7-4c1f-9d6d-6a7a3f1f9c55")
 """For ids that are made from names."""
 
+_SMALL: Final = 64 * 1024
+"""Bytes up to which a message is no longer shared once it is made."""
+
+
+_LARGE: Final = 2**20
+"""Bytes of a document from which its message is made on another thread, one at a time: signing it
+takes the loop's time else (R7)."""
+
+
+class Renderings:
+    """Messages that are under way: attempts that send the same share it, and nobody keeps it."""
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[tuple[str, str, Recipe], Rendering] = WeakValueDictionary()
+        self.turn = asyncio.Lock()
+
+    def of(self, event: Event, by: Recipe) -> Rendering:
+        """The message of an event by a recipe."""
+        place = (event.account_id, event.event_id, by)
+        known = self._known.get(place)
+        if known is None:
+            known = self._known[place] = message.rendered(event, by)
+        return known
+
 
 class Sender(Protocol):
     """Posts a message with what its configuration wants a post to carry."""
@@ -49,22 +78,27 @@ class Sender(Protocol):
         self,
         configuration: ConnectConfiguration,
         headers: Sequence[tuple[str, str]],
-        body: bytes,
+        body: Any,
         proofs: Proofs,
         *,
         last: bool,
     ) -> Answer | Fault:
-        """One post; of the proofs, what goes beside the message: signatures are headers already.
+        """One post of a `Body`.
 
+        Of the proofs, what goes beside the message: signatures are headers already.
         After the `last` one there is no other: it must not fail by what could be avoided.
         """
         ...
 
 
 async def attempt(
-    claim: Claim, sender: Sender, clock: Clock, schedule: Schedule | ScheduleName
+    claim: Claim,
+    sender: Sender,
+    clock: Clock,
+    schedule: Schedule | ScheduleName,
+    renderings: Renderings | None = None,
 ) -> Settlement:
-    """Send one delivery once and say what came of it."""
+    """Send one delivery once and say what came of it; `renderings` are shared with others."""
     started_at, began = clock.now(), clock.monotonic()
     sent_at = clock.machine()
     followed = schedule_for(claim.configuration, schedule)
@@ -85,6 +119,7 @@ async def attempt(
                 now=started_at,
                 schedule=followed,
             ),
+            renderings=renderings,
         )
     except Unrenderable as error:
         # Trying again would fail again: a person must look at the event (R17).
@@ -110,7 +145,13 @@ class Post:
     """What goes out, but for credentials: those are added when it is sent."""
 
     headers: tuple[tuple[str, str], ...]
-    body: bytes
+    message: Body
+    rendering: Rendering = field(repr=False)  # held, for others to share it meanwhile
+
+    @property
+    def body(self) -> bytes:
+        """The message in one piece."""
+        return b"".join(in_parts(self.message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +177,7 @@ async def exchange(
     attempt_id: int,
     at: datetime,
     last: bool,
+    renderings: Renderings | None = None,
 ) -> Exchange:
     """Post the message of an event once, for the `last` time or not; the rest is as `compose`
     has it.
@@ -143,11 +185,28 @@ async def exchange(
     Raises:
         Unrenderable: there is no message; nothing was sent.
     """
+    shared = renderings or Renderings()
+
+    def composing() -> Post:
+        return compose(
+            event,
+            configuration,
+            proofs,
+            number=number,
+            attempt_id=attempt_id,
+            at=at,
+            renderings=shared,
+        )
+
     try:
-        post = compose(event, configuration, proofs, number=number, attempt_id=attempt_id, at=at)
+        if len(event.document) < _LARGE:
+            post = composing()
+        else:
+            async with shared.turn:
+                post = await asyncio.to_thread(composing)
     except Exception as error:
         raise Unrenderable(f"the message cannot be rendered: {error!r}") from error
-    came_back = await sender.post(configuration, post.headers, post.body, proofs, last=last)
+    came_back = await sender.post(configuration, post.headers, post.message, proofs, last=last)
     return Exchange(post, came_back)
 
 
@@ -159,21 +218,27 @@ def compose(
     number: int,
     attempt_id: int,
     at: datetime,
+    renderings: Renderings | None = None,
 ) -> Post:
     """Render and sign the message of an event for one attempt, from number 1, begun `at`."""
+    renderings = renderings or Renderings()
     certificate = None if proofs.client is None else proofs.client[0]
-    rendered = message.render(event, configuration, number - 1, certificate)
+    rendering = renderings.of(event, message.recipe(event.name, configuration, certificate))
+    head = rendering.head(configuration.connect_id, number - 1)
+    # What is small is sent as one: a part costs a write.
+    is_small = len(rendering.rest) <= _SMALL
+    body: Body = head + rendering.rest if is_small else (head, rendering.rest)
     trace = tracing.of_attempt(event.account_id, event.event_id, attempt_id)
     name = message_id(event, configuration.connect_id)
     headers = (
-        *rendered.headers,
+        *rendering.headers,
         *_FIXED_HEADERS,
         ("traceparent", trace.header),
         (json_sim.HOPS_HEADER, str(json_sim.hops(event) + 1)),
-        *signing.headers(proofs.keys, rendered.body),
-        *signing.standard_headers(proofs.keys, name, at, rendered.body),
+        *signing.headers(proofs.keys, body),
+        *signing.standard_headers(proofs.keys, name, at, body),
     )
-    return Post(headers, rendered.body)
+    return Post(headers, body, rendering)
 
 
 def message_id(event: Event, connect_id: int) -> str:

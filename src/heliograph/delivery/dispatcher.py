@@ -10,7 +10,7 @@ from typing import Final, assert_never
 import structlog
 
 from heliograph.clock import Clock
-from heliograph.delivery.attempt import Sender, attempt, interrupted
+from heliograph.delivery.attempt import Renderings, Sender, attempt, interrupted
 from heliograph.delivery.disabling import Tell, disable_gone, tell_nobody
 from heliograph.delivery.pacing import FIRST, Pacing
 from heliograph.delivery.retry import DOCUSIGN, Schedule, judge, says_gone, schedule_for
@@ -28,7 +28,8 @@ from heliograph.model.deliveries import (
     RetryAt,
     Settlement,
 )
-from heliograph.store import Store
+from heliograph.store import Store, loads
+from heliograph.store.loads import Load
 from heliograph.watch import UNWATCHED, Observer
 
 _STORAGE_PAUSE: Final = 1.0
@@ -47,10 +48,11 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How much is sent at once."""
+    """How much is sent at once; `bytes` as `store/loads.py` counts them."""
 
     in_flight: int = 512
     per_configuration: int = 8
+    bytes: int = loads.MOST
 
     @property
     def per_account(self) -> int:
@@ -89,6 +91,8 @@ class Dispatcher:
         self._suspended = False
         self._suspensions = 0
         self._pacing = Pacing(self._capacity.in_flight, self._capacity.per_configuration)
+        self._load = Load(self._capacity.bytes)
+        self._renderings = Renderings()
         self._sending: dict[asyncio.Task[None], Claim] = {}
         self._unsettled = 0
         self._finished: list[Settlement] = []
@@ -98,6 +102,11 @@ class Dispatcher:
     def in_flight(self) -> int:
         """Deliveries claimed and not yet settled."""
         return self._unsettled
+
+    @property
+    def bytes_in_flight(self) -> int:
+        """What they need in memory that is heavy; what they share counts once."""
+        return self._load.bytes
 
     def stop(self) -> None:
         """Claim nothing more; `run` then returns once everything in flight is settled."""
@@ -169,12 +178,14 @@ class Dispatcher:
                 per_unlisted=FIRST,
                 free=free,
                 per_account=self._capacity.per_account,
+                load=self._load,
             )
         except StorageUnavailable as trouble:
             await self._pause("claim", trouble)
             return True, None
         for claim in result.claims:
             self._unsettled += 1
+            self._load.began(claim)
             configuration = claim.configuration
             self._pacing.began(configuration.connect_id, configuration.pace.rate, now)
             task = asyncio.create_task(self._send(claim))
@@ -206,7 +217,9 @@ class Dispatcher:
 
     async def _send(self, claim: Claim) -> None:
         try:
-            settlement = await attempt(claim, self._sender, self._clock, self._schedule)
+            settlement = await attempt(
+                claim, self._sender, self._clock, self._schedule, self._renderings
+            )
         except asyncio.CancelledError:
             settlement = interrupted(claim, self._clock)
         except Exception:
@@ -252,6 +265,8 @@ class Dispatcher:
             await self._hasten(batch)
             await self._disable_gone(batch)
             self._unsettled -= len(batch)
+            for settlement in batch:
+                self._load.ended(settlement.claim)
             self._observer.settled(len(batch))
             self._signals.announce_settled()
             self._signals.work.set()

@@ -32,6 +32,9 @@ _MOST_ACCOUNTS: Final = 20_000
 _MOST_BYTES: Final = 64 * 2**20
 """What all those configurations may take."""
 
+_LARGEST: Final = 8 * 2**20
+"""What those of one account may."""
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -48,7 +51,7 @@ class Publisher:
     def __init__(self, store: Store, signals: Signals) -> None:
         self._store = store
         self._signals = signals
-        self._known = Bounded[str, Configurations](_MOST_ACCOUNTS, _MOST_BYTES)
+        self._known = Bounded[str, Configurations](_MOST_ACCOUNTS, _MOST_BYTES, _LARGEST)
 
     async def publish(
         self, account_id: str, events: Sequence[NewEvent], idempotency_key: str | None = None

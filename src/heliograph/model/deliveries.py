@@ -20,6 +20,15 @@ LEASE_SECONDS: Final = 30.0
 """How long a node that does not renew its lease is still taken for alive (R8)."""
 
 
+Body = bytes | tuple[bytes, bytes]
+"""What is posted: its bytes, or a head and what other posts have too, which they share."""
+
+
+def in_parts(body: Body) -> tuple[bytes, ...]:
+    """The parts of a body, which are sent one after the other."""
+    return (body,) if isinstance(body, bytes) else body
+
+
 class DeliveryState(StrEnum):
     """A delivery is always in exactly one of these (R4)."""
 

@@ -45,9 +45,12 @@ class NewEvent:
     recipients: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Event:
-    """A stored event: what every message of it is rendered from."""
+    """A stored event: what every message of it is rendered from.
+
+    Deliveries that are in flight at once share it: its document may have megabytes.
+    """
 
     account_id: str
     event_id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from heliograph.model.configurations import TlsIdentity
 from heliograph.model.deliveries import Answer, Fault
@@ -16,11 +16,13 @@ class Transport(Protocol):
         self,
         url: str,
         headers: Sequence[tuple[str, str]],
-        body: bytes,
+        body: Any,
         identity: TlsIdentity | None = None,
         *,
         fresh: bool = False,
     ) -> Answer | Fault:
-        """One POST within the transport's budget of time and bytes; a `fresh` one uses no
-        connection that was used before, and leaves none."""
+        """One POST of a `model.deliveries.Body` within the transport's budget of time and bytes.
+
+        A `fresh` one uses no connection that was used before, and leaves none.
+        """
         ...

@@ -21,7 +21,7 @@ from heliograph.model.configurations import (
     ConnectConfiguration,
     TlsIdentity,
 )
-from heliograph.model.deliveries import NO_PROOFS, Answer, Fault, Phase, Proofs
+from heliograph.model.deliveries import NO_PROOFS, Answer, Body, Fault, Phase, Proofs
 from heliograph.outbound import Transport
 from heliograph.outbound.tokens import Tokens
 
@@ -48,7 +48,7 @@ class Authorizer:
         self,
         configuration: ConnectConfiguration,
         headers: _Headers,
-        body: bytes,
+        body: Body,
         proofs: Proofs = NO_PROOFS,
         *,
         last: bool = False,
@@ -117,7 +117,7 @@ class Authorizer:
 class _Post:
     url: str
     headers: _Headers
-    body: bytes
+    body: Body
     identity: TlsIdentity | None
     last: bool
 

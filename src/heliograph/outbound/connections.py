@@ -20,7 +20,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 
 from heliograph.failpoints import failpoint
-from heliograph.model.deliveries import Phase
+from heliograph.model.deliveries import Body, Phase, in_parts
 from heliograph.outbound import heads, tls, words
 from heliograph.outbound.trip import TRIP, Trip
 
@@ -215,24 +215,24 @@ class Connection(ResponseHandler):
             self.transport.abort()
 
 
-class Body(aiohttp.Payload):
+class Outgoing(aiohttp.Payload):
     """A message on its way out; tells the trip when the writing begins and ends."""
 
-    def __init__(self, body: bytes, trip: Trip) -> None:
+    def __init__(self, body: Body, trip: Trip) -> None:
         super().__init__(body)
-        self._body = body
+        self._parts = in_parts(body)
         self._trip = trip
 
     @property
     def size(self) -> int:
-        return len(self._body)
+        return sum(map(len, self._parts))
 
     @property
     def autoclose(self) -> bool:
         return True
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return str(self._body, encoding, errors)
+        return str(b"".join(self._parts), encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         self._trip.phase = Phase.WRITE
@@ -249,11 +249,11 @@ class Body(aiohttp.Payload):
             self._trip.phase = Phase.HEADERS
 
     async def _write(self, writer: AbstractStreamWriter) -> None:
-        body = self._body
-        if len(body) <= _PIECE:
-            await writer.write(body)
-        else:
-            view = memoryview(body)
-            for start in range(0, len(body), _PIECE):
+        for part in self._parts:
+            if len(part) <= _PIECE:
+                await writer.write(part)
+                continue
+            view = memoryview(part)
+            for start in range(0, len(part), _PIECE):
                 await writer.write(view[start : start + _PIECE])
         await writer.drain()

@@ -37,9 +37,9 @@ from yarl import URL
 from heliograph.egress import Guard, Refused
 from heliograph.failpoints import failpoint
 from heliograph.model.configurations import TlsIdentity
-from heliograph.model.deliveries import Answer, Fault, Phase
+from heliograph.model.deliveries import Answer, Body, Fault, Phase
 from heliograph.outbound import tls, words
-from heliograph.outbound.connections import Body, Connection, UnparsableBody
+from heliograph.outbound.connections import Connection, Outgoing, UnparsableBody
 from heliograph.outbound.dialling import Dialler, RefusedAddress
 from heliograph.outbound.heads import Head
 from heliograph.outbound.pools import Hasty, Pools, Sessions
@@ -162,7 +162,7 @@ class Transport:
         self,
         url: str,
         headers: Sequence[tuple[str, str]],
-        body: bytes,
+        body: Body,
         identity: TlsIdentity | None = None,
         *,
         fresh: bool = False,
@@ -218,13 +218,13 @@ class Transport:
         trip: Trip,
         url: str,
         headers: Sequence[tuple[str, str]],
-        body: bytes,
+        body: Body,
     ) -> Answer:
         failpoint("send.connect")
         response = await session.post(
             URL(url, encoded=True),  # as configured: nothing is decoded and quoted again
             headers=headers,
-            data=Body(body, trip),
+            data=Outgoing(body, trip),
             allow_redirects=False,
         )
         trip.phase = Phase.BODY

@@ -36,6 +36,7 @@ from heliograph.model.events import Accepted, Envelope, NewEvent, Verdict
 from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery, Requeued
 from heliograph.model.people import Memberships
 from heliograph.store.historical import HistoricalPublishing
+from heliograph.store.loads import Load
 from heliograph.store.oauth import OAuthClients
 from heliograph.store.people import People
 from heliograph.store.sign_ins import SignIns
@@ -368,6 +369,7 @@ class Store(Protocol):
         per_unlisted: int,
         free: Mapping[int, int] | None = None,
         per_account: int | None = None,
+        load: Load | None = None,
     ) -> ClaimResult:
         """Take due deliveries and open an attempt for each.
 
@@ -383,6 +385,8 @@ class Store(Protocol):
             per_account: An account that has so many in flight on this node gets more only where
                 no other account has anything due, and nothing of the last so many of `room`.
                 None: accounts are not bounded.
+            load: The bytes in flight and their bound; what finds no room is left for the next
+                claim. None: bytes are not bounded.
         """
         ...
 

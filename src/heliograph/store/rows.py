@@ -19,10 +19,10 @@ from heliograph.model.deliveries import (
     RetryAt,
     Settlement,
 )
-from heliograph.model.events import Accepted, Event, HeldReason, NewEvent, Verdict, Wanted
+from heliograph.model.events import Accepted, HeldReason, NewEvent, Verdict, Wanted
 from heliograph.model.logs import Requeued
 from heliograph.store import MOST_UNSETTLED_CLAIMS
-from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.store.times import to_microseconds
 from heliograph.wire import meaning
 from heliograph.wire.configurations import is_logged
 from heliograph.wire.messages import signing
@@ -110,20 +110,6 @@ def health(settlements: Iterable[Settlement]) -> tuple[list[int], list[int]]:
             case _:
                 assert_never(settlement.outcome)
     return sorted(took), sorted(failed - took)
-
-
-def newest(event: Event, event_row: int, found: tuple[Any, ...] | None) -> Gathered:
-    """What a message about an event shows: the newest of its envelope (`newest_event`), if newer.
-
-    An envelope that a node of the version before wrote last may name an older one.
-    """
-    if found is not None:
-        event_id, name, generated, document, newest_row = found
-        at = from_microseconds(generated)
-        if (at, newest_row) > (event.generated_at, event_row):
-            shown = Event(event.account_id, event_id, name, event.envelope_id, at, document)
-            return Gathered(shown, max(newest_row, event_row))
-    return Gathered(event, event_row)
 
 
 def merging(claim: Claim, gathered: Gathered) -> dict[str, Any]:

@@ -200,27 +200,27 @@ def test_what_could_not_be_forgotten_while_it_ran_is_forgotten_after(
 
 
 def test_of_many_known_listeners_only_those_that_are_asked_for_are_worked_out() -> None:
-    pacing = Pacing(slots=100_000, cap=8)
+    known = Pacing(slots=100_000, cap=8)
     for connect_id in range(10_000):
-        pacing.began(connect_id, None, 0.0)
-        pacing.ended(connect_id, succeeded=True)
-    pacing.began(10_000, 2.0, 0.0)
-    free = pacing.free(1, 0.0)
+        known.began(connect_id, None, 0.0)
+        known.ended(connect_id, succeeded=True)
+    known.began(10_000, 2.0, 0.0)
+    free = known.free(1, 0.0)
     assert (free[7], free.get(10_001, FIRST), free[10_000]) == (2, FIRST, 0)
     assert len(free) == 10_001
     # Whose turn a time brings is known without a look at the others, and forgotten when it came.
-    assert pacing._timed == {10_000}
-    assert pacing.next_turn(0.0) == 0.5
-    assert pacing.next_turn(0.5) is None
-    assert pacing._timed == set()
-    assert pacing.free(1, 0.5)[10_000] == 0  # one runs, and one success gives two
+    assert known._timed == {10_000}
+    assert known.next_turn(0.0) == 0.5
+    assert known.next_turn(0.5) is None
+    assert known._timed == set()
+    assert known.free(1, 0.5)[10_000] == 0  # one runs, and one success gives two
 
 
 def test_a_listener_that_is_down_has_its_turn_by_time() -> None:
-    pacing = Pacing(slots=10, cap=8)
-    pacing.began(1, None, 0.0)
-    pacing.ended(1, succeeded=False)
-    pacing.down(1, 15.0)
-    assert pacing.next_turn(5.0) == 10.0
-    assert (pacing.free(0, 14.0)[1], pacing.free(0, 15.0)[1]) == (0, FIRST)
-    assert pacing.next_turn(15.0) is None
+    known = Pacing(slots=10, cap=8)
+    known.began(1, None, 0.0)
+    known.ended(1, succeeded=False)
+    known.down(1, 15.0)
+    assert known.next_turn(5.0) == 10.0
+    assert (known.free(0, 14.0)[1], known.free(0, 15.0)[1]) == (0, FIRST)
+    assert known.next_turn(15.0) is None

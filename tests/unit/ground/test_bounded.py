@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.bounded import ENTRY_BYTES, Bounded, size_of
+from heliograph.bounded import ENTRY_BYTES, LARGEST, Bounded, size_of
 from heliograph.model.accounts import Account, Principal, Role, Secret
 from heliograph.model.configurations import TlsIdentity
 
@@ -43,6 +43,17 @@ def test_r13_what_is_larger_than_all_may_be_is_not_kept_and_neither_is_what_it_r
     memory["a"] = b"small"
     memory["a"] = bytes(10_000)
     assert (len(memory), memory.bytes) == (0, 0)
+
+
+def test_s17_nothing_above_64_kib_is_kept_where_a_place_does_not_say_otherwise() -> None:
+    memory = Bounded[str, bytes](10, 100 * MIB)
+    memory["a"] = bytes(LARGEST - 1_000)
+    memory["b"] = bytes(LARGEST)
+    assert list(memory) == ["a"]
+    larger = Bounded[str, bytes](10, 100 * MIB, largest=MIB)
+    larger["b"] = bytes(LARGEST)
+    larger["c"] = bytes(MIB)
+    assert list(larger) == ["b"]
 
 
 def test_a_value_that_is_set_again_or_taken_out_counts_no_more() -> None:

@@ -26,6 +26,7 @@ OTHER_VALUES = {
     "egress_allow": ("10.0.0.0/8,intranet", "10.0.0.0/8,intranet"),
     "attempt_timeout": ("2.5", 2.5),
     "in_flight": ("7", 7),
+    "in_flight_mib": ("32", 32),
     "per_configuration": ("3", 3),
     "grace": ("0", 0.0),
     "keep_logs": ("30", 30),

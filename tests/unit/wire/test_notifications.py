@@ -16,8 +16,9 @@ from tests.support import published, wanted_configuration
 MOST = configurations.MOST_LISTED
 
 
-def hook(number: int = 0, **over: Any) -> dict[str, Any]:
-    return {"url": f"https://one.example.com/{number}", "events": ["envelope-sent"], **over}
+def hook(number: int = 0, over: dict[str, Any] | None = None) -> dict[str, Any]:
+    url = f"https://one.example.com/{number}"
+    return {"url": url, "events": ["envelope-sent"], **(over or {})}
 
 
 def parsed(*hooks: Any, events: int = 1) -> list[NewEvent]:
@@ -40,12 +41,10 @@ def parsed(*hooks: Any, events: int = 1) -> list[NewEvent]:
     ],
 )
 def test_s17_a_list_of_a_notification_is_bounded(field: str, item: Any) -> None:
-    most: dict[str, Any] = {field: [item] * MOST}
     if field != "retrySchedule":  # which has a bound of its own
-        assert parsed(hook(**most))
-    beyond: dict[str, Any] = {field: [item] * (MOST + 1)}
+        assert parsed(hook(over={field: [item] * MOST}))
     with pytest.raises(InvalidBody, match=f"`{field}` of a notification lists {MOST + 1}"):
-        parsed(hook(**beyond))
+        parsed(hook(over={field: [item] * (MOST + 1)}))
 
 
 @pytest.mark.parametrize(
@@ -55,14 +54,14 @@ def test_s17_so_are_a_text_that_stands_for_one_and_what_is_within_a_field(
     field: dict[str, Any],
 ) -> None:
     with pytest.raises(InvalidBody, match=f"lists {MOST + 1}; {MOST} are the most"):
-        parsed(hook(**field))
+        parsed(hook(over=field))
 
 
 def test_s17_a_notification_is_at_most_as_large_as_what_is_kept_in_memory() -> None:
     name = "e" * 200
-    assert parsed(hook(events=[name]))
+    assert parsed(hook(over={"events": [name]}))
     with pytest.raises(InvalidBody, match="may have 64 KiB at most"):
-        parsed(hook(events=[f"{name}{number}" for number in range(MOST)]))
+        parsed(hook(over={"events": [f"{name}{n}" for n in range(MOST)]}))
 
 
 def test_s17_a_call_names_so_many_notifications_and_the_same_one_as_often_as_it_likes() -> None:
@@ -76,9 +75,9 @@ def test_s17_a_call_names_so_many_notifications_and_the_same_one_as_often_as_it_
 @pytest.mark.parametrize("field", ["events", "envelopeEvents", "recipientEvents"])
 def test_s17_the_events_of_a_configuration_are_bounded_too(field: str) -> None:
     most: dict[str, Any] = {field: ["Sent"] * MOST}
+    more: dict[str, Any] = {field: ["Sent"] * (MOST + 1)}
     assert wanted_configuration(**most)
-    beyond: dict[str, Any] = {field: ["Sent"] * (MOST + 1)}
     with pytest.raises(InvalidBody, match=f"{field} lists {MOST + 1}; {MOST} are the most"):
-        wanted_configuration(**beyond)
+        wanted_configuration(**more)
     with pytest.raises(InvalidBody, match="includeData lists"):
         wanted_configuration(eventData={"includeData": ["tabs"] * (MOST + 1)})

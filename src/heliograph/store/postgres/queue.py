@@ -11,16 +11,25 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
-from heliograph.bounded import Bounded
+from heliograph.bounded import LARGEST, Bounded, size_of
 from heliograph.failpoints import failpoint
 from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, Proof
-from heliograph.model.deliveries import Claim, Delivered, DeliveryState, Proofs, Settlement
+from heliograph.model.deliveries import (
+    Claim,
+    Delivered,
+    DeliveryState,
+    Gathered,
+    Proofs,
+    Settlement,
+)
 from heliograph.model.events import Event
 from heliograph.model.logs import Requeued
 from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, rows, sealing
 from heliograph.store.keyring import KeyRing
+from heliograph.store.loads import LIGHT, Document, Load, Room, parts_of
 from heliograph.store.postgres.columns import (
     attempt_columns,
     columns,
@@ -51,6 +60,9 @@ _MOST_ACCOUNTS: Final = 20_000
 
 _MOST_BYTES: Final = 128 * 2**20
 """Bytes of all that is kept of accounts."""
+
+_LARGEST: Final = 8 * 2**20
+"""Bytes of what is kept of one."""
 
 
 @dataclass(slots=True)
@@ -129,7 +141,8 @@ class Queue:
         self._claims_lost = False
         self._unclaimed_us = 0
         self._owners = Owners()
-        self._accounts = Bounded[str, _Account](_MOST_ACCOUNTS, _MOST_BYTES)
+        self._events: WeakValueDictionary[int, Event] = WeakValueDictionary()
+        self._accounts = Bounded[str, _Account](_MOST_ACCOUNTS, _MOST_BYTES, _LARGEST)
 
     def begin_epoch(self, epoch: int) -> None:
         """Forget what an earlier epoch had claimed: it was taken over."""
@@ -147,6 +160,7 @@ class Queue:
         per_unlisted: int,
         free: Mapping[int, int],
         per_account: int | None = None,
+        load: Load | None = None,
     ) -> ClaimResult:
         """See `Store.claim`. Nothing is claimed without a lease (R8)."""
         now = self._now()
@@ -167,14 +181,12 @@ class Queue:
         # Who is alone has nobody to leave room for.
         turns = Turns(accounts, in_flight, per_account if self._owners.several else None)
         free = {c: free.get(c, per_unlisted - in_flight[c]) for c in self._due.turn()}
-        most = self._shares(free, room, turns)
-        claimed = await self._take(db, most, now) if most else []
-        if not claimed and (beyond := turns.beyond(room)):
+        bytes_left = None if load is None else load.room()
+        claims = await self._claim_turn(db, free, room, turns, now, bytes_left)
+        if not claims and (beyond := turns.beyond(room)):
             left = {c: free[c] for c in self._due.turn()}  # the first look emptied the others
-            most = self._shares(left, beyond, Turns(accounts, {}, None))
-            claimed = await self._take(db, most, now) if most else []
-        failpoint("claim.attempt_open")
-        claims = await self._claims(db, claimed, now)
+            turns = Turns(accounts, {}, None)
+            claims = await self._claim_turn(db, left, beyond, turns, now, bytes_left)
         later = await fetch_first(db, _Q["next_due"], (now,))
         return ClaimResult(tuple(claims), from_microseconds(later.due_us) if later else None)
 
@@ -183,6 +195,25 @@ class Queue:
         self._claims_lost = False
         for claim in claims:
             self._claimed[claim.attempt_id] = claim.configuration.connect_id
+
+    async def _claim_turn(
+        self,
+        db: Connection,
+        free: Mapping[int, int],
+        room: int,
+        turns: Turns,
+        now: int,
+        bytes_left: Room | None,
+    ) -> list[Claim]:
+        """Claim in turn; where nothing of those finds room, what comes behind."""
+        while most := self._shares(free, room, turns):
+            claimed = await self._take(db, most, now)
+            failpoint("claim.attempt_open")
+            claims, passed_over = await self._claims(db, claimed, now, bytes_left)
+            if claims or not passed_over:
+                return claims
+            free = {c: count for c, count in free.items() if c not in most}
+        return []
 
     async def _accounts_of(self, db: Connection, connect_ids: set[int]) -> Mapping[int, str]:
         accounts = self._owners.known(connect_ids)
@@ -233,67 +264,130 @@ class Queue:
                 marks[connect_id] = max(due)
         return sorted(claimed, key=lambda row: (row.due_us, row.delivery_id))
 
-    async def _claims(self, db: Connection, claimed: Sequence[Any], now: int) -> list[Claim]:
+    async def _claims(
+        self, db: Connection, claimed: Sequence[Any], now: int, bytes_left: Room | None
+    ) -> tuple[list[Claim], bool]:
+        """What was taken, as far as it finds room; whether some did not, and was put back."""
         if not claimed:
-            return []
-        places = columns([(row.event_row, row.created_us) for row in claimed], 2)
-        events = {row.event_row: row for row in await fetch(db, _Q["events_of_claims"], places)}
+            return [], False
+        stored = await self._stored(db, claimed)
+        accounts = await self._accounts_at(db, claimed)
+        newest = await self._newest(db, claimed, stored, accounts)
+        fits, unreadable, passed_over = [], [], []
+        for row in claimed:
+            try:
+                account = accounts[row.account_id]
+                last = _newer(row, stored, newest) if account.is_aggregate(row.connect_id) else None
+                if bytes_left is not None and not self._fits(
+                    row, stored, last, account, bytes_left
+                ):
+                    passed_over.append(row)
+                else:
+                    fits.append((row, last))
+            except Exception as error:
+                unreadable.append((row.delivery_id, error))
+        heavy = [stored[row.event_row] for row, _ in fits if row.event_row in stored]
+        events = await self._events_of(db, [*heavy, *(last for _, last in fits if last)])
+        claims = []
+        for row, last in fits:
+            try:
+                claims.append(self._claim(row, last, events, accounts[row.account_id]))
+            except Exception as error:
+                # One row that cannot be read must not stop the others (R17).
+                unreadable.append((row.delivery_id, error))
+        for delivery_id, problem in unreadable:
+            why = f"claim: the delivery cannot be prepared: {problem}"
+            values = {"delivery_ids": [delivery_id], "now": now, "error": why}
+            await self._release(db, await fetch(db, _Q["delivery_park"], values), now)
+        await self._put_back(db, passed_over)
+        return claims, bool(passed_over)
+
+    async def _accounts_at(self, db: Connection, claimed: Sequence[Any]) -> dict[str, _Account]:
+        """The accounts of what was taken, with its configurations."""
         accounts = await self._refresh(db, sorted({row.account_id for row in claimed}))
         for account_id, account in accounts.items():
             of_account = {row.connect_id for row in claimed if row.account_id == account_id}
             others = of_account - account.live.keys()
-            if others:  # ad hoc ones are read as they are needed
+            if others:  # those that are not kept are read as they are needed
                 live = account.live | await self._by_id(db, account_id, sorted(others))
                 accounts[account_id] = replace(account, live=live)
-        newest = await self._newest(db, claimed, events, accounts)
-        claims, unreadable = [], []
-        for row in claimed:
-            try:
-                account = accounts[row.account_id]
-                claims.append(self._claim(row, events[row.event_row], newest, account))
-            except Exception as error:
-                # One row that cannot be read must not stop the others (R17).
-                why = f"claim: the delivery cannot be prepared: {error}"
-                unreadable.append((row.delivery_id, why))
-        for delivery_id, why in unreadable:
-            values = {"delivery_ids": [delivery_id], "now": now, "error": why}
-            await self._release(db, await fetch(db, _Q["delivery_park"], values), now)
-        return claims
+        return accounts
+
+    async def _stored(self, db: Connection, claimed: Sequence[Any]) -> dict[int, Any]:
+        """The events of what was taken, by place; those that are heavy without their documents."""
+        places = dict.fromkeys((row.event_row, row.created_us) for row in claimed)
+        rows_of, created = columns(list(places), 2)
+        values = {"event_rows": rows_of, "created": created, "light": LIGHT}
+        return {row.event_row: row for row in await fetch(db, _Q["events_of_claims"], values)}
+
+    async def _events_of(self, db: Connection, stored: Iterable[Any]) -> dict[int, Event]:
+        """Events of rows of `events_of_claims`, which claims that are in flight share."""
+        wanted = {row.event_row: row for row in stored}
+        events = {
+            event_row: event
+            for event_row in wanted
+            if (event := self._events.get(event_row)) is not None
+        }
+        missing = {
+            event_row: row
+            for event_row, row in wanted.items()
+            if event_row not in events and row.document is None
+        }
+        places = columns([(row.event_row, row.created_us) for row in missing.values()], 2)
+        read = dict(await fetch(db, _Q["event_documents"], places)) if missing else {}
+        for event_row, row in wanted.items():
+            if event_row not in events:
+                document = read[event_row] if row.document is None else row.document
+                at = from_microseconds(row.generated_us)
+                events[event_row] = self._events[event_row] = Event(
+                    row.account_id, row.event_id, row.name, row.envelope_id, at, document
+                )
+        return events
+
+    def _fits(
+        self, row: Any, stored: Mapping[int, Any], last: Any, account: _Account, bytes_left: Room
+    ) -> bool:
+        event, shown = _document(stored[row.event_row]), None if last is None else _document(last)
+        parts = parts_of(account.live[row.connect_id], event, shown)
+        return bytes_left.take(row.account_id, parts, several=self._owners.several)
+
+    async def _put_back(self, db: Connection, passed_over: Sequence[Any]) -> None:
+        """Let what found no room wait as it did."""
+        if not passed_over:
+            return
+        for row in passed_over:
+            mark = self._due.marks.get(row.connect_id, row.due_us)
+            self._due.marks[row.connect_id] = min(mark, row.due_us)
+        ids, due = columns([(row.delivery_id, row.due_us) for row in passed_over], 2)
+        await run(db, _Q["claims_put_back"], {"delivery_ids": ids, "due": due})
 
     async def _newest(
         self,
         db: Connection,
         claimed: Sequence[Any],
-        events: Mapping[int, Any],
+        stored: Mapping[int, Any],
         accounts: Mapping[str, _Account],
-    ) -> dict[tuple[str, str], tuple[Any, ...]]:
+    ) -> dict[tuple[str, str], Any]:
         """The newest event of each envelope of which an aggregate message is due."""
         wanted = {
-            (row.account_id, events[row.event_row].envelope_id)
+            (row.account_id, stored[row.event_row].envelope_id)
             for row in claimed
-            if row.event_row in events and accounts[row.account_id].is_aggregate(row.connect_id)
+            if row.event_row in stored and accounts[row.account_id].is_aggregate(row.connect_id)
         }
         if not wanted:
             return {}
-        found = await fetch(db, _Q["newest_events"], columns(sorted(wanted), 2))
-        return {(account_id, envelope_id): tuple(of) for account_id, envelope_id, *of in found}
+        account_ids, envelope_ids = columns(sorted(wanted), 2)
+        values = {"account_ids": account_ids, "envelope_ids": envelope_ids, "light": LIGHT}
+        found = await fetch(db, _Q["newest_events"], values)
+        return {(row.account_id, row.envelope_id): row for row in found}
 
-    def _claim(
-        self,
-        row: Any,
-        stored: Any,
-        newest: Mapping[tuple[str, str], tuple[Any, ...]],
-        account: _Account,
-    ) -> Claim:
-        """Of a row of `claim`, and its event as it is `stored`, a row of `events_of_claims`."""
-        account_id, envelope_id = row.account_id, stored.envelope_id
+    def _claim(self, row: Any, last: Any, events: Mapping[int, Event], account: _Account) -> Claim:
+        """Of a row of `claim`; `last` is the newest event of its envelope, where one is newer."""
         configuration = account.live[row.connect_id]
-        at = from_microseconds(stored.generated_us)
-        event = Event(account_id, stored.event_id, stored.name, envelope_id, at, stored.document)
         gathered = None
         if configuration.pace.aggregate:
-            known = newest.get((account_id, envelope_id))
-            gathered = rows.newest(event, row.event_row, known)
+            shown_row = row.event_row if last is None else last.event_row
+            gathered = Gathered(events[shown_row], max(shown_row, row.event_row))
         return Claim(
             delivery_id=row.delivery_id,
             attempt_id=row.attempt_id,
@@ -302,7 +396,7 @@ class Queue:
             schedule_number=row.schedule_attempts,
             schedule_started_at=from_microseconds(row.schedule_started_us),
             seed=row.seed,
-            event=event,
+            event=events[row.event_row],
             configuration=configuration,
             proofs=account.proofs(configuration),
             gathered=gathered,
@@ -333,9 +427,10 @@ class Queue:
         )
 
     async def _listed(self, db: Connection, account_id: str) -> dict[int, ConnectConfiguration]:
+        """Those that are listed, but for large ones: they are read as they are needed."""
         found = await fetch(db, _Q["configurations"], {"account_id": account_id})
         read = sealing.configurations(self._keyring, account_id, found)
-        return {configuration.connect_id: configuration for configuration in read}
+        return {one.connect_id: one for one in read if size_of(one) <= LARGEST}
 
     async def _by_id(
         self, db: Connection, account_id: str, connect_ids: list[int]
@@ -525,3 +620,16 @@ class Queue:
         gone = await fetch(db, _Q["failures_cancel"], ended)
         await self._release(db, gone, now)
         return len(gone)
+
+
+def _newer(row: Any, stored: Mapping[int, Any], newest: Mapping[tuple[str, str], Any]) -> Any:
+    """The newest event of a row's envelope, if it is newer than the row's own."""
+    own = stored[row.event_row]
+    last = newest.get((row.account_id, own.envelope_id))
+    if last is not None and (last.generated_us, last.event_row) > (own.generated_us, own.event_row):
+        return last
+    return None
+
+
+def _document(stored: Any) -> Document:
+    return Document(stored.account_id, stored.event_id, stored.name, stored.bytes)

@@ -23,6 +23,7 @@ from heliograph.store import (
     Retired,
 )
 from heliograph.store.keyring import KeyRing
+from heliograph.store.loads import Load
 from heliograph.store.postgres import node, retention
 from heliograph.store.postgres.accept import accept
 from heliograph.store.postgres.columns import Submitted
@@ -241,10 +242,11 @@ class PostgresStore(StoreVerbs):
         per_unlisted: int,
         free: Mapping[int, int] | None = None,
         per_account: int | None = None,
+        load: Load | None = None,
     ) -> ClaimResult:
         try:
             result = await self._database.transact(
-                lambda db: self._queue.claim(db, room, per_unlisted, free or {}, per_account),
+                lambda db: self._queue.claim(db, room, per_unlisted, free or {}, per_account, load),
                 "claim",
             )
         except BaseException:

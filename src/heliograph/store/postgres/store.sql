@@ -266,9 +266,11 @@ order by untried.delivery_id;
 
 -- name: newest_events
 select
-    wanted.account_id, wanted.envelope_id, e.event_id, e.name, e.generated_us, e.document,
-    n.event_row
-from unnest(%s::text[], %s::text[]) as wanted (account_id, envelope_id)
+    e.event_row, e.created_us, e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us,
+    octet_length(e.document) as bytes,
+    case when octet_length(e.document) <= %(light)s then e.document end as document
+from unnest(%(account_ids)s::text[], %(envelope_ids)s::text[])
+    as wanted (account_id, envelope_id)
 inner join envelope as n
     on n.account_id = wanted.account_id and n.envelope_id = wanted.envelope_id
 cross join lateral (
@@ -387,14 +389,40 @@ returning
     d.account_id, d.connect_id, d.event_row, d.created_us, picked.due_us;
 
 -- name: events_of_claims
--- Laterally, so that each is looked for in its own day only.
-select wanted.event_row, e.event_id, e.name, e.envelope_id, e.generated_us, e.document
-from unnest(%s::bigint[], %s::bigint[]) as wanted (event_row, created_us)
+-- Laterally, so that each is looked for in its own day only. What is heavy of them is read when it
+-- is taken, and where no other claim has it.
+select
+    e.event_row, e.created_us, e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us,
+    octet_length(e.document) as bytes,
+    case when octet_length(e.document) <= %(light)s then e.document end as document
+from unnest(%(event_rows)s::bigint[], %(created)s::bigint[]) as wanted (event_row, created_us)
 cross join lateral (
     select * from event as one
     where one.event_row = wanted.event_row and one.created_us = wanted.created_us
     offset 0
 ) as e;
+
+-- name: event_documents
+select e.event_row, e.document
+from unnest(%s::bigint[], %s::bigint[]) as wanted (event_row, created_us)
+cross join lateral (
+    select one.event_row, one.document from event as one
+    where one.event_row = wanted.event_row and one.created_us = wanted.created_us
+    offset 0
+) as e;
+
+-- name: claims_put_back
+-- Claims of this transaction that found no room for their bytes: nothing has begun.
+update delivery as d
+set
+    state = 'waiting',
+    due_us = b.due_us,
+    epoch = null,
+    attempts = d.attempts - 1,
+    schedule_attempts = d.schedule_attempts - 1,
+    unsettled_claims = d.unsettled_claims - 1
+from unnest(%(delivery_ids)s::bigint[], %(due)s::bigint[]) as b (delivery_id, due_us)
+where d.delivery_id = b.delivery_id;
 
 -- name: delivery_park
 update delivery

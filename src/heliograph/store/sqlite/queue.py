@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, assert_never
+from weakref import WeakValueDictionary
 
 import apsw
 
@@ -33,6 +34,7 @@ from heliograph.model.events import Accepted, Event, HeldReason, NewEvent, Verdi
 from heliograph.model.logs import Requeued
 from heliograph.store import ClaimResult, rows, sealing
 from heliograph.store.keyring import KeyRing
+from heliograph.store.loads import LIGHT, Document, Load, Room, parts_of
 from heliograph.store.sqlite.connection import fetch
 from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.times import from_microseconds, to_microseconds
@@ -62,6 +64,7 @@ class Queue:
         self._versions = Bounded[str, tuple[int, bool]](_MOST_KNOWN, _MOST_BYTES)
         self._configurations = Bounded[int, ConnectConfiguration](_MOST_KNOWN, _MOST_BYTES)
         self._owners = Owners()
+        self._events: WeakValueDictionary[int, Event] = WeakValueDictionary()
         self._keys = Bounded[str, tuple[HmacKey, ...]](_MOST_KNOWN, _MOST_BYTES)
         self._clients = Bounded[str, tuple[str, Secret] | None](_MOST_KNOWN, _MOST_BYTES)
         self._oauth = Bounded[str, ClientCredentials | None](_MOST_KNOWN, _MOST_BYTES)
@@ -70,6 +73,7 @@ class Queue:
         """Drop what was read: a rolled-back transaction may have been its source."""
         self._versions.clear()
         self._owners.forget()
+        self._events.clear()  # what was rolled back gives its place to another
         self._configurations.clear()
         self._keys.clear()
         self._clients.clear()
@@ -225,6 +229,7 @@ class Queue:
         per_unlisted: int,
         free: Mapping[int, int],
         per_account: int | None = None,
+        load: Load | None = None,
     ) -> ClaimResult:
         """See `Store.claim`."""
         now = self.looked_us = self._now()
@@ -240,12 +245,13 @@ class Queue:
         # Who is alone has nobody to leave room for.
         turns = Turns(accounts, in_flight, per_account if self._owners.several else None)
         free = {c: free.get(c, per_unlisted - in_flight.get(c, 0)) for c in turn}
+        bytes_left = None if load is None else load.room()
         claims: list[Claim] = []
         if turn:
-            claims = self._claim_turn(db, turn, now, free, room, turns)
+            claims = self._claim_turn(db, turn, now, free, room, turns, bytes_left)
         if not claims and (beyond := turns.beyond(room)):
             turns = Turns(accounts, {}, None)
-            claims = self._claim_turn(db, turn, now, free, beyond, turns)
+            claims = self._claim_turn(db, turn, now, free, beyond, turns, bytes_left)
         return ClaimResult(tuple(claims), from_microseconds(min(later)) if later else None)
 
     def _claim_turn(
@@ -256,6 +262,7 @@ class Queue:
         free: Mapping[int, int],
         room: int,
         turns: Turns,
+        bytes_left: Room | None,
     ) -> list[Claim]:
         share = turns.each(room, len(turn)) if turn else 0
         claims: list[Claim] = []
@@ -264,7 +271,7 @@ class Queue:
             of_account = turns.room(connect_id)
             most = most if of_account is None else min(most, of_account)
             if most > 0:
-                claimed = self._claim_of_configuration(db, connect_id, now, most)
+                claimed = self._claim_of_configuration(db, connect_id, now, most, bytes_left)
                 turns.took(connect_id, len(claimed))
                 claims += claimed
                 self._last_served = connect_id
@@ -281,12 +288,21 @@ class Queue:
         return accounts
 
     def _claim_of_configuration(
-        self, db: apsw.Connection, connect_id: int, now: int, limit: int
+        self,
+        db: apsw.Connection,
+        connect_id: int,
+        now: int,
+        limit: int,
+        bytes_left: Room | None,
     ) -> list[Claim]:
         claims = []
-        for row in fetch(db, _Q["due_of_configuration"], (connect_id, now, limit)):
+        configuration: ConnectConfiguration | None = None
+        found = fetch(db, _Q["due_of_configuration"], (LIGHT, connect_id, now, limit))
+        for row in found:
             try:
-                claims.append(self._claim_one(db, connect_id, now, row))
+                # Once for all: a large one is not kept.
+                configuration = configuration or self._live(db, row.account_id, connect_id)
+                claim = self._claim_one(db, configuration, now, row, bytes_left)
             except apsw.Error:
                 raise
             except Exception as error:
@@ -295,56 +311,89 @@ class Queue:
                 parked = {"delivery_id": row.delivery_id, "now": now, "error": why}
                 for (lane,) in fetch(db, _Q["delivery_park"], parked):
                     self._release(db, connect_id, lane)
+            else:
+                claims += [claim] if claim is not None else []
         return claims
 
     def _claim_one(
-        self, db: apsw.Connection, connect_id: int, now: int, row: tuple[Any, ...]
-    ) -> Claim:
-        delivery_id, attempts, schedule_attempts, schedule_started, seed, *of_event = row
-        account_id, event_id, name, envelope_id, generated, document, event_row = of_event
+        self,
+        db: apsw.Connection,
+        configuration: ConnectConfiguration | None,
+        now: int,
+        row: Any,
+        bytes_left: Room | None,
+    ) -> Claim | None:
+        """Claim a row of `due_of_configuration`; None where its bytes find no room."""
+        account_id = row.account_id
         # All that can fail comes before the first write.
-        configuration = self._live(db, account_id, connect_id)
         if configuration is None:  # deleting one fails what it had waiting
             raise AssertionError("its configuration is gone")
         proofs = self._proofs(db, configuration)
-        event = Event(
-            account_id, event_id, name, envelope_id, from_microseconds(generated), document
-        )
-        gathered = self._newest(db, event, event_row) if configuration.pace.aggregate else None
+        newest = self._newest(db, row) if configuration.pace.aggregate else None
+        if bytes_left is not None:
+            shown = None if newest is None else _document(account_id, newest)
+            parts = parts_of(configuration, _document(account_id, row), shown)
+            if not bytes_left.take(account_id, parts, several=self._owners.several):
+                return None
+        event = self._event(db, account_id, row)
+        gathered = None
+        if configuration.pace.aggregate:
+            last = row if newest is None else newest
+            shown_event = self._event(db, account_id, last)
+            gathered = Gathered(shown_event, max(last.event_row, row.event_row))
         opened = {
-            "delivery_id": delivery_id,
+            "delivery_id": row.delivery_id,
             "account_id": account_id,
-            "connect_id": connect_id,
-            "envelope_id": envelope_id,
-            "number": attempts + 1,
+            "connect_id": configuration.connect_id,
+            "envelope_id": event.envelope_id,
+            "number": row.attempts + 1,
             "epoch": self._epoch,
             "url": configuration.url,
             "now": now,
         }
         attempt_id = int(db.execute(_Q["attempt_open"], opened).get)
-        failpoint("claim.attempt_open", delivery_id)
+        failpoint("claim.attempt_open", row.delivery_id)
         db.execute(
             _Q["delivery_claim"],
-            {"epoch": self._epoch, "attempt_id": attempt_id, "delivery_id": delivery_id},
+            {"epoch": self._epoch, "attempt_id": attempt_id, "delivery_id": row.delivery_id},
         )
         return Claim(
-            delivery_id=delivery_id,
+            delivery_id=row.delivery_id,
             attempt_id=attempt_id,
             epoch=self._epoch,
-            number=attempts + 1,
-            schedule_number=schedule_attempts + 1,
-            schedule_started_at=from_microseconds(schedule_started),
-            seed=seed,
+            number=row.attempts + 1,
+            schedule_number=row.schedule_attempts + 1,
+            schedule_started_at=from_microseconds(row.schedule_started_us),
+            seed=row.seed,
             event=event,
             configuration=configuration,
             proofs=proofs,
             gathered=gathered,
         )
 
-    def _newest(self, db: apsw.Connection, event: Event, event_row: int) -> Gathered:
-        """What an aggregate message shows that is sent now."""
-        values = {"account_id": event.account_id, "envelope_id": event.envelope_id}
-        return rows.newest(event, event_row, db.execute(_Q["newest_event"], values).fetchone())
+    def _event(self, db: apsw.Connection, account_id: str, row: Any) -> Event:
+        """The event of a row, which claims that are in flight share with its document."""
+        event = self._events.get(row.event_row)
+        if event is None:
+            document = row.document
+            if document is None:
+                document = db.execute(_Q["event_document"], (row.event_row,)).get
+            at = from_microseconds(row.generated_us)
+            event = Event(account_id, row.event_id, row.name, row.envelope_id, at, document)
+            self._events[row.event_row] = event
+        return event
+
+    def _newest(self, db: apsw.Connection, row: Any) -> Any:
+        """The newest event of a row's envelope, if it is newer than the row's own."""
+        values = {
+            "account_id": row.account_id,
+            "envelope_id": row.envelope_id,
+            "light": LIGHT,
+        }
+        for newest in fetch(db, _Q["newest_event"], values):
+            if (newest.generated_us, newest.event_row) > (row.generated_us, row.event_row):
+                return newest
+        return None
 
     def settle(self, db: apsw.Connection, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """See `Store.settle`."""
@@ -437,6 +486,10 @@ class Queue:
             return False
         self._release(db, *cancelled)
         return True
+
+
+def _document(account_id: str, row: Any) -> Document:
+    return Document(account_id, row.event_id, row.name, row.bytes)
 
 
 def _repeated(db: apsw.Connection, account_id: str, event: NewEvent) -> Accepted:

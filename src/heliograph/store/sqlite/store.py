@@ -30,6 +30,7 @@ from heliograph.store import (
 )
 from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
+from heliograph.store.loads import Load
 from heliograph.store.sqlite import retention
 from heliograph.store.sqlite.connection import (
     Readers,
@@ -159,9 +160,10 @@ class SqliteStore(StoreVerbs):
         per_unlisted: int,
         free: Mapping[int, int] | None = None,
         per_account: int | None = None,
+        load: Load | None = None,
     ) -> ClaimResult:
         return await self._writer.write(
-            lambda db: self._queue.claim(db, room, per_unlisted, free or {}, per_account),
+            lambda db: self._queue.claim(db, room, per_unlisted, free or {}, per_account, load),
             "claim",
         )
 

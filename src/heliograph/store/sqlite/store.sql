@@ -178,7 +178,9 @@ where
 limit 1;
 
 -- name: newest_event
-select e.event_id, e.name, e.generated_us, e.document, e.event_row
+select
+    e.event_id, e.name, e.envelope_id, e.generated_us, e.event_row, length(e.document) as bytes,
+    case when length(e.document) <= :light then e.document end as document
 from envelope as n
 inner join event as e on n.event_row = e.event_row
 where n.account_id = :account_id and n.envelope_id = :envelope_id;
@@ -252,10 +254,16 @@ where waiting.connect_id is not null;
 -- name: in_flight
 select connect_id, count(*) from delivery where state = 'in_flight' group by connect_id;
 
+-- name: event_document
+select document from event where event_row = ?;
+
 -- name: due_of_configuration
+-- What is heavy of them is read when it is taken, and where no other claim has it.
 select
     d.delivery_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed,
-    e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.document, e.event_row
+    e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.event_row,
+    length(e.document) as bytes,
+    case when length(e.document) <= ? then e.document end as document
 from delivery as d
 inner join event as e on d.event_row = e.event_row
 where d.state = 'waiting' and d.connect_id = ? and d.due_us <= ?

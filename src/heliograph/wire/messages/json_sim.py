@@ -133,20 +133,43 @@ def render(
     Only `retry_count` differs between the attempts of a delivery; every other byte is the
     same each time (R3: listeners can tell repeats).
     """
+    opening, closing, rest = parts(event, switches)
+    return head(opening, closing, connect_id, retry_count) + rest
+
+
+def parts(event: Event, switches: Switches = AS_PUBLISHED) -> tuple[bytes, bytes, bytes]:
+    """What its messages to all configurations share: what opens and closes the head, and the rest.
+
+    The rest begins with the data, which alone may be large.
+    """
     document = _raw_object.decode(event.document)
-    message: dict[str, Any] = {
+    opening = {
         "event": event.name,
         "uri": _written(document, "uri")
         or f"/restapi/v2.1/accounts/{event.account_id}/envelopes/{event.envelope_id}",
-        "retryCount": retry_count,
-        "configurationId": connect_id,
+    }
+    closing = {
         "apiVersion": _written(document, "apiVersion") or API_VERSION,
         "generatedDateTime": _written(document, "generatedDateTime")
         or dates.render(event.generated_at),
-        "data": select(document["data"], switches),
     }
-    message.update((key, value) for key, value in document.items() if key not in _OURS)
-    return msgspec.json.encode(message)
+    others = {key: value for key, value in document.items() if key not in _OURS}
+    data = {"data": select(document["data"], switches), **others}
+    return (
+        msgspec.json.encode(opening)[:-1],
+        b"," + msgspec.json.encode(closing)[1:-1] + b",",
+        msgspec.json.encode(data)[1:],
+    )
+
+
+def head(opening: bytes, closing: bytes, connect_id: int, retry_count: int) -> bytes:
+    """The head of one message: what `parts` gave, with what is its own between."""
+    return b'%b,"retryCount":%d,"configurationId":%d%b' % (
+        opening,
+        retry_count,
+        connect_id,
+        closing,
+    )
 
 
 def hops(event: Event) -> int:

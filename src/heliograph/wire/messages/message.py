@@ -26,6 +26,38 @@ _raw_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a message is made by beside its event: messages of one recipe are alike but for a head.
+
+    `legacy` is set for XML, whose `switches` pick the parts of the envelope.
+    """
+
+    format: Format
+    switches: Switches
+    legacy: legacy_xml.LegacyOptions | None = None
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Rendering:
+    """A message but for what differs between its deliveries and their attempts.
+
+    JSON SIM has its retry count and configuration between `opening` and `closing`; the others have
+    neither. `rest` follows, which may have megabytes.
+    """
+
+    headers: tuple[tuple[str, str], ...]
+    rest: bytes
+    opening: bytes = b""
+    closing: bytes = b""
+
+    def head(self, connect_id: int, retry_count: int) -> bytes:
+        """What comes before `rest`."""
+        if not self.opening:
+            return b""
+        return json_sim.head(self.opening, self.closing, connect_id, retry_count)
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """What is posted: the exact bytes, and the headers that say what they are."""
 
@@ -33,24 +65,17 @@ class Message:
     body: bytes
 
 
-def render(
-    event: Event,
-    configuration: ConnectConfiguration,
-    retry_count: int,
-    certificate: str | None = None,
-) -> Message:
-    """The message of an event for a configuration.
+def recipe(
+    event_name: str, configuration: ConnectConfiguration, certificate: str | None = None
+) -> Recipe:
+    """How a configuration has messages of an event made.
 
-    Between the attempts of a delivery at most the retry count differs (R3). `certificate` is
-    the account's client certificate (PEM), for SOAP messages that shall have it.
+    `certificate` is the account's client certificate (PEM), for SOAP messages that shall have it.
     """
     rendering = configuration.rendering
-    switches = rendering.switches_for(event.name)
-    if rendering.format is Format.JSON_SIM:
-        body = json_sim.render(event, configuration.connect_id, retry_count, switches)
-        return Message(_JSON, body)
-    if rendering.format is Format.JSON_AGGREGATE:
-        return Message(_JSON, json_sim.render_envelope(event, switches))
+    switches = rendering.switches_for(event_name)
+    if rendering.format is not Format.XML:
+        return Recipe(rendering.format, switches)
     include = switches.include or frozenset()
     options = legacy_xml.LegacyOptions(
         include_documents=switches.documents is True
@@ -63,8 +88,34 @@ def render(
         soap_namespace=rendering.soap_namespace,
         certificate=certificate if rendering.certificate_header else None,
     )
-    body = legacy_xml.render(_picked(event, switches) if include else event, options)
-    return Message(_XML if rendering.soap_namespace is None else _SOAP, body)
+    return Recipe(rendering.format, switches, options)
+
+
+def rendered(event: Event, by: Recipe) -> Rendering:
+    """The message of an event as far as all who get it by this recipe get the same."""
+    if by.legacy is not None:
+        picked = _picked(event, by.switches) if by.switches.include else event
+        body = legacy_xml.render(picked, by.legacy)
+        return Rendering(_XML if by.legacy.soap_namespace is None else _SOAP, body)
+    if by.format is Format.JSON_AGGREGATE:
+        return Rendering(_JSON, json_sim.render_envelope(event, by.switches))
+    opening, closing, rest = json_sim.parts(event, by.switches)
+    return Rendering(_JSON, rest, opening, closing)
+
+
+def render(
+    event: Event,
+    configuration: ConnectConfiguration,
+    retry_count: int,
+    certificate: str | None = None,
+) -> Message:
+    """The message of an event for a configuration; `certificate` as `recipe` takes it.
+
+    Between the attempts of a delivery at most the retry count differs (R3).
+    """
+    rendering = rendered(event, recipe(event.name, configuration, certificate))
+    head = rendering.head(configuration.connect_id, retry_count)
+    return Message(rendering.headers, head + rendering.rest)
 
 
 def _picked(event: Event, switches: Switches) -> Event:

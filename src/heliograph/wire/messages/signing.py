@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
 from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.deliveries import Body, in_parts
 
 MOST_KEYS: Final = 100
 """An account has at most this many active keys (DocuSign)."""
@@ -28,13 +29,19 @@ def new_secret() -> Secret:
     return Secret(base64.b64encode(secrets.token_bytes(32)).decode())
 
 
-def signature(secret: Secret, message: bytes) -> str:
+def signature(secret: Secret, message: Body) -> str:
     """Base64 of HMAC-SHA256 over the message bytes."""
-    mac = hmac.new(secret.reveal().encode(), message, sha256)
+    return _mac(secret.reveal().encode(), in_parts(message))
+
+
+def _mac(key: bytes, parts: Iterable[bytes]) -> str:
+    mac = hmac.new(key, digestmod=sha256)
+    for part in parts:
+        mac.update(part)
     return base64.b64encode(mac.digest()).decode()
 
 
-def headers(keys: Sequence[HmacKey], message: bytes) -> list[tuple[str, str]]:
+def headers(keys: Sequence[HmacKey], message: Body) -> list[tuple[str, str]]:
     """The signature headers of a message, in the order of `keys`; none without keys."""
     if not keys:
         return []
@@ -46,7 +53,7 @@ def headers(keys: Sequence[HmacKey], message: bytes) -> list[tuple[str, str]]:
 
 
 def standard_headers(
-    keys: Sequence[HmacKey], message_id: str, sent_at: datetime, message: bytes
+    keys: Sequence[HmacKey], message_id: str, sent_at: datetime, message: Body
 ) -> list[tuple[str, str]]:
     """The headers of Standard Webhooks 1.0.0, beside DocuSign's; none without keys.
 
@@ -57,7 +64,7 @@ def standard_headers(
     if not keys:
         return []
     seconds = str(int(sent_at.timestamp()))
-    content = b".".join((message_id.encode(), seconds.encode(), message))
+    content = (f"{message_id}.{seconds}.".encode(), *in_parts(message))
     signed = " ".join(f"v1,{_standard(key.secret, content)}" for key in keys)
     return [
         ("webhook-id", message_id),
@@ -66,13 +73,13 @@ def standard_headers(
     ]
 
 
-def _standard(secret: Secret, content: bytes) -> str:
+def _standard(secret: Secret, content: Sequence[bytes]) -> str:
     text = secret.reveal()
     try:
         key = base64.b64decode(text, validate=True)
     except ValueError:
         key = text.encode()
-    return base64.b64encode(hmac.new(key, content, sha256).digest()).decode()
+    return _mac(key, content)
 
 
 def verify(secret: Secret, message: bytes, header: str) -> bool:

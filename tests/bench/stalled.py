@@ -1,0 +1,144 @@
+"""What listeners that do not read cost (S17): `uv run python -m tests.bench.stalled --help`.
+
+A real server process, one event of 24 MiB, 200 listeners that take connections and read nothing.
+Shown is how much memory the server has at the most, and that every delivery has ended after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import uvloop
+
+from tests.bench.capacity import Bench, serving
+from tests.postgres_server import DURABLE, postgres_server
+from tests.support import published
+
+MOST_MIB: Final = 600
+_PATIENCE: Final = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """MiB of resident memory: before, and at the most; of `listeners` deliveries, those failed."""
+
+    engine: str
+    size: int
+    listeners: int
+    before: float
+    most: float
+    failed: int
+
+    @property
+    def kept(self) -> bool:
+        """Whether memory is bounded and nothing is left over."""
+        return self.most <= MOST_MIB and self.failed == self.listeners
+
+
+class Stalled(asyncio.Protocol):
+    """Takes a connection and reads nothing of it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).pause_reading()
+
+
+def memory(process: int, name: str) -> float:
+    """A figure of /proc/<process>/status (proc(5)), in MiB."""
+    text = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    found = re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+async def measure(
+    engine: str, folder: Path, options: Sequence[str], *, mib: int, listeners: int, seconds: float
+) -> Figures:
+    """All of it on one server; an attempt may take so many seconds, and there is one each."""
+    processes: list[int] = []
+    options = ["--attempt-timeout", str(seconds), *options]
+    async with serving(folder, options, processes.append) as credentials:
+        (process,) = processes
+        bench = Bench(credentials)
+        listening = await asyncio.get_running_loop().create_server(Stalled, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        await bench.connect()
+        for number in range(listeners):
+            wanted = {
+                "name": f"stalled {number}",
+                "urlToPublishTo": f"http://127.0.0.1:{port}/{number}",
+                "allowEnvelopePublish": "true",
+                "allUsers": "true",
+                "requiresAcknowledgement": "false",
+                "events": ["envelope-sent"],
+            }
+            await bench.ask("POST", "", wanted)
+        before = memory(process, "VmRSS")
+        event = published()
+        event["data"]["envelopeSummary"]["filler"] = "x" * (mib * 2**20)
+        await bench.ask("POST", "/events", event)
+        failed = 0
+        async with asyncio.timeout(_PATIENCE):
+            while failed < listeners:
+                await asyncio.sleep(1.0)
+                status, answer = await bench.clients[1].call(
+                    "GET", f"{bench.base}/failures?count={listeners}", b""
+                )
+                assert status == 200, answer
+                failed = int(json.loads(answer)["totalRecords"])
+        most = memory(process, "VmHWM")
+        listening.close()
+    return Figures(engine, mib, listeners, before, most, failed)
+
+
+def table(found: Figures) -> str:
+    """The figures for a person."""
+    kept = "kept" if found.kept else "NOT KEPT"
+    return "\n".join(
+        [
+            f"{found.engine}, one event of {found.size} MiB to {found.listeners} that do not read",
+            f"  memory before               {found.before:6.0f} MiB",
+            f"  at the most                 {found.most:6.0f} MiB",
+            f"  ended as failures after     {found.failed:6}",
+            f"  S17: up to {MOST_MIB} MiB, all ended: {kept}",
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.stalled", description=__doc__)
+    parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--mib", type=int, default=24)
+    parser.add_argument("--listeners", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of an attempt")
+    parser.add_argument("--folder", type=Path, help="where the database is made, on a real disk")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder)))
+        options = []
+        if given.engine == "postgres":
+            server = stack.enter_context(postgres_server(**DURABLE))
+            options += ["--database-url", server.url]
+        measuring = measure(
+            *(given.engine, folder, options),
+            mib=given.mib,
+            listeners=given.listeners,
+            seconds=given.seconds,
+        )
+        found = uvloop.run(measuring)
+    print(json.dumps(asdict(found), indent=2) if given.json else table(found))  # noqa: T201
+    if not found.kept:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
