@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 
+from heliograph.clock import SystemClock
 from heliograph.errors import UnsafeStorage
 from heliograph.model.checks import Check
+from heliograph.store.keyring import KeyRing
+from heliograph.store.sqlite import doctor
 from heliograph.store.sqlite.connection import connect
 from heliograph.store.sqlite.doctor import refuse_unsafe, settings_check, storage_checks
+from heliograph.store.sqlite.store import SqliteStore
 
 
 class Lying(apsw.Connection):
@@ -212,3 +218,22 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         refuse_unsafe(checks, accept_data_loss=False)
     assert "overlay" in str(caught.value)
     assert "Mode 0666: run `chmod 600" in str(caught.value)
+
+
+async def test_r22_doctor_says_that_the_clock_is_ahead_of_the_time_that_has_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "heliograph.db"
+    assert doctor.clock_check(database).found == "no server has run on this database yet"
+    store = await SqliteStore.open(database, KeyRing.load(tmp_path / "master.key"), SystemClock())
+    await store.close()
+    assert doctor.clock_check(database).passed
+
+    class YearAhead(SystemClock):
+        def machine(self) -> datetime:
+            return super().machine() + timedelta(days=365)
+
+    monkeypatch.setattr(doctor, "SystemClock", YearAhead)
+    check = doctor.clock_check(database)
+    assert not check.passed
+    assert re.match(r"the machine's is 31,53\d,\d\d\d s ahead of the store's", check.found)
