@@ -17,6 +17,7 @@ from heliograph.store.opening import DATABASE
 from tests.conftest import new_database
 from tests.cutting import KILLED, Commands, Ended, commands
 from tests.postgres_server import PostgresServer
+from tests.process import started
 
 STATUSES = {1, 2, 3, 4, 5, 74}
 """Of docs/reference/cli.md, for what was not done."""
@@ -224,6 +225,31 @@ def test_r19_no_server_starts_on_a_restore_that_is_not_finished(places: Iterator
             break
         assert (refused.status, "run `heliograph restore` again" in refused.said) == (5, True)
     assert flush > 3
+
+
+def test_r19_what_a_server_is_asked_for_is_written_whole_or_not_at_all(
+    runs: Commands, tmp_path: Path
+) -> None:
+    with started(tmp_path) as server:
+        data = ("--data-dir", tmp_path / "data")
+        added = server.call("POST", f"{server.connect[:-8]}/applications", {"name": "CRM"})
+        key = added.json["integrationKey"]
+        for number, (words, name) in enumerate(
+            (
+                (("failures", "export", *data), "failures.csv"),
+                (("applications", "add-key", key, *data, "--make"), "private.pem"),
+            )
+        ):
+            for trap in ({"flush": 1}, {"flush": 2}, {"write": 1}):
+                folder = tmp_path / "-".join((str(number), *trap))
+                folder.mkdir(exist_ok=True)
+                cut = runs.run(*words, folder / name, **trap)
+                assert cut.cut
+                assert cut.status in {KILLED, 74}, cut.said
+                assert "Traceback" not in cut.said
+                well(runs.run(*words, folder / name))
+                assert below(folder) == {name: 0o600}
+                (folder / name).unlink()
 
 
 def test_s7_a_rotation_of_many_nodes_that_is_cut_short_keeps_the_old_key(
