@@ -187,7 +187,9 @@ def _dispatcher(
         tell=tell,
     )
     if watch.metrics is not None:
-        watch.metrics.watch_in_flight(lambda: dispatcher.in_flight)
+        watch.metrics.watch_in_flight(
+            lambda: dispatcher.in_flight, lambda: dispatcher.bytes_in_flight
+        )
     return dispatcher
 
 

@@ -89,7 +89,7 @@ async def measure(
         async with asyncio.timeout(_PATIENCE):
             while failed < listeners:
                 await asyncio.sleep(1.0)
-                status, answer = await bench.clients[1].call(
+                status, answer = await bench.clients[0].call(
                     "GET", f"{bench.base}/failures?count={listeners}", b""
                 )
                 assert status == 200, answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench import capacity, isolation
+from tests.bench import capacity, isolation, notifications, stalled
 
 
 async def test_the_benchmark_measures_and_prints_each_figure(tmp_path: Path) -> None:
@@ -14,6 +14,25 @@ async def test_the_benchmark_measures_and_prints_each_figure(tmp_path: Path) -> 
     assert found.accept_p50 <= found.accept_p99
     assert found.drained_per_second > 0
     assert "durable accepts" in capacity.table(found)
+
+
+async def test_s17_the_benchmark_of_listeners_that_do_not_read_measures_memory(
+    tmp_path: Path,
+) -> None:
+    options = ["--i-accept-data-loss"]
+    found = await stalled.measure("sqlite", tmp_path, options, mib=2, listeners=3, seconds=3.0)
+    assert found.kept
+    assert "ended as failures after" in stalled.table(found)
+
+
+async def test_the_benchmark_of_notifications_measures_what_a_new_one_costs(
+    tmp_path: Path,
+) -> None:
+    options = ["--i-accept-data-loss"]
+    found = await notifications.measure("sqlite", tmp_path, options, stored=80, readings=5)
+    assert set(found.beside) == {202}
+    assert min(found.at_few, found.at_many, found.call) > 0
+    assert "one new at 10 stored" in notifications.table(found)
 
 
 async def test_the_isolation_benchmark_measures_both_halves(tmp_path: Path) -> None:

@@ -162,13 +162,21 @@ class Metrics:
             "By how much the clock is ahead of the time that has passed, without being believed.",
             registry=registry,
         ).set_function(lambda: clock.doubted().total_seconds())
+        self._in_flight_bytes = Gauge(
+            "heliograph_in_flight_bytes",
+            "Bytes of heavy documents and messages of those attempts, what they share once.",
+            registry=registry,
+        )
         for doing in ("claim", "settle"):
             self._pauses.labels(doing)
             self._paused_seconds.labels(doing)
 
-    def watch_in_flight(self, in_flight: Callable[[], int]) -> None:
-        """Where to read how much this process has in flight."""
+    def watch_in_flight(
+        self, in_flight: Callable[[], int], in_bytes: Callable[[], int] = lambda: 0
+    ) -> None:
+        """Where to read how much this process has in flight: attempts, and what is heavy."""
         self._in_flight.set_function(in_flight)
+        self._in_flight_bytes.set_function(in_bytes)
 
     def turned_away(self, reason: str) -> None:
         """Count a client that came no further than the door."""

@@ -108,6 +108,7 @@ async def test_r11_metrics_are_shown_while_the_storage_is_away(tmp_path: Path) -
             assert found["heliograph_storage_up"] == 0
             assert "heliograph_waiting" not in found
             assert found["heliograph_in_flight"] == 0
+            assert found["heliograph_in_flight_bytes"] == 0
             server.start()
 
 
