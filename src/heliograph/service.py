@@ -51,9 +51,6 @@ EXIT_HARD_STOP: Final = 130
 
 _BACKLOG: Final = 2048
 
-_SLICE: Final = 0.001
-"""Seconds after which a thread that computes gives way to the event loop, or the writer (S17)."""
-
 _LONGEST_NUMBER: Final = 1_000
 """Digits: a body with a longer integer is refused (S17)."""
 
@@ -124,7 +121,6 @@ async def running(
     )
     # To read a number takes the square of its length, on whatever thread, and holds up all.
     sys.set_int_max_str_digits(_LONGEST_NUMBER)
-    sys.setswitchinterval(_SLICE)
     with contextlib.closing(bound_socket(settings)) as listening:
         base_uri = base_uri_of(settings.host, listening.getsockname()[1], certificate)
         async with (

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
@@ -48,7 +48,7 @@ class Size:
 
     failures: int = 50_000
     users: int = 10_000
-    values: int = 990_000
+    values: int = 499_000
     body: int = 24 << 20
 
     @property
@@ -163,12 +163,6 @@ def bulk(size: Size) -> list[Heavy]:
             f"<connectFailureFilter><envelopeIds>{ids}</envelopeIds></connectFailureFilter>".encode(),
             xml,
         ),
-        Heavy(
-            "retry_queue that waits",
-            "PUT",
-            "envelopes/retry_queue",
-            _json({"envelopeIds": envelopes, "synchronous": "true"}),
-        ),
         Heavy("retry_queue of one envelope", "PUT", "envelopes/many/retry_queue"),
         Heavy("retry_queue of a filter", "PUT", "failures/retry_queue?error=nothing%20like%20it"),
         Heavy("retry_queue of all", "PUT", "failures/retry_queue"),
@@ -196,13 +190,19 @@ def bulk(size: Size) -> list[Heavy]:
         ),
         Heavy("closing users", "DELETE", "../users", named),
         Heavy(
-            "pausing a configuration", "PUT", "", _json({"connectId": "1", "pausePublish": "true"})
-        ),
-        Heavy(
             "resuming a configuration",
             "PUT",
             "",
             _json({"connectId": "1", "pausePublish": "false"}),
+        ),
+        Heavy(
+            "retry_queue that waits",
+            "PUT",
+            "envelopes/retry_queue",
+            _json({"envelopeIds": envelopes, "synchronous": "true"}),
+        ),
+        Heavy(
+            "pausing a configuration", "PUT", "", _json({"connectId": "1", "pausePublish": "true"})
         ),
         Heavy("deleting failures of a filter", "DELETE", "failures?error=nothing%20like%20it"),
         Heavy("deleting failures", "DELETE", "failures"),
@@ -212,23 +212,30 @@ def bulk(size: Size) -> list[Heavy]:
 
 
 async def fill(store: Store, account_id: str, size: Size) -> None:
-    """Failures of the first configuration, whose listener is not there, and users."""
+    """Failures of the first configuration, which is paused, and users.
+
+    The second one is paused too: what is published heavily waits, and nothing else is going on.
+    """
     url = "http://127.0.0.1:4999/"
-    wanted = wanted_configuration(
-        account_id, urlToPublishTo=url, enableLog="true", deliveryOrder="none", pausePublish="false"
-    )
-    await store.create_configuration(wanted)
+    common: Any = {"urlToPublishTo": url, "deliveryOrder": "none"}
+    for name, paused in (("envelope-completed", "false"), ("envelope-sent", "true")):
+        fields = {**common, "events": [name], "pausePublish": paused}
+        await store.create_configuration(wanted_configuration(account_id, **fields))
     for first in range(0, size.failures, 5_000):
         numbers = range(first, min(first + 5_000, size.failures))
         names = [f"f{n}" if n < size.failures * 4 // 5 else "many" for n in numbers]
         events = [
-            new_event(envelope_id=name, event_id=f"e{n}")
+            new_event("envelope-completed", name, f"e{n}")
             for name, n in zip(names, numbers, strict=True)
         ]
         await accept(store, *events, account_id=account_id)
         while claims := (await store.claim(2_000, 2_000)).claims:
             why = GaveUp(Why(Phase.CONNECT, "connect: nobody answers there"))
             await store.settle([settled(claim, why) for claim in claims])
+    first_one = wanted_configuration(
+        account_id, 1, **common, events=["envelope-completed"], pausePublish="true"
+    )
+    await store.update_configuration(first_one)
     await store.people.add_groups(account_id, ["all"])
     for first in range(0, size.users, 5_000):
         new = [
@@ -373,10 +380,14 @@ def main() -> None:
         options: list[str] = []
         if given.engine == "postgres":
             options = ["--database-url", stack.enter_context(postgres_server(**DURABLE)).url]
+        publishes, others = (
+            [heavy for heavy in calls if given.only in heavy.name]
+            for calls in (bodies(size), bulk(size))
+        )
+        size = size if others else replace(size, failures=0, users=0)
         server = stack.enter_context(filled(folder, size, *options))
-        calls = [heavy for heavy in bodies(size) + bulk(size) if given.only in heavy.name]
         print(table([]))  # noqa: T201
-        for heavy in calls:
+        for heavy in (*publishes, *others):
             found = least([measure(server, heavy) for _ in range(given.runs)])
             print(table([found]).partition("\n")[2], flush=True)  # noqa: T201
 

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
+from heliograph.wire.codec import uncollected
+
 _HASH: Final = 32
 _MARK: Final = 16
 """Bytes that stand for the event, and for each of its notifications."""
@@ -41,7 +43,8 @@ def decode(piece: bytes) -> Any:
     Raises:
         msgspec.DecodeError: it is no JSON, or has a number that no double comes near to.
     """
-    return _decoder.decode(piece)
+    with uncollected():
+        return _decoder.decode(piece)
 
 
 def of_event(name: str, data: Any, notifications: Iterable[bytes]) -> bytes:

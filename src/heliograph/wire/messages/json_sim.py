@@ -34,6 +34,9 @@ MOST_VALUES: Final = 1_000_000
 """Commas of one publish body: its largest, of 25 MiB, has some 30 bytes to each. A body of
 nothing but small values would take 30 times its size of memory."""
 
+MOST_VALUES_OF_ONE: Final = 500_000
+"""Commas of one event: its values are read at once, and nobody else has a turn meanwhile."""
+
 _LONGEST_SHOWN: Final = 500
 """Characters of a subject or name that logs show; messages carry the whole."""
 
@@ -213,6 +216,8 @@ def _elements(text: bytes) -> list[bytes]:
 def _parse_event(
     piece: bytes, where: str, account_id: str | None, hops: int, notified: notifications.Parser
 ) -> NewEvent:
+    if piece.count(b",") > MOST_VALUES_OF_ONE:
+        raise InvalidBody(f"{where} has more than {MOST_VALUES_OF_ONE} values.")
     try:
         # Decoding every value proves that the piece is JSON throughout; Raw alone would not
         # look inside strings. format() then only takes white space away.
