@@ -29,7 +29,11 @@ SLOW: Final = 10.0
 BEHAVIOURS: Final = (
     *("good", "dead", "nxdomain", "servfail", "refused", "slow", "garbage", "empty"),
     *("truncated", "many", "many-one-bad", "bad", "cname", "cname-loop", "ttl-0"),
+    "dead-first",
 )
+
+DEAD, FARTHER = "127.0.0.2", "127.0.0.77"
+"""Of "dead-first". A resolver puts first what has more bits with 127.0.0.1 in common."""
 
 
 class NameServer:
@@ -83,6 +87,8 @@ class NameServer:
             addresses += [f"127.1.{number // 250}.{number % 250}" for number in range(MANY - 1)]
         if behaviour == "many-one-bad":
             addresses[MANY // 2] = METADATA
+        if behaviour == "dead-first":
+            addresses = [DEAD, FARTHER]
         if behaviour == "bad":
             addresses = [METADATA]
         owner = name

@@ -26,6 +26,7 @@ from heliograph.delivery.dispatcher import Dispatcher
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model.deliveries import Settlement
 from heliograph.model.events import Accepted
+from heliograph.outbound import dialling
 from heliograph.store import ClaimResult, sql
 from heliograph.store.postgres import hints
 from heliograph.store.postgres.queries import QUERIES as POSTGRES
@@ -149,6 +150,17 @@ def unwoken() -> None:
     module.Hints.give = lambda self: None
 
 
+def first_address() -> None:
+    """Of all addresses of a name only the first one is tried."""
+    module: Any = dialling
+    start = module.start_connection
+
+    async def one(addresses: Sequence[Any], **named: Any) -> Any:
+        return await start(addresses[:1], **named)
+
+    module.start_connection = one
+
+
 PLANTS: dict[str, Callable[[], None]] = {
     plant.__name__: plant
     for plant in (
@@ -158,6 +170,7 @@ PLANTS: dict[str, Callable[[], None]] = {
         early_reply,
         no_order,
         unwoken,
+        first_address,
         trusting,
         one_clock,
     )

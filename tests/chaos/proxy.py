@@ -115,16 +115,17 @@ async def proxy(unix_socket: str) -> AsyncIterator[Proxy]:
 
 
 @asynccontextmanager
-async def towards(base: str) -> AsyncIterator[Proxy]:
+async def towards(base: str, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
     """A proxy on a free port of loopback, in front of `http://host:port`."""
     place = urlsplit(base)
-    async with _serving(Proxy(lambda: asyncio.open_connection(place.hostname, place.port))) as made:
+    front = Proxy(lambda: asyncio.open_connection(place.hostname, place.port))
+    async with _serving(front, host) as made:
         yield made
 
 
 @asynccontextmanager
-async def _serving(made: Proxy) -> AsyncIterator[Proxy]:
-    server = await asyncio.start_server(made.handle, "127.0.0.1", 0)
+async def _serving(made: Proxy, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
+    server = await asyncio.start_server(made.handle, host, 0)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made

@@ -153,6 +153,12 @@ async def test_f17_s1_r4_r9_dns_that_fails_costs_no_try(kind: str, tmp_path: Pat
     await holds("F17", kind, tmp_path)
 
 
+@on_each_kind("F32")
+@pytest.mark.timeout(200)
+async def test_f32_r3_r5_a_dead_first_address_costs_no_message(kind: str, tmp_path: Path) -> None:
+    await holds("F32", kind, tmp_path)
+
+
 @on_each_kind("F18")
 @pytest.mark.timeout(200)
 async def test_f18_s5_r4_r7_tls_that_is_wrong_is_told_and_others_are_served(

@@ -12,6 +12,7 @@ from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, fault
 from tests.chaos.faults.clocks import run_two_hours_ahead, start_a_year_ahead
 from tests.chaos.faults.database import fail_over
+from tests.chaos.faults.network import first_address_dead
 from tests.chaos.faults.process import freeze, observed
 from tests.chaos.faults.storage import cut_sqlite
 from tests.chaos.faults.waking import stuck
@@ -153,6 +154,18 @@ async def no_order(context: Context) -> Result:
             await load.accepts(100)
         await bench.judge(result)
     return result
+
+
+@fault(
+    "C8",
+    "only the first address of a name is tried",
+    quick={"sqlite-1": 1, "postgres-1": 1},
+    full={"sqlite-1": 1, "postgres-1": 1},
+    control=True,
+)
+async def first_address(context: Context) -> Result:
+    """A listener whose first address is dead gets nothing."""
+    return await first_address_dead(context, planted(controls.first_address))
 
 
 @fault(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.chaos.bench import Bench, Result
@@ -13,8 +15,8 @@ from tests.chaos.catalogue import Context, NotHere, fault
 from tests.chaos.engines import Postgres
 from tests.chaos.faults.process import observed
 from tests.chaos.installation import LEASE_SECONDS, Node
-from tests.chaos.proxy import Proxy, proxy
-from tests.name_server import NameServer, asking_it, name_server, no_names
+from tests.chaos.proxy import Proxy, proxy, towards
+from tests.name_server import DEAD, FARTHER, NameServer, asking_it, name_server, no_names
 
 RESUMED = 6.0
 
@@ -122,6 +124,77 @@ async def names(context: Context) -> Result:
                 await _misname(bench, server, trouble, result)
         await bench.judge(result)
     return result
+
+
+@fault(
+    "F32",
+    "the first address of a listener's name is dead",
+    quick={"sqlite-1": 2, "postgres-1": 2},
+    full={"sqlite-1": 20, "postgres-1": 20, "postgres-3": 10},
+)
+async def dead_address(context: Context) -> Result:
+    """Refused or silent, it costs no attempt: every message arrives over the other address, and
+    the failure log stays empty (R3, R5)."""
+    return await first_address_dead(context)
+
+
+async def first_address_dead(
+    context: Context, plant: Callable[[Node], None] = lambda node: None
+) -> Result:
+    """The run of F32, with a defect or none."""
+    if reason := no_names():
+        raise NotHere(reason)
+    result = Result()
+
+    def change(node: Node) -> None:
+        plant(node)
+        node.folder.mkdir(parents=True, exist_ok=True)
+        node.prefix = asking_it(node.folder)
+
+    async with (
+        name_server() as server,
+        context.bench(change=change) as bench,
+        towards(bench.sink.base, FARTHER) as front,
+    ):
+        server.behaviours[PATIENT] = "dead-first"
+        bench.sink.broken = 0.0
+        bench.sink.closing = {"/c"}  # each message needs a connection
+        wanted = bench.wanted("/c", urlToPublishTo=f"http://{PATIENT}:{front.port}/c")
+        made = await bench.client.done("POST", "", wanted)
+        bench.configurations.append(made["connectId"])
+        async with bench.load(publishers=2, pace=0.1) as load:
+            for cycle in range(context.cycles):
+                silent = bool(cycle % 2)
+                async with bench.nemesis.fault("dead address", silent=silent):
+                    with _unanswered(DEAD, front.port) if silent else contextlib.nullcontext():
+                        before = bench.sink.taken["/c"]
+                        await load.accepts(20)
+                        await _gets(bench, "/c", before + 5, result)
+        listed = (await bench.client.done("GET", f"logs?connect_id={made['connectId']}"))["logs"]
+        failed = [one for one in listed if one.get("failureId")]
+        result.expect(not failed, f"{len(failed)} attempts failed at a dead address")
+        if not result.problems:  # else healing would wait for what cannot arrive
+            await bench.judge(result)
+    return result
+
+
+async def _gets(bench: Bench, path: str, count: int, result: Result) -> None:
+    deadline = time.monotonic() + 30
+    while bench.sink.taken[path] < count:
+        if time.monotonic() > deadline:
+            result.expect(False, f"{path} got {bench.sink.taken[path]} messages of {count}")
+            return
+        await asyncio.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _unanswered(address: str, port: int) -> Iterator[None]:
+    """Nobody takes a connection there, or refuses one: the backlog is full."""
+    with contextlib.closing(socket.socket()) as full:
+        full.bind((address, port))
+        full.listen(0)
+        with contextlib.closing(socket.create_connection((address, port))):
+            yield
 
 
 async def _misname(bench: Bench, server: NameServer, trouble: str, result: Result) -> None:

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -240,7 +241,8 @@ def test_r19_what_a_server_is_asked_for_is_written_whole_or_not_at_all(
                 (("applications", "add-key", key, *data, "--make"), "private.pem"),
             )
         ):
-            for trap in ({"flush": 1}, {"flush": 2}, {"write": 1}):
+            traps: list[dict[str, Any]] = [{"flush": 1}, {"flush": 2}, {"write": 1}]
+            for trap in traps:
                 folder = tmp_path / "-".join((str(number), *trap))
                 folder.mkdir(exist_ok=True)
                 cut = runs.run(*words, folder / name, **trap)

@@ -58,7 +58,7 @@ async def test_s1_r9_f17_each_odd_answer_has_its_meaning(
     tmp_path: Path, names: NameServer, listener: Listener
 ) -> None:
     wanted = (*RIGHT, *FORBIDDEN, *OF_THE_NAME, *OF_THE_SERVER)
-    assert set(wanted) == set(BEHAVIOURS)
+    assert set(wanted) == set(BEHAVIOURS) - {"dead-first"}  # the chaos suite's
     found = dict(zip(wanted, await posted(tmp_path, listener, *wanted), strict=True))
     for name in RIGHT:  # they lead to the listener
         assert found[name].get("status") == 200, found[name]
