@@ -200,6 +200,7 @@ async def run_two_hours_ahead(context: Context, plant: Callable[[Node], None]) -
                     while not await _failures(bench):
                         await asyncio.sleep(0.05)
                 clocks.show(0)
+                await asyncio.sleep(2.0)  # until every process has read the file
             for restarted in (False, True):
                 if restarted:
                     result.expect(await bench.node.stop() == 0, "the node did not stop in order")
