@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -39,22 +39,14 @@ from heliograph.store.postgres.columns import (
     where_next,
 )
 from heliograph.store.postgres.connection import Connection, fetch, fetch_first, run
+from heliograph.store.postgres.due import SECOND, DueMarks
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.times import from_microseconds
 from heliograph.store.turns import Owners, Turns
 
 _Q: Final = QUERIES
 
-_SECOND: Final = 1_000_000
-"""In microseconds, as all of these."""
-
-_OVERLAP_US: Final = 1 * _SECOND
-"""How far a look goes back behind the one before."""
-
-_LOOK_BACK_US: Final = 60 * _SECOND
-_LOOK_BACK_EVERY_US: Final = 5 * _SECOND
-_LOOK_AT_ALL_EVERY_US: Final = 20 * _SECOND
-_UNCLAIM_EVERY_US: Final = 5 * _SECOND
+_UNCLAIM_EVERY_US: Final = 5 * SECOND
 _MOST_ACCOUNTS: Final = 20_000
 """Accounts whose configurations and keys are kept: those that sent last."""
 
@@ -63,45 +55,6 @@ _MOST_BYTES: Final = 128 * 2**20
 
 _LARGEST: Final = 8 * 2**20
 """Bytes of what is kept of one."""
-
-
-@dataclass(slots=True)
-class _DueMarks:
-    """Where due deliveries may be, from what due time on, by configuration.
-
-    Dead rows stay in the index while any old snapshot is open: a claim that began at the
-    index's start each time would read all of them (F20). Everything below a mark is known
-    to be claimed. Looks further back now and then find what was committed late.
-    """
-
-    marks: dict[int, int] = field(default_factory=dict)
-    last_served: int = 0
-    seen_until_us: int = 0
-    looked_back_us: int = 0
-    looked_at_all_us: int = 0
-
-    def since(self, now: int) -> int:
-        """From what due time on the next look must go."""
-        if not 0 <= now - self.looked_at_all_us < _LOOK_AT_ALL_EVERY_US:
-            self.looked_at_all_us = self.looked_back_us = now
-            self.marks.clear()
-            return 0
-        if not 0 <= now - self.looked_back_us < _LOOK_BACK_EVERY_US:
-            self.looked_back_us = now
-            return self.seen_until_us - _LOOK_BACK_US
-        return self.seen_until_us - _OVERLAP_US
-
-    def note(self, connect_ids: Iterable[int], since: int, now: int) -> None:
-        """Note where a look since `since` found something due."""
-        for connect_id in connect_ids:
-            self.marks[connect_id] = min(self.marks.get(connect_id, since), since)
-        self.seen_until_us = now
-
-    def turn(self) -> list[int]:
-        """The configurations with a mark, beginning behind the one that was served last (R7)."""
-        known = sorted(self.marks)
-        later = [connect_id for connect_id in known if connect_id > self.last_served]
-        return later + known[: len(known) - len(later)]
 
 
 @dataclass(slots=True)
@@ -133,7 +86,7 @@ class Queue:
     def __init__(self, keyring: KeyRing, now: Callable[[], int]) -> None:
         self._keyring = keyring
         self._now = now
-        self._due = _DueMarks()
+        self._due = DueMarks()
         self.epoch = 0
         self.looked_us: int | None = None
         # What this node has claimed and not settled: configuration by attempt.
