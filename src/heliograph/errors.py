@@ -37,6 +37,7 @@
     ├── OAuthRefused                  an answer of /oauth: HTTP status + `error` (RFC 6749, 5.2)
     ├── ConfigurationsChanged         internal: match again and repeat the accept
     ├── Unrenderable                  internal: the message of an event cannot be made
+    ├── ClockDoubted                  what deletes by age waits: the clock is not believed (R22)
     ├── UnusableSetting               a command, or a start, is refused; no text of it is repeated
     ├── StorageUnavailable            disk full, database locked: nothing was written, try later
     ├── StorageBroken                 an I/O error: the process must end (R11, F12)

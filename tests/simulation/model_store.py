@@ -17,6 +17,7 @@ from heliograph.model.deliveries import Settlement
 from heliograph.model.events import Accepted, NewEvent, Verdict
 from heliograph.model.logs import Cursor, LogQuery, Requeued
 from heliograph.store import ClaimResult, Configurations, DeliveryProgress, RequeuePage
+from heliograph.store.loads import Load
 from heliograph.store.times import from_microseconds, to_microseconds
 from tests.simulation.database import Database
 from tests.simulation.loop import Owner, SimulatedLoop
@@ -343,6 +344,7 @@ class NodeStore:
         per_unlisted: int,
         free: Mapping[int, int] | None = None,
         per_account: int | None = None,  # there is but one
+        load: Load | None = None,  # every message is light
     ) -> ClaimResult:
         # Decided when the transaction begins, however late it is committed.
         began, lost = self._loop.time(), self._claims_lost

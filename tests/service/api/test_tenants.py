@@ -309,6 +309,8 @@ async def external_ids(operator: Client) -> dict[str, str]:
 _OF_NOBODY = {
     *("legal_move", "schema_migration", "node", "installation", "sqlite_sequence", "clock", "beat"),
     "used_assertion",
+    "clock_beat",
+    "clock_leap",
 }
 
 

@@ -19,6 +19,7 @@ from heliograph.model.deliveries import Answer, DeliveryState, Fault
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from heliograph.store.historical import Wish
+from tests.busy import hang
 from tests.service.delivery.test_dispatcher import BROKEN, OK, Listener, Part, always, dispatching
 from tests.support import ACCOUNT, ManualClock, accept, new_event, wanted_configuration
 
@@ -56,7 +57,7 @@ class Lane:
 
     async def sends(self, name: str, times: int = 1) -> None:
         """Return once the listener was sent an event so often; no time passes meanwhile."""
-        async with asyncio.timeout(10):
+        async with hang(10):
             while sent(self.listener, name) < times:
                 await asyncio.sleep(0)
 
@@ -147,9 +148,9 @@ async def test_r21_what_is_accepted_is_sent_whoever_has_stopped_waiting_for_it(
         real, submitted = store.accept, asyncio.Event()
         before = sent(lane.listener, SECOND)
 
-        async def accepting(*given: Any) -> Any:
+        async def accepting(*given: Any, **named: Any) -> Any:
             submitted.set()
-            return await real(*given)
+            return await real(*given, **named)
 
         monkeypatch.setattr(store, "accept", accepting)
         events = [new_event(SECOND, "env-2")]
@@ -222,6 +223,9 @@ async def test_r21_a_jump_of_the_clock_is_noticed_within_the_longest_sleep(
     async with stuck(store, clock) as lane:
         (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
         assert failure.next_try is not None
-        clock.jump((failure.next_try - clock.now()).total_seconds() - LONGEST_SLEEP / 2)
+        left = (failure.next_try - clock.now()).total_seconds()
+        clock.move(left - 1.5 * LONGEST_SLEEP)
+        await lane.rests()
+        clock.jump(LONGEST_SLEEP)  # so small a step is followed at once (R22)
         clock.move(LONGEST_SLEEP)
         await lane.sends(FIRST, times=2)

@@ -240,10 +240,14 @@ class Queue:
             except Exception as error:
                 unreadable.append((row.delivery_id, error))
         heavy = [stored[row.event_row] for row, _ in fits if row.event_row in stored]
-        events = await self._events_of(db, [*heavy, *(last for _, last in fits if last)])
+        shown = [last for _, last in fits if last is not None]
+        events, problems = await self._events_of(db, [*heavy, *shown])
         claims = []
         for row, last in fits:
             try:
+                for needed in (row, last):
+                    if needed is not None and needed.event_row in problems:
+                        raise problems[needed.event_row]
                 claims.append(self._claim(row, last, events, accounts[row.account_id]))
             except Exception as error:
                 # One row that cannot be read must not stop the others (R17).
@@ -273,8 +277,11 @@ class Queue:
         values = {"event_rows": rows_of, "created": created, "light": LIGHT}
         return {row.event_row: row for row in await fetch(db, _Q["events_of_claims"], values)}
 
-    async def _events_of(self, db: Connection, stored: Iterable[Any]) -> dict[int, Event]:
-        """Events of rows of `events_of_claims`, which claims that are in flight share."""
+    async def _events_of(
+        self, db: Connection, stored: Iterable[Any]
+    ) -> tuple[dict[int, Event], dict[int, Exception]]:
+        """Events of rows of `events_of_claims`, which claims that are in flight share; and what is
+        wrong with those that cannot be read."""
         wanted = {row.event_row: row for row in stored}
         events = {
             event_row: event
@@ -288,14 +295,19 @@ class Queue:
         }
         places = columns([(row.event_row, row.created_us) for row in missing.values()], 2)
         read = dict(await fetch(db, _Q["event_documents"], places)) if missing else {}
-        for event_row, row in wanted.items():
-            if event_row not in events:
+        problems = {}
+        for event_row in wanted.keys() - events.keys():
+            row = wanted[event_row]
+            try:
                 document = read[event_row] if row.document is None else row.document
                 at = from_microseconds(row.generated_us)
-                events[event_row] = self._events[event_row] = Event(
-                    row.account_id, row.event_id, row.name, row.envelope_id, at, document
-                )
-        return events
+            except Exception as error:
+                problems[event_row] = error
+                continue
+            events[event_row] = self._events[event_row] = Event(
+                row.account_id, row.event_id, row.name, row.envelope_id, at, document
+            )
+        return events, problems
 
     def _fits(
         self, row: Any, stored: Mapping[int, Any], last: Any, account: _Account, bytes_left: Room
