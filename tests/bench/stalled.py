@@ -45,10 +45,14 @@ class Figures:
 
 
 class Stalled(asyncio.Protocol):
-    """Takes a connection and reads nothing of it."""
+    """Takes a connection, which it puts among the others, and reads nothing of it."""
+
+    def __init__(self, connections: list[asyncio.Transport]) -> None:
+        self._connections = connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).pause_reading()
+        self._connections.append(cast(asyncio.Transport, transport))
+        self._connections[-1].pause_reading()
 
 
 def memory(process: int, name: str) -> float:
@@ -68,7 +72,10 @@ async def measure(
     async with serving(folder, options, processes.append) as credentials:
         (process,) = processes
         bench = Bench(credentials)
-        listening = await asyncio.get_running_loop().create_server(Stalled, "127.0.0.1", 0)
+        stalled: list[asyncio.Transport] = []
+        listening = await asyncio.get_running_loop().create_server(
+            lambda: Stalled(stalled), "127.0.0.1", 0
+        )
         port = listening.sockets[0].getsockname()[1]
         await bench.connect()
         for number in range(listeners):
@@ -96,6 +103,8 @@ async def measure(
                 failed = int(json.loads(answer)["totalRecords"])
         most = memory(process, "VmHWM")
         listening.close()
+        for connection in stalled:
+            connection.abort()  # who does not read sees no end of it
     return Figures(engine, mib, listeners, before, most, failed)
 
 
@@ -129,7 +138,9 @@ def main() -> None:
             server = stack.enter_context(postgres_server(**DURABLE))
             options += ["--database-url", server.url]
         measuring = measure(
-            *(given.engine, folder, options),
+            given.engine,
+            folder,
+            options,
             mib=given.mib,
             listeners=given.listeners,
             seconds=given.seconds,

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from heliograph.cli import main
+from heliograph.cli.exits import Exit
 from heliograph.settings import from_environment
 from heliograph.store.keyring import new_key, write_keys
 
@@ -127,7 +128,7 @@ def test_s12_a_parameter_that_means_nothing_is_named_without_its_value(
 )
 def test_a_url_that_can_be_read_in_one_way_is_tried(url: str, tmp_path: Path) -> None:
     done = run("retention", url, tmp_path, option=False)
-    assert done.exit_code == 1, done.output
+    assert done.exit_code == Exit.STORAGE, done.output
     assert "The database cannot be used now" in done.output
 
 

@@ -95,7 +95,7 @@ async def test_configurations_are_read_once_and_again_after_they_changed(
 async def test_configurations_that_never_rest_end_the_call_and_not_the_caller(
     store: Store, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def changed(*_: object) -> None:
+    async def changed(*_: object, **__: object) -> None:
         raise ConfigurationsChanged
 
     monkeypatch.setattr(store, "accept", changed)
@@ -109,11 +109,11 @@ async def test_two_publishes_that_find_the_same_change_both_read_again(
 ) -> None:
     real, both, tries = store.accept, asyncio.Event(), 0
 
-    async def accept(*given: Any) -> Any:
+    async def accept(*given: Any, **named: Any) -> Any:
         nonlocal tries
         tries += 1
         if tries > 2:
-            return await real(*given)
+            return await real(*given, **named)
         if tries == 2:
             both.set()
         await both.wait()
@@ -131,7 +131,7 @@ async def test_two_publishes_that_find_the_same_change_both_read_again(
 async def test_f12_a_broken_storage_wakes_the_dispatcher_which_ends_by_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise StorageBroken("the disk is gone")
 
     signals = Signals()

@@ -93,13 +93,13 @@ def scripted(batches: list[Retired]) -> Callable[..., Any]:
 async def test_r14_batches_follow_each_other_until_one_is_empty_and_are_added_up(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches = [Retired(1, 2, 3, 4), Retired(0, 0, 0, 30), Retired(10, 20, 0, 0), Retired()]
+    batches = [Retired(1, 2, 3, 4), Retired(0, 0, 0, 30, 5), Retired(10, 20, 0, 0), Retired()]
     told: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(store, "retire", scripted([*batches, Retired(9, 9, 9, 9)]))
+    monkeypatch.setattr(store, "retire", scripted([*batches, Retired(9, 9, 9, 9, 9)]))
     before = START - timedelta(days=FEWEST_DAYS)
     total = await retire(store, before, on_progress=lambda so_far: told.append(astuple(so_far)))
-    assert astuple(total) == (11, 22, 3, 34)
-    assert told == [(1, 2, 3, 4), (1, 2, 3, 34), (11, 22, 3, 34), (11, 22, 3, 34)]
+    assert astuple(total) == (11, 22, 3, 34, 5)
+    assert told == [(1, 2, 3, 4, 0), (1, 2, 3, 34, 5), (11, 22, 3, 34, 5), (11, 22, 3, 34, 5)]
 
 
 async def test_r14_what_waits_comes_between_two_batches_which_follow_at_once(
