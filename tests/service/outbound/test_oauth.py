@@ -236,11 +236,16 @@ async def test_the_same_token_once_more_is_not_sent_to_who_refused_it() -> None:
 
 
 async def test_a_token_that_cannot_be_renewed_leaves_the_listeners_answer_in_the_log() -> None:
+    answers = iter(
+        [
+            answer({"access_token": f"{TOKEN}-1"}),
+            answer({"error": "invalid_client"}, "400 Bad Request"),
+        ]
+    )
+
     async def once(listener: Listener, peer: Peer) -> None:
         await listener.take(peer)
-        await peer.send(answer({"access_token": f"{TOKEN}-1"}))
-        await listener.take(peer)
-        await peer.send(answer({"error": "invalid_client"}, "400 Bad Request"))
+        await peer.send(next(answers))
 
     async with stage(refusing(1), once) as on:
         came_back = await on.post()

@@ -465,11 +465,11 @@ async def test_r21_doctor_tells_when_something_is_due_and_no_node_looks(
     node, other = await two_nodes(open_node)
     assert (await due()).found == "nothing is overdue"
     await publish(node, 2)
-    clock.jump(10)
+    clock.move(10)
     for one in (node, other):
         await one.renew_lease()
     assert "no server runs" in (await due()).found  # their leases have run out
-    clock.jump(290)
+    clock.move(290)
     for one in (node, other):
         await one.renew_lease()
     found = await due()
