@@ -84,14 +84,14 @@ def early_reply() -> None:
 
     def eager(accept: Callable[..., Any]) -> Callable[..., Any]:
         async def reply(
-            self: Any, account_id: str, version: int, events: Sequence[Any]
+            self: Any, account_id: str, version: int, events: Sequence[Any], **named: Any
         ) -> Sequence[Accepted]:
             if (await self.configurations(account_id)).version != version:
                 raise ConfigurationsChanged
 
             async def later() -> None:
                 await asyncio.sleep(0.3)
-                await accept(self, account_id, version, events)
+                await accept(self, account_id, version, events, **named)
 
             task = asyncio.create_task(later())
             background.add(task)

@@ -398,9 +398,9 @@ class NodeStore:
         return await self._call("progress", look)
 
     async def requeue_envelopes(
-        self, account_id: str, envelope_ids: Sequence[str]
+        self, account_id: str, envelope_ids: Sequence[str], after: int = 0
     ) -> Sequence[Requeued]:
-        return await self._requeue(lambda envelope_id: envelope_id in envelope_ids)
+        return [] if after else await self._requeue(lambda envelope: envelope in envelope_ids)
 
     async def requeue_failures(
         self, account_id: str, query: LogQuery, after: Cursor | None = None
