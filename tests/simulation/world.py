@@ -28,7 +28,7 @@ from tests.simulation.listeners import SimulatedTransport
 from tests.simulation.loop import OWNER, Owner, SimulatedLoop
 from tests.simulation.model_store import LEASE, NodeStore, Trouble
 from tests.simulation.scenario import Incident, Publication, Scenario, Wrong, scenario
-from tests.simulation.watcher import NodeBook, Violation, Watcher
+from tests.simulation.watcher import DRIFT, NodeBook, Violation, Watcher
 from tests.support import ACCOUNT, START
 
 GRACE: Final = 10.0
@@ -274,7 +274,7 @@ class World:
         self.healed = False
         self._latest = 0.0
         self.nodes = [
-            Node(self, f"node-{number}", 1.0 + self.random.uniform(-2e-4, 2e-4))
+            Node(self, f"node-{number}", 1.0 + self.random.uniform(-DRIFT, DRIFT))
             for number in range(plan.nodes)
         ]
         self.watcher.nodes = {node.name: node.book for node in self.nodes}
