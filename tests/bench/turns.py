@@ -266,7 +266,9 @@ class Probe(threading.Thread):
         self.refused: list[int] = []
 
     def run(self) -> None:
-        while not self._ended.is_set():
+        over = False
+        while not over:
+            over = self._ended.is_set()  # one call more then: a short heavy call has its figure too
             watch = Stopwatch(self._process)
             self._connection.request(*self._call, self._headers)
             answer = self._connection.getresponse()
