@@ -35,7 +35,7 @@ def test_s13_hostile_json_is_refused_cheaply_or_means_what_it_says(
     if status < 400:
         assert server.call(method, path, body).status == status
         return
-    reply, cost = measured(server.process.pid, lambda: server.call(method, path, body))
+    reply, cost = measured(server.process.pid, len(body), lambda: server.call(method, path, body))
     assert reply.status == status, reply.body[:300]
     codes = {400: "INVALID_REQUEST_BODY", 413: "REQUEST_ENTITY_TOO_LARGE"}
     assert reply.error == codes[status]

@@ -34,6 +34,7 @@ def test_s11_hostile_xml_is_refused_cheaply(server: Server, name: str) -> None:
     body = REFUSED[name]
     reply, cost = measured(
         server.process.pid,
+        len(body),
         lambda: server.call("POST", "", body, Content_Type="application/xml"),
     )
     code = "REQUEST_ENTITY_TOO_LARGE" if len(body) > LIMIT else "INVALID_REQUEST_BODY"
