@@ -94,7 +94,10 @@ async def test_two_nodes_publish_retry_and_deliver_through_a_pooler(
             async def publish(envelope: str) -> None:
                 node = (client, other)[hash(envelope) % 2]
                 body = published(envelope_id=envelope, eventId=envelope)
-                assert (await node.call("POST", "events", body)).status == 202
+                # Of so many at once a slow machine turns some away: a repeat adds nothing (R2).
+                while (reply := await node.call("POST", "events", body)).status == 503:
+                    await asyncio.sleep(0.05)
+                assert reply.status == 202
 
             await asyncio.gather(*map(publish, wanted))
             await listener.until(
