@@ -48,7 +48,7 @@ class Size:
 
     failures: int = 50_000
     users: int = 10_000
-    values: int = 499_000
+    values: int = 409_000
     body: int = 24 << 20
 
     @property

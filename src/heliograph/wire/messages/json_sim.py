@@ -34,7 +34,7 @@ MOST_VALUES: Final = 1_000_000
 """Commas of one publish body: its largest, of 25 MiB, has some 30 bytes to each. A body of
 nothing but small values would take 30 times its size of memory."""
 
-MOST_VALUES_OF_ONE: Final = 500_000
+MOST_VALUES_OF_ONE: Final = 410_000
 """Commas of one event: its values are read at once, and nobody else has a turn meanwhile."""
 
 _LONGEST_SHOWN: Final = 500
