@@ -6,7 +6,6 @@ the listeners. 16 configurations share the events, each event going to one of th
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -14,7 +13,6 @@ import os
 import platform
 import re
 import sys
-import tempfile
 import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,8 +25,8 @@ from urllib.parse import urlsplit
 import uvloop
 
 from heliograph.access.credentials_file import Credentials
+from tests.bench import command
 from tests.bench.http import Client, Sink
-from tests.postgres_server import DURABLE, postgres_server
 from tests.support import published
 
 CLIENTS: Final = 64
@@ -282,20 +280,13 @@ def table(found: Figures) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.capacity", description=__doc__)
-    parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite")
+    parser = command.parser("capacity", __doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load")
     parser.add_argument("--backlog", type=int, default=10_000)
-    parser.add_argument("--folder", type=Path, help="where the database is made, on a real disk")
-    parser.add_argument("--json", action="store_true")
     parser.add_argument("options", nargs="*", help="after --: options of heliograph serve")
     given = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder)))
-        options = list(given.options)
-        if given.engine == "postgres":
-            server = stack.enter_context(postgres_server(**DURABLE))
-            options += ["--database-url", server.url]
+    with command.place(given) as (folder, options):
+        options.extend(given.options)
         found = uvloop.run(measure(given.engine, folder, options, given.seconds, given.backlog))
     print(json.dumps(asdict(found), indent=2) if given.json else table(found))  # noqa: T201
 

@@ -7,11 +7,8 @@ attempt may take. Shown is how long the other listeners' messages take from the 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,9 +16,9 @@ from typing import Final
 
 import uvloop
 
+from tests.bench import command
 from tests.bench.capacity import Bench, percentiles, serving
 from tests.bench.http import Sink
-from tests.postgres_server import DURABLE, postgres_server
 
 LISTENERS: Final = 200
 ATTEMPT_SECONDS: Final = 10.0
@@ -107,19 +104,11 @@ def table(found: Figures) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.isolation", description=__doc__)
-    parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite")
+    parser = command.parser("isolation", __doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each half")
     parser.add_argument("--rate", type=float, default=200.0, help="events a second, in all")
-    parser.add_argument("--folder", type=Path, help="where the database is made, on a real disk")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder)))
-        options = []
-        if given.engine == "postgres":
-            server = stack.enter_context(postgres_server(**DURABLE))
-            options += ["--database-url", server.url]
+    with command.place(given) as (folder, options):
         found = uvloop.run(
             measure(given.engine, folder, options, seconds=given.seconds, rate=given.rate)
         )

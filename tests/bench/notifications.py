@@ -7,11 +7,8 @@ are stored and where 10,000 are, and what four plain publishers are answered mea
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
 import json
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -21,9 +18,9 @@ from typing import Any, Final
 
 import uvloop
 
+from tests.bench import command
 from tests.bench.capacity import Bench, serving
 from tests.bench.http import Client, Sink
-from tests.postgres_server import DURABLE, postgres_server
 from tests.support import published
 
 FEW: Final = 10
@@ -165,20 +162,10 @@ def table(found: Figures) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.notifications", description=__doc__
-    )
-    parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite")
+    parser = command.parser("notifications", __doc__)
     parser.add_argument("--stored", type=int, default=10_000)
-    parser.add_argument("--folder", type=Path, help="where the database is made, on a real disk")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder)))
-        options = []
-        if given.engine == "postgres":
-            server = stack.enter_context(postgres_server(**DURABLE))
-            options += ["--database-url", server.url]
+    with command.place(given) as (folder, options):
         found = uvloop.run(measure(given.engine, folder, options, stored=given.stored))
     print(json.dumps(asdict(found), indent=2) if given.json else table(found))  # noqa: T201
     if not found.kept:

@@ -6,12 +6,9 @@ Shown is how much memory the server has at the most, and that every delivery has
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
 import json
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +16,8 @@ from typing import Final, cast
 
 import uvloop
 
+from tests.bench import command
 from tests.bench.capacity import Bench, serving
-from tests.postgres_server import DURABLE, postgres_server
 from tests.support import published
 
 MOST_MIB: Final = 600
@@ -123,20 +120,12 @@ def table(found: Figures) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.stalled", description=__doc__)
-    parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite")
+    parser = command.parser("stalled", __doc__)
     parser.add_argument("--mib", type=int, default=24)
     parser.add_argument("--listeners", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0, help="of an attempt")
-    parser.add_argument("--folder", type=Path, help="where the database is made, on a real disk")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder)))
-        options = []
-        if given.engine == "postgres":
-            server = stack.enter_context(postgres_server(**DURABLE))
-            options += ["--database-url", server.url]
+    with command.place(given) as (folder, options):
         measuring = measure(
             given.engine,
             folder,

@@ -6,7 +6,8 @@ import asyncio
 import json
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, NotHere, fault
 from tests.chaos.engines import Postgres
 from tests.chaos.host import libfaketime
-from tests.chaos.installation import Installation, Node
+from tests.chaos.installation import Node
 from tests.chaos.ledger import entries
 
 YEAR = 365 * 86_400
@@ -116,14 +117,8 @@ async def year_ahead(context: Context) -> Result:
 
 async def start_a_year_ahead(context: Context, plant: Callable[[Node], None]) -> Result:
     """The run of F33, with what `plant` changes of each node."""
-    result, clocks = Result(), Clocks(context.folder)
-
-    def change(node: Node) -> None:
-        clocks.of_node(node)
-        plant(node)
-
-    async with context.bench(change=change) as bench:
-        await _move_the_databases_too(clocks, bench.installation)
+    result = Result()
+    async with _bench_with_clocks(context, plant) as (bench, clocks):
         for _ in range(context.cycles):
             async with bench.load(PUBLISHERS) as load:
                 await load.accepts(MANY, seconds=60)
@@ -141,9 +136,21 @@ async def start_a_year_ahead(context: Context, plant: Callable[[Node], None]) ->
     return result
 
 
-async def _move_the_databases_too(clocks: Clocks, installation: Installation) -> None:
-    if isinstance(installation.engine, Postgres):
-        await clocks.of_database(installation.engine)
+@asynccontextmanager
+async def _bench_with_clocks(
+    context: Context, plant: Callable[[Node], None]
+) -> AsyncIterator[tuple[Bench, Clocks]]:
+    """A bench whose clocks, the database's too, can be moved; `plant` changes each node."""
+    clocks = Clocks(context.folder)
+
+    def change(node: Node) -> None:
+        clocks.of_node(node)
+        plant(node)
+
+    async with context.bench(change=change) as bench:
+        if isinstance(bench.installation.engine, Postgres):
+            await clocks.of_database(bench.installation.engine)
+        yield bench, clocks
 
 
 async def _retention_looked(node: Node) -> None:
@@ -180,14 +187,8 @@ async def two_hours_ahead(context: Context) -> Result:
 
 async def run_two_hours_ahead(context: Context, plant: Callable[[Node], None]) -> Result:
     """The run of F34, with what `plant` changes of each node."""
-    result, clocks = Result(), Clocks(context.folder)
-
-    def change(node: Node) -> None:
-        clocks.of_node(node)
-        plant(node)
-
-    async with context.bench(change=change) as bench:
-        await _move_the_databases_too(clocks, bench.installation)
+    result = Result()
+    async with _bench_with_clocks(context, plant) as (bench, clocks):
         for _ in range(context.cycles):
             async with bench.nemesis.fault("two hours ahead") as noted:
                 noted["in_flight"] = 0
