@@ -106,10 +106,10 @@ class Node:
         await self.kill()
         raise DidNotStart(self.log.read_text(errors="replace")[-800:])
 
-    async def ended(self, seconds: float = 30.0) -> int:
-        """Wait until the process has ended by itself; its status."""
+    async def ended(self, within: float | None = None) -> int:
+        """Wait until the process has ended by itself, in so many seconds if any; its status."""
         assert self.process is not None
-        async with asyncio.timeout(seconds):
+        async with hang(30.0) if within is None else asyncio.timeout(within):
             status = await self.process.wait()
         self.up.clear()
         return status

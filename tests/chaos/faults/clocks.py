@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.busy import hang
 from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, NotHere, fault
 from tests.chaos.engines import Postgres
@@ -155,7 +156,7 @@ async def _bench_with_clocks(
 
 async def _retention_looked(node: Node) -> None:
     """Wait until retention has said what it did, or why not."""
-    async with asyncio.timeout(60):
+    async with hang(60):
         while not any(
             json.loads(line).get("event") in ("retention_waits", "retired")
             for line in node.log.read_text().splitlines()
@@ -197,7 +198,7 @@ async def run_two_hours_ahead(context: Context, plant: Callable[[Node], None]) -
                 bench.sink.dead = {"/a"}
                 async with bench.load(PUBLISHERS) as load:
                     await load.accepts(MANY, seconds=60)
-                async with asyncio.timeout(60):
+                async with hang(60):
                     while not await _failures(bench):
                         await asyncio.sleep(0.05)
                 clocks.show(0)

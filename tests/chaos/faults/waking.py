@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+from tests.busy import hang
 from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, fault
 from tests.chaos.publisher import Load
@@ -61,7 +62,7 @@ async def _stick(bench: Bench, load: Load, envelope: str) -> None:
     await bench.sink.until_asked(_STUCK, asked + 1)
     bench.sink.dead.discard(_STUCK)
     await load.publish(envelope, 1)
-    async with asyncio.timeout(60):
+    async with hang(60):
         while not await _failures(bench) or await _unfinished(bench) > 2:  # these two
             await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)  # and whoever was woken by the others rests

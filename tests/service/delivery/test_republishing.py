@@ -183,7 +183,7 @@ async def test_s17_who_waits_for_many_outcomes_looks_at_some_at_a_time(
     while claims := await claim_all(store, BATCH, BATCH):
         await deliver(store, claims)
     signals.announce_settled()
-    async with asyncio.timeout(30):
+    async with hang(30):
         outcomes = await asking
     assert {one.envelope_id for one in outcomes} == set(ids)
     assert {one.note for one in outcomes} == {"Delivered."}

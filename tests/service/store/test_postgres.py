@@ -21,6 +21,7 @@ from heliograph.store.postgres import connection
 from heliograph.store.postgres.doctor import database_checks
 from heliograph.store.postgres.store import PostgresStore
 from heliograph.store.sql import migrations
+from tests.busy import hang
 from tests.postgres_server import DURABLE, postgres_server
 from tests.support import (
     ACCOUNT,
@@ -434,7 +435,7 @@ async def test_r21_other_nodes_are_told_of_what_has_become_due(
         await node._hints.close()  # what was told before
         await other.execute("listen heliograph_work")
         await verb(node)
-        async with asyncio.timeout(10):
+        async with hang(10):
             async for _ in other.notifies(stop_after=1):
                 pass
 
