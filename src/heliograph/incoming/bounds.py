@@ -22,6 +22,9 @@ _OTHER_DESCRIPTORS: Final = 128
 """The database, the log, resolver threads' sockets, connections that are one too many, and the
 like."""
 
+_OF_AN_ATTEMPT: Final = 2
+"""Its connection, and the descriptor by which an early answer is read once that is closed."""
+
 _FEWEST_CONNECTIONS: Final = 16
 
 _log = structlog.get_logger()
@@ -69,13 +72,14 @@ def proxies_from(
 def _affordable(wanted: int, in_flight: int) -> int:
     """How many connections fit beside the attempts; raises the soft limit where it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + in_flight + _OTHER_DESCRIPTORS
+    others = _OF_AN_ATTEMPT * in_flight + _OTHER_DESCRIPTORS
+    needed = wanted + others
     if hard == resource.RLIM_INFINITY or hard >= needed:
         if soft != resource.RLIM_INFINITY and soft < needed:
             resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
         return wanted
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    affordable = min(wanted, max(_FEWEST_CONNECTIONS, hard - in_flight - _OTHER_DESCRIPTORS))
+    affordable = min(wanted, max(_FEWEST_CONNECTIONS, hard - others))
     _log.warning("few_descriptors", limit=hard, connections=affordable, wanted=wanted)
     return affordable

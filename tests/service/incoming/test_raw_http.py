@@ -247,7 +247,7 @@ def test_s13_a_thousand_slow_clients_cost_little_and_delay_nobody(
 
 
 def test_s13_few_descriptors_leave_room_for_attempts(tmp_path: Path) -> None:
-    with started(tmp_path, prefix=("prlimit", "--nofile=700:700")) as server:
+    with started(tmp_path, prefix=("prlimit", "--nofile=1200:1200")) as server:
         with contextlib.ExitStack() as stack:
             for _ in range(100):
                 stack.enter_context(server.open("127.0.0.2"))
@@ -256,4 +256,4 @@ def test_s13_few_descriptors_leave_room_for_attempts(tmp_path: Path) -> None:
         while "few_descriptors" not in server.log.read_text():
             assert watch.seconds < 10
         (warning,) = [one for one in server.log.read_text().splitlines() if "few_desc" in one]
-        assert json.loads(warning)["connections"] == 700 - 512 - 128
+        assert json.loads(warning)["connections"] == 1200 - 2 * 512 - 128
