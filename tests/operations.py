@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from heliograph.api.contract.operation import Operation
 from heliograph.api.web import operations_of
+from heliograph.model.fidelity import Fidelity
 from heliograph.watch import UNWATCHED
 
 BASE_URI: Final = "https://connect.example.com"
@@ -17,4 +18,4 @@ BASE_URI: Final = "https://connect.example.com"
 def all_operations() -> Sequence[Operation]:
     """The list; nothing of it can be called."""
     nothing: Any = SimpleNamespace(clock=None, observer=UNWATCHED)
-    return operations_of(nothing, nothing, nothing, nothing, nothing, nothing)
+    return operations_of(nothing, nothing, nothing, nothing, nothing, nothing, Fidelity.RELAXED)

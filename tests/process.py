@@ -80,11 +80,12 @@ class Server:
 def started(
     folder: Path, *options: str, prefix: Sequence[str] = (), module: str = "heliograph.cli"
 ) -> Iterator[Server]:
-    """A server on a free port that admits loopback listeners; stopped with the block."""
+    """A server on a free port that admits loopback listeners, relaxed; stopped with the block."""
     data, log = folder / "data", folder / "server.log"
     words = (
         *(sys.executable, "-m", module, "serve", "--port", "0", "--data-dir", data),
-        *("--egress", "emulator", "--i-accept-data-loss", "--log-format", "json", *options),
+        *("--egress", "emulator", "--fidelity", "relaxed", "--i-accept-data-loss"),
+        *("--log-format", "json", *options),
     )
     with log.open("ab") as file:
         process = subprocess.Popen(

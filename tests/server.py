@@ -103,11 +103,12 @@ class Client:
 async def serving(
     folder: Path, clock: Clock | None = None, /, **settings: Any
 ) -> AsyncIterator[Client]:
-    """A server on a free port that admits loopback listeners."""
+    """A server on a free port that admits loopback listeners, relaxed unless told otherwise."""
     wanted: dict[str, Any] = {
         "port": 0,
         "data_dir": folder / "data",
         "egress": "emulator",
+        "fidelity": "relaxed",
         "attempt_timeout": 5.0,
         "i_accept_data_loss": True,
         **settings,

@@ -35,6 +35,7 @@ from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import Server, bound_socket, uvicorn_config
 from heliograph.incoming.exposure import refuse_exposure
 from heliograph.model.configurations import ScheduleName
+from heliograph.model.fidelity import Fidelity
 from heliograph.outbound.alerts import AlertHook
 from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.transport import Budget, Transport
@@ -91,6 +92,13 @@ def guard_from(settings: Settings) -> Guard:
     return Guard(Profile(settings.egress), tuple(networks), frozenset(hosts))
 
 
+def fidelity_from(settings: Settings) -> Fidelity:
+    """The profile that the operator chose, or what the egress profile makes of `auto`."""
+    if settings.fidelity != "auto":
+        return Fidelity(settings.fidelity)
+    return Fidelity.DOCUSIGN if settings.egress == Profile.EMULATOR else Fidelity.RELAXED
+
+
 @contextlib.asynccontextmanager
 async def running(
     settings: Settings, clock: Clock | None = None, *, api: bool = True
@@ -136,7 +144,13 @@ async def running(
             alerts = AlertHook(settings.alert_url, transport)
             dispatcher = _dispatcher(settings, store, sender, signals, watch, alerts.tell)
             sign_in = SignIn(store)
-            operations = operations_of(store, signals, guard, watch, sender, sign_in) if api else []
+            operations = (
+                operations_of(
+                    store, signals, guard, watch, sender, sign_in, fidelity_from(settings)
+                )
+                if api
+                else []
+            )
             public = PublicAddress(settings, base_uri, certificate) if api else None
             server = Server(
                 uvicorn_config(

@@ -13,6 +13,7 @@ from typing import Any, Final
 from heliograph.egress import Profile
 from heliograph.model.configurations import ScheduleName
 from heliograph.model.deliveries import FEWEST_DAYS, LEASE_SECONDS
+from heliograph.model.fidelity import Fidelity
 
 PREFIX: Final = "HELIOGRAPH_"
 
@@ -21,6 +22,7 @@ _URL: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0
 
 _PROFILES: Final = tuple(profile.value for profile in Profile)
 _ASSERTIONS: Final = ("auto", "once", "repeatedly")
+_FIDELITIES: Final = ("auto", *Fidelity)
 _LOG_FORMATS: Final = ("auto", "json", "console")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _LIMITS: Final = ("hourly_limit", "burst_limit", "token_limit", "refused_limit")
@@ -30,6 +32,7 @@ _LIMITS: Final = ("hourly_limit", "burst_limit", "token_limit", "refused_limit")
 NOT_OF_DISPATCH: Final = frozenset(
     {
         "public_url",
+        "fidelity",
         "assertions",
         "legacy_header",
         *_LIMITS,
@@ -63,6 +66,12 @@ class Settings:
         "Where clients find this server, such as https://connect.example.com, if a proxy or "
         "another name stands before it: userinfo's base_uri, and the aud of JWT assertions.",
         secret=True,
+    )
+    fidelity: str = _setting(
+        "auto",
+        "How exactly it is DocuSign: docusign (what DocuSign refuses is refused), relaxed (it is "
+        "warned of, and events of one's own are taken), or auto (docusign with --egress emulator, "
+        "else relaxed).",
     )
     assertions: str = _setting(
         "auto",
@@ -213,6 +222,7 @@ class Settings:
             ("log_level", _LOG_LEVELS),
             ("schedule", tuple(ScheduleName)),
             ("assertions", _ASSERTIONS),
+            ("fidelity", _FIDELITIES),
         ):
             if getattr(self, name) not in known:
                 raise _unusable(name, f"must be one of {', '.join(known)}", getattr(self, name))

@@ -208,7 +208,8 @@ async def serving(
     with (folder / "server.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "heliograph.cli", "serve", "--port", "0"),
-            *("--data-dir", str(folder / "data"), "--egress", "emulator", *options),
+            *("--data-dir", str(folder / "data"), "--egress", "emulator"),
+            *("--fidelity", "relaxed", *options),
             stdout=PIPE,
             stderr=log,
         )

@@ -74,6 +74,7 @@ class Node:
             *self.prefix,
             *(sys.executable, "-m", self.module, "serve", "--port", "0"),
             *("--data-dir", str(self.folder), "--egress", "emulator"),
+            *("--fidelity", "relaxed"),
             *("--lease", str(LEASE_SECONDS), "--attempt-timeout", str(ATTEMPT_SECONDS)),
             *("--i-accept-data-loss", *self.engine.arguments(), *self.options),
         ]

@@ -13,8 +13,10 @@ from heliograph.access.credentials_file import Credentials
 from heliograph.errors import UnsafeStorage
 from heliograph.incoming import door
 from heliograph.model.accounts import Secret
+from heliograph.model.fidelity import Fidelity
 from heliograph.model.logs import LogQuery
-from heliograph.settings import from_environment
+from heliograph.service import fidelity_from
+from heliograph.settings import Settings, from_environment
 from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
@@ -88,3 +90,19 @@ async def test_a_restart_keeps_the_account_the_token_and_what_was_waiting(
         await api.call("PUT", api.connect, {"connectId": "1", "pausePublish": "false"})
         await listener.until(lambda received: len(received) == 1)
         assert (await api.server.store.failures(before.account_id, LogQuery(), 1)).entries == ()
+
+
+@pytest.mark.parametrize(
+    ("egress", "chosen", "fidelity"),
+    [
+        ("emulator", "auto", Fidelity.DOCUSIGN),
+        ("public", "auto", Fidelity.RELAXED),
+        ("private", "auto", Fidelity.RELAXED),
+        ("emulator", "relaxed", Fidelity.RELAXED),
+        ("public", "docusign", Fidelity.DOCUSIGN),
+    ],
+)
+def test_the_emulator_is_docusign_unless_told_otherwise(
+    egress: str, chosen: str, fidelity: Fidelity
+) -> None:
+    assert fidelity_from(Settings(egress=egress, fidelity=chosen)) is fidelity

@@ -12,6 +12,7 @@ from heliograph.egress import Guard
 from heliograph.errors import InvalidBody, NotFound
 from heliograph.model.accounts import Role
 from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.fidelity import Fidelity
 from heliograph.store import Store, undisturbed
 from heliograph.wire import configurations, rest
 
@@ -21,9 +22,10 @@ _ACCOUNT: Final = "/accounts/{accountId}/connect"
 class Configurations:
     """The operations of an account's configurations."""
 
-    def __init__(self, store: Store, guard: Guard) -> None:
+    def __init__(self, store: Store, guard: Guard, fidelity: Fidelity) -> None:
         self._store = store
         self._guard = guard
+        self._fidelity = fidelity
 
     def operations(self) -> Sequence[Operation]:
         """The operations of this module."""

@@ -38,6 +38,7 @@ from heliograph.delivery.republish import Republisher
 from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard
 from heliograph.incoming.address import PublicAddress
+from heliograph.model.fidelity import Fidelity
 from heliograph.settings import Settings
 from heliograph.store import Store
 from heliograph.watch.metrics import CONTENT_TYPE, Metrics
@@ -45,14 +46,20 @@ from heliograph.watch.watching import Watch
 
 
 def operations_of(
-    store: Store, signals: Signals, guard: Guard, watch: Watch, sender: Sender, sign_in: SignIn
+    store: Store,
+    signals: Signals,
+    guard: Guard,
+    watch: Watch,
+    sender: Sender,
+    sign_in: SignIn,
+    fidelity: Fidelity,
 ) -> Sequence[Operation]:
     """Every operation of the API: routes, OpenAPI document and page are made from this list."""
     publisher = Publisher(store, signals)
     republisher = Republisher(store, store.clock, signals)
     return [
         *Intake(publisher, guard, watch.observer).operations(),
-        *Configurations(store, guard).operations(),
+        *Configurations(store, guard, fidelity).operations(),
         *Failures(store, republisher).operations(),
         *HmacKeys(store).operations(),
         *ConnectOAuth(store, guard).operations(),

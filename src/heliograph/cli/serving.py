@@ -114,6 +114,7 @@ def _announce(server: service.Running) -> None:
         ("Data", str(settings.data_dir.absolute())),
         ("Credentials", str(settings.data_dir.absolute() / FILE_NAME)),
         ("Listeners", f"{profile} (--egress {settings.egress})"),
+        ("Fidelity", f"{service.fidelity_from(settings)} (--fidelity {settings.fidelity})"),
         ("Stop", "Ctrl-C"),
     ):
         console.print(f"  {name:<12}{text}", soft_wrap=True)
