@@ -42,6 +42,10 @@ _FIXED_HEADERS = (
     ("Accept", "*/*"),
 )
 
+ACCOUNT_HEADER: Final = "X-DocuSign-AccountId"
+"""Whose message it is, by the account's GUID (recorded posts): public listeners choose the key of
+a signature by it, and turn away what comes without."""
+
 
 _NAMESPACE: Final = uuid.UUID("0b8e2f0e-64b7-4c1f-9d6d-6a7a3f1f9c55")
 """For ids that are made from names."""
@@ -233,6 +237,7 @@ def compose(
     headers = (
         *rendering.headers,
         *_FIXED_HEADERS,
+        (ACCOUNT_HEADER, event.account_id),
         ("traceparent", trace.header),
         (json_sim.HOPS_HEADER, str(json_sim.hops(event) + 1)),
         *signing.headers(proofs.keys, body),

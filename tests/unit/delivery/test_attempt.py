@@ -184,6 +184,15 @@ def test_each_post_says_who_sends_it_and_which_attempt_it_is() -> None:
     assert len(headers) == len(post.headers)
 
 
+@pytest.mark.parametrize(
+    "shape", [{}, {"deliveryMode": "aggregate"}, {"eventData": {"format": "xml"}}, SOAP]
+)
+def test_fidelity_account_id_header_is_the_same_in_every_format(shape: dict[str, Any]) -> None:
+    configuration = wanted_configuration(connect_id=7, **shape)
+    post = compose(EVENT, configuration, Proofs(), number=1, attempt_id=33, at=START)
+    assert dict(post.headers)["X-DocuSign-AccountId"] == ACCOUNT
+
+
 def test_a_message_keeps_its_id_after_an_update_of_heliograph() -> None:
     # Pasted from another process: listeners tell repeats by it.
     assert message_id(EVENT, 7) == "msg_f937c5d6b7b9585d85481366dd0939e7"

@@ -148,8 +148,7 @@ def parts(event: Event, switches: Switches = AS_PUBLISHED) -> tuple[bytes, bytes
     document = _raw_object.decode(event.document)
     opening = {
         "event": event.name,
-        "uri": _written(document, "uri")
-        or f"/restapi/v2.1/accounts/{event.account_id}/envelopes/{event.envelope_id}",
+        "uri": _written(document, "uri") or _uri(event, document["data"]),
     }
     closing = {
         "apiVersion": _written(document, "apiVersion") or API_VERSION,
@@ -163,6 +162,21 @@ def parts(event: Event, switches: Switches = AS_PUBLISHED) -> tuple[bytes, bytes
         b"," + msgspec.json.encode(closing)[1:-1] + b",",
         msgspec.json.encode(data)[1:],
     )
+
+
+def _uri(event: Event, data: msgspec.Raw) -> str:
+    """What the event is about, as a path of the API: an envelope, or a template (DocuSign)."""
+    account = f"/restapi/v2.1/accounts/{event.account_id}"
+    if not event.name.lower().startswith("template-"):
+        return f"{account}/envelopes/{event.envelope_id}"
+    template_id = msgspec.json.decode(data, type=_Template).template_id
+    # Who publishes may have named the template where others name the envelope.
+    named = template_id if _is_id(template_id) else event.envelope_id
+    return f"{account}/templates/{named}"
+
+
+class _Template(msgspec.Struct, rename="camel"):
+    template_id: Any = None
 
 
 def head(opening: bytes, closing: bytes, connect_id: int, retry_count: int) -> bytes:

@@ -293,6 +293,21 @@ def test_a_message_has_the_fields_of_the_published_sample_in_its_order() -> None
     assert message["more"] == {"x": 1}
 
 
+@pytest.mark.parametrize(
+    "data", [{"templateId": "t-1"}, {"envelopeId": "t-1"}, {"envelopeId": "e", "templateId": "t-1"}]
+)
+@pytest.mark.parametrize("name", ["template-created", "Template-Deleted"])
+def test_fidelity_uri_of_a_template_event(name: str, data: dict[str, str]) -> None:
+    body = {"event": name, "data": {"envelopeId": "t-1"} | data}
+    message = json.loads(render(stored(parse_one(body)), 1, 0))
+    assert message["uri"] == f"/restapi/v2.1/accounts/{ACCOUNT}/templates/t-1"
+
+
+def test_a_template_is_named_by_its_id_alone_and_not_by_what_is_no_id() -> None:
+    body = {"event": "template-created", "data": {"envelopeId": "e-1", "templateId": [1]}}
+    assert json.loads(render(stored(parse_one(body)), 1, 0))["uri"].endswith("/templates/e-1")
+
+
 def test_what_the_publisher_says_of_uri_version_and_time_goes_out_as_it_was() -> None:
     given_fields = {"uri": "/own/uri", "apiVersion": "v2", "generatedDateTime": "2026-11-23"}
     message = json.loads(render(stored(parse_one(published(**given_fields))), 1, 0))
