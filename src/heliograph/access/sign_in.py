@@ -12,7 +12,7 @@ from heliograph.access.throttle import PasswordGuesses
 from heliograph.bounded import Bounded
 from heliograph.errors import TooManyAttempts, WrongCredentials
 from heliograph.model.accounts import Secret
-from heliograph.model.applications import Person
+from heliograph.model.applications import Login
 from heliograph.sharing import Shared
 from heliograph.store import Store
 
@@ -39,8 +39,8 @@ class SignIn:
         # counted once, also where there is no such user.
         self._running = Shared[tuple[str, bytes], bool]()
 
-    async def check(self, name: str, password: Secret, address: str) -> Person:
-        """The user of this e-mail or id and password.
+    async def check(self, name: str, password: Secret, address: str) -> Login:
+        """The user of this e-mail or id and password, and the hash that it fits.
 
         Args:
             name: An e-mail, or a user's id.
@@ -65,7 +65,17 @@ class SignIn:
         )
         if not right or login is None:
             raise WrongCredentials(_WRONG)
-        return login.person
+        return login
+
+    async def still(self, login: Login) -> None:
+        """See that the password has not become another since it was checked.
+
+        Raises:
+            WrongCredentials: it has, or the user is gone.
+        """
+        now = await self._store.sign_ins.login(login.person.user.user_id)
+        if now is None or now.password_hash != login.password_hash:
+            raise WrongCredentials(_WRONG)
 
     async def hash(self, password: Secret) -> str:
         """What is stored of a new password."""

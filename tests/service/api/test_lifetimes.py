@@ -208,3 +208,36 @@ async def test_s18_a_new_password_or_none_ends_tokens_refreshes_codes_and_sessio
         assert (late.status, late.json["error"]) == (400, "invalid_grant")
         await visitor.open(auth_url(app))
         assert "current-password" in visitor.page  # who was signed in is asked for the new one
+
+
+@pytest.mark.parametrize("step", ["open_session", "add_code"])
+async def test_s18_a_new_password_in_the_middle_of_a_sign_in_ends_it(
+    app: Integration, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, sign_ins = app.api, app.api.server.store.sign_ins
+    taken = getattr(sign_ins, step)
+
+    async def late(*given: Any) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(sign_ins, step, taken)
+            await set_password(api, "another good password")
+        await taken(*given)
+
+    async with Visitor(api) as visitor:
+        await set_password(api)
+        await visitor.open(auth_url(app))
+        if step == "open_session":
+            monkeypatch.setattr(sign_ins, step, late)
+            await visitor.sign_in("ada@example.com")
+            assert visitor.status == 403
+        else:
+            await visitor.sign_in("ada@example.com")
+            monkeypatch.setattr(sign_ins, step, late)
+            await visitor.open(auth_url(app))  # consented and signed in
+        assert visitor.gone_to is None
+        assert "current-password" in visitor.page
+        monkeypatch.undo()
+        await visitor.open(auth_url(app))
+        assert "current-password" in visitor.page
+        await visitor.sign_in("ada@example.com", "another good password")
+        assert "code" in (visitor.gone_to or await visitor.allow())

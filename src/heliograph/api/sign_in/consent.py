@@ -154,7 +154,7 @@ class ConsentPages:
         if "none" in authorization.prompts and not agreed:
             return _redirect(authorization.back(error="consent_required"))
         if agreed and "consent" not in authorization.prompts:
-            return await self._go_back(authorization, person)
+            return await self._go_back(request, authorization, person)
         return self._page(
             request,
             "consent.html",
@@ -176,7 +176,9 @@ class ConsentPages:
             request, "sign_in.html", authorization, status=status, email=name, problem=problem
         )
 
-    async def _go_back(self, authorization: AuthorizationRequest, person: Person) -> Response:
+    async def _go_back(
+        self, request: Request, authorization: AuthorizationRequest, person: Person
+    ) -> Response:
         code = new_token()
         until = self._store.clock.now() + timedelta(seconds=CODE_SECONDS)
         wanted = NewCode(
@@ -188,6 +190,9 @@ class ConsentPages:
             expires_at=until,
         )
         await self._store.sign_ins.add_code(person.account.account_id, code, wanted)
+        # What ends sessions ends codes too, but not one that came a moment later.
+        if await self._person(request) is None:
+            return _redirect(_again(authorization))
         return _redirect(authorization.back(code=code.reveal()))
 
     def _posted(
@@ -214,8 +219,15 @@ class ConsentPages:
         self, request: Request, authorization: AuthorizationRequest, form: Mapping[str, str]
     ) -> Response:
         name, password = form.get("email", ""), Secret(form.get("password", ""))
+        session = new_token()
+        until = self._store.clock.now() + timedelta(seconds=SESSION_SECONDS)
         try:
-            person = await self._sign_in.check(name, password, client_of_request(request))
+            login = await self._sign_in.check(name, password, client_of_request(request))
+            user = login.person.user
+            await self._store.sign_ins.open_session(user.account_id, user.user_id, session, until)
+            # A new password that came while the old one was checked has ended all sessions but
+            # this one, of which nobody knows yet.
+            await self._sign_in.still(login)
         except TooManyAttempts as problem:
             response = self._sign_in_page(
                 request, authorization, name, problem.message, problem.status
@@ -224,11 +236,6 @@ class ConsentPages:
             return response
         except WrongCredentials as problem:
             return self._sign_in_page(request, authorization, name, problem.message, 403)
-        session = new_token()
-        until = self._store.clock.now() + timedelta(seconds=SESSION_SECONDS)
-        await self._store.sign_ins.open_session(
-            person.account.account_id, person.user.user_id, session, until
-        )
         response = _redirect(_again(authorization))
         self._set_cookie(response, session)
         return response
@@ -259,7 +266,7 @@ class ConsentPages:
             authorization.scopes,
             user.user_id,
         )
-        return await self._go_back(authorization, person)
+        return await self._go_back(request, authorization, person)
 
     async def _authorization(self, request: Request) -> AuthorizationRequest:
         """Who asks, and where the answer goes; before both are sure nothing is redirected."""

@@ -50,7 +50,7 @@ class LegacySignIn:
         if "\0" in key or await self._store.sign_ins.registered(key) is None:
             raise NotSignedIn("The IntegratorKey of the header is not registered.")
         password = Secret(credentials.password)
-        person = await self._sign_in.check(credentials.username, password, client)
+        person = (await self._sign_in.check(credentials.username, password, client)).person
         if credentials.send_on_behalf_of:
             person = await self._on_behalf(person, credentials.send_on_behalf_of.strip())
         return _principal(person, key)
