@@ -2,9 +2,10 @@
 
 Both forms meet in the middle as plain texts, lists and objects: on this wire every scalar is
 text ("true", "5", dates), so a JSON `true` or `5` is read as its text (the SDK sends what
-its caller gave). XML is as on the reference page: namespace
-`http://www.docusign.com/restapi`, elements in alphabetical order, a list as a wrapper of
-equally named items, nulls left out.
+its caller gave). Names are compared without regard to case, at every depth, as DocuSign does:
+its example of a historical publish writes `includedata` and `IncludeHMAC`. XML is as on the
+reference page: namespace `http://www.docusign.com/restapi`, elements in alphabetical order, a
+list as a wrapper of equally named items, nulls left out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import gc
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, ClassVar, Final, TypeVar
 
@@ -47,6 +48,8 @@ class Wire(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
 
     ours: ClassVar[bool] = False
     """Whether DocuSign has no such message."""
+    also: ClassVar[Mapping[str, str]] = {}
+    """Other names under which fields are taken, and the fields' own."""
 
 
 def decode_json(body: bytes, shape: type[S], most: int = MOST_NODES) -> S:
@@ -63,7 +66,7 @@ def decode_json(body: bytes, shape: type[S], most: int = MOST_NODES) -> S:
         with uncollected():
             value = msgspec.json.decode(body)
         check_json(value, most)
-        value = texts(value)
+        value = spelled(texts(value), shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidBody(f"The body is not valid JSON: {error}") from None
     return _shape(value, shape)
@@ -169,6 +172,23 @@ def texts(value: Any) -> Any:
     return str(value)
 
 
+def spelled(value: Any, shape: type[msgspec.Struct]) -> Any:
+    """A JSON value in which the names of a struct's fields have their spelling; others stay.
+
+    Of names that are the same field the last counts, as of equal names in JSON.
+    """
+    if isinstance(value, list):
+        return [spelled(item, shape) for item in value]
+    if not isinstance(value, dict):
+        return value
+    names, fields, found = _names(shape), _fields(shape), {}
+    for key, item in value.items():
+        name = names.get(key.lower()) or key
+        kind, inner = fields.get(name, (dict, str))
+        found[name] = item if kind is dict or inner is str else spelled(item, inner)
+    return found
+
+
 def _parse(body: bytes) -> etree._Element:
     # Spares building the tree of a body that is nothing but elements; the exact count follows.
     starts = body.count(b"<") - sum(body.count(other) for other in (b"</", b"<!", b"<?"))
@@ -225,14 +245,13 @@ def _check_size(root: etree._Element) -> None:
 
 
 def _struct_from_element(element: etree._Element, shape: type[msgspec.Struct]) -> dict[str, Any]:
-    fields = _fields(shape)
+    names, fields = _names(shape), _fields(shape)
     value: dict[str, Any] = {}
     for child in element:
-        name = etree.QName(child).localname
-        kind = fields.get(name)
-        if kind is None or _is_nil(child):
+        name = names.get(etree.QName(child).localname.lower())
+        if name is None or _is_nil(child):
             continue
-        value[name] = _value_from_element(child, kind)
+        value[name] = _value_from_element(child, fields[name])
     return value
 
 
@@ -267,6 +286,16 @@ def _text(element: etree._Element) -> Any:
 def _fields(shape: type[msgspec.Struct]) -> dict[str, tuple[type | None, Any]]:
     """Wire name -> (list, dict or None; the struct or str inside)."""
     return {field.encode_name: _kind(field.type) for field in msgspec.structs.fields(shape)}
+
+
+@cache
+def _names(shape: type[msgspec.Struct]) -> dict[str, str]:
+    """Every name that a field is taken under, in small letters -> its wire name."""
+    others = getattr(shape, "also", {})
+    return {
+        **{other.lower(): name for other, name in others.items()},
+        **{name.lower(): name for name in _fields(shape)},
+    }
 
 
 def _kind(annotation: Any) -> tuple[type | None, Any]:

@@ -16,13 +16,13 @@ import msgspec
 from heliograph.errors import InvalidBody
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.wire import configurations
-from heliograph.wire.codec import texts
+from heliograph.wire.codec import spelled, texts
 from heliograph.wire.rest import ConnectCustomConfiguration, split_texts
 
 _ONE, _SEVERAL = "eventNotification", "eventNotifications"
 
-FIELDS: Final = frozenset({_ONE, _SEVERAL})
-"""Of a published event; they are no part of its message."""
+_FIELDS: Final = frozenset({_ONE.lower(), _SEVERAL.lower()})
+"""Of a published event, in small letters; they are no part of its message."""
 
 MOST: Final = 20
 """Notifications that one event may name."""
@@ -38,13 +38,9 @@ NAME: Final = "Envelope notification"
 # The same switch has another name in a configuration.
 _RENAMED: Final[Mapping[str, str]] = {
     "url": "urlToPublishTo",
-    "loggingEnabled": "enableLog",
-    "requireAcknowledgment": "requiresAcknowledgement",
-    "includeCertificateWithSoap": "includeCertSoapHeader",
-    "signMessageWithX509Cert": "signMessageWithX509Certificate",
     "soapNameSpace": "soapNamespace",
-    "includeTimeZone": "includeTimeZoneInformation",
     "includeSenderAccountAsCustomField": "includeSenderAccountasCustomField",
+    **ConnectCustomConfiguration.also,
 }
 _SAME: Final = frozenset(
     {
@@ -82,6 +78,17 @@ EVENTS: Final[Mapping[str, str]] = {
 _LISTS: Final = frozenset({*EVENTS, "events", "eventData", "retrySchedule"})
 
 
+_SPELLED: Final[Mapping[str, str]] = {name.lower(): name for name in (*SWITCHES, *EVENTS)}
+_SPELLED_OF_EVENT: Final[Mapping[str, str]] = {
+    name.lower(): name for name in (*EVENTS.values(), "includeDocuments")
+}
+
+
+def is_notification(name: str) -> bool:
+    """Whether a field of a published event, in whatever case, names notifications."""
+    return name.lower() in _FIELDS
+
+
 class Parser:
     """Reads the notifications of one call; one that comes again is read once."""
 
@@ -116,7 +123,8 @@ class Parser:
 
 def _listed(fields: Mapping[str, Any], where: str) -> list[Any]:
     """The notifications of an event, as they came."""
-    single, several = fields.get(_ONE), fields.get(_SEVERAL)
+    named = {name.lower(): value for name, value in fields.items() if is_notification(name)}
+    single, several = named.get(_ONE.lower()), named.get(_SEVERAL.lower())
     if several is not None and not isinstance(several, list):
         raise InvalidBody(f"{where}: `eventNotifications` must be a list.")
     notifications = [single] if single is not None else []
@@ -139,6 +147,7 @@ def wanted(account_id: str, document: bytes) -> ConnectConfiguration:
 def _document(notification: Any, where: str) -> bytes:
     if not isinstance(notification, dict):
         raise InvalidBody(f"{where}: a notification must be an object.")
+    notification = _spelled(notification)
     _refuse_long(notification, where)
     fields: dict[str, Any] = {
         "name": NAME,
@@ -153,7 +162,9 @@ def _document(notification: Any, where: str) -> bytes:
         elif name in SWITCHES:
             fields[SWITCHES[name]] = texts(value)
     try:
-        wire = msgspec.convert(fields, ConnectCustomConfiguration)
+        wire = msgspec.convert(
+            spelled(fields, ConnectCustomConfiguration), ConnectCustomConfiguration
+        )
         document, _ = configurations.merge(wire, None)
         configuration = configurations.read("", 0, document, {})
     except (InvalidBody, msgspec.ValidationError) as wrong:
@@ -169,6 +180,21 @@ def _document(notification: Any, where: str) -> bytes:
     if len(ordered) > LARGEST:
         raise InvalidBody(f"{where}: a notification may have {LARGEST // 1024} KiB at most.")
     return ordered
+
+
+def _spelled(notification: Mapping[str, Any]) -> dict[str, Any]:
+    """The notification with names as they are spelled here, its events' too."""
+    found = {_SPELLED.get(name.lower(), name): value for name, value in notification.items()}
+    for name in EVENTS:
+        if isinstance(listed := found.get(name), list):
+            found[name] = [_spelled_event(item) for item in listed]
+    return found
+
+
+def _spelled_event(item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    return {_SPELLED_OF_EVENT.get(name.lower(), name): value for name, value in item.items()}
 
 
 def _refuse_long(notification: Mapping[str, Any], where: str) -> None:

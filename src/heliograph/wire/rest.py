@@ -5,7 +5,8 @@ Names and types are those of contract.json (docusign-esign 6.1.0). Every scalar 
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import field
@@ -108,7 +109,18 @@ class ConnectSalesforceObject(Wire):
 
 class ConnectCustomConfiguration(Wire):
     """A configuration, with every field of contract.json, and extensions of ours:
-    `certificateAuthorities`, `deliveryOrder`, `maxPerSecond`, `retrySchedule`."""
+    `certificateAuthorities`, `deliveryOrder`, `maxPerSecond`, `retrySchedule`.
+
+    The names that its switches have in an eventNotification are taken too: DocuSign's example of a
+    historical publish has `SignMessageWithX509Cert`."""
+
+    also: ClassVar[Mapping[str, str]] = {
+        "includeCertificateWithSoap": "includeCertSoapHeader",
+        "includeTimeZone": "includeTimeZoneInformation",
+        "loggingEnabled": "enableLog",
+        "requireAcknowledgment": "requiresAcknowledgement",
+        "signMessageWithX509Cert": "signMessageWithX509Certificate",
+    }
 
     allow_envelope_publish: Flag | None = None
     allow_salesforce_publish: str | None = None

@@ -71,6 +71,47 @@ def messages(shape: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     return st.builds(shape, **fields)
 
 
+def shouted(value: Any) -> Any:
+    """A message as JSON's values, the names of all fields in capitals."""
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        found = {field.encode_name.upper(): getattr(value, field.name) for field in fields}
+        return {name: shouted(item) for name, item in found.items() if item is not None}
+    return [shouted(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("shape", MESSAGES, ids=lambda shape: shape.__name__)
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_fidelity_names_without_regard_to_case_in_every_message(
+    shape: type[msgspec.Struct], data: st.DataObject
+) -> None:
+    message = data.draw(messages(shape))
+    assert decode_json(msgspec.json.encode(shouted(message)), shape) == message
+
+
+def test_fidelity_names_without_regard_to_case_in_xml_and_the_last_of_equal_ones_counts() -> None:
+    body = b"""<connectCustomConfiguration><NAME>a</NAME><EventData><INCLUDEDATA>
+        <includeData>tabs</includeData></INCLUDEDATA></EventData></connectCustomConfiguration>"""
+    found = decode_xml(body, ConnectCustomConfiguration)
+    assert found.name == "a"
+    assert found.event_data is not None
+    assert found.event_data.include_data == ["tabs"]
+    twice = decode_json(b'{"Name": "a", "name": "b", "NAME": "c"}', ConnectCustomConfiguration)
+    assert twice.name == "c"
+
+
+def test_fidelity_names_of_an_event_notification_are_taken_in_a_configuration_too() -> None:
+    """As DocuSign's own example of a historical publish writes them."""
+    body = b"""{"SignMessageWithX509Cert": "true", "RequireAcknowledgment": "false",
+        "includeTimeZone": "true", "loggingEnabled": "true",
+        "IncludeCertificateWithSoap": "true"}"""
+    found = decode_json(body, ConnectCustomConfiguration)
+    assert found.sign_message_with_x509_certificate == found.enable_log == "true"
+    assert found.include_time_zone_information == found.include_cert_soap_header == "true"
+    assert found.requires_acknowledgement == "false"
+
+
 @pytest.mark.parametrize("shape", MESSAGES, ids=lambda shape: shape.__name__)
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())

@@ -81,3 +81,32 @@ def test_s17_the_events_of_a_configuration_are_bounded_too(field: str) -> None:
         wanted_configuration(**more)
     with pytest.raises(InvalidBody, match="includeData lists"):
         wanted_configuration(eventData={"includeData": ["tabs"] * (MOST + 1)})
+
+
+def test_fidelity_names_without_regard_to_case_in_a_notification_whatever_is_published() -> None:
+    data = {
+        "EnvelopeId": "kept",
+        "envelopeId": "env-1",
+        "envelopeSummary": {"EmailSubject": "as is"},
+    }
+    quiet = {
+        "url": "https://one.example.com/",
+        "loggingEnabled": "true",
+        "eventData": {"format": "json", "includeData": ["tabs"]},
+        "envelopeEvents": [{"envelopeEventStatusCode": "sent", "includeDocuments": "true"}],
+    }
+    loud = {
+        "URL": "https://one.example.com/",
+        "LoggingEnabled": "true",
+        "EVENTDATA": {"Format": "json", "includedata": ["tabs"]},
+        "EnvelopeEvents": [{"ENVELOPEEVENTSTATUSCODE": "sent", "IncludeDocuments": "true"}],
+    }
+    bodies = (
+        {"event": "envelope-sent", "data": data, "eventNotification": quiet},
+        {"event": "envelope-sent", "data": data, "EventNotifications": [loud]},
+    )
+    first, second = (parse_events(json.dumps(body).encode(), "")[0] for body in bodies)
+    assert first.notifications == second.notifications
+    assert len(first.notifications) == 1
+    assert first.document == second.document
+    assert json.loads(first.document)["data"] == data

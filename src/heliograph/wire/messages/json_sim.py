@@ -267,8 +267,8 @@ def _parse_event(
         fields["data"] = msgspec.Raw(named + bytes(fields["data"])[1:])
         document = msgspec.json.encode(fields)
     # Whom a message goes to is not part of it.
-    if not notifications.FIELDS.isdisjoint(fields):
-        fields = {key: raw for key, raw in fields.items() if key not in notifications.FIELDS}
+    if any(map(notifications.is_notification, fields)):
+        fields = {key: raw for key, raw in fields.items() if not notifications.is_notification(key)}
         document = msgspec.json.encode(fields)
     # Ours to say, whatever came.
     if hops or "heliographHops" in fields:
