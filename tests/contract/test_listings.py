@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from heliograph.model.deliveries import Delivered
-from heliograph.model.logs import LogQuery, Order
+from heliograph.model.deliveries import Delivered, GaveUp
+from heliograph.model.logs import LogEntry, LogQuery, Order
 from heliograph.store import Page, Store, every_page
 from tests.contract.traffic import Traffic
-from tests.support import ACCOUNT, OTHER_ACCOUNT, START, ManualClock, wanted_configuration
+from tests.support import ACCOUNT, OTHER_ACCOUNT, START, WHY, ManualClock, wanted_configuration
 
 
 @pytest.fixture
@@ -174,3 +174,39 @@ async def test_a_delivered_entry_shows_no_failure(store: Store, traffic: Traffic
     assert (entry.failure_id, entry.error, entry.next_try) == (None, None, None)
     assert entry.log_id is not None
     assert (await store.progress(ACCOUNT, [claim.delivery_id]))[claim.delivery_id].attempts == 1
+
+
+async def test_fidelity_log_id_of_a_failure_is_of_its_newest_logged_attempt(
+    store: Store, traffic: Traffic, clock: ManualClock
+) -> None:
+    configuration = await traffic.configure()
+    await traffic.publish()
+    (claim,) = await traffic.claim_all()
+    await traffic.settle(claim, GaveUp(WHY))
+
+    async def failure() -> LogEntry:
+        (entry,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+        return entry
+
+    (first,) = (await store.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert ((await failure()).log_id, (await failure()).of_failure) == (first.log_id, True)
+    assert not first.of_failure
+    # Nothing that is not a log entry counts: a try that was not logged, or is still open.
+    await store.update_configuration(
+        wanted_configuration(connect_id=configuration.connect_id, enableLog="false")
+    )
+    clock.move(60)
+    await store.requeue_failures(ACCOUNT, LogQuery())
+    (claim,) = await traffic.claim_all()
+    assert (await failure()).log_id == first.log_id
+    await traffic.settle(claim, GaveUp(WHY))
+    assert (await failure()).log_id == first.log_id
+    await store.update_configuration(wanted_configuration(connect_id=configuration.connect_id))
+    clock.move(60)
+    await store.requeue_failures(ACCOUNT, LogQuery())
+    await traffic.give_up(await traffic.claim_all())
+    newest, _ = (await store.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert newest.log_id != first.log_id
+    assert (await failure()).log_id == newest.log_id
+    await store.delete_logs(ACCOUNT)
+    assert (await failure()).log_id is None

@@ -15,7 +15,7 @@ import docusign_esign
 import pytest
 
 from heliograph.api.contract.openapi import document
-from heliograph.wire.schemas import OURS
+from heliograph.wire.codec import OURS
 from tests.operations import BASE_URI, all_operations
 
 APIS = ("ConnectApi", "EnvelopesApi", "UsersApi", "GroupsApi", "AccountsApi")

@@ -44,10 +44,12 @@ class LogQuery:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One line of a log: an attempt (`log_id` set) or a failure (`failure_id` set).
+    """One line of a log: an attempt, or a failure (`of_failure`).
 
-    A log entry whose delivery still has an open failure carries both ids. `next_try` is
-    set while another attempt is due; `state` is the delivery's, `held` why that is held.
+    An attempt has the `log_id` of its own, and a `failure_id` where its delivery still has an open
+    failure; a failure has the `log_id` of its newest attempt that was logged, if one was.
+    `next_try` is set while another attempt is due; `state` is the delivery's, `held` why that is
+    held.
     """
 
     account_id: str
@@ -71,6 +73,7 @@ class LogEntry:
     next_try: datetime | None
     cursor: Cursor
     held: HeldReason | None = None
+    of_failure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

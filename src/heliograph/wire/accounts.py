@@ -20,6 +20,8 @@ class NewAccountDefinition(Wire):
 class NewAccountSummary(Wire):
     """An account. `accessToken`, an administrator's, is shown once, when it is made."""
 
+    shown_once: ClassVar[bool] = True
+
     account_id: str
     account_name: str
     external_account_id: Annotated[str, own("Its number, which works in paths too.")]

@@ -5,7 +5,9 @@ text ("true", "5", dates), so a JSON `true` or `5` is read as its text (the SDK 
 its caller gave). Names are compared without regard to case, at every depth, as DocuSign does:
 its example of a historical publish writes `includedata` and `IncludeHMAC`. XML is as on the
 reference page: namespace `http://www.docusign.com/restapi`, elements in alphabetical order, a
-list as a wrapper of equally named items, nulls left out.
+list as a wrapper of equally named items, nulls left out. Fields of ours in a message of DocuSign's
+are none of that namespace: a reader that checks the page's schema must accept the answer. They are
+left out, or, asked for, come last in a namespace of their own.
 """
 
 from __future__ import annotations
@@ -27,9 +29,16 @@ from heliograph.errors import InvalidBody
 S = TypeVar("S", bound=msgspec.Struct)
 
 NAMESPACE: Final = "http://www.docusign.com/restapi"
+OWN_NAMESPACE: Final = "urn:heliograph:extensions"
+"""Of elements that Heliograph has in messages of DocuSign's."""
+
+OURS: Final = "x-heliograph"
+"""Marks what DocuSign does not have, in JSON schemas and so in the `msgspec.Meta` of fields."""
+
 _INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance"
 
 _PREFIXES: Final[Any] = {"i": _INSTANCE, None: NAMESPACE}
+_OWN_PREFIXES: Final[Any] = {"h": OWN_NAMESPACE, **_PREFIXES}
 
 MOST_DEPTH: Final = 64
 MOST_NODES: Final = 50_000
@@ -50,6 +59,9 @@ class Wire(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     """Whether DocuSign has no such message."""
     also: ClassVar[Mapping[str, str]] = {}
     """Other names under which fields are taken, and the fields' own."""
+
+    shown_once: ClassVar[bool] = False
+    """Whether a field that is ours is shown nowhere else, and so not left out of XML."""
 
 
 def decode_json(body: bytes, shape: type[S], most: int = MOST_NODES) -> S:
@@ -128,10 +140,15 @@ def decode_xml(body: bytes, shape: type[S]) -> S:
     return _shape(_struct_from_element(root, shape), shape)
 
 
-def encode_xml(value: msgspec.Struct) -> bytes:
-    """Write an XML body with the root and namespaces of the reference page."""
-    root = etree.Element(f"{{{NAMESPACE}}}{root_name(type(value))}", nsmap=_PREFIXES)
-    _fill(root, value)
+def encode_xml(value: msgspec.Struct, *, extensions: bool = False) -> bytes:
+    """Write an XML body with the root and namespaces of the reference page.
+
+    With `extensions` the fields that DocuSign does not have are written too, after the others.
+    """
+    extensions = extensions or (isinstance(value, Wire) and value.shown_once)
+    prefixes = _OWN_PREFIXES if extensions else _PREFIXES
+    root = etree.Element(f"{{{NAMESPACE}}}{root_name(type(value))}", nsmap=prefixes)
+    _fill(root, value, extensions=extensions)
     return etree.tostring(root, xml_declaration=True, encoding="utf-8")
 
 
@@ -312,30 +329,34 @@ def _kind(annotation: Any) -> tuple[type | None, Any]:
     return None, annotation
 
 
-def _fill(element: etree._Element, value: msgspec.Struct) -> None:
-    for wire_name, attribute in _alphabetical(type(value)):
-        content = getattr(value, attribute)
-        if content is None:
-            continue
-        child = etree.SubElement(element, f"{{{NAMESPACE}}}{wire_name}")
-        if isinstance(content, list):
-            for item in content:
-                _add_item(child, wire_name, item)
-        elif isinstance(content, dict):
-            for key in sorted(content):
-                _set_text(etree.SubElement(child, f"{{{NAMESPACE}}}{key}"), content[key])
-        elif isinstance(content, msgspec.Struct):
-            _fill(child, content)
-        else:
-            _set_text(child, content)
+def _fill(element: etree._Element, value: msgspec.Struct, *, extensions: bool) -> None:
+    docusigns, ours = _alphabetical(type(value))
+    for wire_name, attribute in docusigns:
+        _add(element, NAMESPACE, wire_name, getattr(value, attribute), extensions=extensions)
+    for wire_name, attribute in ours if extensions else ():
+        _add(element, OWN_NAMESPACE, wire_name, getattr(value, attribute), extensions=extensions)
 
 
-def _add_item(parent: etree._Element, list_name: str, item: Any) -> None:
-    if isinstance(item, msgspec.Struct):
-        child = etree.SubElement(parent, f"{{{NAMESPACE}}}{root_name(type(item))}")
-        _fill(child, item)
+def _add(
+    element: etree._Element, space: str, wire_name: str, content: Any, *, extensions: bool
+) -> None:
+    if content is None:
+        return
+    child = etree.SubElement(element, f"{{{space}}}{wire_name}")
+    if isinstance(content, list):
+        for item in content:
+            if isinstance(item, msgspec.Struct):
+                of_item = etree.SubElement(child, f"{{{space}}}{root_name(type(item))}")
+                _fill(of_item, item, extensions=extensions)
+            else:
+                _set_text(etree.SubElement(child, f"{{{space}}}{item_name(wire_name)}"), item)
+    elif isinstance(content, dict):
+        for key in sorted(content):
+            _set_text(etree.SubElement(child, f"{{{space}}}{key}"), content[key])
+    elif isinstance(content, msgspec.Struct):
+        _fill(child, content, extensions=extensions)
     else:
-        _set_text(etree.SubElement(parent, f"{{{NAMESPACE}}}{item_name(list_name)}"), item)
+        _set_text(child, content)
 
 
 def _set_text(element: etree._Element, text: str) -> None:
@@ -346,8 +367,19 @@ def _set_text(element: etree._Element, text: str) -> None:
         element.text = _NOT_IN_XML.sub("\ufffd", text)
 
 
+_Names = tuple[tuple[str, str], ...]
+
+
 @cache
-def _alphabetical(shape: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+def _alphabetical(shape: type[msgspec.Struct]) -> tuple[_Names, _Names]:
+    """(wire name, attribute) of the fields that DocuSign has, and of those that are ours."""
     # By code point without case, as the reference page orders `connectId` and `created`.
-    fields = ((field.encode_name, field.name) for field in msgspec.structs.fields(shape))
-    return tuple(sorted(fields, key=lambda pair: pair[0].lower()))
+    fields = sorted(msgspec.structs.fields(shape), key=lambda field: field.encode_name.lower())
+    docusigns = tuple((one.encode_name, one.name) for one in fields if not _is_ours(one.type))
+    ours = tuple((one.encode_name, one.name) for one in fields if _is_ours(one.type))
+    return docusigns, ours
+
+
+def _is_ours(annotation: Any) -> bool:
+    notes = typing.get_args(annotation)[1:] if typing.get_origin(annotation) is Annotated else ()
+    return any(OURS in (getattr(note, "extra_json_schema", None) or {}) for note in notes)

@@ -19,52 +19,53 @@ from heliograph.wire.rest import ErrorDetails, Flag, Texts, own
 class ConnectDebugLog(Wire):
     """One half of an exchange, shown with `additional_info=true`."""
 
-    config_name: str | None = field(name="connectConfig", default=None)
-    error_details: ErrorDetails | None = None
     event_date_time: str | None = None
+    config_name: str | None = field(name="connectConfig", default=None)
     event_description: str | None = None
     payload: str | None = None
+    error_details: ErrorDetails | None = None
 
 
 class ConnectLog(Wire):
-    """A log entry or a failure, as on the page, and extensions of ours while the failure is open:
-    `deliveryState`, `nextTry` where another one is due, `heldReason` where none is yet."""
+    """A log entry or a failure, as on the page and in its order, and extensions of ours while the
+    failure is open: `deliveryState`, `nextTry` where another one is due, `heldReason` where none
+    is yet."""
 
     account_id: str | None = None
-    config_url: str | None = None
-    connect_debug_log: list[ConnectDebugLog] | None = None
-    connect_id: str | None = None
+    envelope_id: str | None = None
+    subject: str | None = None
     created: str | None = None
+    user_name: str | None = None
+    email: str | None = None
+    status: str | None = None
+    last_try: str | None = None
+    retry_count: str | None = None
+    error: str | None = None
+    connect_id: str | None = None
+    config_url: str | None = None
+    log_uri: str | None = None
+    log_id: str | None = None
+    failure_uri: str | None = None
+    failure_id: str | None = None
+    retry_uri: str | None = None
+    connect_debug_log: list[ConnectDebugLog] | None = None
     delivery_state: Annotated[
         str | None, own("While the failure is open: waiting, held, in_flight or failed.")
     ] = None
-    email: str | None = None
-    envelope_id: str | None = None
-    error: str | None = None
-    failure_id: str | None = None
-    failure_uri: str | None = None
     held_reason: Annotated[
         str | None, own("Why an open failure is held: `paused`, `disabled` or `order`.")
     ] = None
-    last_try: str | None = None
-    log_id: str | None = None
-    log_uri: str | None = None
     next_try: Annotated[str | None, own("When the next try of an open failure is due.")] = None
-    retry_count: str | None = None
-    retry_uri: str | None = None
-    status: str | None = None
-    subject: str | None = None
-    user_name: str | None = None
 
 
 class ConnectLogs(Wire):
     """A listing of logs or of failures; the other list is empty, not missing, so that
     clients can walk both. `totalRecords` counts the records in this answer."""
 
-    failures: list[ConnectLog] | None = None
-    logs: list[ConnectLog] | None = None
-    total_records: str | None = None
     type: str | None = None
+    logs: list[ConnectLog] | None = None
+    failures: list[ConnectLog] | None = None
+    total_records: str | None = None
 
 
 class ConnectFailureFilter(Wire):
@@ -146,7 +147,7 @@ _SKIPPED: Final = {
 def _with_skipped(entry: LogEntry) -> str | None:
     """The error of a failure, and why its next try does not come; DocuSign says so too."""
     # An entry of the log is what one attempt came to, whatever happened later.
-    skipped = _SKIPPED.get(entry.held) if entry.held and entry.log_id is None else None
+    skipped = _SKIPPED.get(entry.held) if entry.held and entry.of_failure else None
     return " - ".join(filter(None, (entry.error, skipped))) or None
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from heliograph.wire import notifications
-from heliograph.wire.codec import Wire
+from heliograph.wire.codec import OURS, Wire
 from heliograph.wire.messages.json_sim import LONGEST_ID
 from heliograph.wire.rest import ConnectCustomConfiguration
-from heliograph.wire.schemas import OURS, Schema, properties
+from heliograph.wire.schemas import Schema, properties
 
 
 class SkippedConfiguration(Wire):

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import field
 
-from heliograph.wire.codec import Wire
+from heliograph.wire.codec import OURS, Wire
 
 Texts = list[str] | str | None
 """A list in v2.1, comma-separated text in v2: both are read, the list is written."""
@@ -32,7 +32,7 @@ def own(description: str, *examples: str) -> msgspec.Meta:
     return msgspec.Meta(
         description=description,
         examples=[*examples] or None,
-        extra_json_schema={"x-heliograph": True},
+        extra_json_schema={OURS: True},
     )
 
 

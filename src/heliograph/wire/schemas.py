@@ -13,14 +13,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from heliograph.wire.codec import NAMESPACE, Wire, item_name, root_name
+from heliograph.wire.codec import NAMESPACE, OURS, OWN_NAMESPACE, Wire, item_name, root_name
 from heliograph.wire.rest import ConnectCustomConfiguration
 from heliograph.wire.version2 import TEXTS
 
 Schema = dict[str, Any]
-
-OURS: Final = "x-heliograph"
-"""Marks what DocuSign does not have."""
 
 _REFERENCE: Final = "#/components/schemas/"
 
@@ -75,7 +72,10 @@ def _field(shape: type[msgspec.Struct], field: msgspec.structs.FieldInfo, *, v2:
     kind, about = _kind(field.type)
     if v2 and shape is ConnectCustomConfiguration and field.name in TEXTS:
         kind, about = str, {"description": "Several, with commas between."}
-    return {**_of_kind(kind, field.encode_name), **about}
+    schema = {**_of_kind(kind, field.encode_name), **about}
+    if OURS in about:
+        schema["xml"] = {**schema.get("xml", {}), "namespace": OWN_NAMESPACE}
+    return schema
 
 
 def _of_kind(kind: Any, name: str) -> Schema:

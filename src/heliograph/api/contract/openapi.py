@@ -37,9 +37,10 @@ from heliograph.errors import (
 )
 from heliograph.model.accounts import Role
 from heliograph.model.applications import SCOPES_ABOUT, SIGNATURE
+from heliograph.wire.codec import OURS
 from heliograph.wire.media_types import JSON, TEXT_XML, XML
 from heliograph.wire.rest import ErrorDetails
-from heliograph.wire.schemas import OURS, Schema, components, reference
+from heliograph.wire.schemas import Schema, components, reference
 
 BASE: Final = "/restapi"
 """The server of the document: where the SDKs' base path leads."""

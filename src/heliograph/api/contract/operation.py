@@ -38,7 +38,16 @@ from heliograph.errors import (
 from heliograph.model.accounts import Principal, Role
 from heliograph.watch import UNWATCHED, Observer
 from heliograph.wire.codec import MOST_NODES, decode_json, decode_xml, encode_json, encode_xml
-from heliograph.wire.media_types import FORMS, JSON, XML, XML_TYPES, choose, error_body
+from heliograph.wire.media_types import (
+    EXTENDED_XML,
+    FORMS,
+    JSON,
+    XML,
+    XML_TYPES,
+    choose,
+    error_body,
+    is_xml,
+)
 from heliograph.wire.version2 import as_v2
 
 LINES: Final = "application/x-ndjson"
@@ -275,7 +284,8 @@ def _negotiate(request: Request, operation: Operation) -> str:
     offered = [LINES, *FORMS] if operation.lines else FORMS
     best = choose(_accept(request), offered)
     if best is None:
-        raise NotAcceptable(f"This answer comes as {', '.join(reversed(offered))}.")
+        forms = [form for form in reversed(offered) if form != EXTENDED_XML]
+        raise NotAcceptable(f"This answer comes as {', '.join(forms)}.")
     return best
 
 
@@ -347,9 +357,9 @@ def _respond(result: msgspec.Struct | Reply | Response | None, status: int, call
         return Response(b"", status)
     reply = result if isinstance(result, Reply) else Reply(result)
     value = as_v2(reply.value) if call.v2 else reply.value
-    xml = call.accept in XML_TYPES
+    xml, extended = is_xml(call.accept), call.accept == EXTENDED_XML
     return Response(
-        encode_xml(value) if xml else encode_json(value),
+        encode_xml(value, extensions=extended) if xml else encode_json(value),
         status,
         headers=dict(reply.headers),
         media_type=call.accept if xml else JSON,

@@ -77,6 +77,10 @@ and lease_until_us > :now;
 -- name: database_bytes
 pg_database_size(current_database());
 
+-- name: attempts_of_failure
+-- The time spares looking into the days before its event; nodes' clocks differ by less than one.
+and a.started_us >= d.created_us - 86400000000;
+
 -- name: event_of
 -- The time names the partition.
 <it>.event_row = e.event_row and <it>.created_us = e.created_us;

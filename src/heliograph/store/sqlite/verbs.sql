@@ -75,6 +75,9 @@ instr;
 -- The file says it.
 0;
 
+-- name: attempts_of_failure
+;
+
 -- name: event_of
 <it>.event_row = e.event_row;
 

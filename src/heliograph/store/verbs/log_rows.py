@@ -74,6 +74,7 @@ def entry(account_id: str, row: Any) -> LogEntry:
         state=DeliveryState(row.state),
         next_try=None if row.due_us is None else from_microseconds(row.due_us),
         held=reason_held(row.held_reason),
+        of_failure=bool(row.of_failure),
     )
 
 

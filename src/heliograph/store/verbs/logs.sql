@@ -16,8 +16,14 @@ select
     d.created_us, d.delivery_id as row_id, d.envelope_id, e.event_id, e.name as event_name,
     e.subject, e.sender_name, e.sender_email, e.status, d.connect_id, c.name as config_name,
     c.url as config_url, coalesce(d.last_try_us, d.created_us) as last_try_us,
-    {greatest}(d.attempts - 1, 0) as retry_count, d.error, cast(null as bigint) as log_id,
-    d.delivery_id as failure_id, d.state, d.due_us, d.held_reason
+    {greatest}(d.attempts - 1, 0) as retry_count, d.error,
+    (
+        select a.attempt_id from attempt as a
+        where a.delivery_id = d.delivery_id and {logged} {attempts_of_failure}
+        order by a.attempt_id desc
+        limit 1
+    ) as log_id,
+    d.delivery_id as failure_id, d.state, d.due_us, d.held_reason, 1 as of_failure
 from delivery as d
 inner join event as e on {event_of:d}
 inner join connect_configuration as c on d.connect_id = c.connect_id
@@ -31,7 +37,7 @@ e.name as event_name, e.subject, e.sender_name, e.sender_email, e.status, a.conn
 c.name as config_name, a.url as config_url, a.started_us as last_try_us,
 a.number - 1 as retry_count, a.error, a.attempt_id as log_id,
 case when d.failed_us is not null then d.delivery_id end as failure_id,
-{log_state} as state, d.due_us, d.held_reason;
+{log_state} as state, d.due_us, d.held_reason, 0 as of_failure;
 
 -- name: logs
 select {log_columns}

@@ -17,8 +17,9 @@ from heliograph.api.contract import rate_limits
 from heliograph.api.contract.openapi import PATH_PARAMETERS, document, errors_of, plain_path
 from heliograph.api.contract.operation import Operation
 from heliograph.api.contract.reference import render
+from heliograph.wire.codec import OURS
 from heliograph.wire.rest import ConnectCustomConfiguration
-from heliograph.wire.schemas import OURS, components
+from heliograph.wire.schemas import components
 from tests.operations import BASE_URI, all_operations
 
 OPERATIONS = all_operations()
