@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,10 +22,14 @@ from lxml import etree
 
 from heliograph.model.events import Event
 from heliograph.wire import dates
-from heliograph.wire.messages import json_sim
+from heliograph.wire.messages import json_sim, legacy_tabs
+from heliograph.wire.messages.loose import Fields, list_of, object_of, text_of
 from heliograph.wire.messages.summary import CERTIFICATE
 
 NAMESPACE: Final = "http://www.docusign.net/API/3.0"
+
+_XSD: Final = "http://www.w3.org/2001/XMLSchema"
+_XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 
@@ -37,6 +41,8 @@ _CERTIFICATE: Final = re.compile(
 
 # lxml writes this with single quotes; recorded messages, and who reads them as text, have double.
 _DECLARATION: Final = b'<?xml version="1.0" encoding="utf-8"?>\n'
+
+_FRACTION: Final = re.compile(r"[.,](\d+)", re.ASCII)
 
 # XML 1.0, 2.2: what no document can hold, escaped or not; lone surrogates among them.
 _UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -54,41 +60,8 @@ _RECIPIENT_TYPES: Final[Mapping[str, str]] = {
     "witnesses": "Witness",
 }
 
-_SPECIAL_TABS: Final[Mapping[str, str]] = {
-    "initialHereTabs": "InitialHere",
-    "signHereTabs": "SignHere",
-    "fullNameTabs": "FullName",
-    "firstNameTabs": "FirstName",
-    "lastNameTabs": "LastName",
-    "emailAddressTabs": "EmailAddress",
-    "envelopeIdTabs": "EnvelopeID",
-    "dateSignedTabs": "DateSigned",
-    "titleTabs": "Title",
-    "companyTabs": "Company",
-    "signerAttachmentTabs": "SignerAttachment",
-    "approveTabs": "Approve",
-    "declineTabs": "Decline",
-}
-"""Tabs with a type of their own (TabTypeCode of the schema); the others are of type Custom."""
-
-_CUSTOM_TABS: Final[Mapping[str, str]] = {
-    "textTabs": "Text",
-    "checkboxTabs": "Checkbox",
-    "radioGroupTabs": "Radio",
-    "listTabs": "List",
-    "dateTabs": "Date",
-    "numberTabs": "Number",
-    "numericalTabs": "Number",
-    "ssnTabs": "SSN",
-    "zipTabs": "ZIP5",
-    "emailTabs": "Email",
-    "noteTabs": "Note",
-    "formulaTabs": "Formula",
-}
-"""The schema's CustomTabType; a kind it has no word for goes out without, since readers that are
-generated from the schema refuse words they do not know."""
-
-Fields = Mapping[str, Any]
+_SIGNED: Final = frozenset({"signed", "completed"})
+"""States of a recipient who has passed all tabs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +92,26 @@ def render(event: Event, options: LegacyOptions) -> bytes:
     Raises:
         msgspec.DecodeError: the stored document is no JSON; publishing lets none such in.
     """
-    data = _object(_object(msgspec.json.decode(event.document)).get("data"))
-    summary = _object(data.get("envelopeSummary"))
-    root = etree.Element(_name("DocuSignEnvelopeInformation"), nsmap=_default(NAMESPACE))
+    document = object_of(msgspec.json.decode(event.document))
+    data = object_of(document.get("data"))
+    summary = object_of(data.get("envelopeSummary"))
+    root = etree.Element(_name("DocuSignEnvelopeInformation"), nsmap=_PREFIXES)
     status = _child(root, "EnvelopeStatus")
-    _recipients(_child(status, "RecipientStatuses"), _object(summary.get("recipients")))
-    _envelope(status, event, summary, options)
-    documents = [_object(document) for document in _list(summary.get("envelopeDocuments"))]
-    account_id = _text(data.get("accountId")) or event.account_id
+    _recipients(_child(status, "RecipientStatuses"), object_of(summary.get("recipients")))
+    generated = _with_ticks(event.generated_at, document.get("generatedDateTime"))
+    _envelope(status, event, summary, options, generated)
+    documents = [object_of(document) for document in list_of(summary.get("envelopeDocuments"))]
+    account_id = text_of(data.get("accountId")) or event.account_id
     _custom_fields(
         _child(status, "CustomFields"),
-        _object(summary.get("customFields")),
+        object_of(summary.get("customFields")),
         account_id if options.include_sender_account else None,
     )
     _texts(
         status,
         ("AutoNavigation", summary.get("autoNavigation")),
         ("EnvelopeIdStamping", summary.get("envelopeIdStamping")),
-        ("AuthoritativeCopy", summary.get("authoritativeCopy")),
+        ("AuthoritativeCopy", text_of(summary.get("authoritativeCopy")) or "false"),
     )
     _document_statuses(_child(status, "DocumentStatuses"), documents, options)
     _document_pdfs(root, documents, options)
@@ -150,9 +125,9 @@ def render(event: Event, options: LegacyOptions) -> bytes:
 
 
 def _envelope(
-    status: etree._Element, event: Event, summary: Fields, options: LegacyOptions
+    status: etree._Element, event: Event, summary: Fields, options: LegacyOptions, generated: str
 ) -> None:
-    sender = _object(summary.get("sender"))
+    sender = object_of(summary.get("sender"))
     void_reason = summary.get("voidedReason") if options.include_void_reason else None
     created, completed = (
         _date(summary.get("createdDateTime")),
@@ -161,12 +136,12 @@ def _envelope(
     changed = _date(summary.get("statusChangedDateTime"))
     _texts(
         status,
-        ("TimeGenerated", _instant(event.generated_at)),
+        ("TimeGenerated", generated),
         ("EnvelopeID", event.envelope_id),
         ("Subject", summary.get("emailSubject")),
         ("UserName", sender.get("userName")),
         ("Email", sender.get("email")),
-        ("Status", json_sim.status_word(_text(summary.get("status")), event.name)),
+        ("Status", json_sim.status_word(text_of(summary.get("status")), event.name)),
         ("Created", created),
         ("Deleted", _date(summary.get("deletedDateTime"))),
         ("Sent", _date(summary.get("sentDateTime"))),
@@ -183,7 +158,7 @@ def _envelope(
         ("ACHolder", sender.get("userName")),
         ("ACHolderEmail", sender.get("email")),
         ("ACHolderLocation", "Heliograph"),
-        ("SigningLocation", _capital(_text(summary.get("signingLocation")) or "online")),
+        ("SigningLocation", _capital(text_of(summary.get("signingLocation")) or "online")),
         ("SenderIPAddress", sender.get("ipAddress")),
     )
     _child(status, "EnvelopePDFHash")
@@ -191,8 +166,8 @@ def _envelope(
 
 def _recipients(statuses: etree._Element, recipients: Fields) -> None:
     for kind, type_name in _RECIPIENT_TYPES.items():
-        for recipient in _list(recipients.get(kind)):
-            _recipient(_child(statuses, "RecipientStatus"), type_name, _object(recipient))
+        for recipient in list_of(recipients.get(kind)):
+            _recipient(_child(statuses, "RecipientStatus"), type_name, object_of(recipient))
 
 
 def _recipient(status: etree._Element, type_name: str, recipient: Fields) -> None:
@@ -206,74 +181,50 @@ def _recipient(status: etree._Element, type_name: str, recipient: Fields) -> Non
         ("Delivered", _date(recipient.get("deliveredDateTime"))),
         ("Signed", _date(recipient.get("signedDateTime"))),
         ("Declined", _date(recipient.get("declinedDateTime"))),
-        ("DeclineReason", recipient.get("declinedReason")),
-        ("Status", _capital(_text(recipient.get("status")))),
-        ("RecipientIPAddress", recipient.get("recipientIPAddress")),
+    )
+    _nilled(status, "DeclineReason", recipient.get("declinedReason"))
+    _texts(
+        status,
+        ("Status", _capital(text_of(recipient.get("status")))),
+        ("RecipientIPAddress", text_of(recipient.get("recipientIPAddress")) or ""),
         ("ClientUserId", recipient.get("clientUserId")),
     )
     fields = _child(status, "CustomFields")
-    for text in _list(recipient.get("customFields")):
+    for text in list_of(recipient.get("customFields")):
         _texts(fields, ("CustomField", text))
-    tabs = _object(recipient.get("tabs"))
+    signed = _has_signed(recipient)
+    tabs = legacy_tabs.tabs(recipient.get("tabs"), signed=signed)
     if tabs:
         statuses = _child(status, "TabStatuses")
-        for kind, of_kind in tabs.items():
-            for tab in map(_object, _list(of_kind)):
-                for single in _radios(tab) if kind == "radioGroupTabs" else (tab,):
-                    _tab(_child(statuses, "TabStatus"), kind, single)
-    _texts(
-        status,
-        ("AccountStatus", "Active"),
-        ("RecipientId", recipient.get("recipientIdGuid") or recipient.get("recipientId")),
-    )
+        for tab in tabs:
+            _texts(_child(statuses, "TabStatus"), *tab.elements)
+    _texts(status, ("AccountStatus", "Active"))
+    if signed:
+        _form_data(status, legacy_tabs.form_fields(tabs))
+    named = recipient.get("recipientIdGuid") or recipient.get("recipientId")
+    _texts(status, ("RecipientId", named))
 
 
-def _radios(group: Fields) -> Iterable[Fields]:
-    """The buttons of a group as tabs of their own, as DocuSign writes them: the group's name is
-    the label, the button's value its name."""
-    for radio in map(_object, _list(group.get("radios"))):
-        yield {
-            "documentId": group.get("documentId"),
-            **radio,
-            "tabLabel": group.get("groupName"),
-            "name": radio.get("value"),
-            "value": None,
-            "selected": radio.get("selected", False),
-        }
+def _has_signed(recipient: Fields) -> bool:
+    word = (text_of(recipient.get("status")) or "").lower()
+    return word in _SIGNED or _date(recipient.get("signedDateTime")) is not None
 
 
-def _tab(status: etree._Element, kind: str, tab: Fields) -> None:
-    special = _SPECIAL_TABS.get(kind)
-    custom = _CUSTOM_TABS.get(kind)
-    if kind == "zipTabs" and _is_true(tab.get("useDash4")):
-        custom = "ZIP5DASH4"
-    value = tab.get("value")
-    if value is None and "selected" in tab:
-        value = "X" if _is_true(tab["selected"]) else ""
-    items = [_text(_object(item).get("value")) for item in _list(tab.get("listItems"))]
-    _texts(
-        status,
-        ("TabType", special or "Custom"),
-        ("Status", _capital(_text(tab.get("status")) or "active")),
-        ("XPosition", tab.get("xPosition")),
-        ("YPosition", tab.get("yPosition")),
-        ("TabLabel", tab.get("tabLabel")),
-        # A list's choices stand where others have their name.
-        ("TabName", ";".join(filter(None, items)) or tab.get("name") or tab.get("tabLabel")),
-        ("TabValue", value),
-        ("DocumentID", tab.get("documentId")),
-        ("PageNumber", tab.get("pageNumber")),
-        ("OriginalValue", tab.get("originalValue")),
-        ("ValidationPattern", tab.get("validationPattern")),
-        ("ListSelectedValue", value if custom == "List" else None),
-        ("CustomTabType", custom),
-    )
+def _form_data(status: etree._Element, filled_in: Sequence[tuple[str, str]]) -> None:
+    """What the recipient has filled in, as XFDF without its namespace (recorded posts)."""
+    if not filled_in:
+        return
+    fields = _child(_child(_child(status, "FormData"), "xfdf"), "fields")
+    for name, value in filled_in:
+        field = _child(fields, "field")
+        field.set("name", _writable(name))
+        _texts(field, ("value", value))
 
 
 def _custom_fields(fields: etree._Element, known: Fields, account_id: str | None) -> None:
     for kind, type_name in (("textCustomFields", "Text"), ("listCustomFields", "List")):
-        for custom_field in _list(known.get(kind)):
-            _custom_field(fields, type_name, _object(custom_field))
+        for custom_field in list_of(known.get(kind)):
+            _custom_field(fields, type_name, object_of(custom_field))
     if account_id is not None:
         account = {"name": "AccountId", "show": "false", "required": "false"}
         _custom_field(fields, "Text", {**account, "value": account_id})
@@ -294,7 +245,7 @@ def _document_statuses(
     statuses: etree._Element, documents: Sequence[Fields], options: LegacyOptions
 ) -> None:
     for document in documents:
-        if _text(document.get("documentId")) == CERTIFICATE:
+        if text_of(document.get("documentId")) == CERTIFICATE:
             continue
         status = _child(statuses, "DocumentStatus")
         _texts(
@@ -306,7 +257,7 @@ def _document_statuses(
         )
         if options.include_document_fields:
             fields = _child(status, "DocumentFields")
-            for field in map(_object, _list(document.get("documentFields"))):
+            for field in map(object_of, list_of(document.get("documentFields"))):
                 _texts(
                     _child(fields, "DocumentField"),
                     ("Name", field.get("name")),
@@ -324,7 +275,7 @@ def _document_pdfs(
         return
     pdfs = _child(root, "DocumentPDFs")
     for document, pdf in wanted:
-        document_id = _text(document.get("documentId"))
+        document_id = text_of(document.get("documentId"))
         certificate = document_id == CERTIFICATE
         _texts(
             _child(pdfs, "DocumentPDF"),
@@ -338,7 +289,7 @@ def _document_pdfs(
 
 def _pdf(document: Fields, options: LegacyOptions) -> str | None:
     """The base64 of a document that goes out; None where it is not wanted or is no base64."""
-    certificate = _text(document.get("documentId")) == CERTIFICATE
+    certificate = text_of(document.get("documentId")) == CERTIFICATE
     wanted = options.include_certificate_of_completion if certificate else options.include_documents
     published = document.get("PDFBytes")
     if not wanted or not isinstance(published, str):
@@ -377,17 +328,27 @@ def _header(certificate: str | None) -> str:
     )
 
 
-def _default(namespace: str) -> dict[Any, str]:
-    """A map that makes a namespace the one of names without a prefix."""
-    return {None: namespace}
+# The namespace of names without a prefix comes last, and the others are declared whether or not
+# anything has them: so recorded posts begin.
+_PREFIXES: Final[dict[Any, str]] = {"xsd": _XSD, "xsi": _XSI, None: NAMESPACE}
 
 
 def _texts(parent: etree._Element, *named: tuple[str, object]) -> None:
     """An element for each value that is there, in the order given."""
     for name, value in named:
-        text = _text(value)
+        text = text_of(value)
         if text is not None:
             _child(parent, name).text = _writable(text)
+
+
+def _nilled(parent: etree._Element, name: str, value: object) -> None:
+    """An element in any case: nil where there is no value."""
+    text = text_of(value)
+    element = _child(parent, name)
+    if text:
+        element.text = _writable(text)
+    else:
+        element.set(f"{{{_XSI}}}nil", "true")
 
 
 def _writable(text: str) -> str:
@@ -402,19 +363,6 @@ def _name(local: str) -> str:
     return f"{{{NAMESPACE}}}{local}"
 
 
-def _text(value: object) -> str | None:
-    """A scalar as the wire writes it; None of anything else."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float | str):
-        return str(value)
-    return None
-
-
-def _is_true(value: object) -> bool:
-    return (_text(value) or "").lower() == "true"
-
-
 def _date(value: object) -> str | None:
     """A published date-time as legacy XML has it; None of what is none."""
     if not isinstance(value, str):
@@ -425,19 +373,23 @@ def _date(value: object) -> str | None:
         return None
 
 
+def _with_ticks(when: datetime, published: object) -> str:
+    """A time with seven digits of its second, as `TimeGenerated` has them.
+
+    The seventh, which a datetime does not keep, is that of the text that was published.
+    """
+    ticks = f"{when.microsecond:06}0"
+    found = _FRACTION.search(text_of(published) or "")
+    if found and ticks.startswith(found[1][:6].ljust(6, "0")):
+        ticks = found[1][:7].ljust(7, "0")
+    return f"{_instant(when.replace(microsecond=0))}.{ticks}"
+
+
 def _instant(when: datetime) -> str:
     """`2026-11-23T09:00:00.12`: recorded messages name no offset and end no fraction in 0. Where
     theirs are in the account's time zone, ours are in UTC."""
     text = when.astimezone(UTC).replace(tzinfo=None).isoformat()
     return text.rstrip("0") if "." in text else text
-
-
-def _object(value: object) -> Fields:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: object) -> Iterable[Any]:
-    return value if isinstance(value, list) else ()
 
 
 def _capital(word: str | None) -> str | None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from heliograph.model.events import Event
+from heliograph.wire import dates
 from heliograph.wire.messages import message
 from heliograph.wire.messages.legacy_xml import NAMESPACE, LegacyOptions, render
 from tests.support import ACCOUNT, START, published, wanted_configuration
@@ -195,12 +196,47 @@ def test_each_tab_is_named_with_the_words_of_the_schema() -> None:
     # A view has no word there.
     custom = ["Text", "Checkbox", "List", "Radio", "Radio", "ZIP5DASH4"]
     assert texts(root, "TabStatus/CustomTabType") == custom
-    assert texts(root, "TabStatus/TabValue") == ["900", "X", "2", "X", None, "12345-6789"]
+    values = [None, "900", "X", "2", "X", None, "12345-6789", None]
+    assert texts(root, "TabStatus/TabValue") == values
     assert texts(root, "TabStatus/ListSelectedValue") == ["2"]
     names = texts(root, "TabStatus/TabName")
     assert names == ["sign", "rent", "pets", "1;2", "year", "month", "zip", "terms"]
     labels = ["sign", "rent", "pets", "floor", "term", "term", "zip", "terms"]
     assert texts(root, "TabStatus/TabLabel") == labels
+
+
+def test_fidelity_time_generated_has_seven_digits() -> None:
+    for published_time, written in (
+        ("2026-11-23T09:00:00.1234567Z", "2026-11-23T09:00:00.1234567"),
+        ("2026-11-23T10:00:00,12345678+01:00", "2026-11-23T09:00:00.1234567"),
+        ("2026-11-23T09:00:00.12Z", "2026-11-23T09:00:00.1200000"),
+        ("2026-11-23T09:00:00Z", "2026-11-23T09:00:00.0000000"),
+        ("", "2026-11-23T09:00:00.5000000"),
+        (None, "2026-11-23T09:00:00.5000000"),
+    ):
+        body: dict[str, Any] = {"generatedDateTime": published_time, "data": {}}
+        when = dates.parse(published_time or "2026-11-23T09:00:00.5Z")
+        event = Event(ACCOUNT, "event-1", "envelope-sent", "e", when, json.dumps(body).encode())
+        assert texts(read(render(event, LegacyOptions())), "TimeGenerated") == [written]
+
+
+def test_fidelity_elements_that_are_always_there() -> None:
+    signer = {"name": "Grace", "tabs": {"signHereTabs": [{}], "textTabs": [{"tabLabel": "rent"}]}}
+    root = read(render(stored({"recipients": {"signers": [signer]}}), LegacyOptions()))
+    (reason,) = root.iter(f"{{{NAMESPACE}}}DeclineReason")
+    assert reason.attrib == {"{http://www.w3.org/2001/XMLSchema-instance}nil": "true"}
+    assert texts(root, "RecipientStatus/RecipientIPAddress") == [None]
+    assert texts(root, "TabStatus/TabValue") == [None, None]
+    assert texts(root, "EnvelopeStatus/AuthoritativeCopy") == ["false"]
+
+
+def test_what_is_declared_stands_as_in_recorded_posts() -> None:
+    # Some listeners find the message by this text.
+    assert (
+        b'<DocuSignEnvelopeInformation xmlns:xsd="http://www.w3.org/2001/XMLSchema" '
+        b'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        b'xmlns="http://www.docusign.net/API/3.0"><EnvelopeStatus>'
+    ) in render(stored({}), LegacyOptions())
 
 
 @pytest.mark.parametrize(
@@ -400,3 +436,34 @@ def test_the_certificate_stands_in_the_soap_header_when_it_is_asked_for() -> Non
         message.render(stored(), wanted_configuration(**soap), 0, PEM).body,
     ):
         assert b"BinarySecurityToken" not in body
+
+
+@pytest.mark.parametrize(
+    ("fields", "has_form"),
+    [
+        ({"status": "completed"}, True),
+        ({"status": "Signed"}, True),
+        ({"status": "delivered", "signedDateTime": f"{DAY}08:58:00Z"}, True),
+        ({"status": "delivered"}, False),
+        ({"status": "sent", "signedDateTime": "never"}, False),
+    ],
+)
+def test_fidelity_form_data_comes_when_its_recipient_has_signed(
+    fields: dict[str, str], has_form: bool
+) -> None:
+    signer = {**fields, "tabs": {"textTabs": [{"tabLabel": 'a "b"', "value": "900 & 1"}]}}
+    root = read(render(stored({"recipients": {"signers": [signer]}}), LegacyOptions()))
+    found = list(root.iter(f"{{{NAMESPACE}}}field"))
+    assert [field.get("name") for field in found] == ['a "b"'] * has_form
+    assert texts(root, "FormData/xfdf/fields/field/value") == ["900 & 1"] * has_form
+    assert texts(root, "TabStatus/Status") == ["Signed" if has_form else "Active"]
+
+
+def test_fidelity_recipient_attachment_of_form_data_is_left_out() -> None:
+    root = read(render(stored(), LegacyOptions()))
+    assert not list(root.iter(f"{{{NAMESPACE}}}RecipientAttachment"))
+
+
+def test_fidelity_holder_of_the_copy_is_heliograph() -> None:
+    root = read(render(stored(), LegacyOptions()))
+    assert texts(root, "EnvelopeStatus/ACHolderLocation") == ["Heliograph"]
