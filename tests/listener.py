@@ -32,7 +32,10 @@ class Received:
 
 @dataclass
 class LoopbackListener:
-    """What the listener answers (by path, else `status`), and what it received."""
+    """What the listener answers (by path, else `status`), and what it received.
+
+    Below `/token` it is an authorization server, and keeps nothing.
+    """
 
     base: str = ""
     status: int = 200
@@ -49,6 +52,8 @@ class LoopbackListener:
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         body = await request.read()
+        if request.path.endswith("/token"):
+            return web.json_response({"access_token": "a-token", "token_type": "Bearer"})
         async with self._changed:
             self.received.append(Received(request.path, list(request.headers.items()), body))
             self._changed.notify_all()

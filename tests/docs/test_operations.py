@@ -56,7 +56,7 @@ async def test_the_examples_of_a_page_do_what_it_shows(
             "ACCOUNT": api.credentials.account_id,
             "TOKEN": api.credentials.access_token.reveal(),
         }
-        runner = Runner(tmp_path, environment, free_ports("9000"))
+        runner = Runner(tmp_path, environment, free_ports("9000", "9100"))
         async for block, written in runner.run(followed(PAGES[name], language)):
             check(block, written)
             if block.language == "bash" and block.operation and "errorCode" not in written:

@@ -42,7 +42,6 @@ CONFIGURATION = {
 }
 
 OAUTH = {
-    "authorizationServerUrl": "https://auth.example.com/token",
     "clientId": "heliograph",
     "clientSecret": "a secret of the authorization server",
     "customParameters": {"audience": "hooks"},
@@ -86,7 +85,7 @@ async def test_an_sdk_makes_every_call_and_reads_every_answer(
         await _users_of_a_configuration(connect, api, connect_id)
         await _failures(connect, api, listener, connect_id)
         await _logs(connect, listener)
-        await _oauth(connect)
+        await _oauth(connect, listener)
         await _mobile_notifiers(connect)
         if "create_connect_secret" in await sdk.operations("ConnectApi"):
             await _secrets(connect, api)
@@ -221,13 +220,14 @@ async def _logs(connect: Connect, listener: LoopbackListener) -> None:
     assert (await connect("list_event_logs"))["logs"] == []
 
 
-async def _oauth(connect: Connect) -> None:
+async def _oauth(connect: Connect, listener: LoopbackListener) -> None:
+    wanted = {**OAUTH, "authorizationServerUrl": f"{listener.base}/token"}
     with pytest.raises(Refused) as none:
         await connect("get_connect_o_auth_config")
     assert none.value.status == 404
-    made = await connect("create_connect_o_auth_config", body=Body("ConnectOAuthConfig", OAUTH))
+    made = await connect("create_connect_o_auth_config", body=Body("ConnectOAuthConfig", wanted))
     assert made.models == {"ConnectOAuthConfig"}
-    shown = {**OAUTH, "clientSecret": "********"}
+    shown = {**wanted, "clientSecret": "********"}
     assert made.value == shown
     assert (await connect("get_connect_o_auth_config")).value == shown
     other = {**shown, "scope": "hooks"}

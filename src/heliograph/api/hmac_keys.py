@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Final
 
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.errors import (
@@ -13,6 +14,9 @@ from heliograph.errors import (
 from heliograph.store import Store
 from heliograph.wire import listeners
 from heliograph.wire.messages import signing
+
+_LONGEST_PLACE: Final = 10
+"""Digits, more than enough."""
 
 
 class HmacKeys:
@@ -53,7 +57,7 @@ class HmacKeys:
                 method="DELETE",
                 path=f"{secrets}/{{keyId}}",
                 handler=self._delete_secret,
-                summary="Retires an HMAC key.",
+                summary="Retires an HMAC key, by its keyId or its place in the list, from 1.",
                 v2=True,
             ),
         ]
@@ -71,6 +75,14 @@ class HmacKeys:
         )
 
     async def _delete_secret(self, call: Call) -> None:
-        key_id = call.path["keyId"]
+        key_id = await self._named(call.account_id, call.path["keyId"])
         if not await self._store.retire_hmac_key(call.account_id, key_id):
             raise NotFound("There is no active HMAC key with this keyId.")
+
+    async def _named(self, account_id: str, text: str) -> str:
+        """The keyId of a key that is named by its place in the list, as DocuSign names them."""
+        if not (text.isascii() and text.isdigit()):
+            return text
+        keys = await self._store.hmac_keys(account_id)
+        at = int(text) - 1 if len(text) < _LONGEST_PLACE else -1
+        return keys[at].key_id if 0 <= at < len(keys) else text

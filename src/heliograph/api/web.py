@@ -32,13 +32,13 @@ from heliograph.api.sign_in.legacy import LegacySignIn
 from heliograph.api.sign_in.oauth import OAuth
 from heliograph.api.tokens import Tokens
 from heliograph.api.users import Users
-from heliograph.delivery.attempt import Sender
 from heliograph.delivery.publisher import Publisher
 from heliograph.delivery.republish import Republisher
 from heliograph.delivery.signals import Signals
 from heliograph.egress import Guard
 from heliograph.incoming.address import PublicAddress
 from heliograph.model.fidelity import Fidelity
+from heliograph.outbound.authorizer import Authorizer
 from heliograph.settings import Settings
 from heliograph.store import Store
 from heliograph.watch.metrics import CONTENT_TYPE, Metrics
@@ -50,7 +50,7 @@ def operations_of(
     signals: Signals,
     guard: Guard,
     watch: Watch,
-    sender: Sender,
+    sender: Authorizer,
     sign_in: SignIn,
     fidelity: Fidelity,
 ) -> Sequence[Operation]:
@@ -62,7 +62,7 @@ def operations_of(
         *Configurations(store, guard, fidelity).operations(),
         *Failures(store, republisher).operations(),
         *HmacKeys(store).operations(),
-        *ConnectOAuth(store, guard).operations(),
+        *ConnectOAuth(store, guard, sender).operations(),
         *Listeners(store, sender).operations(),
         *Historical(store, guard).operations(),
         *MobileNotifiers().operations(),

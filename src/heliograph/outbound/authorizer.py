@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,7 +23,7 @@ from heliograph.model.configurations import (
 )
 from heliograph.model.deliveries import NO_PROOFS, Answer, Body, Fault, Phase, Proofs
 from heliograph.outbound import Transport
-from heliograph.outbound.tokens import Tokens
+from heliograph.outbound.tokens import Tokens, is_untrusted
 
 GRACE: Final = 1.0
 """Seconds above the time of an attempt before it is ended here: the transport's own timer
@@ -76,6 +76,21 @@ class Authorizer:
             return Fault(Phase.RENDER, "a userName with a colon cannot be sent by HTTP Basic")
         header = _basic(user_name, password)
         return _without(await self._send(post, header), header, password)
+
+    async def try_client(
+        self, client: ClientCredentials, authorities: Collection[str] = ()
+    ) -> Fault | None:
+        """Ask for a token of a client; None where one came.
+
+        Where TLS fails, once more with each of the `authorities` (PEM) in addition, as posts of
+        the configurations do that add them.
+        """
+        first = await self._tokens.try_anew(client)
+        if first is not None and is_untrusted(first):
+            for added in authorities:
+                if await self._tokens.try_anew(client, TlsIdentity(None, None, added)) is None:
+                    return None
+        return first
 
     async def _post_with_token(
         self, post: _Post, credentials: ClientCredentials, authorities: str | None

@@ -52,6 +52,7 @@ _SENDABLE: Final = re.compile(r"[!-~]+")
 
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
+_GAVE_NONE: Final = "gave no token:"
 
 
 def form(client: ClientCredentials) -> bytes:
@@ -114,6 +115,14 @@ class Tokens:
             token = renewed
         return token.header
 
+    async def try_anew(
+        self, credentials: ClientCredentials, identity: TlsIdentity | None = None
+    ) -> Fault | None:
+        """Ask for a token whatever is kept; None: it came, and is kept for the next message."""
+        key = (credentials, identity)
+        renewed = await self._requests.ask(key, lambda: self._renew(key))
+        return renewed if isinstance(renewed, Fault) else None
+
     def refused(
         self,
         credentials: ClientCredentials,
@@ -172,6 +181,12 @@ def _read(credentials: ClientCredentials, answer: Answer, began: float) -> _Toke
     return _Token(Secret(token), began + _use(document.get("expires_in")))
 
 
+def is_untrusted(fault: Fault) -> bool:
+    """Whether an authorization server was reached and TLS with it failed."""
+    # A host name has no space, so the words are those of `_unreachable`.
+    return f" {_GAVE_NONE} {Phase.TLS.value}: " in fault.what
+
+
 def _object(body: bytes) -> Mapping[str, Any] | None:
     try:
         document = msgspec.json.decode(body)
@@ -209,7 +224,7 @@ def _unreachable(credentials: ClientCredentials, fault: Fault) -> Fault:
         what = what.partition(": ")[0]  # what follows quotes the answer
     # A host name has no space, so these words are always our own.
     what = what.replace("the listener", "the server")
-    what = f"gave no token: {fault.phase.value}: {what}"
+    what = f"{_GAVE_NONE} {fault.phase.value}: {what}"
     return _fault(credentials, what, ours=fault.ours)
 
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from heliograph.model.accounts import HmacKey
 from heliograph.wire import dates
 from heliograph.wire.codec import Wire
+from heliograph.wire.configurations import MASK
+
+_SHOWN: Final = 4
+"""Characters of 44, of six random bits each, that tell one key from another."""
 
 
 class ConnectSecret(Wire):
-    """An HMAC key; `secret` is shown once, when it is made."""
+    """An HMAC key; `secret` is shown whole once, when it is made, and later its beginning."""
 
     ours: ClassVar[bool] = True
 
     created: str
     key_id: str
-    secret: str | None = None
+    secret: str
 
 
 class ConnectSecrets(Wire):
@@ -86,9 +90,13 @@ def sample_event(name: str, account_id: str, envelope_id: str, at: str) -> bytes
 
 
 def secret_to_wire(key: HmacKey, *, shown: bool) -> ConnectSecret:
-    """An HMAC key, with its secret only where it was just made."""
+    """An HMAC key, with its whole secret only where it was just made.
+
+    DocuSign's list has secrets truncated; how, nobody says.
+    """
+    secret = key.secret.reveal()
     return ConnectSecret(
         created=dates.render(key.created_at),
         key_id=key.key_id,
-        secret=key.secret.reveal() if shown else None,
+        secret=secret if shown else secret[:_SHOWN] + MASK,
     )

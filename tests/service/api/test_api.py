@@ -141,7 +141,9 @@ async def test_every_active_key_signs_the_exact_bytes(
     assert [one["keyId"] for one in listed] == [
         one["keyId"] for n, one in enumerate(secrets) if n != 1
     ]
-    assert all("secret" not in one for one in listed)
+    assert [one["secret"] for one in listed] == [
+        one["secret"][:4] + "********" for n, one in enumerate(secrets) if n != 1
+    ]
     await api.configure(listener.base, includeHMAC="true")
     await api.call("POST", "events", published())
     await listener.until(lambda received: len(received) == 1)
@@ -154,6 +156,25 @@ async def test_every_active_key_signs_the_exact_bytes(
         given = received.header(f"X-DocuSign-Signature-{position}")
         assert given == base64.b64encode(mac).decode()
     assert received.header("X-DocuSign-Signature-5") is None
+
+
+async def test_fidelity_index_of_an_hmac_key_names_it_beside_its_id(api: Client) -> None:
+    ids = [(await api.call("POST", "secret")).json["keyId"] for _ in range(3)]
+    for nowhere in ("0", "4", "-1", "1.0", "9" * 30, "\u0661"):
+        assert (await api.call("DELETE", f"secret/{nowhere}")).error == "RESOURCE_NOT_FOUND"
+    deleted = await api.call("DELETE", f"{api.account.replace('v2.1', 'v2')}/connect/secret/2")
+    assert (deleted.status, deleted.body) == (200, b"")
+    left = (await api.call("GET", "secret")).json["secrets"]
+    assert [one["keyId"] for one in left] == [ids[0], ids[2]]
+    assert (await api.call("DELETE", "secret/2")).status == 200  # the last is the second now
+    left = (await api.call("GET", "secret")).json["secrets"]
+    assert [one["keyId"] for one in left] == ids[:1]
+
+
+async def test_fidelity_truncated_hmac_secrets_are_listed(api: Client) -> None:
+    made = (await api.call("POST", "secret")).json
+    (listed,) = (await api.call("GET", "secret")).json["secrets"]
+    assert listed == made | {"secret": made["secret"][:4] + "********"}
 
 
 async def test_r2_a_repeated_call_with_an_idempotency_key_adds_nothing(

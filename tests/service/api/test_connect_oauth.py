@@ -12,31 +12,34 @@ from click.testing import CliRunner
 
 from heliograph.cli import main
 from heliograph.wire.configurations import MASK
+from tests import pki
 from tests.busy import hang
-from tests.scripted import keep_answering, listening
+from tests.listener import LoopbackListener
+from tests.scripted import Listener, Peer, keep_answering, listening
 from tests.server import Client, serving
-from tests.service.outbound.staged import TOKEN, authorization, form, gives
+from tests.service.outbound.staged import TOKEN, answer, authorization, form, gives
 from tests.support import published
 
 SECRET = "canary-client-secret-71b3"
 
 
-def client(url: str = "http://127.0.0.1:9000/token", **over: Any) -> dict[str, Any]:
+def client(url: str, **over: Any) -> dict[str, Any]:
     given = {"authorizationServerUrl": url, "clientId": "heliograph", "clientSecret": SECRET}
     return given | over
 
 
 async def test_the_four_calls_make_change_and_forget_it_and_never_show_the_secret(
-    api: Client,
+    api: Client, listener: LoopbackListener
 ) -> None:
+    url = f"{listener.base}/token"
     for method in ("GET", "DELETE"):
         assert (await api.call(method, "oauth")).error == "RESOURCE_NOT_FOUND"
     assert (await api.call("PUT", "oauth", {"scope": "x"})).error == "RESOURCE_NOT_FOUND"
     custom = {"audience": "https://hooks.example.com"}
-    made = await api.call("POST", "oauth", client(scope="a b", customParameters=custom))
-    shown = client(scope="a b", customParameters=custom, clientSecret=MASK)
+    made = await api.call("POST", "oauth", client(url, scope="a b", customParameters=custom))
+    shown = client(url, scope="a b", customParameters=custom, clientSecret=MASK)
     assert (made.status, made.json) == (201, shown)
-    again = await api.call("POST", "oauth", client())
+    again = await api.call("POST", "oauth", client(url))
     assert (again.status, again.error) == (409, "CONNECT_OAUTH_ALREADY_EXISTS")
     assert (await api.call("GET", "oauth")).json == shown
 
@@ -55,10 +58,11 @@ async def test_the_four_calls_make_change_and_forget_it_and_never_show_the_secre
     assert (await api.call("GET", "oauth")).status == 404
 
 
-async def test_it_speaks_xml(api: Client) -> None:
+async def test_it_speaks_xml(api: Client, listener: LoopbackListener) -> None:
+    url = f"{listener.base}/token".encode()
     body = (
         b'<connectOAuthConfig xmlns="http://www.docusign.com/restapi">'
-        b"<authorizationServerUrl>http://127.0.0.1:9000/t</authorizationServerUrl>"
+        b"<authorizationServerUrl>" + url + b"</authorizationServerUrl>"
         b"<clientId>c</clientId><clientSecret>" + SECRET.encode() + b"</clientSecret>"
         b"<customParameters><audience>a</audience></customParameters></connectOAuthConfig>"
     )
@@ -83,16 +87,17 @@ async def test_it_speaks_xml(api: Client) -> None:
     ],
 )
 async def test_s1_what_cannot_be_used_is_refused_when_it_is_saved(
-    api: Client, over: dict[str, Any], named: str
+    api: Client, listener: LoopbackListener, over: dict[str, Any], named: str
 ) -> None:
-    refused = await api.call("POST", "oauth", client() | over)
+    url = f"{listener.base}/token"
+    refused = await api.call("POST", "oauth", client(url) | over)
     assert refused.status == 400
     assert refused.json["message"].startswith(named), refused.json
     assert SECRET not in refused.json["message"]
-    await api.call("POST", "oauth", client())
+    await api.call("POST", "oauth", client(url))
     if over.get("clientSecret") != MASK:  # which means here that it stays
         assert (await api.call("PUT", "oauth", over)).status == 400
-    assert (await api.call("GET", "oauth")).json == client(clientSecret=MASK)
+    assert (await api.call("GET", "oauth")).json == client(url, clientSecret=MASK)
 
 
 async def delivered(api: Client, event_id: str) -> None:
@@ -150,18 +155,19 @@ async def test_s1_the_guard_looks_at_the_authorization_server_at_each_use(tmp_pa
             assert tested["success"] == "false"
             assert "token: " in tested["error"]
             assert "refused address" in tested["error"]
-        assert server.connections == hook.connections == 0
+        # It was asked where it could be, when the client was saved.
+        assert (server.connections, hook.connections) == (1, 0)
 
 
-async def test_a_viewer_may_not_see_it(api: Client) -> None:
+async def test_a_viewer_may_not_see_it(api: Client, listener: LoopbackListener) -> None:
     made = await api.call("POST", f"{api.account}/tokens", {"name": "v", "role": "viewer"})
     bearer = f"Bearer {made.json['accessToken']}"
-    await api.call("POST", "oauth", client())
+    await api.call("POST", "oauth", client(f"{listener.base}/token"))
     assert (await api.call("GET", "oauth", Authorization=bearer)).error == "USER_LACKS_PERMISSIONS"
 
 
 async def test_s7_the_command_takes_the_secret_from_a_file_or_a_prompt(
-    api: Client, tmp_path: Path
+    api: Client, listener: LoopbackListener, tmp_path: Path
 ) -> None:
     env = {"HELIOGRAPH_DATA_DIR": str(tmp_path / "data"), "COLUMNS": "80"}
 
@@ -178,7 +184,7 @@ async def test_s7_the_command_takes_the_secret_from_a_file_or_a_prompt(
         assert found is not None
         return found.client_secret.reveal()
 
-    url = ("--url", "http://127.0.0.1:9000/token")
+    url = ("--url", f"{listener.base}/token")
     assert "Missing: --client-id" in await run("create", *url, status=2)
     asked = await run("create", *url, "--client-id", "a", stdin=f"{SECRET}\n")
     assert "Client secret" in asked
@@ -198,6 +204,61 @@ async def test_s7_the_command_takes_the_secret_from_a_file_or_a_prompt(
     assert "audience=a=b" in listed
     assert "Deleted" in await run("delete", "--yes")
     assert "RESOURCE_NOT_FOUND" in await run("show", status=4)
+
+
+async def test_fidelity_an_oauth_client_that_gets_no_token_is_refused(api: Client) -> None:
+    async def refuses(listener: Listener, peer: Peer) -> None:
+        await listener.take(peer)
+        await peer.send(answer({"error": "invalid_client"}, "401 Unauthorized"))
+
+    async with listening(gives()) as server, listening(refuses) as other:
+        refused = await api.call("POST", "oauth", client(other.url))
+        assert (refused.status, refused.error) == (400, "INVALID_REQUEST_BODY")
+        assert (
+            f"at http://127.0.0.1:{other.port} answered 401 invalid_client"
+            in refused.json["message"]
+        )
+        assert SECRET not in refused.json["message"]
+        assert (await api.call("GET", "oauth")).status == 404
+
+        assert (await api.call("POST", "oauth", client(server.url))).status == 201
+        changed = await api.call("PUT", "oauth", {"authorizationServerUrl": other.url})
+        assert (changed.status, changed.error) == (400, "INVALID_REQUEST_BODY")
+        kept = await api.call("GET", "oauth")
+        assert kept.json == client(server.url, clientSecret=MASK)
+        # The token that it was tried with is what the first message carries.
+        async with listening(keep_answering) as hook:
+            await api.configure(hook.url, includeOAuth="true")
+            await delivered(api, "one")
+            assert authorization(hook) == f"Bearer {TOKEN}-1"
+        again = await api.call("POST", "oauth", client(other.url))
+        assert again.status == 409
+        assert len(other.requests) == 2  # there is one already: nobody was asked
+
+
+async def test_fidelity_an_oauth_client_that_gets_no_token_since_nobody_answers(
+    api: Client,
+) -> None:
+    async with listening(gives()) as server:
+        url = server.url
+    refused = await api.call("POST", "oauth", client(url))
+    assert (refused.status, refused.error) == (400, "INVALID_REQUEST_BODY")
+    assert "gave no token: connect: " in refused.json["message"]
+
+
+async def test_s5_a_client_is_tried_with_the_authorities_that_configurations_add(
+    api: Client, tmp_path: Path
+) -> None:
+    authority = pki.Authority()
+    tls = pki.serving(authority.pair("localhost"), tmp_path)
+    token = answer({"access_token": TOKEN, "token_type": "Bearer"})
+    with pki.secured(tls, token) as server:
+        refused = await api.call("POST", "oauth", client(server.url))
+        assert "gave no token: tls: " in refused.json["message"]
+        added = {"includeOAuth": "true", "certificateAuthorities": authority.certificate}
+        await api.configure("http://127.0.0.1:9000/", **added)
+        made = await api.call("POST", "oauth", client(server.url))
+        assert made.status == 201, made.body
 
 
 async def test_a_notification_with_oauth_is_posted_with_the_accounts_token(api: Client) -> None:

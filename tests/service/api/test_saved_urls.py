@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.listener import LoopbackListener
 from tests.server import Client
 from tests.support import published
 
@@ -16,7 +17,9 @@ NAMES = ("xn--0.localhost", "xn--a.shop.localhost")
 @pytest.mark.parametrize(
     "url", [*(f"http://127.0.0.1:9001{bad}" for bad in BAD), *(f"http://{name}/" for name in NAMES)]
 )
-async def test_s1_no_place_of_a_url_saves_what_is_no_uri(api: Client, url: str) -> None:
+async def test_s1_no_place_of_a_url_saves_what_is_no_uri(
+    api: Client, listener: LoopbackListener, url: str
+) -> None:
     good = "http://127.0.0.1:9001/hook"
     connect_id = await api.configure(good)
     client = {"clientId": "c", "clientSecret": "a secret"}
@@ -26,7 +29,7 @@ async def test_s1_no_place_of_a_url_saves_what_is_no_uri(api: Client, url: str) 
     event: dict[str, Any] = published(envelope_id="e")
     await api.call("POST", "events", event)
     past = {"envelopes": ["e"], "config": {"urlToPublishTo": url}}
-    made = {"authorizationServerUrl": good, **client}
+    made = {"authorizationServerUrl": f"{listener.base}/token", **client}
     assert (await api.call("POST", "oauth", made)).status == 201
     for method, path, body in (
         ("POST", api.connect, new),
