@@ -20,8 +20,8 @@ from typing import Final, Literal
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-URL_LENGTH: Final = 2048
-"""Characters: the longest URL that is accepted."""
+URL_LENGTH: Final = 4096
+"""Characters, which are ASCII: the longest URL that is accepted (DocuSign: 4,096 bytes)."""
 
 # The Fetch standard's "bad port" list (https://fetch.spec.whatwg.org/#port-blocking) and,
 # in the last line, three stores that take plain-text commands and would obey a POST.

@@ -49,7 +49,7 @@ async def test_the_examples_of_a_page_do_what_it_shows(
 ) -> None:
     heads = tmp_path / "heads"
     (tmp_path / ".curlrc").write_text(f'dump-header = "{heads}"\n')
-    async with serving(tmp_path, data_dir=tmp_path / "hg") as api:
+    async with serving(tmp_path, data_dir=tmp_path / "hg", fidelity="auto") as api:
         environment = {
             "CURL_HOME": str(tmp_path),
             "BASE": f"{api.server.base_uri}/restapi",

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from heliograph.api import saving
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.parameters import row_id
+from heliograph.delivery.silences import silences
 from heliograph.egress import Guard
 from heliograph.errors import InvalidBody, NotFound
-from heliograph.model.accounts import Role
+from heliograph.model.accounts import Role, Secret
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.fidelity import Fidelity
 from heliograph.store import Store, undisturbed
-from heliograph.wire import configurations, rest
+from heliograph.wire import configurations, docusign, rest
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
 
@@ -83,17 +84,17 @@ class Configurations:
         ]
 
     async def _list_configurations(self, call: Call) -> rest.ConnectConfigResults:
-        return _results((await self._store.configurations(call.account_id)).all)
+        return self._results((await self._store.configurations(call.account_id)).all)
 
     async def _get_configuration(self, call: Call) -> rest.ConnectConfigResults:
         connect_id = row_id(call.path["connectId"], "connectId")
-        return _results([await self._find(call.account_id, connect_id)])
+        return self._results([await self._find(call.account_id, connect_id)])
 
     async def _create_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
-        document, secrets = configurations.merge(call.body, None)
+        document, secrets = self._merged(call.body, None)
         wanted = configurations.read(call.account_id, 0, document, secrets)
         saving.check(self._guard, wanted)
-        return configurations.to_wire(await self._store.create_configuration(wanted))
+        return self._shown(await self._store.create_configuration(wanted))
 
     async def _update_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
         changes: rest.ConnectCustomConfiguration = call.body
@@ -104,13 +105,37 @@ class Configurations:
         async def update() -> ConnectConfiguration:
             version = await self._store.configurations_version(call.account_id)
             before = await self._find(call.account_id, connect_id)
-            document, secrets = configurations.merge(changes, before)
+            document, secrets = self._merged(changes, before)
             wanted = configurations.read(call.account_id, connect_id, document, secrets)
             saving.check(self._guard, wanted)
             await self._store.update_configuration(wanted, version)
             return wanted
 
-        return configurations.to_wire(await undisturbed(update, "update"))
+        return self._shown(await undisturbed(update, "update"))
+
+    def _merged(
+        self, changes: rest.ConnectCustomConfiguration, before: ConnectConfiguration | None
+    ) -> tuple[bytes, Mapping[str, Secret]]:
+        """The document and secrets that `changes` lead to; DocuSign must take them if it is it."""
+        strict = self._fidelity is Fidelity.DOCUSIGN
+        if strict:
+            docusign.refuse_booleans(changes)
+        document, secrets = configurations.merge(changes, before, self._fidelity)
+        if strict:
+            docusign.refuse(document, None if before is None else before.document)
+        return document, secrets
+
+    def _shown(self, configuration: ConnectConfiguration) -> rest.ConnectCustomConfiguration:
+        shown = configurations.to_wire(configuration)
+        warnings = [silence.text for silence in silences(configuration, self._fidelity)]
+        shown.warnings = warnings or None
+        return shown
+
+    def _results(self, listed: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults:
+        return rest.ConnectConfigResults(
+            configurations=[self._shown(configuration) for configuration in listed],
+            total_records=str(len(listed)),
+        )
 
     async def _delete_configuration(self, call: Call) -> None:
         connect_id = row_id(call.path["connectId"], "connectId")
@@ -122,13 +147,6 @@ class Configurations:
         if configuration is None:
             raise _no_configuration(connect_id)
         return configuration
-
-
-def _results(listed: Sequence[ConnectConfiguration]) -> rest.ConnectConfigResults:
-    return rest.ConnectConfigResults(
-        configurations=[configurations.to_wire(configuration) for configuration in listed],
-        total_records=str(len(listed)),
-    )
 
 
 def _no_configuration(connect_id: int) -> NotFound:

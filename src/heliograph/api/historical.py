@@ -10,9 +10,10 @@ from heliograph.api import saving
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.egress import Guard
 from heliograph.errors import InvalidBody, NotFound, TooMuchPublished
+from heliograph.model.fidelity import Fidelity
 from heliograph.store import Store
 from heliograph.store.historical import MOST_AN_HOUR, PublishTransaction, Wish
-from heliograph.wire import historical, rest
+from heliograph.wire import docusign, historical, rest
 
 _PATH: Final = "/accounts/{accountId}/connect/envelopes/publish/historical"
 _ONE: Final = f"{_PATH}/{{transactionId}}"
@@ -23,9 +24,10 @@ _MOST_LISTED: Final = 1_000
 class Historical:
     """One call of DocuSign's, and three of ours to follow and cancel what it began."""
 
-    def __init__(self, store: Store, guard: Guard) -> None:
+    def __init__(self, store: Store, guard: Guard, fidelity: Fidelity) -> None:
         self._store = store
         self._guard = guard
+        self._fidelity = fidelity
 
     def operations(self) -> Sequence[Operation]:
         """The operations of this module; all but the first are extensions."""
@@ -81,7 +83,9 @@ class Historical:
             raise InvalidBody("envelopes must name at least one envelope.")
         if len(envelope_ids) > MOST_AN_HOUR:
             raise InvalidBody(f"envelopes may name at most {MOST_AN_HOUR}: split the call.")
-        configuration = historical.wanted(call.account_id, body.config)
+        if self._fidelity is Fidelity.DOCUSIGN:
+            docusign.refuse_booleans(body.config)
+        configuration = historical.wanted(call.account_id, body.config, self._fidelity)
         saving.check(self._guard, configuration, "config.urlToPublishTo")
         wish = Wish(str(uuid.uuid4()), configuration, tuple(envelope_ids), call.principal.name)
         return _to_wire(call, await self._store.historical.submit(wish))

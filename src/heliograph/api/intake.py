@@ -14,6 +14,7 @@ from heliograph.delivery.publisher import Publisher, Receipt
 from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
+from heliograph.model.fidelity import Fidelity
 from heliograph.watch import UNWATCHED, AcceptedEvent, Observer, Publication, tracing
 from heliograph.wire import notifications
 from heliograph.wire.media_types import JSON
@@ -80,9 +81,16 @@ _TYPES: Final = (JSON, "application/x-ndjson", "application/ndjson", "applicatio
 class Intake:
     """The publish operation. An extension: DocuSign has no such call."""
 
-    def __init__(self, publisher: Publisher, guard: Guard, observer: Observer = UNWATCHED) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        guard: Guard,
+        fidelity: Fidelity,
+        observer: Observer = UNWATCHED,
+    ) -> None:
         self._publisher = publisher
         self._guard = guard
+        self._fidelity = fidelity
         self._observer = observer
 
     def operations(self) -> Sequence[Operation]:
@@ -111,7 +119,9 @@ class Intake:
         hops = _checked_hops(call)
         events = await aside(
             len(call.raw),
-            lambda: parse_events(call.raw, call.content_type, call.account_id, hops),
+            lambda: parse_events(
+                call.raw, call.content_type, call.account_id, hops, self._fidelity
+            ),
         )
         key = call.headers.get(IDEMPOTENCY_KEY.name)
         if key is not None:

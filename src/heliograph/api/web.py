@@ -58,13 +58,13 @@ def operations_of(
     publisher = Publisher(store, signals)
     republisher = Republisher(store, store.clock, signals)
     return [
-        *Intake(publisher, guard, watch.observer).operations(),
+        *Intake(publisher, guard, fidelity, watch.observer).operations(),
         *Configurations(store, guard, fidelity).operations(),
         *Failures(store, republisher).operations(),
         *HmacKeys(store).operations(),
         *ConnectOAuth(store, guard, sender).operations(),
         *Listeners(store, sender).operations(),
-        *Historical(store, guard).operations(),
+        *Historical(store, guard, fidelity).operations(),
         *MobileNotifiers().operations(),
         *Users(store).operations(),
         *Groups(store).operations(),

@@ -27,6 +27,7 @@ from heliograph.model.configurations import (
     ScheduleName,
     Switches,
 )
+from heliograph.model.fidelity import Fidelity
 from heliograph.wire.rest import ConnectCustomConfiguration, split_texts
 
 MASK: Final = "********"
@@ -72,11 +73,14 @@ _FLAGS: Final = {
 
 
 def merge(
-    changes: ConnectCustomConfiguration, before: ConnectConfiguration | None
+    changes: ConnectCustomConfiguration,
+    before: ConnectConfiguration | None,
+    fidelity: Fidelity | None = None,
 ) -> tuple[bytes, dict[str, Secret]]:
     """The document and secrets of a configuration after `changes` were laid over `before`.
 
-    A field that is not given keeps its value; the mask in a secret's place keeps the secret.
+    A field that is not given keeps its value; the mask in a secret's place keeps the secret. What
+    is not said is written down as the profile has it, with `fidelity` None not at all.
 
     Raises:
         InvalidBody: a flag that is neither "true" nor "false", or a custom OAuth parameter
@@ -87,6 +91,7 @@ def merge(
     fields = msgspec.to_builtins(changes)
     _refuse_long(fields)
     fields.pop("connectId", None)
+    fields.pop("warnings", None)
     # Ours to say; whoever switches publishing on or off takes it back.
     fields.pop("disabledBy", None)
     if "allowEnvelopePublish" in fields:
@@ -103,6 +108,7 @@ def merge(
     event_data = fields.get("eventData")
     if event_data and isinstance(event_data.get("includeData"), str):
         event_data["includeData"] = split_texts(event_data["includeData"])
+    version = _version(document)
     _update(document, fields)
     for name, wire_name in _FLAG_NAMES.items():
         if wire_name in document:
@@ -111,7 +117,45 @@ def merge(
         if document.get(name) in ("", []):
             del document[name]
         check(document)
+    if fidelity is not None and _version(document) not in ("", version):
+        _name_format(document)
+    if before is None and fidelity is Fidelity.DOCUSIGN:
+        _complete(document)
     return msgspec.json.encode(document), secrets
+
+
+def _version(document: Mapping[str, Any]) -> str:
+    return str((document.get("eventData") or {}).get("version") or "")
+
+
+def _name_format(document: dict[str, Any]) -> None:
+    """Write down that who names a version has JSON, unless they say otherwise.
+
+    So recorded of DocuSign, for legacy events too; what was stored before that was known has XML.
+    """
+    if not _named_format(document) and _switch(document, "useSoapInterface") is not True:
+        document["eventData"] = {**(document.get("eventData") or {}), "format": "json"}
+
+
+def _complete(document: dict[str, Any]) -> None:
+    """Write down what DocuSign does for a new configuration that does not say it.
+
+    JSON SIM (DocuSign: JSON SIM event model) has no summary, no documents, fields, certificate or
+    void reason by default; in XML what is not asked for is left out anyway.
+    """
+    document.setdefault("includeHMAC", "false")
+    document.setdefault("includeEnvelopeVoidReason", "false")
+    event_data = document.get("eventData") or {}
+    if event_data.get("includeData") is not None:
+        return
+    match _format(document, soap=_switch(document, "useSoapInterface") is True):
+        case Format.JSON_SIM:
+            document["eventData"] = {**event_data, "includeData": []}
+        case Format.JSON_AGGREGATE:
+            for name in _AS_PUBLISHED:
+                document.setdefault(name, "false")
+        case Format.XML:
+            pass
 
 
 def count_listed(value: Any) -> int:
@@ -180,15 +224,35 @@ def is_logged(document: bytes) -> bool:
 def to_wire(stored: ConnectConfiguration) -> ConnectCustomConfiguration:
     """A configuration as a caller sees it: defaults shown, secrets masked."""
     fields = msgspec.json.decode(stored.document)
+    fields |= {name: default for name, default in _SHOWN.items() if not fields.get(name)}
     fields["connectId"] = str(stored.connect_id)
     for name, wire_name in _FLAG_NAMES.items():
         fields[wire_name] = "true" if _flag(fields, name) else "false"
+    _show_data(fields, stored.rendering)
     for name in stored.secrets:
         if name == OAUTH_SECRET:
             fields.setdefault("oAuthConfiguration", {})[name] = MASK
         else:
             fields[name] = MASK
     return msgspec.convert(fields, ConnectCustomConfiguration)
+
+
+def _show_data(fields: dict[str, Any], rendering: Rendering) -> None:
+    """Show what goes out where nobody said it; who sends the answer back changes nothing.
+
+    `includeData` has no word for everything, and is not shown where that is what goes out.
+    """
+    include, xml = rendering.switches.include, rendering.format is Format.XML
+    everything = include is None and not xml
+    event_data = fields["eventData"] = {"version": "", **(fields.get("eventData") or {})}
+    if not everything:
+        event_data.setdefault("includeData", [])
+    defaults = dict.fromkeys(_AS_PUBLISHED, everything)
+    defaults["includeDocuments"] |= include is not None and "documents" in include
+    defaults["includeEnvelopeVoidReason"] = not xml
+    for name, default in defaults.items():
+        if not fields.get(name):
+            fields[name] = "true" if default else "false"
 
 
 def _interest(fields: Mapping[str, Any]) -> Interest:
@@ -407,6 +471,34 @@ LEGACY_EVENTS: Final[Mapping[str, str]] = {
     "recipientEvents": "recipient",
 }
 """The lists of statuses that came before `events`, and how the names of their events begin."""
+
+_AS_PUBLISHED: Final = (
+    "includeCertificateOfCompletion",
+    "includeDocumentFields",
+    "includeDocuments",
+    "includeEnvelopeVoidReason",
+)
+"""Switches for parts of an envelope that go out as they were published where nobody set them."""
+
+_SHOWN: Final[Mapping[str, Any]] = {
+    "configurationType": "custom",
+    "deliveryMode": "",
+    "soapNamespace": "",
+    **dict.fromkeys(
+        (
+            "includeCertSoapHeader",
+            "includeOAuth",
+            "includeSenderAccountasCustomField",
+            "includeTimeZoneInformation",
+            "integratorManaged",
+            "requireMutualTls",
+            "signMessageWithX509Certificate",
+            "useSoapInterface",
+        ),
+        "false",
+    ),
+}
+"""What is shown of what was not given, as DocuSign's recorded answers do."""
 
 DOCUMENTS_OF: Final = "documentsOf"
 """In the document of an envelope's notification, never on the wire: whether documents come with an

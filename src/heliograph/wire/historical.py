@@ -13,8 +13,9 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from heliograph.errors import InvalidBody
+from heliograph.errors import InvalidBody, InvalidParameter
 from heliograph.model.configurations import ConnectConfiguration, Format
+from heliograph.model.fidelity import Fidelity
 from heliograph.wire import configurations, dates
 from heliograph.wire.codec import Wire
 from heliograph.wire.rest import ConnectCustomConfiguration, Texts, UserInfo, own
@@ -66,13 +67,16 @@ class EnvelopePublishTransactions(Wire):
     total_records: str | None = None
 
 
-def wanted(account_id: str, config: ConnectCustomConfiguration) -> ConnectConfiguration:
+def wanted(
+    account_id: str, config: ConnectCustomConfiguration, fidelity: Fidelity = Fidelity.RELAXED
+) -> ConnectConfiguration:
     """The ad hoc configuration of a call, not yet stored; its messages are JSON.
 
     Raises:
         InvalidBody: a field that cannot be used, or a wish for XML.
+        InvalidParameter: a preset, which DocuSign does not publish the past to.
     """
-    document, secrets = configurations.merge(config, None)
+    document, secrets = configurations.merge(config, None, fidelity)
     fields = msgspec.json.decode(document)
     event_data = fields.setdefault("eventData", {})
     event_data.setdefault("format", "json")
@@ -80,6 +84,11 @@ def wanted(account_id: str, config: ConnectCustomConfiguration) -> ConnectConfig
     # To publish is what the call is for, and to all of its envelopes.
     fields |= {"allowEnvelopePublish": "true", "allUsers": "true"}
     configuration = configurations.read(account_id, 0, msgspec.json.encode(fields), secrets)
+    if configuration.interest.preset is not None:
+        raise InvalidParameter(
+            "config.configurationType: historical publishing has no configurations of type "
+            f"{configuration.interest.preset}."
+        )
     if configuration.rendering.format is Format.XML:
         raise InvalidBody(
             "Historical publishing has JSON messages: give eventData.format json, and no "

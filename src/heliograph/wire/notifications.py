@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
-from heliograph.errors import InvalidBody
+from heliograph.errors import InvalidBody, InvalidParameter
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.wire import configurations
+from heliograph.model.fidelity import Fidelity
+from heliograph.wire import configurations, docusign
 from heliograph.wire.codec import spelled, texts
 from heliograph.wire.rest import ConnectCustomConfiguration, split_texts
 
@@ -92,8 +93,9 @@ def is_notification(name: str) -> bool:
 class Parser:
     """Reads the notifications of one call; one that comes again is read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, fidelity: Fidelity = Fidelity.RELAXED) -> None:
         self._documents: dict[bytes, bytes] = {}
+        self._fidelity = fidelity
 
     def parse(self, fields: Mapping[str, Any], where: str) -> tuple[bytes, ...]:
         """The configuration documents that an event asks for, as they are stored; each once.
@@ -106,6 +108,7 @@ class Parser:
             InvalidBody: a notification that is no object, names no URL or no event, is too large,
                 or has a value that its field cannot have; or the call names more than
                 `MOST_OF_A_CALL`.
+            InvalidParameter: it names an event that DocuSign does not have, in its profile.
         """
         return tuple(dict.fromkeys(self._document(one, where) for one in _listed(fields, where)))
 
@@ -117,7 +120,7 @@ class Parser:
                 raise InvalidBody(
                     f"A call takes at most {MOST_OF_A_CALL} different notifications: split it."
                 )
-            document = self._documents[spelled] = _document(notification, where)
+            document = self._documents[spelled] = _document(notification, where, self._fidelity)
         return document
 
 
@@ -144,7 +147,7 @@ def wanted(account_id: str, document: bytes) -> ConnectConfiguration:
     return configurations.read(account_id, 0, document, {})
 
 
-def _document(notification: Any, where: str) -> bytes:
+def _document(notification: Any, where: str, fidelity: Fidelity) -> bytes:
     if not isinstance(notification, dict):
         raise InvalidBody(f"{where}: a notification must be an object.")
     notification = _spelled(notification)
@@ -165,7 +168,9 @@ def _document(notification: Any, where: str) -> bytes:
         wire = msgspec.convert(
             spelled(fields, ConnectCustomConfiguration), ConnectCustomConfiguration
         )
-        document, _ = configurations.merge(wire, None)
+        # Its identity is how it is written down: in the relaxed profile that stays as it was.
+        strict = fidelity is Fidelity.DOCUSIGN
+        document, _ = configurations.merge(wire, None, fidelity if strict else None)
         configuration = configurations.read("", 0, document, {})
     except (InvalidBody, msgspec.ValidationError) as wrong:
         raise InvalidBody(f"{where}: the notification cannot be used: {wrong}") from None
@@ -174,6 +179,8 @@ def _document(notification: Any, where: str) -> bytes:
     if not configuration.interest.events:
         raise InvalidBody(f"{where}: a notification needs `events`, or envelope or recipient ones.")
     stored = msgspec.json.decode(document)
+    if strict and (wrong_events := docusign.event_faults(stored)):
+        raise InvalidParameter(f"{where}: of a notification, {' '.join(wrong_events)}")
     if documents_of := _documents_of(notification, where):
         stored[configurations.DOCUMENTS_OF] = documents_of
     ordered: bytes = msgspec.json.encode(stored, order="deterministic")

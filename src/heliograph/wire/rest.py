@@ -109,7 +109,7 @@ class ConnectSalesforceObject(Wire):
 
 class ConnectCustomConfiguration(Wire):
     """A configuration, with every field of contract.json, and extensions of ours:
-    `certificateAuthorities`, `deliveryOrder`, `maxPerSecond`, `retrySchedule`.
+    `certificateAuthorities`, `deliveryOrder`, `maxPerSecond`, `retrySchedule`, `warnings`.
 
     The names that its switches have in an eventNotification are taken too: DocuSign's example of a
     historical publish has `SignMessageWithX509Cert`."""
@@ -186,6 +186,9 @@ class ConnectCustomConfiguration(Wire):
     user_ids: Texts = None
     user_name: str | None = None
     use_soap_interface: str | None = None
+    warnings: Annotated[
+        list[str] | None, own("Only ever answered: what will not arrive, and why.")
+    ] = None
 
 
 class ConnectConfigResults(Wire):

@@ -151,3 +151,13 @@ async def test_the_command_starts_shows_lists_and_cancels_it(
     assert "1 ENVELOPE_DOES_NOT_EXIST" in shown
     assert named in await command("list")
     assert "canceled" in await command("cancel", named, "--yes")
+
+
+@pytest.mark.parametrize("kind", ["salesforce", "eOriginal", "SALESFORCE"])
+async def test_fidelity_no_historical_publish_to_presets(api: Client, kind: str) -> None:
+    await api.call("POST", "events", published())
+    config = {"urlToPublishTo": "http://127.0.0.1:4999/", "configurationType": kind}
+    refused = await api.call("POST", PATH, {"envelopes": ["env-1"], "config": config})
+    assert (refused.status, refused.error) == (400, "INVALID_REQUEST_PARAMETER")
+    assert f"no configurations of type {kind}" in refused.json["message"]
+    assert (await api.call("GET", PATH)).json["totalRecords"] == "0"

@@ -396,7 +396,7 @@ async def test_a_configuration_is_created_changed_and_deleted(
     assert "publishing" in (await shell.run("configurations", "list")).stdout
     assert (await shell.run("configurations", "create", "--name", "x")).exit_code == 2
     refused = await shell.run(
-        *("configurations", "create", "--all-users", "--event", "envelope-sent"),
+        *("configurations", "create", "--all-users", "--event", "envelope-sent", "--name", "x"),
         *("--url", "http://169.254.169.254/latest"),
     )
     assert (refused.exit_code, "urlToPublishTo is refused" in refused.stderr) == (4, True)

@@ -144,10 +144,10 @@ def test_s1_urls_outside_the_grammar_are_refused(url: str) -> None:
     assert verdict(PRIVATE, url) == "url"
 
 
-def test_s1_a_url_has_2048_characters_at_most() -> None:
+def test_fidelity_urls_of_4096_bytes_s1_and_no_more() -> None:
     start = "https://hooks.example.org/"
-    assert verdict(PUBLIC, start + "a" * (2048 - len(start))) == "allow"
-    assert verdict(PUBLIC, start + "a" * (2049 - len(start))) == "url"
+    assert verdict(PUBLIC, start + "a" * (4096 - len(start))) == "allow"
+    assert verdict(PUBLIC, start + "a" * (4097 - len(start))) == "url"
 
 
 @pytest.mark.parametrize("suffix", LOCAL.split())
@@ -313,8 +313,8 @@ PUBLIC_ADDRESS = "which the egress profile public refuses; use the listener's pu
     ("url", "said"),
     [
         (
-            "https://x.example.com/" + "a" * 2048,
-            "the URL is longer than 2,048 characters; shorten it.",
+            "https://x.example.com/" + "a" * 4096,
+            "the URL is longer than 4,096 characters; shorten it.",
         ),
         (
             "https://a.example.com/\u00e4",

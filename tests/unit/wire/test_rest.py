@@ -13,13 +13,16 @@ import pytest
 
 from heliograph.errors import InvalidBody
 from heliograph.model.accounts import HmacKey, Secret
-from heliograph.model.configurations import ConnectConfiguration, ScheduleName
+from heliograph.model.configurations import ConnectConfiguration, Format, ScheduleName
 from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState
 from heliograph.model.events import Event, HeldReason
+from heliograph.model.fidelity import Fidelity
 from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, Requeued
 from heliograph.wire import configurations, listeners, logs, rest
 from heliograph.wire.codec import decode_json, decode_xml, encode_json, encode_xml
+from heliograph.wire.messages.message import render
 from tests.support import ACCOUNT, START, WHY
+from tests.unit.wire.messages.test_switches import EVENT
 
 NAMES = [
     "allowEnvelopePublish",
@@ -70,6 +73,9 @@ NAMES = [
     "useSoapInterface",
 ]
 """connectCustomConfiguration's fields as the official SDK 6.1.0 spells them."""
+
+ANSWERED = {"disabledBy", "warnings"}
+"""Never a caller's to say."""
 
 EXTENSIONS = ["certificateAuthorities", "deliveryOrder", "maxPerSecond", "retrySchedule"]
 """Fields of ours."""
@@ -129,7 +135,7 @@ def given(fields: Mapping[str, Any]) -> rest.ConnectCustomConfiguration:
 
 def saved(fields: Mapping[str, Any], before: ConnectConfiguration | None = None) -> Any:
     """A configuration after a create, or after an update of `before`."""
-    document, secrets = configurations.merge(given(fields), before)
+    document, secrets = configurations.merge(given(fields), before, Fidelity.RELAXED)
     return configurations.read(ACCOUNT, 77, document, secrets)
 
 
@@ -142,7 +148,9 @@ def shown(configuration: ConnectConfiguration) -> dict[str, Any]:
 
 def test_the_struct_has_exactly_the_wire_names_of_the_sdk() -> None:
     fields = msgspec.structs.fields(rest.ConnectCustomConfiguration)
-    assert sorted(field.encode_name for field in fields) == sorted(NAMES + EXTENSIONS)
+    assert sorted(field.encode_name for field in fields) == sorted(
+        [*NAMES, *EXTENSIONS, "warnings"]
+    )
     assert len(NAMES) == 46
 
 
@@ -155,7 +163,7 @@ def test_s7_every_field_comes_back_as_it_was_given_and_secrets_as_the_mask() -> 
     assert shown(saved(every_field())) == expected
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES, *EXTENSIONS} - {"connectId", "disabledBy"}))
+@pytest.mark.parametrize("name", sorted({*NAMES, *EXTENSIONS} - {"connectId", *ANSWERED}))
 def test_each_field_alone_comes_back_as_json_and_as_xml(name: str) -> None:
     wire = configurations.to_wire(saved({name: every_field()[name]}))
     assert json.loads(encode_json(wire))[name] == shown(saved(every_field()))[name]
@@ -247,11 +255,103 @@ def test_a_flag_that_is_neither_true_nor_false_is_refused_by_name(name: str, tex
         saved({name: text})
 
 
-def test_flags_that_nobody_gave_have_documented_defaults() -> None:
+PARTS = [
+    *("includeCertificateOfCompletion", "includeDocumentFields", "includeDocuments"),
+    "includeEnvelopeVoidReason",
+]
+SWITCHES = [
+    *("includeCertSoapHeader", "includeOAuth", "includeSenderAccountasCustomField"),
+    *("includeTimeZoneInformation", "integratorManaged", "requireMutualTls"),
+    *("signMessageWithX509Certificate", "useSoapInterface"),
+]
+
+
+def test_fidelity_every_switch_is_shown_with_its_default() -> None:
     fields = shown(saved({}))
-    on = {"includeHMAC": "true", "requiresAcknowledgement": "true"}
-    assert fields == dict.fromkeys(FLAGS, "false") | on | {"connectId": "77"}
-    assert shown(saved(dict.fromkeys(FLAGS, ""))) == fields
+    expected = dict.fromkeys([*FLAGS, *SWITCHES], "false") | dict.fromkeys(PARTS, "true")
+    expected |= {"includeHMAC": "true", "requiresAcknowledgement": "true", "connectId": "77"}
+    expected |= {"configurationType": "custom", "deliveryMode": "", "soapNamespace": ""}
+    assert fields == expected | {"eventData": {"version": ""}}
+    assert shown(saved(dict.fromkeys([*FLAGS, *SWITCHES, *PARTS], ""))) == fields
+
+
+def test_fidelity_every_switch_is_shown_as_docusign_does_it_in_its_profile() -> None:
+    document, _ = configurations.merge(given(JSON_SIM), None, Fidelity.DOCUSIGN)
+    fields = shown(configurations.read(ACCOUNT, 77, document, {}))
+    assert fields["includeHMAC"] == "false"
+    assert {fields[name] for name in (*SWITCHES, *PARTS)} == {"false"}
+    assert fields["eventData"] == {"version": "restv2.1", "format": "json", "includeData": []}
+
+
+JSON_SIM = {
+    "deliveryMode": "SIM",
+    "events": ["envelope-sent"],
+    "eventData": {"version": "restv2.1"},
+}
+SAID = [
+    {},
+    JSON_SIM,
+    {"envelopeEvents": ["Sent"]},
+    {"envelopeEvents": ["Sent"], "eventData": {"includeData": ["documents"]}},
+    {"eventData": {"includeData": []}},
+    {"eventData": {"includeData": ["documents", "recipients"]}},
+    {"events": ["envelope-sent"], "deliveryMode": "aggregate"},
+    {"useSoapInterface": "true", "eventData": {"version": "restv2.1"}},
+]
+
+
+@pytest.mark.parametrize("fidelity", Fidelity)
+@pytest.mark.parametrize("said", SAID)
+def test_fidelity_every_switch_is_shown_so_that_an_answer_sent_back_changes_nothing(
+    said: dict[str, Any], fidelity: Fidelity
+) -> None:
+    document, _ = configurations.merge(given(said), None, fidelity)
+    before = configurations.read(ACCOUNT, 77, document, {})
+    document, _ = configurations.merge(given(shown(before)), before, fidelity)
+    after = configurations.read(ACCOUNT, 77, document, {})
+    assert shown(after) == shown(before)
+    assert after.interest == before.interest
+    assert after.pace == before.pace
+    texts = [render(EVENT, configuration, 0).body for configuration in (before, after)]
+    if texts[0].startswith(b"{"):  # what is taken apart on the way may lose its white space
+        assert json.loads(texts[0]) == json.loads(texts[1])
+    else:
+        assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "format_"),
+    [
+        ({"envelopeEvents": ["Sent"]}, Format.XML),
+        ({"envelopeEvents": ["Sent"], "eventData": {"version": ""}}, Format.XML),
+        ({"envelopeEvents": ["Sent"], "eventData": {"version": "restv2.1"}}, Format.JSON_SIM),
+        (
+            {"envelopeEvents": ["Sent"], "eventData": {"version": "restv2.1", "format": "xml"}},
+            Format.XML,
+        ),
+        (
+            {
+                "envelopeEvents": ["Sent"],
+                "eventData": {"version": "restv2.1"},
+                "deliveryMode": "aggregate",
+            },
+            Format.JSON_AGGREGATE,
+        ),
+        ({"useSoapInterface": "true", "eventData": {"version": "restv2.1"}}, Format.XML),
+    ],
+)
+def test_fidelity_a_version_means_json(said: dict[str, Any], format_: Format) -> None:
+    assert saved(said).rendering.format is format_
+
+
+def test_fidelity_a_version_means_json_but_what_was_stored_keeps_what_it_sends() -> None:
+    stored = b'{"envelopeEvents":["Sent"],"eventData":{"version":"restv2.1"}}'
+    before = configurations.read(ACCOUNT, 77, stored, {})
+    assert before.rendering.format is Format.XML
+    for change in ({"pausePublish": "true"}, {"eventData": {"version": "restv2.1"}}, shown(before)):
+        assert saved(change, before).rendering.format is Format.XML
+    unsaid = saved({"eventData": {"version": ""}}, before)
+    assert saved({"eventData": {"version": "restv2.1"}}, unsaid).rendering.format is Format.JSON_SIM
 
 
 def test_the_model_reads_what_the_flags_and_lists_say() -> None:
@@ -276,7 +376,7 @@ def test_a_list_may_come_as_comma_separated_text_and_is_written_as_a_list(name: 
 
 def test_include_data_may_come_as_comma_separated_text_too() -> None:
     fields = shown(saved({"eventData": {"includeData": "tabs, folders"}}))
-    assert fields["eventData"] == {"includeData": ["tabs", "folders"]}
+    assert fields["eventData"] == {"includeData": ["tabs", "folders"], "version": ""}
 
 
 @pytest.mark.parametrize(

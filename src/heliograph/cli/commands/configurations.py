@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import click
 import msgspec
@@ -21,7 +21,17 @@ from heliograph.cli.terminal import (
     print_fields,
     print_json,
     print_rows,
+    print_text,
 )
+
+AS_DOCUSIGN: Final[Mapping[str, Any]] = {
+    "configurationType": "custom",
+    "deliveryMode": "SIM",
+    "eventData": {"version": "restv2.1"},
+}
+"""What DocuSign wants beside `events`; they are what is meant in either profile."""
+
+_UNSET: Final[Sequence[Any]] = ("", "false", [], {"version": ""})
 
 
 def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,6 +95,7 @@ def list_configurations(credentials: Credentials, as_json: bool) -> None:
         ],
         [_row(configuration) for configuration in listing["configurations"]],
     )
+    _warn(listing["configurations"])
 
 
 @configurations.command(epilog="Example: heliograph configurations show 1")
@@ -98,6 +109,7 @@ def show(credentials: Credentials, connect_id: str, as_json: bool) -> None:
         print_json(listing)
     else:
         _print_configuration(listing["configurations"][0])
+        _warn(listing["configurations"])
 
 
 @configurations.command(
@@ -108,7 +120,10 @@ def show(credentials: Credentials, connect_id: str, as_json: bool) -> None:
 @json_option
 @server_options
 def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **options: Any) -> None:
-    """Create a configuration. It publishes at once, and logs its posts unless --no-log."""
+    """Create a configuration. It publishes at once, and logs its posts unless --no-log.
+
+    Without a --file it is what DocuSign calls JSON SIM, and signed where the account has a key.
+    """
     if file is None:
         missing = [
             option
@@ -124,13 +139,16 @@ def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **opt
         ]
         if missing:
             raise wrong(f"Missing: {', '.join(missing)}.", "Or give the whole as --file.")
-    defaults = {"allowEnvelopePublish": "true", "enableLog": "true"}
+    defaults: dict[str, Any] = {"allowEnvelopePublish": "true", "enableLog": "true"}
+    if file is None:
+        defaults |= {"includeHMAC": "true", **AS_DOCUSIGN}
     configuration = _call(credentials, "POST", "", {**defaults, **_document(file, options)})
     if as_json:
         print_json(configuration)
     else:
         output().print(f"Created configuration {configuration['connectId']}.")
         _print_configuration(configuration)
+        _warn([configuration])
 
 
 @configurations.command(
@@ -154,6 +172,7 @@ def update(
     else:
         output().print(f"Updated configuration {changed['connectId']}.")
         _print_configuration(changed)
+        _warn([changed])
 
 
 @configurations.command(epilog="Example: heliograph configurations delete 1")
@@ -298,8 +317,13 @@ def _print_configuration(configuration: Mapping[str, Any]) -> None:
         "allUsersExcept",
         "userIds",
         "groupIds",
+        "warnings",
     }
-    rest = [(name, _as_text(value)) for name, value in configuration.items() if name not in known]
+    rest = [
+        (name, _as_text(value))
+        for name, value in configuration.items()
+        if name not in known and value not in _UNSET
+    ]
     print_fields(
         output(),
         [
@@ -317,6 +341,14 @@ def _print_configuration(configuration: Mapping[str, Any]) -> None:
             *rest,
         ],
     )
+
+
+def _warn(listed: Sequence[Mapping[str, Any]]) -> None:
+    """What will not arrive, on standard error: the answer says it of each configuration."""
+    for configuration in listed:
+        for warning in configuration.get("warnings") or ():
+            text = f"Warning: configuration {configuration['connectId']}: {warning}"
+            print_text(notes(), text, 0, "yellow")
 
 
 def _as_text(value: Any) -> str:

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from heliograph import files, service
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli.commands.configurations import AS_DOCUSIGN
 from heliograph.cli.connection import LINES, Connection
 from heliograph.cli.demo_listeners import (
     ENVELOPES,
@@ -128,6 +129,8 @@ class _Story:
                 "allowEnvelopePublish": "true",
                 "allUsers": "true",
                 "enableLog": "true",
+                "includeHMAC": "true",
+                **AS_DOCUSIGN,
                 "events": part.events,
             }
             answer = await self._connection.call("POST", "", body=msgspec.json.encode(wanted))

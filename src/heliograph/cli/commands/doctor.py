@@ -107,21 +107,31 @@ async def _server_checks(data_dir: Path) -> Sequence[Check]:
             return [Check("server", False, found_text, "see the server's log on standard error")]
         return [
             Check("server", True, f"ready at {credentials.base_uri}"),
-            await _token_check(connection),
+            *await _account_checks(connection),
         ]
 
 
-async def _token_check(connection: Connection) -> Check:
+async def _account_checks(connection: Connection) -> Sequence[Check]:
+    """Whether the token opens the door, and whether a configuration gets less than it asks for.
+
+    That is no fault of the server, and may be meant: it does not make the doctor fail.
+    """
     try:
         answer = await connection.call("GET", "")
     except Stop as refused:
-        return Check(
-            "token",
-            False,
-            refused.message,
-            f"is another server at this address? Restart this one, which renews {FILE_NAME}",
-        )
-    return Check("token", True, f"accepted; configurations: {answer.json['totalRecords']}")
+        mend = f"is another server at this address? Restart this one, which renews {FILE_NAME}"
+        return [Check("token", False, refused.message, mend)]
+    listed = answer.json["configurations"]
+    warnings = [
+        f"{configuration['connectId']} ({configuration.get('name') or '-'}): {warning}"
+        for configuration in listed
+        for warning in configuration.get("warnings") or ()
+    ]
+    found = f"WARNING: {' '.join(warnings)}" if warnings else "each gets what it asks for"
+    return [
+        Check("token", True, f"accepted; configurations: {answer.json['totalRecords']}"),
+        Check("configurations", True, found),
+    ]
 
 
 def _row(check: Check) -> Row:

@@ -18,7 +18,8 @@ import msgspec
 from heliograph.errors import InvalidBody
 from heliograph.model.configurations import AS_PUBLISHED, Switches
 from heliograph.model.events import Envelope, Event, NewEvent
-from heliograph.wire import dates, meaning, notifications
+from heliograph.model.fidelity import Fidelity
+from heliograph.wire import dates, docusign, meaning, notifications
 from heliograph.wire.codec import MOST_DEPTH, check_json
 from heliograph.wire.messages.summary import select
 
@@ -90,7 +91,11 @@ _lines_types = ("application/x-ndjson", "application/ndjson", "application/jsonl
 
 
 def parse_events(
-    body: bytes, content_type: str, account_id: str | None = None, hops: int = 0
+    body: bytes,
+    content_type: str,
+    account_id: str | None = None,
+    hops: int = 0,
+    fidelity: Fidelity = Fidelity.RELAXED,
 ) -> list[NewEvent]:
     """Read a publish body: one event, an array of them, or one to a line (NDJSON).
 
@@ -100,9 +105,11 @@ def parse_events(
         account_id: Put under `data.accountId` where the publisher gave none, since listeners
             of Connect expect it; None leaves that out.
         hops: How often the events have been messages of ours.
+        fidelity: As DocuSign, which has no events but its own, or relaxed.
 
     Raises:
         InvalidBody: with the position (from 1) of the event, or of the line, and the field.
+        InvalidParameter: so, of a notification that DocuSign would not take.
     """
     if max(body.count(b","), body.count(b"\n")) > MOST_VALUES:
         raise InvalidBody(f"The body has more than {MOST_VALUES} values or lines: split it.")
@@ -121,11 +128,20 @@ def parse_events(
             f"A call takes at most {MOST_EVENTS} events, not {len(numbered)}: split it."
         )
     only = len(numbered) == 1
-    notified = notifications.Parser()
-    return [
+    notified = notifications.Parser(fidelity)
+    events = [
         _parse_event(piece, "The event" if only else f"{unit} {number}", account_id, hops, notified)
         for number, piece in numbered
     ]
+    if fidelity is Fidelity.DOCUSIGN:
+        for (number, _), event in zip(numbered, events, strict=True):
+            if event.name not in docusign.PUBLISHED:
+                where = "The event" if only else f"{unit} {number}"
+                raise InvalidBody(
+                    f"{where}: DocuSign has no event {event.name!r}. To publish events of your "
+                    "own, start the server with --fidelity relaxed."
+                )
+    return events
 
 
 def render(

@@ -1,0 +1,41 @@
+"""What will not arrive is said by the commands and by the doctor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.server import serving
+from tests.service.cli.test_commands import Shell
+
+
+async def test_fidelity_no_configuration_is_silent_the_commands_and_the_doctor_say_it(
+    tmp_path: Path,
+) -> None:
+    shell = Shell(tmp_path / "data")
+    create = ("configurations", "create", "--name", "typo", "--url", "http://127.0.0.1:4999/")
+    async with serving(tmp_path):
+        made = await shell.run(*create, "--event", "envelope-complete", "--all-users", "--off")
+        assert made.exit_code == 0, made.output
+        for done in (
+            made,
+            await shell.run("configurations", "list"),
+            await shell.run("configurations", "update", "1", "--no-log"),
+            await shell.run("configurations", "show", "1"),
+        ):
+            told = " ".join(done.stderr.split())
+            assert "Warning: configuration 1: Nothing is sent to it: allowEnvelopePublish" in told
+            assert "Warning: configuration 1: envelope-complete arrives only if it is" in told
+        found = await _checked(shell)
+        assert "1 (typo): Nothing is sent to it: allowEnvelopePublish is false." in found
+        await shell.run("configurations", "delete", "1", "--yes")
+        assert await _checked(shell) == "each gets what it asks for"
+
+
+async def _checked(shell: Shell) -> str:
+    """What the doctor says of the configurations, which never makes it fail."""
+    checks = json.loads((await shell.run("doctor", "--json")).stdout)["checks"]
+    (check,) = [check for check in checks if check["name"] == "configurations"]
+    assert check["passed"]
+    found: str = check["found"]
+    return found
