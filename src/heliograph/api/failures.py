@@ -20,7 +20,7 @@ from heliograph.errors import (
 )
 from heliograph.model.accounts import Role
 from heliograph.model.deliveries import DeliveryState
-from heliograph.model.logs import AttemptDetail, LogEntry, Requeued
+from heliograph.model.logs import AttemptDetail, LogEntry, LogQuery, Requeued
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
 from heliograph.wire import logs, rest
 from heliograph.wire.codec import encode_json
@@ -29,6 +29,8 @@ from heliograph.wire.version2 import as_v2
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
 _LINES_PAGE: Final = 500
+_ALL: Final = "all"
+"""DocuSign's word for all failures, or all log entries, in the place of an id."""
 
 _ADDITIONAL_INFO: Final = parameters.flag(
     "additional_info", "Also show what was sent and what came back."
@@ -128,7 +130,7 @@ class Failures:
                 method="DELETE",
                 path=failure,
                 handler=self._delete_failure,
-                summary="Deletes a failure: its event is not tried again.",
+                summary="Deletes a failure, or every one where the id is all; none is tried again.",
                 answer=logs.ConnectDeleteFailureResult,
                 v2=True,
             ),
@@ -173,7 +175,7 @@ class Failures:
                 method="DELETE",
                 path=entry,
                 handler=self._delete_log,
-                summary="Deletes one entry of the log.",
+                summary="Deletes one entry of the log, or every one where the id is all.",
                 v2=True,
             ),
         ]
@@ -226,8 +228,12 @@ class Failures:
         return logs.failure_to_wire(entry, list(zip(attempts, messages, strict=True)))
 
     async def _delete_failure(self, call: Call) -> logs.ConnectDeleteFailureResult:
-        failure_id = row_id(call.path["failureId"], "failureId")
         who = call.principal.name
+        if call.path["failureId"].lower() == _ALL:
+            while await self._store.delete_failures(call.account_id, LogQuery(), who) >= BATCH_MOST:
+                pass
+            return logs.ConnectDeleteFailureResult()
+        failure_id = row_id(call.path["failureId"], "failureId")
         if not await self._store.delete_failure(call.account_id, failure_id, who):
             raise _no_failure(failure_id)
         return logs.ConnectDeleteFailureResult()
@@ -272,6 +278,9 @@ class Failures:
         return await aside(sum(len(event.document) for event, _ in counted), rendered)
 
     async def _delete_log(self, call: Call) -> None:
+        if call.path["logId"].lower() == _ALL:
+            await self._delete_logs(call)
+            return
         log_id = row_id(call.path["logId"], "logId")
         if not await self._store.delete_log(call.account_id, log_id):
             raise _no_log(log_id)

@@ -26,6 +26,9 @@ BODY_LIMIT: Final = 5 * 2**20
 """Bytes of such a call."""
 
 _ADDITIONAL_INFO: Final = parameters.flag("additional_info", "Also list each user's groups.")
+_DELETE: Final = parameters.text("delete", "Taken, and without effect.", 100)
+ALL_LANGUAGES: Final = parameters.text("allow_all_languages", "Taken, and without effect.", 100)
+"""Parameters of DocuSign's for what Heliograph does not have."""
 
 
 class Users:
@@ -71,6 +74,7 @@ class Users:
                 body=wire.UserInformationList,
                 summary="Changes the users that userId names; what is not given stays.",
                 answer=wire.UserInformationList,
+                query=(ALL_LANGUAGES,),
                 errors=(UserExists,),
                 v2=True,
             ),
@@ -82,6 +86,7 @@ class Users:
                 body=wire.UserInfoList,
                 summary="Closes users: their tokens end, and their e-mails are free again.",
                 answer=wire.UsersResponse,
+                query=(_DELETE,),
                 v2=True,
             ),
             Operation(

@@ -171,8 +171,9 @@ def _oauth(base_uri: str) -> Schema:
 
 _ABOUT: Final = (
     "Every scalar is text. A JSON number or boolean is read as its text, null as if it were not "
-    "there, and fields that are not listed are ignored. A list of texts may also be given as text "
-    f"with commas between. What has {OURS} is Heliograph's own and not DocuSign's."
+    "there, and fields that are not listed are ignored. Parameters that are not listed are ignored "
+    "by a call that reads, and refused by one that changes something. A list of texts may also be "
+    f"given as text with commas between. What has {OURS} is Heliograph's own and not DocuSign's."
 )
 
 

@@ -13,12 +13,14 @@ from typing import Any, Final
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from heliograph.access.limits import UNLIMITED, CallLimits
-from heliograph.api.contract import rate_limits
+from heliograph.api.contract import parameters, rate_limits
 from heliograph.api.contract.endpoint import Endpoint, Refusal, api_error, mark, method_of
 from heliograph.api.contract.parameters import Parameter
 from heliograph.aside import RECORD, aside
@@ -63,6 +65,9 @@ SMALL_BODY: Final = 2**20
 """Bytes: the largest body of an operation that says nothing else (S13)."""
 
 _HEADERS: Final = {"Cache-Control": "no-store"}
+
+_SLASH: Final = "heliograph.slash"
+"""The name in a scope that tells of a slash at the path's end."""
 
 Authenticate = Callable[[Request], Awaitable[Principal]]
 """Who makes a call; raises an ApiError for who may not."""
@@ -145,6 +150,11 @@ class Operation:
     extension: bool = False
     v2: bool = False
 
+    @property
+    def changes(self) -> bool:
+        """Whether a call may change something."""
+        return self.method != "GET"
+
 
 def application(
     operations: Iterable[Operation],
@@ -167,20 +177,42 @@ def application(
     api_routes = []
     for path in ordered:
         here = by_path[path]
-        newest = _Operations(here, authenticate, limits)
+        deletes_one = any("DELETE" in by_path[other] for other in by_path if _is_item(other, path))
+        newest = _Operations(here, authenticate, limits, deletes_one=deletes_one)
         api_routes += [Route(prefix + path, endpoint(newest)) for prefix in PREFIXES]
         # A path that version 2 does not have is taken there too, and not found: else it would
         # be read as another one with a parameter in its place.
         had = {method: operation for method, operation in here.items() if operation.v2}
-        older = _Operations(had, authenticate, limits, v2=True)
+        older = _Operations(had, authenticate, limits, deletes_one=deletes_one, v2=True)
         api_routes += [Route(prefix + path, endpoint(older)) for prefix in V2_PREFIXES]
     web = Starlette(
         routes=[*api_routes, *routes],
         exception_handlers={404: _nowhere, 405: _no_method, HeliographError: _broke, 500: _broke},
+        middleware=[Middleware(_OneSlashLess)],
     )
-    # A path with a slash too many is not found; a redirect would answer without a token.
+    # A path with two slashes too many is not found; a redirect would answer without a token.
     web.router.redirect_slashes = False
     return web
+
+
+def _is_item(path: str, of: str) -> bool:
+    """Whether a path is that of one of a collection, by its id."""
+    rest = path.removeprefix(of)
+    return path != of and path.startswith(of) and rest[:2] == "/{" and "/" not in rest[1:]
+
+
+class _OneSlashLess:
+    """Takes a path with a slash at its end for the same path without it, as DocuSign does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        # One that was encoded belongs to what stands before it.
+        if path.endswith("/") and len(path) > 1 and scope.get("raw_path", b"/").endswith(b"/"):
+            scope = {**scope, "path": path[:-1], _SLASH: True}
+        await self._app(scope, receive, send)
 
 
 async def _nowhere(request: Request, _error: Exception) -> Response:
@@ -205,11 +237,14 @@ class _Operations:
         authenticate: Authenticate,
         limits: CallLimits,
         *,
+        deletes_one: bool,
         v2: bool = False,
     ) -> None:
+        """`deletes_one` tells that the path and an id behind it is what deletes one of these."""
         self._operations = operations
         self._authenticate = authenticate
         self._limits = limits
+        self._deletes_one = deletes_one
         self._v2 = v2
 
     def name(self, request: Request) -> str:
@@ -250,6 +285,10 @@ class _Operations:
             )
         if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
             raise InvalidParameter("A path or a parameter has a NUL character.")
+        if operation.method == "DELETE" and self._deletes_one and request.scope.get(_SLASH):
+            raise InvalidParameter(
+                "Nothing was deleted: the path ends in a slash, where the id of one may be missing."
+            )
         content_type = _content_type(request)
         raw = b""
         if operation.body is not None or operation.raw_types:
@@ -257,9 +296,15 @@ class _Operations:
         call = Call(
             principal=principal,
             path=path,
-            query=_listed(operation.query, request.query_params),
+            query=parameters.query(
+                operation.query, request.query_params.multi_items(), strict=operation.changes
+            ),
             accept=accept,
-            headers=_listed(operation.headers, request.headers),
+            headers={
+                header.name: request.headers[header.name]
+                for header in operation.headers
+                if header.name in request.headers
+            },
             body=await aside(len(raw), lambda: _decode(operation, content_type, raw)),
             raw=raw,
             content_type=content_type,
@@ -268,12 +313,6 @@ class _Operations:
         )
         result = await operation.handler(call)
         return await aside(_size(result), lambda: _respond(result, operation.status, call))
-
-
-def _listed(listed: Sequence[Parameter[Any]], values: Mapping[str, str]) -> dict[str, str]:
-    return {
-        parameter.name: values[parameter.name] for parameter in listed if parameter.name in values
-    }
 
 
 def _accept(request: Request) -> str:

@@ -1,7 +1,9 @@
 """Query parameters and headers of operations: one definition reads them and documents them.
 
 A call sees those parameters alone that its operation lists, so that none is read and not
-documented; parameters of any other name are ignored.
+documented. Names count without regard to case and underscores: `connectId` is `connect_id`. One of
+any other name is ignored where a call only reads; where it changes something, it is refused:
+whoever misspelt a filter meant less than everything.
 """
 
 from __future__ import annotations
@@ -48,6 +50,38 @@ class Parameter(Generic[T]):
         """Its value in a query or in headers. Raises InvalidParameter."""
         text = values.get(self.name, "").strip()
         return self.parse(text) if text else self.absent
+
+
+def query(
+    listed: Iterable[Parameter[Any]], given: Iterable[tuple[str, str]], *, strict: bool
+) -> dict[str, str]:
+    """The values of a query string's parameters, by the names that they are listed under.
+
+    With `strict` one that is not listed, or comes twice, is refused; else it is ignored, and the
+    last one counts.
+
+    Raises:
+        InvalidParameter: naming the parameter and those that there are.
+    """
+    names = {_folded(parameter.name): parameter.name for parameter in listed}
+    values: dict[str, str] = {}
+    for name, value in given:
+        known = names.get(_folded(name))
+        if known is None:
+            if strict:
+                takes = f"it takes {', '.join(names.values())}" if names else "it takes none"
+                raise InvalidParameter(
+                    f"Nothing was changed: this call has no parameter {name[:40]!r}; {takes}."
+                )
+        elif strict and known in values:
+            raise InvalidParameter(f"Nothing was changed: {known} is there twice.")
+        else:
+            values[known] = value
+    return values
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def number(
@@ -116,9 +150,11 @@ def text(
 
 
 def date(name: str, about: str) -> Parameter[datetime | None]:
-    """A UTC date-time."""
+    """A UTC date-time; the text `null` counts as not given, as the page has it."""
 
-    def parse(text: str) -> datetime:
+    def parse(text: str) -> datetime | None:
+        if text.lower() == "null":
+            return None
         try:
             return dates.parse(text)
         except ValueError:
