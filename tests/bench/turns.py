@@ -165,7 +165,7 @@ def bulk(size: Size) -> list[Heavy]:
         ),
         Heavy("retry_queue of one envelope", "PUT", "envelopes/many/retry_queue"),
         Heavy("retry_queue of a filter", "PUT", "failures/retry_queue?error=nothing%20like%20it"),
-        Heavy("retry_queue of all", "PUT", "failures/retry_queue"),
+        Heavy("retry_queue of all", "PUT", "failures/retry_queue?all=true"),
         Heavy("failures as JSON", "GET", "failures"),
         Heavy("failures as XML", "GET", "failures", accept=xml),
         Heavy("failures as lines", "GET", "failures", accept=lines),
@@ -205,7 +205,7 @@ def bulk(size: Size) -> list[Heavy]:
             "pausing a configuration", "PUT", "", _json({"connectId": "1", "pausePublish": "true"})
         ),
         Heavy("deleting failures of a filter", "DELETE", "failures?error=nothing%20like%20it"),
-        Heavy("deleting failures", "DELETE", "failures"),
+        Heavy("deleting failures", "DELETE", "failures?all=true"),
         Heavy("deleting the log", "DELETE", "logs"),
         Heavy("deleting a configuration", "DELETE", "1"),
     ]

@@ -184,7 +184,7 @@ class Bench:
             if idle or time.monotonic() > deadline:
                 return listed
             if listed:
-                await self.client.done("PUT", "failures/retry_queue")
+                await self.client.done("PUT", "failures/retry_queue?all=true")
             await asyncio.sleep(0.2)
 
     async def _failures(self) -> int:

@@ -210,3 +210,32 @@ async def test_fidelity_log_id_of_a_failure_is_of_its_newest_logged_attempt(
     assert (await failure()).log_id == newest.log_id
     await store.delete_logs(ACCOUNT)
     assert (await failure()).log_id is None
+
+
+async def test_what_a_call_in_bulk_is_about_is_counted_by_configuration(
+    failing: Store, clock: ManualClock
+) -> None:
+    minute = timedelta(minutes=1)
+    crm, erp = await failing.chosen_failures(ACCOUNT, LogQuery())
+    assert (crm.config_name, crm.count, crm.oldest, crm.newest) == (
+        *("crm", 5, START),
+        START + 4 * minute,
+    )
+    assert crm.config_url == erp.config_url == "https://listener.example.com/connect"
+    query = LogQuery(connect_id=erp.connect_id, status="Completed", from_date=START + 2 * minute)
+    (found,) = await failing.chosen_failures(ACCOUNT, query)
+    assert (found.connect_id, found.count, found.oldest) == (erp.connect_id, 1, START + 3 * minute)
+    assert await failing.chosen_failures(ACCOUNT, LogQuery(error="timed out")) == ()
+
+    # What follows a cursor is what the next batch would change: the newer ones.
+    page = await failing.failures(ACCOUNT, LogQuery(order=Order.OLDEST_FIRST), 6)
+    rest = await failing.chosen_failures(ACCOUNT, LogQuery(), page.next_cursor)
+    assert [chosen.count for chosen in rest] == [2, 2]
+
+    logged = await failing.chosen_logs(ACCOUNT, LogQuery())
+    assert [chosen.count for chosen in logged] == [5, 5]
+    assert len(await envelopes(failing)) == 10  # nothing was changed
+    await failing.delete_logs(ACCOUNT)
+    assert await failing.chosen_logs(ACCOUNT, LogQuery()) == ()
+    for other in (failing.chosen_failures, failing.chosen_logs):
+        assert await other(OTHER_ACCOUNT, LogQuery()) == ()

@@ -179,7 +179,7 @@ def _switch_on(server: Server, shown: Shown) -> None:
 def _republish(server: Server, shown: Shown) -> None:
     for account in ("first", "other"):
         base, header = look.at(server, shown, account)
-        _put(server, f"{base}/connect/failures/retry_queue", None, **header)
+        _put(server, f"{base}/connect/failures/retry_queue?all=true", None, **header)
 
 
 def _left(server: Server) -> dict[str, Any]:

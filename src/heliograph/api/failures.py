@@ -83,7 +83,7 @@ class Failures:
                 self._retry_failures,
                 summary="Republishes all failures that the parameters select, some at a time.",
                 answer=logs.BulkResults,
-                query=(*selection.FILTERS, selection.CURSOR),
+                query=(*selection.BULK, selection.CURSOR),
                 extension=True,
             ),
         ]
@@ -110,7 +110,7 @@ class Failures:
                 handler=self._delete_failures,
                 summary="Deletes all failures that the parameters select, some at a time.",
                 answer=logs.BulkResults,
-                query=selection.FILTERS,
+                query=selection.BULK,
                 extension=True,
             ),
             Operation(
@@ -157,6 +157,7 @@ class Failures:
                 path=log,
                 handler=self._delete_logs,
                 summary="Empties the log; failures stay.",
+                query=(selection.ALL, selection.DRY_RUN),
                 v2=True,
             ),
             Operation(
@@ -209,9 +210,17 @@ class Failures:
         return await aside(RECORD * count, lambda: _results(done, envelope_ids))
 
     async def _retry_failures(self, call: Call) -> logs.BulkResults:
-        chosen = selection.read(call.query).until(self._store.clock.differs())
+        bulk = selection.read_bulk(call.query)
+        chosen = bulk.selection.until(self._store.clock.differs())
+        if bulk.dry_run:
+            return await self._dry_run(call.account_id, chosen)
         page = await self._republisher.failures(call.account_id, chosen.query, chosen.cursor)
         return _bulk(page)
+
+    async def _dry_run(self, account_id: str, chosen: selection.Selection) -> logs.BulkResults:
+        return logs.dry_run(
+            await self._store.chosen_failures(account_id, chosen.query, chosen.cursor)
+        )
 
     async def _list_failures(self, call: Call) -> Reply | Response:
         return await self._listing(call, failures=True)
@@ -239,9 +248,11 @@ class Failures:
         return logs.ConnectDeleteFailureResult()
 
     async def _delete_failures(self, call: Call) -> logs.BulkResults:
-        chosen = selection.read(call.query)
+        bulk = selection.read_bulk(call.query)
+        if bulk.dry_run:
+            return await self._dry_run(call.account_id, bulk.selection)
         who = call.principal.name
-        deleted = await self._store.delete_failures(call.account_id, chosen.query, who)
+        deleted = await self._store.delete_failures(call.account_id, bulk.selection.query, who)
         # There may be more only where a whole batch was found.
         more = "more" if deleted >= BATCH_MOST else None
         return logs.BulkResults(changed=str(deleted), next_cursor=more)
@@ -285,9 +296,13 @@ class Failures:
         if not await self._store.delete_log(call.account_id, log_id):
             raise _no_log(log_id)
 
-    async def _delete_logs(self, call: Call) -> None:
+    async def _delete_logs(self, call: Call) -> logs.BulkResults | None:
+        # DocuSign's call, which has no parameters and means all.
+        if selection.DRY_RUN.read(call.query):
+            return logs.dry_run(await self._store.chosen_logs(call.account_id, LogQuery()))
         while await self._store.delete_logs(call.account_id) == BATCH_MOST:
             pass
+        return None
 
     async def _listing(self, call: Call, *, failures: bool) -> Reply | Response:
         chosen = selection.read(call.query).until(self._store.clock.differs())

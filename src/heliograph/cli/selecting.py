@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -90,19 +90,6 @@ def count_and_order_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_SHOWN):
         command = option(command)
     return command
-
-
-def in_words(chosen: Mapping[str, str]) -> str:
-    """The filters as a person would read them back before something is changed."""
-    words = {
-        "from_date": "from {}",
-        "to_date": "to {}",
-        "connect_id": "of configuration {}",
-        "envelope_id": "of envelope {}",
-        "status": "with envelope status {}",
-        "error": "whose error contains {!r}",
-    }
-    return " ".join(words[name].format(text) for name, text in chosen.items())
 
 
 def _text(value: object) -> str | None:

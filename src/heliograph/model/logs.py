@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -40,6 +40,24 @@ class LogQuery:
     status: str | None = None
     error: str | None = None
     order: Order = Order.NEWEST_FIRST
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is a filter."""
+        return replace(self, order=Order.NEWEST_FIRST) != LogQuery()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What of one configuration a query selects: how many, and when the first and the last one
+    were created."""
+
+    connect_id: int
+    config_name: str
+    config_url: str
+    count: int
+    oldest: datetime
+    newest: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import Claim, DeliveryState, Settlement
 from heliograph.model.events import Accepted, Envelope, NewEvent, Verdict
-from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery, Requeued
+from heliograph.model.logs import AttemptDetail, Chosen, Cursor, LogEntry, LogQuery, Requeued
 from heliograph.model.people import Memberships
 from heliograph.store.historical import HistoricalPublishing
 from heliograph.store.loads import Load
@@ -426,6 +426,16 @@ class Store(Protocol):
         self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
     ) -> Page:
         """Log entries."""
+        ...
+
+    async def chosen_failures(
+        self, account_id: str, query: LogQuery, after: Cursor | None = None
+    ) -> Sequence[Chosen]:
+        """What a call on these open failures is about, by configuration; nothing is changed."""
+        ...
+
+    async def chosen_logs(self, account_id: str, query: LogQuery) -> Sequence[Chosen]:
+        """What a call on these log entries is about, by configuration; nothing is changed."""
         ...
 
     async def failure(self, account_id: str, failure_id: int) -> LogEntry | None:

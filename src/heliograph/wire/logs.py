@@ -10,10 +10,10 @@ from msgspec import field
 
 from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState
 from heliograph.model.events import HeldReason
-from heliograph.model.logs import AttemptDetail, LogEntry, Requeued
+from heliograph.model.logs import AttemptDetail, Chosen, LogEntry, Requeued
 from heliograph.wire import dates
 from heliograph.wire.codec import Wire
-from heliograph.wire.rest import ErrorDetails, Flag, Texts, own
+from heliograph.wire.rest import DateTime, ErrorDetails, Flag, Texts, own
 
 
 class ConnectDebugLog(Wire):
@@ -95,14 +95,52 @@ class ConnectDeleteFailureResult(Wire):
     """The answer of deleting a failure: it has no fields (contract.json)."""
 
 
+class BulkConfiguration(Wire):
+    """What a bulk call is about at one configuration."""
+
+    ours: ClassVar[bool] = True
+
+    connect_id: str
+    name: str
+    url_to_publish_to: str
+    count: str
+
+
 class BulkResults(Wire):
-    """What one batch of a bulk call changed; `nextCursor` is there while more may match."""
+    """What one batch of a bulk call changed; `nextCursor` is there while more may match. With
+    `dryRun` nothing was changed, and there is what would be: how many, of which configurations, and
+    when the oldest and the newest were created."""
 
     ours: ClassVar[bool] = True
 
     changed: str
     unchanged: str | None = None
     next_cursor: str | None = None
+    dry_run: str | None = None
+    count: str | None = None
+    oldest: DateTime | None = None
+    newest: DateTime | None = None
+    configurations: list[BulkConfiguration] | None = None
+
+
+def dry_run(found: Sequence[Chosen]) -> BulkResults:
+    """What a bulk call would change."""
+    return BulkResults(
+        changed="0",
+        dry_run="true",
+        count=str(sum(chosen.count for chosen in found)),
+        oldest=dates.render(min(chosen.oldest for chosen in found)) if found else None,
+        newest=dates.render(max(chosen.newest for chosen in found)) if found else None,
+        configurations=[
+            BulkConfiguration(
+                connect_id=str(chosen.connect_id),
+                name=chosen.config_name,
+                url_to_publish_to=chosen.config_url,
+                count=str(chosen.count),
+            )
+            for chosen in found
+        ],
+    )
 
 
 def log_to_wire(entry: LogEntry) -> ConnectLog:

@@ -82,7 +82,7 @@ async def _delete(bench: Bench, result: Result) -> None:
 async def _judge(bench: Bench, result: Result) -> None:
     """Heal what still has a configuration; what has none must be listed, all of it."""
     bench.sink.broken, bench.sink.delay = 0.0, 0.0
-    await bench.client.done("PUT", "failures/retry_queue")
+    await bench.client.done("PUT", "failures/retry_queue?all=true")
     await _settle_down(bench)
     for node in bench.installation.nodes:
         await node.stop()
@@ -102,5 +102,5 @@ async def _settle_down(bench: Bench) -> None:
     while time.monotonic() < deadline:
         if not await asyncio.to_thread(bench.installation.engine.unfinished):
             return
-        await bench.client.done("PUT", "failures/retry_queue")
+        await bench.client.done("PUT", "failures/retry_queue?all=true")
         await asyncio.sleep(0.3)

@@ -102,7 +102,7 @@ async def _judge_beside(bench: Bench, result: Result, others: Sequence[str]) -> 
     while await asyncio.to_thread(bench.installation.engine.unfinished):
         if time.monotonic() > deadline:
             break
-        await bench.client.done("PUT", "failures/retry_queue")
+        await bench.client.done("PUT", "failures/retry_queue?all=true")
         await asyncio.sleep(0.3)
     for node in bench.installation.nodes:
         await node.stop()

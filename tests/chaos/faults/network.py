@@ -217,7 +217,7 @@ async def _misname(bench: Bench, server: NameServer, trouble: str, result: Resul
         gone = [one for one in listed if one["deliveryState"] == "failed"]
         result.expect(not gone, f"{len(gone)} of {len(listed)} used up their tries: {trouble}")
     server.behaviours.clear()
-    await bench.client.done("PUT", "failures/retry_queue")
+    await bench.client.done("PUT", "failures/retry_queue?all=true")
 
 
 async def _tried_twice(bench: Bench, connect_id: str) -> bool:

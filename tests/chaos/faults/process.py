@@ -150,7 +150,7 @@ async def _call_what_is_seldom_called(bench: Bench) -> None:
     for method, uri, body in (
         ("PUT", "", bench.wanted(path, connectId=connect_id)),
         ("PUT", "envelopes/e1-0/retry_queue", None),
-        ("PUT", "failures/retry_queue", None),
+        ("PUT", "failures/retry_queue?all=true", None),
     ):
         with contextlib.suppress(*UNREACHABLE):
             await bench.client.call(method, uri, body, node=bench.node, seconds=2.0)

@@ -193,8 +193,8 @@ async def _mistrust(
             said = "\n".join({one["error"] for one in listed})
         result.expect(TROUBLES[trouble] in said, f"{trouble} shows as {said[:200]!r}")
     await secure.set()
-    await bench.client.done("PUT", "failures/retry_queue")
+    await bench.client.done("PUT", "failures/retry_queue?all=true")
     async with hang(60):
         while (await bench.client.done("GET", f"failures?connect_id={connect_id}"))["failures"]:
             await asyncio.sleep(0.2)
-            await bench.client.done("PUT", "failures/retry_queue")
+            await bench.client.done("PUT", "failures/retry_queue?all=true")

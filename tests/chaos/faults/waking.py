@@ -83,8 +83,8 @@ async def _delete_one(bench: Bench) -> None:
 
 
 async def _delete_in_bulk(bench: Bench) -> None:
-    await bench.client.done("DELETE", "failures")
+    await bench.client.done("DELETE", "failures?all=true")
 
 
 async def _republish(bench: Bench) -> None:
-    await bench.client.done("PUT", "failures/retry_queue")
+    await bench.client.done("PUT", "failures/retry_queue?all=true")

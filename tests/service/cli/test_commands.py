@@ -281,12 +281,48 @@ async def test_failures_go_back_or_away_in_bulk_by_filter(
     assert (await shell.run("failures", "delete", one["failureId"])).exit_code == 0
     assert (await shell.run("failures", "delete", one["failureId"])).exit_code == 4
 
+    dry = await shell.run("failures", "republish", "--connect-id", crm, "--dry-run")
+    assert dry.stdout.startswith("3 failures, created from 20")
+    assert f"{listener.base}/hook" in dry.stdout
+    for refused in (("delete", one["failureId"]), ("republish", "env")):
+        assert (await shell.run("failures", *refused, "--dry-run")).exit_code == 2
+    await shell.records("failures", crm, 3)
+
     listener.status = 200
     queued = await shell.run("failures", "republish", "--connect-id", crm, "--error", "500")
     assert "3 failures queued to be sent now." in queued.stdout
     await shell.records("failures", crm, 0)
     for unclear in ((), ("--all", "--connect-id", crm), ("env", "--all")):
         assert (await shell.run("failures", "republish", *unclear)).exit_code == 2
+
+
+async def test_more_than_a_hundred_are_shown_and_asked_about_before_they_are_sent_again(
+    shell: Shell, listener: LoopbackListener, crm: str, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow.json"
+    slow.write_text('{"retrySchedule": ["3600"]}')
+    assert (await shell.run("configurations", "update", crm, "--file", str(slow))).exit_code == 0
+    listener.status = 500
+    file = write(tmp_path, *(published(envelope_id=f"many-{at}") for at in range(101)))
+    await shell.run("publish", file)
+    await shell.records("failures", crm, 101)
+    republish = ("failures", "republish", "--connect-id", crm)
+
+    alone = await shell.run(*republish)
+    assert alone.exit_code == 2
+    assert "101 failures, created from " in alone.stderr
+    assert "Say --yes if it is meant." in alone.stderr
+    declined = await shell.run(*republish, stdin="n\n")
+    assert (declined.exit_code, declined.stdout) == (1, "")
+    assert len(listener.received) == 101
+    # A hundred, and whatever --yes says, are not asked about.
+    await shell.run("failures", "delete", "--envelope-id", "many-0", "--yes")
+    fewer = await shell.run(*republish)
+    assert "100 failures queued" in fewer.stdout, fewer.output
+    listener.status = 200
+    agreed = await shell.run(*republish, stdin="y\n")
+    assert agreed.exit_code == 0
+    await shell.records("failures", crm, 0)
 
 
 async def test_a_listing_follows_every_page_and_stops_where_it_is_told(

@@ -100,6 +100,15 @@ FILTERS: Final = (FROM_DATE, TO_DATE, CONNECT_ID, ENVELOPE_ID, STATUS, ERROR)
 
 LISTING: Final = (*FILTERS, COUNT, CURSOR, ORDER)
 
+ALL: Final = parameters.flag(
+    "all", "All of the account are meant: in place of a filter.", extension=True
+)
+DRY_RUN: Final = parameters.flag(
+    "dry_run", "Change nothing, and tell what would be changed.", extension=True
+)
+BULK: Final = (*FILTERS, ALL, DRY_RUN)
+"""What a call in bulk takes, beside a cursor."""
+
 NAMES: Final = tuple(parameter.name for parameter in LISTING)
 
 
@@ -142,6 +151,30 @@ def read(query: Mapping[str, str]) -> Selection:
         count=COUNT.read(query),
         cursor=CURSOR.read(query),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What a call in bulk is about, and whether it shall only tell."""
+
+    selection: Selection
+    dry_run: bool
+
+
+def read_bulk(query: Mapping[str, str]) -> Bulk:
+    """Read the query string of a call that changes all that it selects.
+
+    Raises:
+        InvalidParameter: it neither has a filter nor says that all are meant, or does both.
+    """
+    selection, everything = read(query), ALL.read(query)
+    if everything == selection.query.narrows:
+        raise InvalidParameter(
+            "Nothing was changed: all=true and a filter are there."
+            if everything
+            else "Nothing was changed: give a filter, or all=true if all are meant."
+        )
+    return Bulk(selection, DRY_RUN.read(query))
 
 
 def write_cursor(cursor: Cursor) -> str:

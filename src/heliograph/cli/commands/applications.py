@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from heliograph import files
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli import asking
 from heliograph.cli.account_calls import call, every, run, user_ids
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import wrong
@@ -151,7 +152,7 @@ def delete(credentials: Credentials, integration_key: str, yes: bool) -> None:
     Its tokens and users' consents end at once.
     """
     if not yes:
-        click.confirm("Whoever uses this application is refused. Go on?", abort=True, err=True)
+        asking.confirm("Whoever uses this application is refused. Go on?")
     run(credentials, lambda link: call(link, "DELETE", _path(integration_key)))
     output().print("Deleted.")
 
@@ -205,7 +206,7 @@ def remove_key(credentials: Credentials, integration_key: str, key_id: str, yes:
     Tokens that it brought go on until they end.
     """
     if not yes:
-        click.confirm("Assertions signed with this key are refused. Go on?", abort=True, err=True)
+        asking.confirm("Assertions signed with this key are refused. Go on?")
     path = f"{_path(integration_key)}/keys/{segment(key_id)}"
     run(credentials, lambda link: call(link, "DELETE", path))
     output().print("Removed.")
@@ -242,7 +243,7 @@ def remove_secret(
     With the last one the application's refresh tokens end.
     """
     if not yes:
-        click.confirm("Whoever uses this secret is refused. Go on?", abort=True, err=True)
+        asking.confirm("Whoever uses this secret is refused. Go on?")
     path = f"{_path(integration_key)}/secrets/{segment(secret_id)}"
     run(credentials, lambda link: call(link, "DELETE", path))
     output().print("Removed.")
@@ -334,7 +335,7 @@ def withdraw(credentials: Credentials, integration_key: str, user: str, yes: boo
     The tokens that it brought end at once.
     """
     if not yes:
-        click.confirm("The application can no more act for the user. Go on?", abort=True, err=True)
+        asking.confirm("The application can no more act for the user. Go on?")
 
     async def work(connection: Connection) -> Any:
         (user_id,) = await user_ids(connection, [user])

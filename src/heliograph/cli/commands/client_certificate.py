@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli import asking
 from heliograph.cli.connection import Connection, json_option, server_options, yes_option
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import output, print_fields, print_json
@@ -53,7 +54,7 @@ def show(credentials: Credentials, as_json: bool) -> None:
 def delete(credentials: Credentials, yes: bool) -> None:
     """Show none any more: posts with requireMutualTls then fail."""
     if not yes:
-        click.confirm("Posts with requireMutualTls will fail. Go on?", abort=True, err=True)
+        asking.confirm("Posts with requireMutualTls will fail. Go on?")
     _call(credentials, "DELETE")
     output().print("Deleted.")
 

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli import asking
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.grouping import Commands
@@ -182,7 +183,7 @@ def update(
 def delete(credentials: Credentials, connect_id: str, yes: bool) -> None:
     """Delete a configuration. What it had still to get becomes a failure."""
     if not yes:
-        click.confirm(f"Delete configuration {connect_id}?", abort=True, err=True)
+        asking.confirm(f"Delete configuration {connect_id}?")
     _call(credentials, "DELETE", segment(connect_id))
     output().print("Deleted.")
 

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli import asking
 from heliograph.cli.connection import Connection, json_option, server_options, yes_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.grouping import Commands
@@ -94,7 +95,7 @@ def show(credentials: Credentials, as_json: bool) -> None:
 def delete(credentials: Credentials, yes: bool) -> None:
     """Forget the client: posts that need it then fail."""
     if not yes:
-        click.confirm("Posts that need its tokens will fail. Go on?", abort=True, err=True)
+        asking.confirm("Posts that need its tokens will fail. Go on?")
     _call(credentials, "DELETE")
     output().print("Deleted.")
 

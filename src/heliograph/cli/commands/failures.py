@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import click
 import msgspec
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli.asking import dry_run_option
+from heliograph.cli.bulk import Bulk
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.export import export
@@ -22,7 +23,7 @@ from heliograph.cli.listing import (
     sender,
     show_listing,
 )
-from heliograph.cli.selecting import count_and_order_options, filter_options, in_words
+from heliograph.cli.selecting import count_and_order_options, filter_options
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -43,6 +44,19 @@ _MOST_ENVELOPES: Final = 500
 
 _ONE_BY_ONE: Final = 20
 """Of one call that waits: its answer comes before the server's longest wait is over."""
+
+_REPUBLISH: Final = Bulk(
+    "PUT", "failures/retry_queue", "failure", "failures", "Send all of them again now?"
+)
+_DELETE: Final = Bulk(
+    method="DELETE",
+    path="failures",
+    noun="failure",
+    plural="failures",
+    question="All of them are cancelled for good. Go on?",
+    asks_above=0,
+    goes_on=False,
+)
 
 
 @click.group(cls=Commands)
@@ -116,6 +130,8 @@ def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
 @filter_options
 @click.option("--all", "everything", is_flag=True, help="Every open failure.")
 @click.option("--wait", is_flag=True, help="Wait for the outcome (of ENVELOPE_IDs).")
+@dry_run_option
+@yes_option
 @click.option("--json", "as_json", is_flag=True, help="The outcome as one JSON document.")
 @server_options
 def republish(
@@ -124,16 +140,21 @@ def republish(
     chosen: dict[str, str],
     everything: bool,
     wait: bool,
+    dry_run: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Send failures again now: those of some envelopes, those that filters select, or all.
 
-    They go through the retry queue. The exit status is 1 if an envelope has no failure, or,
-    with --wait, if one was not delivered.
+    Where filters or --all mean more than 100, they are shown first, and it asks. They go through
+    the retry queue. The exit status is 1 if an envelope has no failure, or, with --wait, if one was
+    not delivered.
     """
     _choose_one(envelope_ids, chosen, everything, "ENVELOPE_IDs")
     if wait and not envelope_ids:
         raise wrong("--wait takes ENVELOPE_IDs.", "In bulk, look at `heliograph failures list`.")
+    if dry_run and envelope_ids:
+        raise wrong("--dry-run takes filters or --all.", "An envelope: --envelope-id ID.")
     if envelope_ids:
         results = asyncio.run(_republish_envelopes(credentials, envelope_ids, wait=wait))
         if as_json:
@@ -144,7 +165,9 @@ def republish(
         if any(result["status"] not in good for result in results):
             click.get_current_context().exit(Exit.NO)
         return
-    done = asyncio.run(_in_bulk(credentials, "PUT", "failures/retry_queue", chosen))
+    done = _REPUBLISH.run(credentials, chosen, yes=yes, dry_run=dry_run, as_json=as_json)
+    if done is None:
+        return
     if as_json:
         print_json(done)
         return
@@ -164,6 +187,7 @@ def republish(
 @click.argument("failure_ids", metavar="[ID]...", nargs=-1)
 @filter_options
 @click.option("--all", "everything", is_flag=True, help="Every open failure.")
+@dry_run_option
 @yes_option
 @server_options
 def delete(
@@ -171,22 +195,22 @@ def delete(
     failure_ids: Sequence[str],
     chosen: dict[str, str],
     everything: bool,
+    dry_run: bool,
     yes: bool,
 ) -> None:
-    """Delete failures: their deliveries are cancelled and never tried again."""
+    """Delete failures: their deliveries are cancelled and never tried again.
+
+    Those that filters or --all mean are shown first, and it asks."""
     _choose_one(failure_ids, chosen, everything, "IDs")
-    if not failure_ids and not yes:
-        click.confirm(
-            f"Every open failure {in_words(chosen)}".rstrip() + " is cancelled for good. Go on?",
-            abort=True,
-            err=True,
-        )
+    if dry_run and failure_ids:
+        raise wrong("--dry-run takes filters or --all.")
     if failure_ids:
         asyncio.run(_delete_each(credentials, failure_ids))
         output().print(f"Deleted {counted(len(failure_ids), 'failure')}.")
         return
-    done = asyncio.run(_in_bulk(credentials, "DELETE", "failures", chosen))
-    output().print(f"Deleted {counted(int(done['changed']), 'failure')}.")
+    done = _DELETE.run(credentials, chosen, yes=yes, dry_run=dry_run)
+    if done is not None:
+        output().print(f"Deleted {counted(int(done['changed']), 'failure')}.")
 
 
 failures.add_command(export)
@@ -214,38 +238,6 @@ async def _republish_envelopes(
             )
             results += answer.json["retryQueue"]
     return results
-
-
-async def _in_bulk(
-    credentials: Credentials,
-    method: Literal["PUT", "DELETE"],
-    path: str,
-    chosen: Mapping[str, str],
-) -> dict[str, str]:
-    """Repeat a bulk call until nothing more matches; the sums, in the API's spelling."""
-    changed = unchanged = 0
-    query, console = dict(chosen), notes()
-    progress = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.completed:,} failures"),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    with progress:
-        shown = progress.add_task("", total=None)
-        async with Connection(credentials) as connection:
-            while True:
-                answer = (await connection.call(method, path, query=query)).json
-                changed += int(answer["changed"])
-                unchanged += int(answer.get("unchanged", "0"))
-                progress.update(shown, completed=changed + unchanged)
-                if not answer.get("nextCursor"):
-                    break
-                if method == "PUT":
-                    query["cursor"] = answer["nextCursor"]
-    sums = {"changed": str(changed)}
-    return sums | {"unchanged": str(unchanged)} if method == "PUT" else sums
 
 
 async def _delete_each(credentials: Credentials, failure_ids: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli import asking
 from heliograph.cli.account_calls import call, every, group_ids, run, user_ids, users_path
 from heliograph.cli.connection import Connection, json_option, server_options, yes_option
 from heliograph.cli.grouping import Commands
@@ -64,7 +65,7 @@ def add(credentials: Credentials, names: Sequence[str], as_json: bool) -> None:
 def delete(credentials: Credentials, named: Sequence[str], yes: bool, as_json: bool) -> None:
     """Delete groups; their users stay. Configurations that name them match nobody by it."""
     if not yes:
-        click.confirm(f"Delete {', '.join(named)}?", abort=True, err=True)
+        asking.confirm(f"Delete {', '.join(named)}?")
 
     async def work(connection: Connection) -> Any:
         body = {

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli import asking
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
@@ -143,7 +144,7 @@ def show(credentials: Credentials, transaction_id: str, as_json: bool) -> None:
 def cancel(credentials: Credentials, transaction_id: str, yes: bool, as_json: bool) -> None:
     """Cancel what was not sent yet."""
     if not yes:
-        click.confirm("What was not sent yet will not be. Go on?", abort=True)
+        asking.confirm("What was not sent yet will not be. Go on?")
 
     async def run() -> None:
         async with Connection(credentials) as connection:

@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli import asking
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
@@ -84,7 +85,7 @@ def list_keys(credentials: Credentials, as_json: bool) -> None:
 def delete(credentials: Credentials, key_id: str, yes: bool) -> None:
     """Stop signing with a key."""
     if not yes:
-        click.confirm("Listeners that know only this key will refuse messages. Go on?", abort=True)
+        asking.confirm("Listeners that know only this key will refuse messages. Go on?")
 
     async def run() -> None:
         async with Connection(credentials) as connection:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli import asking
+from heliograph.cli.asking import dry_run_option
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.grouping import Commands
@@ -22,6 +25,7 @@ from heliograph.cli.selecting import count_and_order_options, filter_options
 from heliograph.cli.terminal import (
     counted,
     local_time_and_zone,
+    notes,
     output,
     print_fields,
     print_json,
@@ -90,21 +94,38 @@ def show(credentials: Credentials, log_id: str, as_json: bool) -> None:
 @logs.command(epilog="Example: heliograph logs delete --all --yes")
 @click.argument("log_ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every entry of the log.")
+@dry_run_option
 @yes_option
 @server_options
-def delete(credentials: Credentials, log_ids: Sequence[str], everything: bool, yes: bool) -> None:
-    """Take entries from the log. Deliveries and failures are not touched."""
+def delete(
+    credentials: Credentials, log_ids: Sequence[str], everything: bool, dry_run: bool, yes: bool
+) -> None:
+    """Take entries from the log. Deliveries and failures are not touched.
+
+    With --all it shows them first, and asks."""
     if bool(log_ids) == everything:
         raise wrong("Say which: one or more IDs, or --all.")
-    if everything and not yes:
-        click.confirm("Delete every log entry of the account?", abort=True, err=True)
+    if dry_run and log_ids:
+        raise wrong("--dry-run takes --all.")
+
+    async def call(**query: str) -> Any:
+        async with Connection(credentials) as connection:
+            return (await connection.call("DELETE", "logs", query={"all": "true", **query})).json
+
+    if everything:
+        if dry_run or not yes:
+            console = output() if dry_run else notes()
+            found = asyncio.run(call(dry_run="true"))
+            asking.print_preview(console, found, "log entry", "log entries")
+            if dry_run:
+                return
+            asking.confirm("Delete every log entry of the account?")
+        asyncio.run(call())
+        output().print("The log is empty.")
+        return
 
     async def run() -> None:
         async with Connection(credentials) as connection:
-            if everything:
-                await connection.call("DELETE", "logs")
-                output().print("The log is empty.")
-                return
             for log_id in log_ids:
                 await connection.call("DELETE", f"logs/{segment(log_id)}")
             output().print(f"Deleted {counted(len(log_ids), 'log entry', 'log entries')}.")

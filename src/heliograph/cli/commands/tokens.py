@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli import asking
 from heliograph.cli.account_calls import call, every, run, user_ids
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.grouping import Commands
@@ -116,7 +117,7 @@ def add(
 def revoke(credentials: Credentials, token_id: str, yes: bool) -> None:
     """Withdraw a token for good, given by the id that `list` shows."""
     if not yes:
-        click.confirm("Whoever uses this token will be refused. Go on?", abort=True, err=True)
+        asking.confirm("Whoever uses this token will be refused. Go on?")
     run(credentials, lambda link: call(link, "DELETE", f"tokens/{segment(token_id)}"))
     output().print("Revoked.")
 

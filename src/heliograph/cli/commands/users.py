@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import click
 
 from heliograph.access.credentials_file import Credentials
-from heliograph.cli import users_file
+from heliograph.cli import asking, users_file
 from heliograph.cli.account_calls import call, every, group_ids, groups_by_name, run, user_ids
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import wrong
@@ -141,7 +141,7 @@ def _new_password(*, stdin: bool) -> str:
 def close(credentials: Credentials, named: Sequence[str], yes: bool, as_json: bool) -> None:
     """Close users, given by id or e-mail: their tokens stop working, for good."""
     if not yes:
-        click.confirm(f"Close {', '.join(named)} for good?", abort=True, err=True)
+        asking.confirm(f"Close {', '.join(named)} for good?")
 
     async def work(connection: Connection) -> Any:
         ids = await user_ids(connection, named)

@@ -8,7 +8,7 @@ from typing import Any
 
 from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState, Phase, Why
 from heliograph.model.events import Event
-from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery
+from heliograph.model.logs import AttemptDetail, Chosen, Cursor, LogEntry, LogQuery
 from heliograph.store import Failing
 from heliograph.store.rows import reason_held
 from heliograph.store.times import from_microseconds, to_microseconds
@@ -26,11 +26,27 @@ def listing(name: str, account_id: str, query: LogQuery, limit: int, after: Curs
         after: Where the page before ended.
     """
 
-    def part(which: str) -> str:
-        return f"logs_{which}" if name == "logs" else f"failures_{which}"
+    filters, values = _filters(name, account_id, query, after)
+    kind = "logs" if name == "logs" else "failures"
+    order = f"{kind}_{query.order.name.lower()}"
+    return Step(name, {**values, "limit": limit + 1}, filters, order)
 
-    order = query.order.name.lower()
-    values: dict[str, Any] = {"account_id": account_id, "limit": limit + 1}
+
+def chosen(name: str, account_id: str, query: LogQuery, after: Cursor | None) -> Step:
+    """The step that counts what a query selects: `logs_chosen`, or a query of failures."""
+    filters, values = _filters(name, account_id, query, after)
+    return Step(name, values, filters)
+
+
+def _filters(
+    name: str, account_id: str, query: LogQuery, after: Cursor | None
+) -> tuple[list[str], dict[str, Any]]:
+    """The names of a query's filters, and the values of them."""
+
+    def part(which: str) -> str:
+        return f"logs_{which}" if name.startswith("logs") else f"failures_{which}"
+
+    values: dict[str, Any] = {"account_id": account_id}
     filters = []
     wanted = {
         "from_date": ("from_us", query.from_date and to_microseconds(query.from_date)),
@@ -45,9 +61,24 @@ def listing(name: str, account_id: str, query: LogQuery, limit: int, after: Curs
             filters.append(part(which))
             values[parameter] = value
     if after is not None:
-        filters.append(part(f"after_{order}"))
+        filters.append(part(f"after_{query.order.name.lower()}"))
         values |= {"after_us": after.created_us, "after_id": after.row_id}
-    return Step(name, values, filters, part(order))
+    return filters, values
+
+
+def chosen_rows(found: Iterable[Any]) -> tuple[Chosen, ...]:
+    """Rows of `failures_chosen` or `logs_chosen`."""
+    return tuple(
+        Chosen(
+            connect_id=row.connect_id,
+            config_name=row.config_name,
+            config_url=row.config_url,
+            count=row.number,
+            oldest=from_microseconds(row.oldest_us),
+            newest=from_microseconds(row.newest_us),
+        )
+        for row in found
+    )
 
 
 def entry(account_id: str, row: Any) -> LogEntry:

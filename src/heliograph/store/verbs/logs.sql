@@ -31,6 +31,26 @@ where d.account_id = :account_id and d.failed_us is not null {filters}
 order by {order}
 limit :limit;
 
+-- name: failures_chosen
+select
+    d.connect_id, c.name as config_name, c.url as config_url, count(*) as number,
+    min(d.created_us) as oldest_us, max(d.created_us) as newest_us
+from delivery as d
+inner join event as e on {event_of:d}
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = :account_id and d.failed_us is not null {filters}
+group by d.connect_id, c.name, c.url
+order by d.connect_id;
+
+-- name: logs_chosen
+select
+    a.connect_id, c.name as config_name, c.url as config_url, count(*) as number,
+    min(a.started_us) as oldest_us, max(a.started_us) as newest_us
+from {log_tables}
+where a.account_id = :account_id and {logged} {filters}
+group by a.connect_id, c.name, c.url
+order by a.connect_id;
+
 -- name: log_columns
 a.started_us as created_us, a.attempt_id as row_id, a.envelope_id, e.event_id,
 e.name as event_name, e.subject, e.sender_name, e.sender_email, e.status, a.connect_id,

@@ -8,13 +8,14 @@ of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from heliograph.clock import Leap, StoreClock
 from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.events import Envelope
-from heliograph.model.logs import AttemptDetail, Cursor, LogEntry, LogQuery
+from heliograph.model.logs import AttemptDetail, Chosen, Cursor, LogEntry, LogQuery, Order
 from heliograph.model.people import NewToken
 from heliograph.store import (
     BATCH_MOST,
@@ -266,6 +267,23 @@ class StoreVerbs:
         found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
         entries = tuple(log_rows.entry(account_id, row) for row in found[:limit])
         return Page(entries, entries[-1].cursor if len(found) > limit else None)
+
+    async def chosen_failures(
+        self, account_id: str, query: LogQuery, after: Cursor | None = None
+    ) -> Sequence[Chosen]:
+        # Changed are the oldest first: what follows a cursor is newer.
+        oldest_first = replace(query, order=Order.OLDEST_FIRST)
+        return await self._chosen_of("failures_chosen", account_id, oldest_first, after)
+
+    async def chosen_logs(self, account_id: str, query: LogQuery) -> Sequence[Chosen]:
+        return await self._chosen_of("logs_chosen", account_id, query, None)
+
+    async def _chosen_of(
+        self, name: str, account_id: str, query: LogQuery, after: Cursor | None
+    ) -> Sequence[Chosen]:
+        step = log_rows.chosen(name, account_id, query, after)
+        found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
+        return log_rows.chosen_rows(found)
 
     async def failure(self, account_id: str, failure_id: int) -> LogEntry | None:
         values = {"account_id": account_id, "row_id": failure_id, "limit": 1}

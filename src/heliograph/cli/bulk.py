@@ -1,0 +1,96 @@
+"""Calls that change all that filters select: shown and asked about first, then batch by batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from heliograph.access.credentials_file import Credentials
+from heliograph.cli import asking
+from heliograph.cli.connection import Connection
+from heliograph.cli.terminal import notes, output, print_json
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """A call in bulk: what it is to the server, and in words.
+
+    `asks_above` is how many it changes without a question; `goes_on` tells that an answer's
+    cursor is where the next batch begins, and not that the same call finds more.
+    """
+
+    method: Literal["PUT", "DELETE"]
+    path: str
+    noun: str
+    plural: str
+    question: str
+    asks_above: int = asking.MOST_UNASKED
+    goes_on: bool = True
+
+    def run(
+        self,
+        credentials: Credentials,
+        chosen: Mapping[str, str],
+        *,
+        yes: bool,
+        dry_run: bool,
+        as_json: bool = False,
+    ) -> dict[str, str] | None:
+        """Do it, once it is clear that it is meant: the sums of all batches, in the API's
+        spelling; None where it was to be shown only.
+
+        Args:
+            credentials: Whose things.
+            chosen: The filters, in the API's spelling; none stands for all.
+            yes: Ask nothing.
+            dry_run: Only show what it is about.
+            as_json: Show that as the API's document.
+        """
+        query = dict(chosen) or {"all": "true"}
+        if dry_run or not yes:
+            shown = asyncio.run(self._preview(credentials, query))
+            if dry_run and as_json:
+                print_json(shown)
+            elif dry_run:
+                asking.print_preview(output(), shown, self.noun, self.plural)
+            elif int(shown["count"]) > self.asks_above:
+                asking.print_preview(notes(), shown, self.noun, self.plural)
+                asking.confirm(self.question)
+            if dry_run:
+                return None
+        return asyncio.run(self._change(credentials, query))
+
+    async def _preview(self, credentials: Credentials, query: Mapping[str, str]) -> Any:
+        async with Connection(credentials) as connection:
+            asked = {**query, "dry_run": "true"}
+            return (await connection.call(self.method, self.path, query=asked)).json
+
+    async def _change(self, credentials: Credentials, query: dict[str, str]) -> dict[str, str]:
+        """Repeat the call until nothing more matches."""
+        changed = unchanged = 0
+        console = notes()
+        progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.completed:,} " + self.plural),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        with progress:
+            shown = progress.add_task("", total=None)
+            async with Connection(credentials) as connection:
+                while True:
+                    answer = (await connection.call(self.method, self.path, query=query)).json
+                    changed += int(answer["changed"])
+                    unchanged += int(answer.get("unchanged", "0"))
+                    progress.update(shown, completed=changed + unchanged)
+                    if not answer.get("nextCursor"):
+                        break
+                    if self.goes_on:
+                        query["cursor"] = answer["nextCursor"]
+        sums = {"changed": str(changed)}
+        return sums | {"unchanged": str(unchanged)} if self.goes_on else sums
