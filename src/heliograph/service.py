@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -146,7 +147,14 @@ async def running(
             sign_in = SignIn(store)
             operations = (
                 operations_of(
-                    store, signals, guard, watch, sender, sign_in, fidelity_from(settings)
+                    store,
+                    signals,
+                    guard,
+                    watch,
+                    sender,
+                    sign_in,
+                    fidelity_from(settings),
+                    ZoneInfo(settings.time_zone),
                 )
                 if api
                 else []
@@ -193,6 +201,7 @@ def _dispatcher(
         signals,
         Capacity(settings.in_flight, settings.per_configuration, settings.in_flight_mib * 2**20),
         schedule=ScheduleName(settings.schedule),
+        zone=ZoneInfo(settings.time_zone),
         observer=watch.observer,
         tell=tell,
     )

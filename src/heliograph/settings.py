@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from heliograph.egress import Profile
 from heliograph.model.configurations import ScheduleName
@@ -120,6 +121,10 @@ class Settings:
         "Retries of configurations that name no schedule: standard (seconds at first, hours "
         "later, 15 days in all) or docusign (15 s doubling to a day, 45 tries or 7 days; "
         "aggregate: daily, ten tries).",
+    )
+    time_zone: str = _setting(
+        "UTC",
+        "Time zone of the accounts, such as America/Los_Angeles: legacy XML tells times in it.",
     )
     disable_after: float = _setting(
         14.0,
@@ -240,6 +245,7 @@ class Settings:
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise _unusable(name, "must be a number above 0", value)
+        _check_zone(self.time_zone)
         if self.public_url and not _URL.fullmatch(self.public_url):
             wanted = "must be http:// or https:// with a host, and no path"
             raise _unusable("public_url", wanted, self.public_url)
@@ -254,6 +260,14 @@ class Settings:
             raise _unusable("disable_after", "must be a number from 0", self.disable_after)
         if not 0 <= self.grace < math.inf:
             raise _unusable("grace", "must be a number from 0", self.grace)
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError):  # a path, none that is known, a folder of zones
+        wanted = "must be a time zone of the IANA database, such as Europe/Berlin"
+        raise _unusable("time_zone", wanted, name) from None
 
 
 _SECRET: Final = frozenset(one.name for one in fields(Settings) if one.metadata["secret"])

@@ -99,6 +99,21 @@ async def test_s8_another_accounts_keys_and_certificate_are_not_there(store: Sto
     assert await store.client_certificate(ACCOUNT) == ("certificate", Secret("key"))
 
 
+async def test_s8_a_claim_shows_its_own_account_where_the_message_names_it(store: Store) -> None:
+    for account_id in (ACCOUNT, OTHER_ACCOUNT):
+        own = Traffic(store, account_id)
+        for named in ("true", "false"):
+            await own.configure(includeSenderAccountasCustomField=named)
+        await own.publish()
+    claims = await Traffic(store).claim_all()
+    shown = {claim.configuration.connect_id: claim.proofs.account for claim in claims}
+    assert [shown[connect_id] for connect_id in sorted(shown)] == [
+        *(Account(ACCOUNT, 1, "First"), None),
+        *(Account(OTHER_ACCOUNT, 2, "Other"), None),
+    ]
+    await Traffic(store).deliver(claims)
+
+
 async def test_a_configuration_without_hmac_is_not_signed(store: Store, traffic: Traffic) -> None:
     await store.add_hmac_key(ACCOUNT, "k1", Secret("x"))
     await traffic.configure(includeHMAC="false")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from starlette.responses import Response, StreamingResponse
 
@@ -18,7 +19,7 @@ from heliograph.errors import (
     InvalidBody,
     NotFound,
 )
-from heliograph.model.accounts import Role
+from heliograph.model.accounts import Account, Role
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import AttemptDetail, LogEntry, LogQuery, Requeued
 from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
@@ -40,8 +41,10 @@ _ADDITIONAL_INFO: Final = parameters.flag(
 class Failures:
     """The operations of failures, of logs, and of republishing."""
 
-    def __init__(self, store: Store, republisher: Republisher) -> None:
+    def __init__(self, store: Store, republisher: Republisher, zone: ZoneInfo) -> None:
+        """`zone` is what messages that are shown tell times in."""
         self._store = store
+        self._zone = zone
         self._republisher = republisher
 
     def operations(self) -> Sequence[Operation]:
@@ -233,7 +236,7 @@ class Failures:
         if not _ADDITIONAL_INFO.read(call.query):
             return logs.log_to_wire(entry)
         attempts = await self._store.attempts(call.account_id, failure_id)
-        messages = await self._messages(call.account_id, attempts)
+        messages = await self._messages(call.principal.account, attempts)
         return logs.failure_to_wire(entry, list(zip(attempts, messages, strict=True)))
 
     async def _delete_failure(self, call: Call) -> logs.ConnectDeleteFailureResult:
@@ -267,24 +270,27 @@ class Failures:
             raise _no_log(log_id)
         if not _ADDITIONAL_INFO.read(call.query):
             return logs.log_to_wire(detail.entry)
-        (sent,) = await self._messages(call.account_id, [detail])
+        (sent,) = await self._messages(call.principal.account, [detail])
         return logs.detail_to_wire(detail, sent)
 
     async def _messages(
-        self, account_id: str, attempts: Sequence[AttemptDetail]
+        self, account: Account, attempts: Sequence[AttemptDetail]
     ) -> Sequence[bytes]:
         """What was sent, rendered again as the configuration, if it is still there, now asks."""
         # All are of one delivery, or there is but one.
         if not attempts:
             return ()
         connect_id = attempts[0].entry.connect_id
-        configuration = await self._store.configuration(account_id, connect_id)
+        configuration = await self._store.configuration(account.account_id, connect_id)
         counted = [(attempt.event, attempt.entry.retry_count) for attempt in attempts]
 
         def rendered() -> Sequence[bytes]:
             if configuration is None:
                 return [json_sim.render(event, connect_id, count) for event, count in counted]
-            return [message.render(event, configuration, count).body for event, count in counted]
+            return [
+                message.render(event, configuration, count, account=account, zone=self._zone).body
+                for event, count in counted
+            ]
 
         return await aside(sum(len(event.document) for event, _ in counted), rendered)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.parameters import row_id
-from heliograph.delivery.attempt import Sender, exchange
+from heliograph.delivery.attempt import Renderings, Sender, exchange
 from heliograph.delivery.retry import explain, was_taken
 from heliograph.errors import InvalidBody, NotFound
-from heliograph.model.accounts import Secret
+from heliograph.model.accounts import Account, Secret
 from heliograph.model.configurations import ConnectConfiguration, Proof, TlsIdentity
 from heliograph.model.deliveries import Fault, Proofs
 from heliograph.model.events import Event
@@ -32,8 +33,10 @@ SAMPLE_ENVELOPE: Final = "00000000-0000-0000-0000-000000000000"
 class Listeners:
     """Extensions of Heliograph: DocuSign has them in its web pages alone."""
 
-    def __init__(self, store: Store, sender: Sender) -> None:
+    def __init__(self, store: Store, sender: Sender, zone: ZoneInfo) -> None:
+        """`zone` is what test messages tell times in."""
         self._store = store
+        self._zone = zone
         self._sender = sender
 
     def operations(self) -> Sequence[Operation]:
@@ -83,11 +86,13 @@ class Listeners:
         configuration = await self._store.configuration(call.account_id, connect_id)
         if configuration is None:
             raise NotFound(f"There is no configuration {connect_id}.")
-        return await self._send_sample(configuration)
+        return await self._send_sample(configuration, call.principal.account)
 
-    async def _send_sample(self, configuration: ConnectConfiguration) -> listeners.TestSend:
+    async def _send_sample(
+        self, configuration: ConnectConfiguration, account: Account
+    ) -> listeners.TestSend:
         """One message, whatever the configuration's switches and schedule say of events."""
-        clock, proofs = self._store.clock, await self._proofs(configuration)
+        clock, proofs = self._store.clock, await self._proofs(configuration, account)
         began, at = clock.monotonic(), clock.machine()
         exchanged = await exchange(
             sample(configuration, str(uuid.uuid4()), dates.render(at)),
@@ -98,6 +103,7 @@ class Listeners:
             attempt_id=0,
             at=at,
             last=True,
+            renderings=Renderings(self._zone),
         )
         post, answer = exchanged.post, exchanged.answer
         fault = exchanged.came_back if isinstance(exchanged.came_back, Fault) else None
@@ -114,14 +120,15 @@ class Listeners:
             response_body=None if answer is None else answer.body.decode("utf-8", "replace"),
         )
 
-    async def _proofs(self, configuration: ConnectConfiguration) -> Proofs:
+    async def _proofs(self, configuration: ConnectConfiguration, account: Account) -> Proofs:
         read: Mapping[Proof, Callable[[str], Awaitable[Any]]] = {
             Proof.KEYS: self._store.hmac_keys,
             Proof.CLIENT: self._store.client_certificate,
             Proof.OAUTH: self._store.oauth.get,
         }
-        account_id = configuration.account_id
-        return Proofs(**{proof: await read[proof](account_id) for proof in configuration.asks_for})
+        wanted = [proof for proof in configuration.asks_for if proof in read]
+        found = {proof: await read[proof](account.account_id) for proof in wanted}
+        return Proofs(**found, account=account)
 
     async def _get_certificate(self, call: Call) -> listeners.ClientCertificate:
         client = await self._store.client_certificate(call.account_id)

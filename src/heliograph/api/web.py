@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -43,6 +44,7 @@ from heliograph.settings import Settings
 from heliograph.store import Store
 from heliograph.watch.metrics import CONTENT_TYPE, Metrics
 from heliograph.watch.watching import Watch
+from heliograph.wire.messages.legacy_times import UTC_ZONE
 
 
 def operations_of(
@@ -53,17 +55,21 @@ def operations_of(
     sender: Authorizer,
     sign_in: SignIn,
     fidelity: Fidelity,
+    zone: ZoneInfo = UTC_ZONE,
 ) -> Sequence[Operation]:
-    """Every operation of the API: routes, OpenAPI document and page are made from this list."""
+    """Every operation of the API: routes, OpenAPI document and page are made from this list.
+
+    `zone` is for messages that are sent as a test, or shown.
+    """
     publisher = Publisher(store, signals)
     republisher = Republisher(store, store.clock, signals)
     return [
         *Intake(publisher, guard, fidelity, watch.observer).operations(),
         *Configurations(store, guard, fidelity).operations(),
-        *Failures(store, republisher).operations(),
+        *Failures(store, republisher, zone).operations(),
         *HmacKeys(store).operations(),
         *ConnectOAuth(store, guard, sender).operations(),
-        *Listeners(store, sender).operations(),
+        *Listeners(store, sender, zone).operations(),
         *Historical(store, guard, fidelity).operations(),
         *MobileNotifiers().operations(),
         *Users(store).operations(),

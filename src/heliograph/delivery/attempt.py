@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
+from zoneinfo import ZoneInfo
 
 import heliograph
 from heliograph.clock import Clock
@@ -35,6 +36,7 @@ from heliograph.model.deliveries import (
 from heliograph.model.events import Event
 from heliograph.watch import tracing
 from heliograph.wire.messages import json_sim, message, signing
+from heliograph.wire.messages.legacy_times import UTC_ZONE
 from heliograph.wire.messages.message import Recipe, Rendering
 
 _FIXED_HEADERS = (
@@ -60,9 +62,13 @@ takes the loop's time else (R7)."""
 
 
 class Renderings:
-    """Messages that are under way: attempts that send the same share it, and nobody keeps it."""
+    """Messages that are under way: attempts that send the same share it, and nobody keeps it.
 
-    def __init__(self) -> None:
+    `zone` is the one that they tell times in, where they tell local ones.
+    """
+
+    def __init__(self, zone: ZoneInfo = UTC_ZONE) -> None:
+        self.zone = zone
         self._known: WeakValueDictionary[tuple[str, str, Recipe], Rendering] = WeakValueDictionary()
         self.turn = asyncio.Lock()
 
@@ -227,7 +233,10 @@ def compose(
     """Render and sign the message of an event for one attempt, from number 1, begun `at`."""
     renderings = renderings or Renderings()
     certificate = None if proofs.client is None else proofs.client[0]
-    rendering = renderings.of(event, message.recipe(event.name, configuration, certificate))
+    recipe = message.recipe(
+        event.name, configuration, certificate, account=proofs.account, zone=renderings.zone
+    )
+    rendering = renderings.of(event, recipe)
     head = rendering.head(configuration.connect_id, number - 1)
     # What is small is sent as one: a part costs a write.
     is_small = len(rendering.rest) <= _SMALL

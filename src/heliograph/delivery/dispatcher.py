@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -31,6 +32,7 @@ from heliograph.model.deliveries import (
 from heliograph.store import Store, loads
 from heliograph.store.loads import Load
 from heliograph.watch import UNWATCHED, Observer
+from heliograph.wire.messages.legacy_times import UTC_ZONE
 
 _STORAGE_PAUSE: Final = 1.0
 """Seconds between tries while the storage is unavailable (R11: work resumes within 5 s)."""
@@ -72,11 +74,13 @@ class Dispatcher:
         capacity: Capacity | None = None,
         *,
         schedule: Schedule | ScheduleName = ScheduleName.STANDARD,
+        zone: ZoneInfo = UTC_ZONE,
         observer: Observer = UNWATCHED,
         tell: Tell = tell_nobody,
         longest_sleep: float = LONGEST_SLEEP,
     ) -> None:
-        """`schedule` is for configurations that name none; `longest_sleep` is in seconds."""
+        """`schedule` is for configurations that name none, `zone` for messages with local times;
+        `longest_sleep` is in seconds."""
         self._store = store
         self._sender = sender
         self._clock = clock
@@ -92,7 +96,7 @@ class Dispatcher:
         self._suspensions = 0
         self._pacing = Pacing(self._capacity.in_flight, self._capacity.per_configuration)
         self._load = Load(self._capacity.bytes)
-        self._renderings = Renderings()
+        self._renderings = Renderings(zone)
         self._sending: dict[asyncio.Task[None], Claim] = {}
         self._unsettled = 0
         self._finished: list[Settlement] = []

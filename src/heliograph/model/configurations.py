@@ -35,6 +35,7 @@ class Proof(StrEnum):
     KEYS = "keys"
     CLIENT = "client"
     OAUTH = "oauth"
+    ACCOUNT = "account"
 
 
 class Format(Enum):
@@ -222,6 +223,7 @@ class ConnectConfiguration:
             Proof.KEYS: self.authentication.include_hmac,
             Proof.CLIENT: self.shows_certificate,
             Proof.OAUTH: self.borrows_oauth,
+            Proof.ACCOUNT: self.rendering.switches.sender_account,
         }
         return tuple(proof for proof, needed in needs.items() if needed)
 

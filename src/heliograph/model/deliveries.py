@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.accounts import Account, HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
 from heliograph.model.events import Event
 
@@ -92,12 +92,14 @@ class Proofs:
     """What an account has that shows who sends a post, as far as the configuration asks for it.
 
     Active `keys` sign. `client` is the client certificate and its key (PEM), and `oauth` the OAuth
-    client. What is asked for says `ConnectConfiguration.asks_for`, by the names of these.
+    client; `account` is the account itself, for messages that name it. What is asked for says
+    `ConnectConfiguration.asks_for`, by the names of these.
     """
 
     keys: tuple[HmacKey, ...] = ()
     client: tuple[str, Secret] | None = None
     oauth: ClientCredentials | None = None
+    account: Account | None = None
 
 
 NO_PROOFS: Final = Proofs()

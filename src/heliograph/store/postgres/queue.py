@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from heliograph.bounded import LARGEST, Bounded, size_of
 from heliograph.failpoints import failpoint
-from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.accounts import Account, HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, Proof
 from heliograph.model.deliveries import (
     Claim,
@@ -66,6 +66,7 @@ class _Account:
     keys: tuple[HmacKey, ...]
     client: tuple[str, Secret] | None
     oauth: ClientCredentials | None
+    account: Account
 
     def is_aggregate(self, connect_id: int) -> bool:
         configuration = self.live.get(connect_id)
@@ -76,6 +77,7 @@ class _Account:
             Proof.KEYS: self.keys,
             Proof.CLIENT: self.client,
             Proof.OAUTH: self.oauth,
+            Proof.ACCOUNT: self.account,
         }
         return Proofs(**{proof: has[proof] for proof in configuration.asks_for})
 
@@ -383,12 +385,14 @@ class Queue:
         keys = await fetch(db, _Q["hmac_keys"], values)
         certificate = await fetch(db, _Q["client_certificate"], values)
         oauth = await fetch(db, _Q["connect_oauth"], values)
+        (row,) = await fetch(db, _Q["account"], values)
         return _Account(
             version=version,
             live=await self._listed(db, account_id),
             keys=sealing.keys(self._keyring, keys),
             client=sealing.client_certificate(self._keyring, account_id, certificate),
             oauth=sealing.oauth_client(self._keyring, account_id, oauth),
+            account=Account(row.account_id, row.external_id, row.name),
         )
 
     async def _listed(self, db: Connection, account_id: str) -> dict[int, ConnectConfiguration]:

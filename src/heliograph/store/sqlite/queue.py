@@ -17,7 +17,7 @@ import apsw
 
 from heliograph.bounded import Bounded
 from heliograph.failpoints import failpoint
-from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.accounts import Account, HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, Proof
 from heliograph.model.deliveries import (
     Claim,
@@ -119,6 +119,7 @@ class Queue:
             Proof.KEYS: self._active_keys,
             Proof.CLIENT: self._client,
             Proof.OAUTH: self._oauth_client,
+            Proof.ACCOUNT: self._account,
         }
         account_id = configuration.account_id
         return Proofs(**{proof: read[proof](db, account_id) for proof in configuration.asks_for})
@@ -138,6 +139,10 @@ class Queue:
         client = sealing.oauth_client(self._keyring, account_id, found)
         self._oauth[account_id] = client
         return client
+
+    def _account(self, db: apsw.Connection, account_id: str) -> Account:
+        (row,) = fetch(db, _Q["account"], {"account_id": account_id})
+        return Account(row.account_id, row.external_id, row.name)
 
     def _live(
         self, db: apsw.Connection, account_id: str, connect_id: int

@@ -6,6 +6,9 @@ insert into account (account_id, external_id, name, created_us) values (:account
 -- name: accounts
 select account_id, external_id, name from account order by external_id;
 
+-- name: account
+select account_id, external_id, name from account where account_id = :account_id;
+
 -- name: hmac_key_add
 insert into hmac_key (key_id, account_id, sealed, created_us) values (:key_id, :account_id, :sealed, :now);
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from heliograph.errors import InvalidBody
+from heliograph.model.accounts import Account
 from heliograph.model.configurations import AS_PUBLISHED, Switches
 from heliograph.model.events import Envelope, Event, NewEvent
 from heliograph.model.fidelity import Fidelity
@@ -156,10 +157,12 @@ def render(
     return head(opening, closing, connect_id, retry_count) + rest
 
 
-def parts(event: Event, switches: Switches = AS_PUBLISHED) -> tuple[bytes, bytes, bytes]:
+def parts(
+    event: Event, switches: Switches = AS_PUBLISHED, account: Account | None = None
+) -> tuple[bytes, bytes, bytes]:
     """What its messages to all configurations share: what opens and closes the head, and the rest.
 
-    The rest begins with the data, which alone may be large.
+    The rest begins with the data, which alone may be large. `account` is the sender's.
     """
     document = _raw_object.decode(event.document)
     opening = {
@@ -172,7 +175,7 @@ def parts(event: Event, switches: Switches = AS_PUBLISHED) -> tuple[bytes, bytes
         or dates.render(event.generated_at),
     }
     others = {key: value for key, value in document.items() if key not in _OURS}
-    data = {"data": select(document["data"], switches), **others}
+    data = {"data": select(document["data"], switches, account), **others}
     return (
         msgspec.json.encode(opening)[:-1],
         b"," + msgspec.json.encode(closing)[1:-1] + b",",
@@ -216,12 +219,13 @@ class _Hops(msgspec.Struct, rename="camel"):
     heliograph_hops: int = 0
 
 
-def render_envelope(event: Event, switches: Switches) -> bytes:
+def render_envelope(event: Event, switches: Switches, account: Account | None = None) -> bytes:
     """The aggregate message: the envelope itself, without the SIM message around it.
 
     DocuSign: legacy message formats, JSON aggregate.
     """
-    data = _raw_object.decode(select(_raw_object.decode(event.document)["data"], switches))
+    published = _raw_object.decode(event.document)["data"]
+    data = _raw_object.decode(select(published, switches, account))
     summary = data.get("envelopeSummary")
     known = {} if summary is None or bytes(summary) == b"null" else _raw_object.decode(summary)
     # Who reads it must know which envelope it is, whatever was published.

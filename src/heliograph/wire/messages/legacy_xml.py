@@ -14,17 +14,18 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from lxml import etree
 
+from heliograph.model.accounts import Account
 from heliograph.model.events import Event
-from heliograph.wire import dates
 from heliograph.wire.messages import json_sim, legacy_tabs
+from heliograph.wire.messages.legacy_times import UTC_ZONE, Times
 from heliograph.wire.messages.loose import Fields, list_of, object_of, text_of
-from heliograph.wire.messages.summary import CERTIFICATE
+from heliograph.wire.messages.summary import CERTIFICATE, account_fields
 
 NAMESPACE: Final = "http://www.docusign.net/API/3.0"
 
@@ -41,8 +42,6 @@ _CERTIFICATE: Final = re.compile(
 
 # lxml writes this with single quotes; recorded messages, and who reads them as text, have double.
 _DECLARATION: Final = b'<?xml version="1.0" encoding="utf-8"?>\n'
-
-_FRACTION: Final = re.compile(r"[.,](\d+)", re.ASCII)
 
 # XML 1.0, 2.2: what no document can hold, escaped or not; lone surrogates among them.
 _UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -70,6 +69,7 @@ class LegacyOptions:
 
     `soap_namespace` is what `DocuSignConnectUpdate` stands in, any text, as it was configured;
     None where no SOAP is asked for. `certificate` (PEM, the first counts) stands in its header.
+    `account` is the sender's, for who wants it named; `zone` is what all times are told in.
     """
 
     include_documents: bool = False
@@ -80,6 +80,8 @@ class LegacyOptions:
     include_time_zone: bool = False
     soap_namespace: str | None = None
     certificate: str | None = None
+    account: Account | None = None
+    zone: ZoneInfo = UTC_ZONE
 
 
 def render(event: Event, options: LegacyOptions) -> bytes:
@@ -97,16 +99,17 @@ def render(event: Event, options: LegacyOptions) -> bytes:
     summary = object_of(data.get("envelopeSummary"))
     root = etree.Element(_name("DocuSignEnvelopeInformation"), nsmap=_PREFIXES)
     status = _child(root, "EnvelopeStatus")
-    _recipients(_child(status, "RecipientStatuses"), object_of(summary.get("recipients")))
-    generated = _with_ticks(event.generated_at, document.get("generatedDateTime"))
-    _envelope(status, event, summary, options, generated)
+    times = Times(options.zone)
+    _recipients(_child(status, "RecipientStatuses"), object_of(summary.get("recipients")), times)
+    generated = times.with_ticks(event.generated_at, text_of(document.get("generatedDateTime")))
+    _envelope(status, event, summary, options, times, generated)
     documents = [object_of(document) for document in list_of(summary.get("envelopeDocuments"))]
-    account_id = text_of(data.get("accountId")) or event.account_id
-    _custom_fields(
-        _child(status, "CustomFields"),
-        object_of(summary.get("customFields")),
-        account_id if options.include_sender_account else None,
-    )
+    fields = _child(status, "CustomFields")
+    _custom_fields(fields, object_of(summary.get("customFields")))
+    if options.include_sender_account:
+        account_id = text_of(data.get("accountId")) or event.account_id
+        for field in account_fields(account_id, options.account):
+            _custom_field(fields, "Text", field)
     _texts(
         status,
         ("AutoNavigation", summary.get("autoNavigation")),
@@ -116,8 +119,8 @@ def render(event: Event, options: LegacyOptions) -> bytes:
     _document_statuses(_child(status, "DocumentStatuses"), documents, options)
     _document_pdfs(root, documents, options)
     if options.include_time_zone:
-        # All times of a message are UTC, whatever zone the sender is in.
-        _texts(root, ("TimeZone", "UTC"), ("TimeZoneOffset", "0"))
+        offset = times.offset_hours(event.generated_at)
+        _texts(root, ("TimeZone", times.zone_name), ("TimeZoneOffset", offset))
     message: bytes = etree.tostring(root, xml_declaration=False, encoding="utf-8")
     if options.soap_namespace is not None:
         message = _in_soap(message, options.soap_namespace, options.certificate)
@@ -125,15 +128,20 @@ def render(event: Event, options: LegacyOptions) -> bytes:
 
 
 def _envelope(
-    status: etree._Element, event: Event, summary: Fields, options: LegacyOptions, generated: str
+    status: etree._Element,
+    event: Event,
+    summary: Fields,
+    options: LegacyOptions,
+    times: Times,
+    generated: str,
 ) -> None:
     sender = object_of(summary.get("sender"))
     void_reason = summary.get("voidedReason") if options.include_void_reason else None
     created, completed = (
-        _date(summary.get("createdDateTime")),
-        _date(summary.get("completedDateTime")),
+        times.published(summary.get("createdDateTime")),
+        times.published(summary.get("completedDateTime")),
     )
-    changed = _date(summary.get("statusChangedDateTime"))
+    changed = times.published(summary.get("statusChangedDateTime"))
     _texts(
         status,
         ("TimeGenerated", generated),
@@ -143,14 +151,14 @@ def _envelope(
         ("Email", sender.get("email")),
         ("Status", json_sim.status_word(text_of(summary.get("status")), event.name)),
         ("Created", created),
-        ("Deleted", _date(summary.get("deletedDateTime"))),
-        ("Sent", _date(summary.get("sentDateTime"))),
-        ("Delivered", _date(summary.get("deliveredDateTime"))),
+        ("Deleted", times.published(summary.get("deletedDateTime"))),
+        ("Sent", times.published(summary.get("sentDateTime"))),
+        ("Delivered", times.published(summary.get("deliveredDateTime"))),
         # Every signer has signed: DocuSign writes the same time twice.
         ("Signed", completed),
         ("Completed", completed),
-        ("Declined", _date(summary.get("declinedDateTime"))),
-        ("Voided", _date(summary.get("voidedDateTime"))),
+        ("Declined", times.published(summary.get("declinedDateTime"))),
+        ("Voided", times.published(summary.get("voidedDateTime"))),
         ("VoidReason", void_reason),
         ("ACStatus", "Original"),
         # The copy is the original from the start: recorded messages repeat Created.
@@ -164,23 +172,23 @@ def _envelope(
     _child(status, "EnvelopePDFHash")
 
 
-def _recipients(statuses: etree._Element, recipients: Fields) -> None:
+def _recipients(statuses: etree._Element, recipients: Fields, times: Times) -> None:
     for kind, type_name in _RECIPIENT_TYPES.items():
         for recipient in list_of(recipients.get(kind)):
-            _recipient(_child(statuses, "RecipientStatus"), type_name, object_of(recipient))
+            _recipient(_child(statuses, "RecipientStatus"), type_name, object_of(recipient), times)
 
 
-def _recipient(status: etree._Element, type_name: str, recipient: Fields) -> None:
+def _recipient(status: etree._Element, type_name: str, recipient: Fields, times: Times) -> None:
     _texts(
         status,
         ("Type", type_name),
         ("Email", recipient.get("email")),
         ("UserName", recipient.get("name") or recipient.get("signerName")),
         ("RoutingOrder", recipient.get("routingOrder")),
-        ("Sent", _date(recipient.get("sentDateTime"))),
-        ("Delivered", _date(recipient.get("deliveredDateTime"))),
-        ("Signed", _date(recipient.get("signedDateTime"))),
-        ("Declined", _date(recipient.get("declinedDateTime"))),
+        ("Sent", times.published(recipient.get("sentDateTime"))),
+        ("Delivered", times.published(recipient.get("deliveredDateTime"))),
+        ("Signed", times.published(recipient.get("signedDateTime"))),
+        ("Declined", times.published(recipient.get("declinedDateTime"))),
     )
     _nilled(status, "DeclineReason", recipient.get("declinedReason"))
     _texts(
@@ -192,7 +200,9 @@ def _recipient(status: etree._Element, type_name: str, recipient: Fields) -> Non
     fields = _child(status, "CustomFields")
     for text in list_of(recipient.get("customFields")):
         _texts(fields, ("CustomField", text))
-    signed = _has_signed(recipient)
+    signed_at = times.published(recipient.get("signedDateTime"))
+    word = (text_of(recipient.get("status")) or "").lower()
+    signed = word in _SIGNED or signed_at is not None
     tabs = legacy_tabs.tabs(recipient.get("tabs"), signed=signed)
     if tabs:
         statuses = _child(status, "TabStatuses")
@@ -203,11 +213,6 @@ def _recipient(status: etree._Element, type_name: str, recipient: Fields) -> Non
         _form_data(status, legacy_tabs.form_fields(tabs))
     named = recipient.get("recipientIdGuid") or recipient.get("recipientId")
     _texts(status, ("RecipientId", named))
-
-
-def _has_signed(recipient: Fields) -> bool:
-    word = (text_of(recipient.get("status")) or "").lower()
-    return word in _SIGNED or _date(recipient.get("signedDateTime")) is not None
 
 
 def _form_data(status: etree._Element, filled_in: Sequence[tuple[str, str]]) -> None:
@@ -221,13 +226,10 @@ def _form_data(status: etree._Element, filled_in: Sequence[tuple[str, str]]) -> 
         _texts(field, ("value", value))
 
 
-def _custom_fields(fields: etree._Element, known: Fields, account_id: str | None) -> None:
+def _custom_fields(fields: etree._Element, known: Fields) -> None:
     for kind, type_name in (("textCustomFields", "Text"), ("listCustomFields", "List")):
         for custom_field in list_of(known.get(kind)):
             _custom_field(fields, type_name, object_of(custom_field))
-    if account_id is not None:
-        account = {"name": "AccountId", "show": "false", "required": "false"}
-        _custom_field(fields, "Text", {**account, "value": account_id})
 
 
 def _custom_field(fields: etree._Element, type_name: str, field: Fields) -> None:
@@ -361,35 +363,6 @@ def _child(parent: etree._Element, name: str) -> etree._Element:
 
 def _name(local: str) -> str:
     return f"{{{NAMESPACE}}}{local}"
-
-
-def _date(value: object) -> str | None:
-    """A published date-time as legacy XML has it; None of what is none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        return _instant(dates.parse(value))
-    except ValueError:
-        return None
-
-
-def _with_ticks(when: datetime, published: object) -> str:
-    """A time with seven digits of its second, as `TimeGenerated` has them.
-
-    The seventh, which a datetime does not keep, is that of the text that was published.
-    """
-    ticks = f"{when.microsecond:06}0"
-    found = _FRACTION.search(text_of(published) or "")
-    if found and ticks.startswith(found[1][:6].ljust(6, "0")):
-        ticks = found[1][:7].ljust(7, "0")
-    return f"{_instant(when.replace(microsecond=0))}.{ticks}"
-
-
-def _instant(when: datetime) -> str:
-    """`2026-11-23T09:00:00.12`: recorded messages name no offset and end no fraction in 0. Where
-    theirs are in the account's time zone, ours are in UTC."""
-    text = when.astimezone(UTC).replace(tzinfo=None).isoformat()
-    return text.rstrip("0") if "." in text else text
 
 
 def _capital(word: str | None) -> str | None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from heliograph.model.accounts import Account
 from heliograph.model.configurations import ConnectConfiguration, Format, Switches
 from heliograph.model.events import Event
 from heliograph.wire.messages import json_sim, legacy_xml
+from heliograph.wire.messages.legacy_times import UTC_ZONE
 from heliograph.wire.messages.summary import select
 
 _JSON: Final = (("Content-Type", "application/json; charset=utf-8"),)
@@ -29,12 +32,14 @@ _raw_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class Recipe:
     """What a message is made by beside its event: messages of one recipe are alike but for a head.
 
-    `legacy` is set for XML, whose `switches` pick the parts of the envelope.
+    `legacy` is set for XML, whose `switches` pick the parts of the envelope. `account` is the
+    sender's, where it is to be named.
     """
 
     format: Format
     switches: Switches
     legacy: legacy_xml.LegacyOptions | None = None
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -66,16 +71,22 @@ class Message:
 
 
 def recipe(
-    event_name: str, configuration: ConnectConfiguration, certificate: str | None = None
+    event_name: str,
+    configuration: ConnectConfiguration,
+    certificate: str | None = None,
+    *,
+    account: Account | None = None,
+    zone: ZoneInfo = UTC_ZONE,
 ) -> Recipe:
     """How a configuration has messages of an event made.
 
-    `certificate` is the account's client certificate (PEM), for SOAP messages that shall have it.
+    `certificate` is the account's client certificate (PEM), for SOAP messages that shall have it,
+    `account` the sender's, for those that name it, and `zone` what legacy XML tells times in.
     """
     rendering = configuration.rendering
     switches = rendering.switches_for(event_name)
     if rendering.format is not Format.XML:
-        return Recipe(rendering.format, switches)
+        return Recipe(rendering.format, switches, account=account)
     include = switches.include or frozenset()
     options = legacy_xml.LegacyOptions(
         include_documents=switches.documents is True
@@ -87,6 +98,8 @@ def recipe(
         include_time_zone=rendering.time_zone,
         soap_namespace=rendering.soap_namespace,
         certificate=certificate if rendering.certificate_header else None,
+        account=account,
+        zone=zone,
     )
     return Recipe(rendering.format, switches, options)
 
@@ -98,8 +111,8 @@ def rendered(event: Event, by: Recipe) -> Rendering:
         body = legacy_xml.render(picked, by.legacy)
         return Rendering(_XML if by.legacy.soap_namespace is None else _SOAP, body)
     if by.format is Format.JSON_AGGREGATE:
-        return Rendering(_JSON, json_sim.render_envelope(event, by.switches))
-    opening, closing, rest = json_sim.parts(event, by.switches)
+        return Rendering(_JSON, json_sim.render_envelope(event, by.switches, by.account))
+    opening, closing, rest = json_sim.parts(event, by.switches, by.account)
     return Rendering(_JSON, rest, opening, closing)
 
 
@@ -108,12 +121,16 @@ def render(
     configuration: ConnectConfiguration,
     retry_count: int,
     certificate: str | None = None,
+    *,
+    account: Account | None = None,
+    zone: ZoneInfo = UTC_ZONE,
 ) -> Message:
-    """The message of an event for a configuration; `certificate` as `recipe` takes it.
+    """The message of an event for a configuration; what comes after its count is as in `recipe`.
 
     Between the attempts of a delivery at most the retry count differs (R3).
     """
-    rendering = rendered(event, recipe(event.name, configuration, certificate))
+    by = recipe(event.name, configuration, certificate, account=account, zone=zone)
+    rendering = rendered(event, by)
     head = rendering.head(configuration.connect_id, retry_count)
     return Message(rendering.headers, head + rendering.rest)
 

@@ -7,15 +7,19 @@ objects on the way to a part that goes are written anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from heliograph.model.accounts import Account
 from heliograph.model.configurations import Switches
 
 CERTIFICATE: Final = "certificate"
 """The documentId of the certificate of completion (DocuSign)."""
+
+ACCOUNT_SITE: Final = "demo"
+"""The site of an account (recorded posts); DocuSign's others are data centers of its own."""
 
 INCLUDE_DATA: Final = frozenset(
     {
@@ -50,8 +54,11 @@ Object = dict[str, msgspec.Raw]
 Change = Callable[[Object], None]
 
 
-def select(data: msgspec.Raw, switches: Switches) -> msgspec.Raw:
-    """The `data` of an event with what is wanted of its `envelopeSummary`."""
+def select(data: msgspec.Raw, switches: Switches, account: Account | None = None) -> msgspec.Raw:
+    """The `data` of an event with what is wanted of its `envelopeSummary`.
+
+    `account` is the sender's, for the switch that asks for it.
+    """
     if switches.changes_nothing:
         return data
     fields = _object(data)
@@ -62,7 +69,8 @@ def select(data: msgspec.Raw, switches: Switches) -> msgspec.Raw:
     if summary:
         _select_parts(summary, switches)
         if switches.sender_account:
-            _add_sender_account(summary, fields.get("accountId"))
+            named = account_fields(_text(fields.get("accountId")), account)
+            _add_custom_fields(summary, named)
         fields["envelopeSummary"] = _written(summary)
     return _written(fields)
 
@@ -146,11 +154,28 @@ def _wanted(switch: bool | None, include: frozenset[str] | None) -> bool:
     return include is None if switch is None else switch
 
 
-def _add_sender_account(summary: Object, account_id: msgspec.Raw | None) -> None:
+def account_fields(
+    published_id: str | None, account: Account | None
+) -> Sequence[Mapping[str, str | None]]:
+    """The sender's account as text custom fields: number, name and site (recorded posts).
+
+    Where the event names another account, or none is known, there is but the id that was
+    published: an event that was relayed is of a system whose numbers are not known here.
+    """
+    named = {"AccountId": published_id}
+    if account is not None and published_id in (None, account.account_id, str(account.external_id)):
+        number = str(account.external_id)
+        named = {"AccountId": number, "AccountName": account.name, "AccountSite": ACCOUNT_SITE}
+    return [
+        {"name": name, "show": "false", "required": "false", "value": value}
+        for name, value in named.items()
+    ]
+
+
+def _add_custom_fields(summary: Object, added: Sequence[Mapping[str, str | None]]) -> None:
     fields = _object(summary.get("customFields"))
     texts = _list(fields.get("textCustomFields")) or []
-    account = {"name": "AccountId", "show": "false", "required": "false", "value": account_id}
-    fields["textCustomFields"] = _written([*texts, account])
+    fields["textCustomFields"] = _written([*texts, *added])
     summary["customFields"] = _written(fields)
 
 

@@ -10,17 +10,21 @@ import base64
 import json
 import os
 from dataclasses import fields
+from importlib import resources
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from heliograph.model.accounts import Account
 from heliograph.model.events import Event
 from heliograph.wire import dates
 from heliograph.wire.messages import message
+from heliograph.wire.messages.legacy_times import Times
 from heliograph.wire.messages.legacy_xml import NAMESPACE, LegacyOptions, render
 from tests.support import ACCOUNT, START, published, wanted_configuration
 
@@ -261,6 +265,50 @@ def test_dates_are_in_utc_without_an_offset_and_what_is_no_date_is_left_out(
 
 
 @pytest.mark.parametrize(
+    ("zone", "published_date", "written", "name", "offset"),
+    [
+        ("UTC", "2026-07-01T12:00:00Z", "2026-07-01T12:00:00", "UTC", "0"),
+        *(
+            ("America/Los_Angeles", given, written, "Pacific Standard Time", offset)
+            for given, written, offset in (
+                ("2026-07-01T12:00:00.5Z", "2026-07-01T05:00:00.5", "-7"),
+                ("2026-12-01T04:00:00Z", "2026-11-30T20:00:00", "-8"),
+                # Summer time ends: an hour comes twice, which the offset alone tells apart.
+                ("2026-11-01T08:30:00Z", "2026-11-01T01:30:00", "-7"),
+                ("2026-11-01T09:30:00Z", "2026-11-01T01:30:00", "-8"),
+            )
+        ),
+        ("Asia/Kolkata", "2026-07-01T12:00:00Z", "2026-07-01T17:30:00", "India Standard Time", "5"),
+        ("America/St_Johns", "2026-12-01T12:00:00Z", "2026-12-01T08:30:00", None, "-3"),
+        # No local time can be told at either end of all dates.
+        ("America/New_York", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00", None, "0"),
+        ("Asia/Tokyo", "9999-12-31T23:00:00Z", "9999-12-31T23:00:00", None, "0"),
+    ],
+)
+def test_fidelity_times_in_the_zone_of_the_account(
+    zone: str, published_date: str, written: str, name: str | None, offset: str
+) -> None:
+    summary = {"createdDateTime": published_date, "recipients": {"signers": [{}]}}
+    summary["recipients"] = {"signers": [{"sentDateTime": published_date}]}
+    body = published("envelope-sent", data={"envelopeSummary": summary})
+    when = dates.parse(published_date)
+    event = Event(ACCOUNT, "event-1", "envelope-sent", "e", when, json.dumps(body).encode())
+    root = read(render(event, LegacyOptions(include_time_zone=True, zone=ZoneInfo(zone))))
+    assert texts(root, "EnvelopeStatus/Created") == [written]
+    assert texts(root, "RecipientStatus/Sent") == [written]
+    assert str(texts(root, "TimeGenerated")[0]).startswith(written[:19])
+    assert texts(root, "TimeZone") == [name or texts(root, "TimeZone")[0]]
+    assert texts(root, "TimeZoneOffset") == [offset]
+
+
+def test_fidelity_time_zone_and_its_offset_has_windows_name_or_else_the_zones_own() -> None:
+    for zone, name in (("Europe/Berlin", "W. Europe Standard Time"), ("Etc/UTC", "UTC")):
+        assert Times(ZoneInfo(zone)).zone_name == name
+    with resources.files("tzdata.zoneinfo").joinpath("UTC").open("rb") as file:
+        assert Times(ZoneInfo.from_file(file, key="Mars/Olympus")).zone_name == "Mars/Olympus"
+
+
+@pytest.mark.parametrize(
     ("published_bytes", "written"),
     [
         (PDF, [PDF]),
@@ -277,10 +325,25 @@ def test_a_document_goes_out_only_as_whole_base64(published_bytes: Any, written:
     assert texts(root, "DocumentPDF/PDFBytes") == written
 
 
-def test_the_sender_account_is_the_one_that_was_published() -> None:
+@pytest.mark.parametrize("account_id", [None, ACCOUNT, "1001"])
+def test_fidelity_sender_account_as_custom_fields(account_id: str | None) -> None:
+    given_id = {} if account_id is None else {"accountId": account_id}
+    body = published("envelope-sent", data={**given_id, "envelopeId": "env-1"})
+    event = Event(ACCOUNT, "event-1", "envelope-sent", "env-1", START, json.dumps(body).encode())
+    account = Account(ACCOUNT, 1001, "Navy & Co")
+    root = read(render(event, LegacyOptions(include_sender_account=True, account=account)))
+    assert texts(root, "CustomField/Name") == ["AccountId", "AccountName", "AccountSite"]
+    assert texts(root, "CustomField/Value") == ["1001", "Navy & Co", "demo"]
+    assert texts(root, "CustomField/CustomFieldType") == ["Text"] * 3
+
+
+@pytest.mark.parametrize("account", [None, Account(ACCOUNT, 1001, "Navy")])
+def test_the_sender_account_of_a_relayed_event_is_the_one_that_was_published(
+    account: Account | None,
+) -> None:
     body = published("envelope-sent", data={"accountId": "docusign-7", "envelopeId": "env-1"})
     event = Event(ACCOUNT, "event-1", "envelope-sent", "env-1", START, json.dumps(body).encode())
-    root = read(render(event, LegacyOptions(include_sender_account=True)))
+    root = read(render(event, LegacyOptions(include_sender_account=True, account=account)))
     assert texts(root, "CustomField/Name") == ["AccountId"]
     assert texts(root, "CustomField/Value") == ["docusign-7"]
 
@@ -457,11 +520,6 @@ def test_fidelity_form_data_comes_when_its_recipient_has_signed(
     assert [field.get("name") for field in found] == ['a "b"'] * has_form
     assert texts(root, "FormData/xfdf/fields/field/value") == ["900 & 1"] * has_form
     assert texts(root, "TabStatus/Status") == ["Signed" if has_form else "Active"]
-
-
-def test_fidelity_recipient_attachment_of_form_data_is_left_out() -> None:
-    root = read(render(stored(), LegacyOptions()))
-    assert not list(root.iter(f"{{{NAMESPACE}}}RecipientAttachment"))
 
 
 def test_fidelity_holder_of_the_copy_is_heliograph() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heliograph.model.accounts import Account
 from heliograph.model.configurations import Switches
 from heliograph.wire.messages.summary import INCLUDE_DATA, select
 
@@ -163,6 +164,20 @@ def test_the_void_reason_and_the_sender_account() -> None:
     assert summary(void_reason=True)["voidedReason"] == "changed our minds"
     fields = summary(sender_account=True)["customFields"]["textCustomFields"]
     assert [(one["name"], one["value"]) for one in fields] == [("case", "7"), ("AccountId", "acc")]
+
+
+def test_fidelity_site_of_an_account_and_its_number_and_name_in_json() -> None:
+    raw = msgspec.Raw(b'{"accountId":"acc","envelopeSummary":{"status":"sent"}}')
+    data = select(raw, Switches(sender_account=True), Account("acc", 1001, "Navy"))
+    fields = json.loads(bytes(data))["envelopeSummary"]["customFields"]["textCustomFields"]
+    assert fields == [
+        {"name": name, "show": "false", "required": "false", "value": value}
+        for name, value in (
+            ("AccountId", "1001"),
+            ("AccountName", "Navy"),
+            ("AccountSite", "demo"),
+        )
+    ]
 
 
 def test_numbers_keep_their_text_wherever_a_part_is_taken_out() -> None:
