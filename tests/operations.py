@@ -18,4 +18,6 @@ BASE_URI: Final = "https://connect.example.com"
 def all_operations() -> Sequence[Operation]:
     """The list; nothing of it can be called."""
     nothing: Any = SimpleNamespace(clock=None, observer=UNWATCHED)
-    return operations_of(nothing, nothing, nothing, nothing, nothing, nothing, Fidelity.RELAXED)
+    return operations_of(
+        nothing, nothing, nothing, nothing, nothing, nothing, Fidelity.RELAXED, BASE_URI
+    )

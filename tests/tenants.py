@@ -58,7 +58,7 @@ QUERY = {
 
 QUERY_WITHOUT = {
     *("additional_info", "count", "domain_users_only", "from_date", "list_included_users"),
-    *("order", "start_position", "status", "to_date"),
+    *("order", "start_position", "status", "to_date", "include_account_id_guid"),
 }
 BODY = {
     "accountId": "account",
@@ -140,6 +140,7 @@ def bodies(own: Ids) -> dict[str, dict[str, Any]]:
         "update_group_users": {"users": [user]},
         "update_groups": {"groups": [group]},
         "update_mobile_notifiers": device,
+        "update_user": {"userName": "Renamed"},
         "update_user_password": {"newPassword": "a password of mine"},
         "update_users": {"users": [{**user, "userName": "Renamed"}]},
     }

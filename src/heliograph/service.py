@@ -145,21 +145,17 @@ async def running(
             alerts = AlertHook(settings.alert_url, transport)
             dispatcher = _dispatcher(settings, store, sender, signals, watch, alerts.tell)
             sign_in = SignIn(store)
+            public = PublicAddress(settings, base_uri, certificate) if api else None
             operations = (
-                operations_of(
-                    store,
-                    signals,
-                    guard,
-                    watch,
-                    sender,
-                    sign_in,
+                []
+                if public is None
+                else operations_of(
+                    *(store, signals, guard, watch, sender, sign_in),
                     fidelity_from(settings),
+                    public.base_uri,
                     ZoneInfo(settings.time_zone),
                 )
-                if api
-                else []
             )
-            public = PublicAddress(settings, base_uri, certificate) if api else None
             server = Server(
                 uvicorn_config(
                     web(settings, store, operations, watch, sign_in, public), settings, certificate

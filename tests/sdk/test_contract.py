@@ -24,10 +24,14 @@ NOT_IN_THIS_SDK = {
     ("POST", "/v2.1/accounts/{accountId}/connect/secret"),
     ("GET", "/v2.1/accounts/{accountId}/connect/secret"),
     ("DELETE", "/v2.1/accounts/{accountId}/connect/secret/{keyId}"),
+    ("GET", "/v2.1/login_information"),
 }
-"""In DocuSign's documents and its SDK for Node (test_every_call.py)."""
+"""In DocuSign's documents and its SDK for Node (test_every_call.py), or in older SDKs."""
 
-PARTLY = {"Group", "UserInformation", "NewUser", "NewAccountDefinition", "NewAccountSummary"}
+PARTLY = {
+    *("AccountInformation", "Group", "LoginAccount", "LoginInformation", "NewAccountDefinition"),
+    *("NewAccountSummary", "NewUser", "UserInformation"),
+}
 """Messages of Users, Groups and Accounts of which Heliograph has what it needs."""
 
 

@@ -34,6 +34,7 @@ class MobileNotifiers:
                 role=Role.VIEWER,
                 summary="Lists the phones that are registered: none ever is.",
                 answer=phones,
+                v2=True,
             ),
             Operation(
                 operation_id="update_mobile_notifiers",
@@ -43,6 +44,7 @@ class MobileNotifiers:
                 body=phones,
                 summary="Registers no phone, and says so of each.",
                 answer=phones,
+                v2=True,
             ),
             Operation(
                 operation_id="delete_mobile_notifiers",
@@ -52,6 +54,7 @@ class MobileNotifiers:
                 body=phones,
                 summary="Says of each phone that it is not registered.",
                 answer=phones,
+                v2=True,
             ),
         ]
 

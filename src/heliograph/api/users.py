@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from heliograph.api.contract import paging, parameters
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.errors import InvalidBody, InvalidParameter, NotFound, UserExists
@@ -16,6 +18,7 @@ from heliograph.model.accounts import Role
 from heliograph.model.people import User, UserPage, UserQuery
 from heliograph.store import Store
 from heliograph.wire import users as wire
+from heliograph.wire.names import guid
 
 _USERS: Final = "/accounts/{accountId}/users"
 
@@ -90,6 +93,18 @@ class Users:
                 v2=True,
             ),
             Operation(
+                operation_id="update_user",
+                method="PUT",
+                path=f"{_USERS}/{{userId}}",
+                handler=self._change_user,
+                lasting=True,
+                body=wire.UserInformation,
+                summary="Changes one user; what is not given stays.",
+                answer=wire.UserInformation,
+                errors=(UserExists,),
+                v2=True,
+            ),
+            Operation(
                 operation_id="get_user",
                 method="GET",
                 path=f"{_USERS}/{{userId}}",
@@ -137,6 +152,15 @@ class Users:
             raise InvalidBody("users must name at least one user by its userId.")
         changed = await self._store.people.change_users(call.account_id, changes)
         return wire.UserInformationList(users=[wire.user_to_wire(user) for user in changed])
+
+    async def _change_user(self, call: Call) -> wire.UserInformation:
+        try:
+            user_id = guid(call.path["userId"])
+        except InvalidBody:
+            raise NotFound("There is no such user.") from None
+        change = wire.user_change(msgspec.structs.replace(call.body, user_id=user_id))
+        (changed,) = await self._store.people.change_users(call.account_id, [change])
+        return wire.user_to_wire(changed)
 
     async def _close_users(self, call: Call) -> wire.UsersResponse:
         user_ids = wire.named_users(call.body)

@@ -14,6 +14,7 @@ from heliograph.access.grants import Grants
 from heliograph.access.limits import CallLimits, Rules
 from heliograph.access.sign_in import SignIn
 from heliograph.access.throttle import TokenGuesses
+from heliograph.api.accounts import Accounts
 from heliograph.api.applications import Applications
 from heliograph.api.configurations import Configurations
 from heliograph.api.connect_oauth import ConnectOAuth
@@ -55,11 +56,13 @@ def operations_of(
     sender: Authorizer,
     sign_in: SignIn,
     fidelity: Fidelity,
+    base_uri: str,
     zone: ZoneInfo = UTC_ZONE,
 ) -> Sequence[Operation]:
     """Every operation of the API: routes, OpenAPI document and page are made from this list.
 
-    `zone` is for messages that are sent as a test, or shown.
+    `base_uri` is where clients are told that this server is; `zone` is for messages that are sent
+    as a test, or shown.
     """
     publisher = Publisher(store, signals)
     republisher = Republisher(store, store.clock, signals)
@@ -72,6 +75,7 @@ def operations_of(
         *Listeners(store, sender, zone).operations(),
         *Historical(store, guard, fidelity).operations(),
         *MobileNotifiers().operations(),
+        *Accounts(store, base_uri).operations(),
         *Users(store).operations(),
         *Groups(store).operations(),
         *IncludedUsers(store).operations(),

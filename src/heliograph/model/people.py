@@ -34,6 +34,14 @@ class User:
     status: UserStatus
     created_at: datetime
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """Given and family name: where nobody gave either, the name's first word and the rest."""
+        if self.given_name or self.family_name:
+            return self.given_name, self.family_name
+        given, _, family = self.name.partition(" ")
+        return given, family
+
 
 @dataclass(frozen=True, slots=True)
 class NewUser:

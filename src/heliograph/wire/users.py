@@ -243,4 +243,5 @@ def _role_of_flag(text: str | None) -> Role | None:
 
 
 def _uri(user: model.User) -> str:
-    return f"/v2.1/accounts/{user.account_id}/users/{user.user_id}"
+    """Below the account's path, as DocuSign's recorded answers have it."""
+    return f"/users/{user.user_id}"

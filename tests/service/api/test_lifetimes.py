@@ -44,6 +44,7 @@ LASTING: Mapping[str, dict[str, Any] | None] = {
         "newUsers": [{"userName": "Mallory", "email": "m@example.com", "isAdmin": "true"}]
     },
     "update_application": {"role": "administrator", "redirectUris": ["https://mine.example/back"]},
+    "update_user": {"email": "m@example.com", "isAdmin": "true"},
     "update_user_password": {"newPassword": "a password of mine"},
     "update_users": {"users": [{"userId": ADA, "email": "m@example.com", "isAdmin": "true"}]},
 }

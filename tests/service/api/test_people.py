@@ -74,9 +74,9 @@ async def test_users_are_added_listed_changed_and_closed_as_on_docusign(api: Cli
     (added,) = made.json["newUsers"]
     assert (added["userName"], added["userStatus"]) == ("Ada Lovelace", "Active")
     user_id = added["userId"]
-    assert added["uri"] == f"/v2.1/accounts/{api.credentials.account_id}/users/{user_id}"
+    assert added["uri"] == f"/users/{user_id}"
 
-    found = await api.call("GET", added["uri"])
+    found = await api.call("GET", api.account + added["uri"])
     assert found.json | {"createdDateTime": ""} == {
         "createdDateTime": "",
         "email": "ada@example.com",
@@ -104,6 +104,88 @@ async def test_users_are_added_listed_changed_and_closed_as_on_docusign(api: Cli
     assert (await api.call("DELETE", users, {"users": [{"userId": user_id}]})).status == 404
     assert names(await api.call("GET", f"{users}?status=Active")) == []
     assert names(await api.call("GET", f"{users}?status=closed,Disabled")) == ["Ada Lovelace"]
+
+
+async def test_fidelity_uri_of_a_user_is_below_its_account_everywhere(api: Client) -> None:
+    group = await fill(api)
+    connect_id = await api.configure("http://127.0.0.1:4999/")
+    for version in ("v2.1", "v2"):
+        base = api.account.replace("v2.1", version)
+        for path in ("users", f"groups/{group}/users", f"connect/{connect_id}/users"):
+            listed = (await api.call("GET", f"{base}/{path}")).json["users"]
+            assert {one["uri"] for one in listed} == {f"/users/{one['userId']}" for one in listed}
+
+
+async def test_fidelity_one_user_is_changed_by_its_own_path(api: Client) -> None:
+    await fill(api)
+    ada = f"{api.account}/users/{ADA}"
+    before = (await api.call("GET", ada)).json
+    body = {"lastName": "King", "userId": BOB}  # the path says who
+    changed = await api.call(
+        "PUT",
+        ada.upper().replace("/RESTAPI/V2.1/ACCOUNTS", "/v2/accounts").replace("/USERS/", "/users/"),
+        body,
+    )
+    assert changed.status == 200, changed.body
+    del before["groupList"]
+    assert changed.json == before | {"lastName": "King"}
+    assert (await api.call("GET", f"{api.account}/users/{BOB}")).json["lastName"] == ""
+    taken = await api.call("PUT", ada, {"email": "BOB@example.com"})
+    assert (taken.status, taken.error) == (409, "USER_ALREADY_EXISTS_IN_ACCOUNT")
+    for nobody in (CYD[:-1] + "9", "x"):
+        gone = await api.call("PUT", f"{api.account}/users/{nobody}", {"lastName": "King"})
+        assert (gone.status, gone.error) == (404, "RESOURCE_NOT_FOUND")
+
+
+async def test_fidelity_login_information_tells_where_the_account_is(api: Client) -> None:
+    await fill(api)
+    bob = bearer(await token_of(api, "viewer", BOB))
+    base, account_id = api.server.base_uri, api.credentials.account_id
+    for version in ("v2", "v2.1"):
+        found = await api.call("GET", f"/restapi/{version}/login_information", Authorization=bob)
+        account = {
+            "accountId": "1",
+            "baseUrl": f"{base}/restapi/{version}/accounts/1",
+            "email": "bob@example.com",
+            "isDefault": "true",
+            "name": "First account",
+            "siteDescription": "",
+            "userId": BOB,
+            "userName": "bob",
+        }
+        assert found.json == {"loginAccounts": [account]}
+        path = f"/{version}/login_information?include_account_id_guid=true&api_password=true"
+        found = await api.call("GET", path, Authorization=bob)
+        assert found.json == {"loginAccounts": [account | {"accountIdGuid": account_id}]}
+        listed = await api.call("GET", account["baseUrl"].removeprefix(base) + "/connect")
+        assert listed.status == 200
+    (nobody,) = (await api.call("GET", "/v2/login_information")).json["loginAccounts"]
+    assert (nobody["userId"], nobody["email"]) == ("", "")
+    assert (await api.call("GET", "/v2/login_information", Authorization="")).status == 401
+    xml = await api.call("GET", "/v2.1/login_information", Accept="application/xml")
+    assert etree.fromstring(xml.body).tag == f"{NAMESPACE}loginInformation"
+
+
+async def test_fidelity_an_account_is_shown_under_its_path(api: Client) -> None:
+    account_id = api.credentials.account_id
+    for version in ("v2", "v2.1"):
+        for name in (account_id, account_id.upper(), "1"):
+            found = await api.call("GET", f"/{version}/accounts/{name}")
+            assert found.json == {
+                "accountIdGuid": account_id,
+                "accountName": "First account",
+                "externalAccountId": "1",
+            }
+    assert (await api.call("GET", "/v2/accounts/2")).error == "RESOURCE_NOT_FOUND"
+
+
+async def test_fidelity_mobile_notifiers_under_version_2(api: Client) -> None:
+    path = f"{api.account.replace('v2.1', 'v2')}/connect/mobile_notifiers"
+    assert (await api.call("GET", path)).json == {"mobileNotifierConfigurations": []}
+    phone = {"mobileNotifierConfigurations": [{"deviceId": "phone-1", "platform": "ios"}]}
+    for method in ("PUT", "DELETE"):
+        (device,) = (await api.call(method, path, phone)).json["mobileNotifierConfigurations"]
+        assert device["errorDetails"]["errorCode"]
 
 
 async def test_users_are_xml_too(api: Client) -> None:
@@ -367,10 +449,12 @@ async def test_a_token_that_cannot_be_one_is_refused(
 # ------------------------------------------------------------------------------------- roles
 
 READS = {
+    "get_account_information",
     "get_configuration",
     "get_connect_all_users",
     "get_event_failure_log",
     "get_event_log",
+    "get_login_information",
     "get_user",
     "list_account_users",
     "list_configurations",

@@ -40,6 +40,7 @@ MARK = "qzfremd"
 TAKEN = {
     ("create_users", "newUsers.*.userId"),
     ("create_users", "newUsers.*.email"),
+    ("update_user", "email"),
     ("update_users", "users.*.email"),
 }
 """Here the answer says that a user's id or e-mail is taken in some account, as guarantees.md has

@@ -99,12 +99,13 @@ class OAuth:
             user = await self._store.people.user(account.account_id, principal.user_id)
         if user is None:
             raise _invalid_token("The access token stands for no user.")
+        given_name, family_name = user.names
         return JSONResponse(
             {
                 "sub": user.user_id,
                 "name": user.name,
-                "given_name": user.given_name,
-                "family_name": user.family_name,
+                "given_name": given_name,
+                "family_name": family_name,
                 "created": dates.render(user.created_at),
                 "email": user.email,
                 "accounts": [
@@ -139,13 +140,19 @@ class OAuth:
         )
 
     def _client(self, request: Request, form: Mapping[str, str]) -> Client:
-        """Who calls, by Basic authentication or by the form, not by both (RFC 6749, 2.3)."""
+        """Who calls, by Basic authentication or by the form.
+
+        By both, as DocuSign's example programs do (RFC 6749, 2.3, would have one), only with one
+        and the same secret.
+        """
         address = client_of_request(request)
         authorizations = request.headers.getlist("authorization")
         if authorizations:
-            if len(authorizations) > 1 or "client_secret" in form:
+            if len(authorizations) > 1:
                 raise OAuthRefused("invalid_request", "Give the secret once.")
             key, secret = _basic(authorizations[0])
+            if Secret(form.get("client_secret", secret.reveal())) != secret:
+                raise OAuthRefused("invalid_request", "The header and the form have two secrets.")
             if form.get("client_id", key).lower() != key.lower():
                 raise OAuthRefused("invalid_request", "client_id is of another application.")
             return Client(address, key, secret)

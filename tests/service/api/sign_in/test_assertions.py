@@ -36,7 +36,8 @@ NO_HEADER = "The assertion's header cannot be read."
 NO_CLAIMS = "The assertion's claims cannot be read."
 EXP = "The assertion's exp must be a whole number of seconds."
 IAT = "The assertion's iat must be a whole number of seconds."
-TOO_LONG_LIFE = "The assertion's exp must be at most 3600 s after its iat."
+BACKWARDS = "The assertion's exp must be after its iat."
+TOO_OLD = "The assertion has expired: it counts for 3600 s from iat."
 ISS = "The assertion's iss must be the integration key."
 
 Make = Callable[[Integration], Assertion | str]
@@ -186,8 +187,11 @@ CORPUS: dict[str, tuple[Make, str, str]] = {
         lambda one: at(one, iat=-1000, exp=-LEEWAY - 1),
         *(GRANT, "The assertion has expired (exp)."),
     ),
-    "J5 lives too long": (lambda one: at(one, exp=MOST_SECONDS + 1), GRANT, TOO_LONG_LIFE),
-    "J5 ends before it begins": (lambda one: at(one, iat=30, exp=10), GRANT, TOO_LONG_LIFE),
+    "J5 was of use too long": (
+        lambda one: at(one, iat=-MOST_SECONDS - LEEWAY - 1, exp=60),
+        *(GRANT, TOO_OLD),
+    ),
+    "J5 ends before it begins": (lambda one: at(one, iat=30, exp=10), GRANT, BACKWARDS),
     "J5 of the future": (
         lambda one: at(one, iat=LEEWAY + 30, exp=LEEWAY + 90),
         *(GRANT, "The assertion's iat is in the future: set the clock."),
@@ -350,6 +354,23 @@ async def test_s9_a_good_assertion_brings_a_token(
     assert "refresh_token" not in reply.json
     assert len(reply.json["access_token"]) == 43
     assert reply.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(("iat", "exp"), [(0, 4000), (0, 2**33), (-MOST_SECONDS, 10**6)])
+async def test_fidelity_assertions_that_live_longer_count_for_an_hour(
+    integration: Integration, iat: int, exp: int
+) -> None:
+    assert (await integration.ask(at(integration, iat=iat, exp=exp).text)).status == 200
+
+
+async def test_fidelity_assertions_that_live_longer_are_remembered_for_an_hour(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path, assertions="once") as api:
+        one = await integrate(api)
+        text = at(one, exp=4000).text
+        assert [(await one.ask(text)).status for _ in range(2)] == [200, 400]
 
 
 @pytest.mark.asyncio(loop_scope="module")

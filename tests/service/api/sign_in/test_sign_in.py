@@ -415,12 +415,41 @@ async def test_s9_an_application_with_a_secret_proves_itself_by_it(
     for header in ("Basic", "Basic !", "Bearer x", basic(key, secret).replace("Basic", "Digest")):
         assert refused(await post(form, header), "invalid_client", 401)
     both = {**form, "client_id": key, "client_secret": secret}
-    assert refused(await post(both, basic(key, secret)), "invalid_request")
+    assert refused(await post(both, basic(key, second)), "invalid_request")
+    assert refused(
+        await post({**both, "client_secret": second}, basic(key, secret)), "invalid_request"
+    )
     other = {**form, "client_id": "00000000-0000-4000-8000-000000000000"}
     assert refused(await post(other, basic(key, secret)), "invalid_request")
     assert (await post(form, basic(key.upper(), second))).status == 200
     code = await code_of(app, visitor, code_challenge=None, code_challenge_method=None)
     assert (await post({**both, "code": code})).status == 200
+
+
+async def test_fidelity_the_same_secret_twice_is_taken_with_pkce_too(
+    app: Integration, visitor: Visitor
+) -> None:
+    secret = await add_secret(app)
+    form = {
+        "grant_type": "authorization_code",
+        "code": await code_of(app, visitor),
+        "client_id": app.integration_key,
+        "client_secret": secret,
+        "code_verifier": VERIFIER,
+    }
+    header = basic(app.integration_key, secret)
+    reply = await post_form(app.api, "/oauth/token", form, Authorization=header)
+    assert reply.status == 200, reply.body
+    again = {"grant_type": "refresh_token", "refresh_token": reply.json["refresh_token"]}
+    again |= {"client_id": app.integration_key, "client_secret": secret}
+    assert (await post_form(app.api, "/oauth/token", again, Authorization=header)).status == 200
+    wrong = {**again, "client_secret": "wrong"}
+    reply = await post_form(app.api, "/oauth/token", wrong, Authorization=header)
+    assert refused(reply, "invalid_request")
+    wrong = {**again, "client_secret": "wrong"}
+    both = basic(app.integration_key, "wrong")
+    reply = await post_form(app.api, "/oauth/token", wrong, Authorization=both)
+    assert refused(reply, "invalid_client", 401)
 
 
 async def test_s9_refresh_tokens_rotate_and_an_old_one_ends_them_all(
@@ -541,6 +570,24 @@ async def test_userinfo_tells_who_and_where_and_refuses_who_is_nobody(app: Integ
     found = await api.call("GET", "/oauth/userinfo")
     assert refused(found, "invalid_token", 401)
     assert found.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+async def test_fidelity_names_of_userinfo_are_filled(app: Integration) -> None:
+    consent = {"integrationKey": app.integration_key, "userId": ADA}
+    assert (await app.api.call("POST", f"{app.api.account}/consents", consent)).status == 201
+
+    async def named(**change: str) -> tuple[str, str, str]:
+        body = {"users": [{"userId": ADA, **change}]}
+        assert (await app.api.call("PUT", f"{app.api.account}/users", body)).status == 200
+        token = (await app.ask(app.assertion().text)).json["access_token"]
+        found = (await as_bearer(app, token, "/oauth/userinfo")).json
+        return found["name"], found["given_name"], found["family_name"]
+
+    nobody = {"firstName": "", "lastName": ""}
+    named_by_whole = await named(userName="Ada King Lovelace", **nobody)
+    assert named_by_whole == ("Ada King Lovelace", "Ada", "King Lovelace")
+    assert await named(userName="Ada") == ("Ada", "Ada", "")
+    assert await named(lastName="Lovelace") == ("Ada", "", "Lovelace")
 
 
 # ------------------------------------------------------------------------- the legacy header
