@@ -30,6 +30,10 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 _CONNECTIONS: Final = 10
+_OPENED_WITHIN: Final = 5.0
+"""Seconds for the pool's first connections. Nobody waits for an answer yet, and a server that has
+taken one connection already is busy, not away."""
+
 _MOST_ITEMS: Final = 512
 _MOST_BATCHES: Final = 4
 
@@ -103,6 +107,8 @@ class Database:
         if self.behind_pooler:
             self._prepare = None
         await self._pool.open()
+        with contextlib.suppress(PoolTimeout):  # who asks for a connection says what is wrong
+            await self._pool.wait(_OPENED_WITHIN)
         return self
 
     async def _configure(self, connection: Connection) -> None:
