@@ -15,6 +15,7 @@ pytestmark = pytest.mark.timeout(300)
 PAGES = (
     "how-to/move-from-docusign-in-a-test-suite.md",
     "how-to/use-the-official-sdk.md",
+    "how-to/publish-your-own-events.md",
 )
 
 

@@ -169,7 +169,7 @@ def _to_wire(receipt: Receipt) -> PublishedEvent:
     return PublishedEvent(
         event_id=receipt.accepted.event_id,
         event=receipt.event.name,
-        envelope_id=receipt.event.envelope.envelope_id,
+        envelope_id=receipt.event.envelope.envelope_id or None,
         deliveries=str(receipt.accepted.deliveries),
         repeated="true" if receipt.accepted.repeated else "false",
         skipped=[

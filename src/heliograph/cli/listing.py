@@ -143,7 +143,7 @@ def _print_failures(records: Sequence[Mapping[str, str]]) -> None:
             Row(
                 [
                     record.get("failureId", ""),
-                    record.get("envelopeId", ""),
+                    about(record),
                     record.get("connectId", ""),
                     tries(record),
                     local_time(record.get("lastTry")),
@@ -174,7 +174,7 @@ def _print_logs(records: Sequence[Mapping[str, str]]) -> None:
             Row(
                 [
                     record.get("logId", ""),
-                    record.get("envelopeId", ""),
+                    about(record),
                     record.get("connectId", ""),
                     tries(record),
                     "no" if record.get("error") else "ok",
@@ -185,6 +185,11 @@ def _print_logs(records: Sequence[Mapping[str, str]]) -> None:
             for record in records
         ],
     )
+
+
+def about(record: Mapping[str, str]) -> str:
+    """What an entry is about: its envelope, or where there is none its event."""
+    return record.get("envelopeId") or record.get("event", "")
 
 
 def sender(record: Mapping[str, str]) -> str:

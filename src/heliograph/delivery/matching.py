@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Final, assert_never
 
-from heliograph.model.configurations import ConnectConfiguration, Interest, Ordering
+from heliograph.model.configurations import ConnectConfiguration, Format, Interest, Ordering
 from heliograph.model.events import NewEvent, Skip, Verdict, Wanted
 from heliograph.model.people import Memberships
 
@@ -36,25 +36,27 @@ def match(
     reason = _unwanted(configuration, event, groups)
     if reason is not None:
         return Skip(configuration.connect_id, configuration.name, reason)
+    gathers = configuration.pace.aggregate and event.envelope.envelope_id
     return Wanted(
         configuration.connect_id,
         configuration.held,
         lane(configuration, event),
-        GATHERING if configuration.pace.aggregate else None,
+        GATHERING if gathers else None,
     )
 
 
 def lane(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
     """What an event is kept in order with for a listener (R6).
 
-    None where nothing is. In aggregate mode no order is kept: a lane is what one message may
-    stand for, the events of an envelope.
+    None where nothing is, as for the events of no envelope. In aggregate mode no order is kept: a
+    lane is what one message may stand for, the events of an envelope.
     """
+    envelope_id = event.envelope.envelope_id or None
     if configuration.pace.aggregate:
-        return event.envelope.envelope_id
+        return envelope_id
     match configuration.pace.ordering:
         case Ordering.ENVELOPE:
-            return event.envelope.envelope_id
+            return envelope_id
         case Ordering.CONFIGURATION:
             return _ALL
         case Ordering.NONE:
@@ -90,6 +92,8 @@ def _unwanted(
         return "the configuration names no events"
     if event.name.lower() not in interest.events:
         return f"{event.name} is not among its events"
+    if configuration.rendering.format is Format.XML and not event.envelope.envelope_id:
+        return "the event names no envelope, and XML messages tell of nothing else"
     if interest.received:
         return _unwanted_recipients(interest, event.recipients, groups)
     # A user's GUID is the same in either case.

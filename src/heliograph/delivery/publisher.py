@@ -136,7 +136,7 @@ class Publisher:
         self, account_id: str, events: Sequence[NewEvent]
     ) -> Mapping[str, Sequence[ConnectConfiguration]]:
         """What earlier events of these envelopes named, by envelope."""
-        ids = dict.fromkeys(event.envelope.envelope_id for event in events)
+        ids = dict.fromkeys(filter(None, (event.envelope.envelope_id for event in events)))
         return await self._store.notified(account_id, list(ids))
 
     async def _configurations(self, account_id: str) -> Configurations:

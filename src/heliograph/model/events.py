@@ -9,7 +9,10 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What logs say of an envelope: the newest summary that was published."""
+    """What logs say of an envelope: the newest summary that was published.
+
+    `envelope_id` is empty for an event that is about none; what else there is, is the event's.
+    """
 
     envelope_id: str
     subject: str | None
@@ -47,7 +50,7 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Event:
-    """A stored event: what every message of it is rendered from.
+    """A stored event: what every message of it is rendered from; `envelope_id` may be empty.
 
     Deliveries that are in flight at once share it: its document may have megabytes.
     """

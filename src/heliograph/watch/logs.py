@@ -143,7 +143,7 @@ class LogObserver:
                 account_id=account_id,
                 event_id=accepted.event_id,
                 event_name=receipt.event.name,
-                envelope_id=receipt.event.envelope.envelope_id,
+                envelope_id=receipt.event.envelope.envelope_id or None,
                 deliveries=accepted.deliveries,
                 skips=receipt.skips,
                 repeated=accepted.repeated,

@@ -29,7 +29,7 @@ class ConnectDebugLog(Wire):
 class ConnectLog(Wire):
     """A log entry or a failure, as on the page and in its order, and extensions of ours while the
     failure is open: `deliveryState`, `nextTry` where another one is due, `heldReason` where none
-    is yet."""
+    is yet. `event` is there where it is about no envelope."""
 
     account_id: str | None = None
     envelope_id: str | None = None
@@ -52,6 +52,7 @@ class ConnectLog(Wire):
     delivery_state: Annotated[
         str | None, own("While the failure is open: waiting, held, in_flight or failed.")
     ] = None
+    event: Annotated[str | None, own("The event, where it is about no envelope.")] = None
     held_reason: Annotated[
         str | None, own("Why an open failure is held: `paused`, `disabled` or `order`.")
     ] = None
@@ -157,8 +158,9 @@ def log_to_wire(entry: LogEntry) -> ConnectLog:
         created=dates.render(entry.created_at),
         delivery_state=entry.state.value if is_open else None,
         email=entry.sender_email,
-        envelope_id=entry.envelope_id,
+        envelope_id=entry.envelope_id or None,
         error=_with_skipped(entry),
+        event=None if entry.envelope_id else entry.event_name,
         failure_id=None if entry.failure_id is None else str(entry.failure_id),
         failure_uri=None if entry.failure_id is None else f"{base}/failures/{entry.failure_id}",
         held_reason=None if held is None else held.value,
@@ -168,7 +170,7 @@ def log_to_wire(entry: LogEntry) -> ConnectLog:
         next_try=dates.render(entry.next_try) if waits and entry.next_try else None,
         retry_count=str(entry.retry_count),
         retry_uri=None
-        if entry.failure_id is None
+        if entry.failure_id is None or not entry.envelope_id
         else f"{base}/envelopes/{quote(entry.envelope_id, safe='')}/retry_queue",
         status=entry.status,
         subject=entry.subject,
@@ -249,7 +251,7 @@ def requeued_to_wire(done: Requeued) -> ConnectFailureResult:
     return ConnectFailureResult(
         config_id=str(done.connect_id),
         config_url=done.config_url,
-        envelope_id=done.envelope_id,
+        envelope_id=done.envelope_id or None,
         status=_RETRY_STATUS[done.state],
         status_message=done.note,
     )

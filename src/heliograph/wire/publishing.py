@@ -22,14 +22,14 @@ class SkippedConfiguration(Wire):
     reason: str
 
 
-class PublishedEvent(Wire):
+class PublishedEvent(Wire, kw_only=True):
     """What became of one published event."""
 
     ours: ClassVar[bool] = True
 
     event_id: str
     event: str
-    envelope_id: str
+    envelope_id: str | None = None
     deliveries: str
     repeated: str
     skipped: list[SkippedConfiguration]
@@ -94,7 +94,7 @@ _EVENT: Final = {
                 "recipientId": {"type": "string"},
                 "envelopeSummary": {"type": "object"},
             },
-            "required": ["envelopeId"],
+            "description": "`envelope-`, `recipient-` and `template-` events need an envelopeId.",
         },
         "eventNotification": _NOTIFICATION,
         "eventNotifications": {

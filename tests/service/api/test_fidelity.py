@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.busy import hang
 from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
@@ -133,3 +134,44 @@ async def test_fidelity_what_goes_out_by_default_of_notifications_and_of_the_pas
     wrong = hook | {"events": ["envelope-sended"]}
     refused = await strict.call("POST", "events", published(eventNotification=wrong))
     assert (refused.status, refused.error) == (400, "INVALID_REQUEST_PARAMETER")
+
+
+async def test_fidelity_events_without_an_envelope_arrive_and_are_logged_in_json_and_in_xml(
+    strict: Client, api: Client, listener: LoopbackListener
+) -> None:
+    listener.status = 500
+    for client, name in ((strict, "sms-opt-in"), (api, "order.shipped")):
+        over = {"urlToPublishTo": listener.base, "events": [name], "enableLog": "true"}
+        assert (await client.call("POST", client.connect, GOOD | over)).status == 201
+        event = {"event": name, "data": {"order": 7}}
+        (receipt,) = (await client.call("POST", "events", event)).json["events"]
+        assert (receipt["deliveries"], "envelopeId" in receipt) == ("1", False)
+        await _failed(client)
+        (failure,) = (await client.call("GET", "failures")).json["failures"]
+        assert failure["event"] == name
+        assert {"envelopeId", "retryUri", "subject"}.isdisjoint(failure)
+        in_xml = await client.call("GET", "failures", Accept="application/xml")
+        assert b"<error>status: 500" in in_xml.body
+        assert b"<envelopeId" not in in_xml.body
+        (logged,) = (await client.call("GET", "logs")).json["logs"]
+        shown = await client.call("GET", f"logs/{logged['logId']}?additional_info=true")
+        assert shown.json["event"] == name
+    listener.status = 200
+    for client in (strict, api):
+        before = len(listener.received)
+        again = await client.call("PUT", "failures/retry_queue?connect_id=1")
+        assert again.json["changed"] == "1"
+        await listener.until(lambda received: len(received) > before)  # noqa: B023
+        message = listener.received[-1].message
+        assert message["data"]["order"] == 7
+        assert message["uri"].endswith(client.credentials.account_id)
+
+
+async def _failed(client: Client) -> None:
+    """Until the one failure is listed."""
+    async with hang(20):
+        while True:
+            settled = client.server.signals.next_settled()
+            if (await client.call("GET", "failures")).json["totalRecords"] == "1":
+                return
+            await settled.wait()

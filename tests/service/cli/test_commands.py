@@ -442,12 +442,14 @@ async def test_a_configuration_is_created_changed_and_deleted(
     )
     assert "paused" in paused.stdout
     file = tmp_path / "crm.json"
-    file.write_text('{"name": "renamed", "requireMutualTls": "false"}')
+    file.write_text('{"name": "renamed", "includeTimeZoneInformation": "true"}')
     changed = await shell.json("configurations", "update", crm, "--file", str(file), "--no-log")
     assert changed["name"] == "renamed"
     assert (changed["pausePublish"], changed["enableLog"]) == ("true", "false")
     assert changed["events"] == ["envelope-voided"]
-    assert "requireMutualTls" in (await shell.run("configurations", "show", crm)).stdout
+    shown = (await shell.run("configurations", "show", crm)).stdout
+    assert "includeTimeZoneInformation" in shown
+    assert "requireMutualTls" not in shown  # as many are "false", which is said by --json
     off = await shell.json("configurations", "update", crm, "--off")
     assert off["allowEnvelopePublish"] == "false"
     assert "off" in (await shell.run("configurations", "list")).stdout

@@ -309,3 +309,21 @@ def test_a_preset_of_another_service_is_kept_and_nothing_is_sent_to_it() -> None
     preset = wanted_configuration(connect_id=5, configurationType="Salesforce")
     assert reason(preset) == ("configurationType Salesforce is not one that Heliograph delivers to")
     assert reason(wanted_configuration(connect_id=5, configurationType=" Custom ")) is None
+
+
+def test_fidelity_events_without_an_envelope_have_no_order_unless_all_have() -> None:
+    event = new_event("order.shipped", data={"order": 7})
+    for over, verdict in (
+        ({}, Wanted(5)),
+        ({"deliveryOrder": "none"}, Wanted(5)),
+        ({"deliveryOrder": "configuration"}, Wanted(5, lane="*")),
+        ({"deliveryMode": "aggregate"}, Wanted(5)),
+    ):
+        wanting = wanted_configuration(connect_id=5, events=["Order.Shipped"], **over)
+        assert match(wanting, event) == verdict
+
+
+def test_fidelity_events_without_an_envelope_are_skipped_where_messages_are_xml() -> None:
+    xml = wanted_configuration(connect_id=5, events=["order.shipped"], eventData={"format": "xml"})
+    assert reason(xml, new_event("order.shipped", data={})) is not None
+    assert reason(xml, new_event("order.shipped")) is None

@@ -110,3 +110,19 @@ def test_fidelity_refused_as_docusign_does_is_a_switch_that_is_neither(name: str
         docusign.refuse_booleans(
             decode_json(json.dumps({name: text}).encode(), ConnectCustomConfiguration)
         )
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"deliveryMode": None},
+        {"deliveryMode": "aggregate"},
+        {"eventData": None},
+        {"eventData": {"version": ""}},
+        {"eventData": {"format": "json"}},
+    ],
+)
+def test_fidelity_events_without_their_companions_are_refused(over: dict[str, Any]) -> None:
+    (fault,) = docusign.faults(GOOD | over)
+    assert fault == "events must come with deliveryMode SIM and eventData.version restv2.1."
+    assert not docusign.faults(LEGACY | {"deliveryMode": "aggregate"})

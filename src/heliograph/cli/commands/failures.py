@@ -105,6 +105,7 @@ def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
         [
             ("Failure", failure.get("failureId")),
             ("Envelope", failure.get("envelopeId")),
+            ("Event", failure.get("event")),
             ("Subject", failure.get("subject")),
             ("Sender", sender(failure)),
             ("Status", failure.get("status")),
@@ -117,7 +118,10 @@ def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
     )
     _print_tries(failure.get("connectDebugLog") or [])
     print_exchange(failure)
-    again = f"heliograph failures republish {shlex.quote(harmless(failure['envelopeId']))}"
+    envelope_id = failure.get("envelopeId")
+    which = f"--connect-id {failure.get('connectId')}"
+    again = shlex.quote(harmless(envelope_id)) if envelope_id else which
+    again = f"heliograph failures republish {again}"
     output().print(f"\nSend it again: {again}", style="dim", soft_wrap=True)
 
 

@@ -75,6 +75,7 @@ def show(credentials: Credentials, log_id: str, as_json: bool) -> None:
             [
                 ("Log entry", entry.get("logId")),
                 ("Envelope", entry.get("envelopeId")),
+                ("Event", entry.get("event")),
                 ("Subject", entry.get("subject")),
                 ("Sender", sender(entry)),
                 ("Status", entry.get("status")),

@@ -73,10 +73,15 @@ def generated_us(event: NewEvent, now: int) -> int:
 def summary_columns(
     new: dict[tuple[str, str], New], places: dict[tuple[str, str], int], now: int
 ) -> dict[str, list[Any]]:
-    """The newest summary of each envelope, in one order for every transaction."""
+    """The newest summary of each envelope, in one order for every transaction.
+
+    Events of no envelope have none: they would all wait for one row.
+    """
     merged: dict[tuple[str, str], list[Any]] = {}
     for (account_id, event_id), addition in new.items():
         envelope, generated = addition.event.envelope, generated_us(addition.event, now)
+        if not envelope.envelope_id:
+            continue
         fields = [envelope.subject, envelope.sender_name, envelope.sender_email, envelope.status]
         before = merged.get((account_id, envelope.envelope_id))
         if before is not None and generated < before[4]:

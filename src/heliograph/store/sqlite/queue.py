@@ -202,7 +202,8 @@ class Queue:
         if event_row is None:
             return _repeated(db, account_id, event)
         failpoint("accept.event_insert")
-        db.execute(_Q["envelope_write"], {**values, "event_row": event_row})
+        if event.envelope.envelope_id:
+            db.execute(_Q["envelope_write"], {**values, "event_row": event_row})
         for connect_id in event.notified:
             db.execute(_Q["notification_add"], {**values, "connect_id": connect_id})
         for verdict in wanted:

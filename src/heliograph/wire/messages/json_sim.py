@@ -184,8 +184,11 @@ def parts(
 
 
 def _uri(event: Event, data: msgspec.Raw) -> str:
-    """What the event is about, as a path of the API: an envelope, or a template (DocuSign)."""
+    """What the event is about, as a path of the API: an envelope, or a template (DocuSign); the
+    account where it is about neither."""
     account = f"/restapi/v2.1/accounts/{event.account_id}"
+    if not event.envelope_id:
+        return account
     if not event.name.lower().startswith("template-"):
         return f"{account}/envelopes/{event.envelope_id}"
     template_id = msgspec.json.decode(data, type=_Template).template_id
@@ -222,10 +225,13 @@ class _Hops(msgspec.Struct, rename="camel"):
 def render_envelope(event: Event, switches: Switches, account: Account | None = None) -> bytes:
     """The aggregate message: the envelope itself, without the SIM message around it.
 
-    DocuSign: legacy message formats, JSON aggregate.
+    DocuSign: legacy message formats, JSON aggregate. An event of no envelope has its data there.
     """
     published = _raw_object.decode(event.document)["data"]
-    data = _raw_object.decode(select(published, switches, account))
+    selected = select(published, switches, account)
+    if not event.envelope_id:
+        return bytes(selected)
+    data = _raw_object.decode(selected)
     summary = data.get("envelopeSummary")
     known = {} if summary is None or bytes(summary) == b"null" else _raw_object.decode(summary)
     # Who reads it must know which envelope it is, whatever was published.
@@ -268,13 +274,7 @@ def _parse_event(
     if not isinstance(data, dict):
         raise InvalidBody(f"{where} has no object `data`.")
     name = _required_text(whole, "event", where)
-    envelope_id = data.get("envelopeId") or (
-        data.get("templateId") if name.startswith("template-") else None
-    )
-    if not _is_id(envelope_id):
-        raise InvalidBody(
-            f"{where} has no `data.envelopeId` (text of 1 to {LONGEST_ID} characters)."
-        )
+    envelope_id = _envelope_id(name, data, where)
     summary = _optional_object(data, "envelopeSummary", f"{where}: `data")
     generated = _optional_date(whole, "generatedDateTime", where)
     _optional_text(whole, "uri", where)
@@ -282,6 +282,8 @@ def _parse_event(
     user_id = _optional_text(data, "userId", f"{where}: data") or _sender_text(summary, "userId")
     digest = hashlib.sha256(name.encode() + b"\0" + fields["data"]).digest()
     named_in_it = notified.parse(whole, where)
+    if named_in_it and not envelope_id:
+        raise InvalidBody(f"{where} has notifications, and no `data.envelopeId` that they are of.")
     if account_id is not None and "accountId" not in data:
         named = b'{"accountId":' + msgspec.json.encode(account_id) + b","
         fields["data"] = msgspec.Raw(named + bytes(fields["data"])[1:])
@@ -300,7 +302,7 @@ def _parse_event(
         user_id=user_id,
         recipient_id=_optional_text(data, "recipientId", f"{where}: data"),
         envelope=Envelope(
-            envelope_id=str(envelope_id),
+            envelope_id=envelope_id,
             subject=_plain_text(summary, "emailSubject"),
             sender_name=_sender_text(summary, "userName"),
             sender_email=_sender_text(summary, "email"),
@@ -313,6 +315,26 @@ def _parse_event(
         notifications=named_in_it,
         recipients=_recipients(summary),
     )
+
+
+_OF_ENVELOPES: Final = ("envelope-", "recipient-", "template-")
+"""How the names of events begin that are always about an envelope."""
+
+
+def _envelope_id(name: str, data: Mapping[str, Any], where: str) -> str:
+    """What an event is about, empty for nothing that has an id.
+
+    DocuSign's events of clickwraps, text messages and so on name no envelope; nor need one's own.
+    """
+    value = data.get("envelopeId") or (
+        data.get("templateId") if name.startswith("template-") else None
+    )
+    if value is None or value == "":
+        if not name.lower().startswith(_OF_ENVELOPES):
+            return ""
+    elif isinstance(value, str) and _is_id(value):
+        return value
+    raise InvalidBody(f"{where} has no `data.envelopeId` (text of 1 to {LONGEST_ID} characters).")
 
 
 def status_word(status: str | None, event_name: str) -> str:

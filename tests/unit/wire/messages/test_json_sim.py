@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.errors import InvalidBody
+from heliograph.model.configurations import AS_PUBLISHED
 from heliograph.model.events import Event, NewEvent
 from heliograph.wire import dates
 from heliograph.wire.messages.json_sim import (
@@ -18,6 +19,7 @@ from heliograph.wire.messages.json_sim import (
     STATUS_WORDS,
     parse_events,
     render,
+    render_envelope,
     status_word,
 )
 from tests.support import ACCOUNT, START, published
@@ -133,6 +135,15 @@ def test_a_body_without_an_event_is_refused(body: bytes, content_type: str) -> N
         ({"data": {"envelopeId": "a\u0000b"}}, "`data.envelopeId`"),
         ({"data": {"envelopeId": "a\u202eb"}}, "`data.envelopeId`"),
         ({"data": {"templateId": "t"}}, "`data.envelopeId`"),
+        ({"event": "click-agreed", "data": {"envelopeId": 5}}, "`data.envelopeId`"),
+        (
+            {
+                "event": "click-agreed",
+                "data": {},
+                "eventNotification": {"url": "https://x.org/", "events": ["x"]},
+            },
+            "notifications, and no `data.envelopeId`",
+        ),
         ({"data": {"envelopeId": "e", "envelopeSummary": []}}, "`data.envelopeSummary`"),
         ({"data": {"envelopeId": "e", "userId": {}}}, "data: `userId`"),
         ({"data": {"envelopeId": "e", "userId": "x" * (LONGEST_ID + 1)}}, "data: `userId`"),
@@ -440,3 +451,17 @@ def test_the_account_is_named_where_the_publisher_did_not() -> None:
     (kept,) = parse_events(given, JSON, "account-1")
     assert b'"accountId":"mine"' in kept.document
     assert b"account-1" not in kept.document
+
+
+@pytest.mark.parametrize("name", ["click-agreed", "sms-opt-in", "order.shipped"])
+@pytest.mark.parametrize("data", [{"order": 7}, {"envelopeId": None}, {"envelopeId": ""}])
+def test_fidelity_events_without_an_envelope_are_messages_about_the_account(
+    name: str, data: dict[str, Any]
+) -> None:
+    event = parse_one({"event": name, "data": data})
+    assert (event.envelope.envelope_id, event.envelope.status) == ("", "Any")
+    stored_event = stored(event)
+    message = json.loads(render(stored_event, 3, 0))
+    assert message["uri"] == f"/restapi/v2.1/accounts/{stored_event.account_id}"
+    assert message["data"] == data
+    assert json.loads(render_envelope(stored_event, AS_PUBLISHED)) == data
