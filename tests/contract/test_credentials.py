@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from heliograph.errors import TooManyKeys, UnsafeStorage
 from heliograph.model.accounts import Account, Role, Secret
 from heliograph.model.configurations import ClientCredentials
 from heliograph.store import FIRST_TOKEN, Store
+from heliograph.wire.configurations import INTEGRATOR
 from heliograph.wire.messages.signing import MOST_KEYS
 from tests.conftest import OpenStore
 from tests.contract.traffic import Traffic
@@ -199,3 +202,34 @@ async def test_s7_every_secret_is_sealed_anew_and_opens_without_the_older_key(
 
 def _files(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+async def test_fidelity_integrator_managed_posts_take_keys_and_client_of_the_integrators_account(
+    store: Store, traffic: Traffic
+) -> None:
+    """A change of the other account holds at the next claim; the certificate stays one's own."""
+    client = ClientCredentials("https://login.example.com/token", "integrator", Secret("theirs"))
+    await store.oauth.create(OTHER_ACCOUNT, client)
+    await store.oauth.create(ACCOUNT, replace(client, client_id="own"))
+    await store.add_hmac_key(ACCOUNT, "own", Secret("own"))
+    await store.add_hmac_key(OTHER_ACCOUNT, "theirs", Secret("theirs"))
+    wanted = wanted_configuration(
+        includeOAuth="true", integratorManaged="true", signMessageWithX509Certificate="true"
+    )
+    document = {**json.loads(wanted.document), INTEGRATOR: OTHER_ACCOUNT}
+    await store.create_configuration(replace(wanted, document=json.dumps(document).encode()))
+    await traffic.configure(name="own", includeOAuth="true")
+    await store.set_client_certificate(ACCOUNT, "certificate", Secret("key"))
+    await traffic.publish()
+    claims = {claim.configuration.name: claim.proofs for claim in await traffic.claim_all()}
+    assert [key.key_id for key in claims["crm"].keys] == ["theirs"]
+    assert claims["crm"].oauth == client
+    assert claims["crm"].client == ("certificate", Secret("key"))
+    assert [key.key_id for key in claims["own"].keys] == ["own"]
+    assert claims["own"].oauth is not None
+    assert claims["own"].oauth.client_id == "own"
+
+    await store.add_hmac_key(OTHER_ACCOUNT, "newer", Secret("newer"))
+    await traffic.publish(envelope_id="env-2")
+    claims = {claim.configuration.name: claim.proofs for claim in await traffic.claim_all()}
+    assert {key.key_id for key in claims["crm"].keys} == {"theirs", "newer"}

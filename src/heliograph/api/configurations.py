@@ -91,7 +91,8 @@ class Configurations:
         return self._results([await self._find(call.account_id, connect_id)])
 
     async def _create_configuration(self, call: Call) -> rest.ConnectCustomConfiguration:
-        document, secrets = self._merged(call.body, None)
+        integrator = await saving.integrator(self._store, call.principal)
+        document, secrets = self._merged(call.body, None, integrator)
         wanted = configurations.read(call.account_id, 0, document, secrets)
         saving.check(self._guard, wanted)
         return self._shown(await self._store.create_configuration(wanted))
@@ -101,11 +102,12 @@ class Configurations:
         if not changes.connect_id:
             raise InvalidBody("connectId must say which configuration to update.")
         connect_id = row_id(changes.connect_id, "connectId")
+        integrator = await saving.integrator(self._store, call.principal)
 
         async def update() -> ConnectConfiguration:
             version = await self._store.configurations_version(call.account_id)
             before = await self._find(call.account_id, connect_id)
-            document, secrets = self._merged(changes, before)
+            document, secrets = self._merged(changes, before, integrator)
             wanted = configurations.read(call.account_id, connect_id, document, secrets)
             saving.check(self._guard, wanted)
             await self._store.update_configuration(wanted, version)
@@ -114,13 +116,16 @@ class Configurations:
         return self._shown(await undisturbed(update, "update"))
 
     def _merged(
-        self, changes: rest.ConnectCustomConfiguration, before: ConnectConfiguration | None
+        self,
+        changes: rest.ConnectCustomConfiguration,
+        before: ConnectConfiguration | None,
+        integrator: str | None,
     ) -> tuple[bytes, Mapping[str, Secret]]:
         """The document and secrets that `changes` lead to; DocuSign must take them if it is it."""
         strict = self._fidelity is Fidelity.DOCUSIGN
         if strict:
             docusign.refuse_booleans(changes)
-        document, secrets = configurations.merge(changes, before, self._fidelity)
+        document, secrets = configurations.merge(changes, before, self._fidelity, integrator)
         if strict:
             docusign.refuse(document, None if before is None else before.document)
         return document, secrets

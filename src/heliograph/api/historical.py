@@ -85,7 +85,8 @@ class Historical:
             raise InvalidBody(f"envelopes may name at most {MOST_AN_HOUR}: split the call.")
         if self._fidelity is Fidelity.DOCUSIGN:
             docusign.refuse_booleans(body.config)
-        configuration = historical.wanted(call.account_id, body.config, self._fidelity)
+        integrator = await saving.integrator(self._store, call.principal)
+        configuration = historical.wanted(call.account_id, body.config, self._fidelity, integrator)
         saving.check(self._guard, configuration, "config.urlToPublishTo")
         wish = Wish(str(uuid.uuid4()), configuration, tuple(envelope_ids), call.principal.name)
         return _to_wire(call, await self._store.historical.submit(wish))

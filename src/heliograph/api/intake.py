@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -15,6 +16,7 @@ from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
 from heliograph.model.fidelity import Fidelity
+from heliograph.store import Store
 from heliograph.watch import UNWATCHED, AcceptedEvent, Observer, Publication, tracing
 from heliograph.wire import notifications
 from heliograph.wire.media_types import JSON
@@ -83,11 +85,13 @@ class Intake:
 
     def __init__(
         self,
+        store: Store,
         publisher: Publisher,
         guard: Guard,
         fidelity: Fidelity,
         observer: Observer = UNWATCHED,
     ) -> None:
+        self._store = store
         self._publisher = publisher
         self._guard = guard
         self._fidelity = fidelity
@@ -114,13 +118,21 @@ class Intake:
             )
         ]
 
+    async def _integrator(self, call: Call) -> str | None:
+        """Whose keys sign for its notifications, if an application publishes, and asks for that."""
+        if call.principal.integration_key is None:
+            return None
+        asked = await aside(len(call.raw), lambda: _INTEGRATOR.search(call.raw) is not None)
+        return await saving.integrator(self._store, call.principal) if asked else None
+
     async def _publish(self, call: Call) -> PublishResults:
         began = time.monotonic()
         hops = _checked_hops(call)
+        integrator = await self._integrator(call)
         events = await aside(
             len(call.raw),
             lambda: parse_events(
-                call.raw, call.content_type, call.account_id, hops, self._fidelity
+                call.raw, call.content_type, call.account_id, hops, self._fidelity, integrator
             ),
         )
         key = call.headers.get(IDEMPOTENCY_KEY.name)
@@ -139,6 +151,9 @@ class Intake:
         verdicts = sum(1 + len(receipt.skips) for receipt in receipts)
         shown = await aside(RECORD * verdicts, lambda: [_to_wire(receipt) for receipt in receipts])
         return PublishResults(events=shown, total_records=str(len(receipts)))
+
+
+_INTEGRATOR: Final = re.compile(rb"integratorManaged", re.IGNORECASE)
 
 
 def _checked_hops(call: Call) -> int:

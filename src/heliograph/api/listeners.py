@@ -127,7 +127,7 @@ class Listeners:
             Proof.OAUTH: self._store.oauth.get,
         }
         wanted = [proof for proof in configuration.asks_for if proof in read]
-        found = {proof: await read[proof](account.account_id) for proof in wanted}
+        found = {proof: await read[proof](configuration.owner_of(proof)) for proof in wanted}
         return Proofs(**found, account=account)
 
     async def _get_certificate(self, call: Call) -> listeners.ClientCertificate:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from heliograph.egress import Guard, Refused
 from heliograph.errors import InvalidBody, RefusedUrl
+from heliograph.model.accounts import Principal
 from heliograph.model.configurations import ConnectConfiguration, TlsIdentity
 from heliograph.outbound import tls
+from heliograph.store import Store
 from heliograph.wire.configurations import AUTHORITIES_FIELD, AUTHORIZATION_SERVER_FIELD, URL_FIELD
 
 
@@ -29,6 +31,21 @@ def check(guard: Guard, wanted: ConnectConfiguration, url_field: str = URL_FIELD
             tls.check_identity(TlsIdentity(None, None, authentication.authorities))
         except tls.BadIdentity as wrong:
             raise InvalidBody(f"{AUTHORITIES_FIELD}: {wrong}") from None
+
+
+async def integrator(store: Store, principal: Principal) -> str | None:
+    """The account whose keys sign what an application has made integrator-managed.
+
+    That is the account which manages the application (DocuSign: the one that owns the integration
+    key). None for who calls without one, and for an application whose tokens its users hold: with
+    them anybody could have anything signed.
+    """
+    if principal.integration_key is None:
+        return None
+    application = await store.sign_ins.registered(principal.integration_key)
+    if application is None or (application.public and application.redirect_uris):
+        return None
+    return application.account_id
 
 
 def check_url(guard: Guard, url: str, field: str) -> None:

@@ -67,7 +67,7 @@ def operations_of(
     publisher = Publisher(store, signals)
     republisher = Republisher(store, store.clock, signals)
     return [
-        *Intake(publisher, guard, fidelity, watch.observer).operations(),
+        *Intake(store, publisher, guard, fidelity, watch.observer).operations(),
         *Configurations(store, guard, fidelity).operations(),
         *Failures(store, republisher, zone).operations(),
         *HmacKeys(store).operations(),

@@ -174,6 +174,8 @@ class ConnectConfiguration:
     rest of them.
 
     `disabled_by` says who took the listener out of service when that was not a caller.
+    `integrator` is the account whose keys sign, and whose OAuth client is taken, in place of its
+    own.
     """
 
     account_id: str
@@ -190,6 +192,7 @@ class ConnectConfiguration:
     pace: Pace
     rendering: Rendering
     authentication: Authentication
+    integrator: str | None = None
 
     @property
     def held(self) -> HeldReason | None:
@@ -226,6 +229,11 @@ class ConnectConfiguration:
             Proof.ACCOUNT: self.rendering.switches.sender_account,
         }
         return tuple(proof for proof, needed in needs.items() if needed)
+
+    def owner_of(self, proof: Proof) -> str:
+        """The account that a proof is read of."""
+        signs = proof in (Proof.KEYS, Proof.OAUTH)
+        return self.integrator if signs and self.integrator is not None else self.account_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,11 +76,13 @@ def merge(
     changes: ConnectCustomConfiguration,
     before: ConnectConfiguration | None,
     fidelity: Fidelity | None = None,
+    integrator: str | None = None,
 ) -> tuple[bytes, dict[str, Secret]]:
     """The document and secrets of a configuration after `changes` were laid over `before`.
 
     A field that is not given keeps its value; the mask in a secret's place keeps the secret. What
-    is not said is written down as the profile has it, with `fidelity` None not at all.
+    is not said is written down as the profile has it, with `fidelity` None not at all. `integrator`
+    is the account of the application that asks, if one does that may sign for its customers.
 
     Raises:
         InvalidBody: a flag that is neither "true" nor "false", or a custom OAuth parameter
@@ -108,8 +110,9 @@ def merge(
     event_data = fields.get("eventData")
     if event_data and isinstance(event_data.get("includeData"), str):
         event_data["includeData"] = split_texts(event_data["includeData"])
-    version = _version(document)
+    version, url = _version(document), document.get(URL_FIELD)
     _update(document, fields)
+    _settle_integrator(document, integrator, "integratorManaged" in fields, url)
     for name, wire_name in _FLAG_NAMES.items():
         if wire_name in document:
             document[wire_name] = "true" if _flag(document, name) else "false"
@@ -122,6 +125,23 @@ def merge(
     if before is None and fidelity is Fidelity.DOCUSIGN:
         _complete(document)
     return msgspec.json.encode(document), secrets
+
+
+def _settle_integrator(
+    document: dict[str, Any], integrator: str | None, named: bool, url: str | None
+) -> None:
+    """Write down whose keys sign an integrator's configuration (DocuSign: HMAC for partners).
+
+    Whoever else moves it to another address than `url` gets no posts there that the integrator's
+    keys sign, or that bring its token.
+    """
+    if _switch(document, "integratorManaged") is not True:
+        document.pop(INTEGRATOR, None)
+    elif named and integrator is not None:
+        document[INTEGRATOR] = integrator
+    elif document.get(URL_FIELD) != url and document.get(INTEGRATOR, integrator) != integrator:
+        del document[INTEGRATOR]
+        document["integratorManaged"] = "false"
 
 
 def _version(document: Mapping[str, Any]) -> str:
@@ -213,6 +233,7 @@ def read(
         ),
         rendering=_rendering(fields),
         authentication=_authentication(fields, secrets),
+        integrator=fields.get(INTEGRATOR),
     )
 
 
@@ -503,6 +524,10 @@ _SHOWN: Final[Mapping[str, Any]] = {
 DOCUMENTS_OF: Final = "documentsOf"
 """In the document of an envelope's notification, never on the wire: whether documents come with an
 event, by the names of those events that say so themselves."""
+
+INTEGRATOR: Final = "integratorAccount"
+"""In the document of a configuration that its integrator manages, never on the wire: the account
+that manages the application which made it so."""
 
 # A later update of any of these says it anew.
 _SAY_DOCUMENTS: Final = frozenset({"includeDocuments", *LEGACY_EVENTS})

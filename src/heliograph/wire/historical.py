@@ -68,15 +68,20 @@ class EnvelopePublishTransactions(Wire):
 
 
 def wanted(
-    account_id: str, config: ConnectCustomConfiguration, fidelity: Fidelity = Fidelity.RELAXED
+    account_id: str,
+    config: ConnectCustomConfiguration,
+    fidelity: Fidelity = Fidelity.RELAXED,
+    integrator: str | None = None,
 ) -> ConnectConfiguration:
     """The ad hoc configuration of a call, not yet stored; its messages are JSON.
+
+    `integrator` is as `configurations.merge` takes it.
 
     Raises:
         InvalidBody: a field that cannot be used, or a wish for XML.
         InvalidParameter: a preset, which DocuSign does not publish the past to.
     """
-    document, secrets = configurations.merge(config, None, fidelity)
+    document, secrets = configurations.merge(config, None, fidelity, integrator)
     fields = msgspec.json.decode(document)
     event_data = fields.setdefault("eventData", {})
     event_data.setdefault("format", "json")

@@ -93,9 +93,13 @@ def is_notification(name: str) -> bool:
 class Parser:
     """Reads the notifications of one call; one that comes again is read once."""
 
-    def __init__(self, fidelity: Fidelity = Fidelity.RELAXED) -> None:
+    def __init__(
+        self, fidelity: Fidelity = Fidelity.RELAXED, integrator: str | None = None
+    ) -> None:
+        """`integrator` is as `configurations.merge` takes it."""
         self._documents: dict[bytes, bytes] = {}
         self._fidelity = fidelity
+        self._integrator = integrator
 
     def parse(self, fields: Mapping[str, Any], where: str) -> tuple[bytes, ...]:
         """The configuration documents that an event asks for, as they are stored; each once.
@@ -120,7 +124,9 @@ class Parser:
                 raise InvalidBody(
                     f"A call takes at most {MOST_OF_A_CALL} different notifications: split it."
                 )
-            document = self._documents[spelled] = _document(notification, where, self._fidelity)
+            document = self._documents[spelled] = _document(
+                notification, where, self._fidelity, self._integrator
+            )
         return document
 
 
@@ -147,7 +153,7 @@ def wanted(account_id: str, document: bytes) -> ConnectConfiguration:
     return configurations.read(account_id, 0, document, {})
 
 
-def _document(notification: Any, where: str, fidelity: Fidelity) -> bytes:
+def _document(notification: Any, where: str, fidelity: Fidelity, integrator: str | None) -> bytes:
     if not isinstance(notification, dict):
         raise InvalidBody(f"{where}: a notification must be an object.")
     notification = _spelled(notification)
@@ -170,7 +176,7 @@ def _document(notification: Any, where: str, fidelity: Fidelity) -> bytes:
         )
         # Its identity is how it is written down: in the relaxed profile that stays as it was.
         strict = fidelity is Fidelity.DOCUSIGN
-        document, _ = configurations.merge(wire, None, fidelity if strict else None)
+        document, _ = configurations.merge(wire, None, fidelity if strict else None, integrator)
         configuration = configurations.read("", 0, document, {})
     except (InvalidBody, msgspec.ValidationError) as wrong:
         raise InvalidBody(f"{where}: the notification cannot be used: {wrong}") from None

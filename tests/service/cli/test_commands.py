@@ -454,6 +454,7 @@ async def test_a_configuration_is_created_changed_and_deleted(
     assert off["allowEnvelopePublish"] == "false"
     assert "off" in (await shell.run("configurations", "list")).stdout
     on = await shell.json("configurations", "update", crm, "--on")
+    assert off.pop("warnings") == ["Nothing is sent to it: allowEnvelopePublish is false."]
     assert on == off | {"allowEnvelopePublish": "true"}
     assert (await shell.run("configurations", "update", crm)).exit_code == 2
     for wrong in ("[]", "{", ""):

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from heliograph.bounded import LARGEST, Bounded, size_of
 from heliograph.failpoints import failpoint
-from heliograph.model.accounts import Account, HmacKey, Secret
-from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, Proof
+from heliograph.model.accounts import Account
+from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import (
     Claim,
     Delivered,
     DeliveryState,
     Gathered,
-    Proofs,
     Settlement,
 )
 from heliograph.model.events import Event
@@ -30,6 +29,7 @@ from heliograph.model.logs import Requeued
 from heliograph.store import BATCH_MOST, MOST_UNSETTLED_CLAIMS, ClaimResult, rows, sealing
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import LIGHT, Document, Load, Room, parts_of
+from heliograph.store.postgres.accounts import KnownAccount, proofs_of
 from heliograph.store.postgres.columns import (
     attempt_columns,
     columns,
@@ -57,31 +57,6 @@ _LARGEST: Final = 8 * 2**20
 """Bytes of what is kept of one."""
 
 
-@dataclass(slots=True)
-class _Account:
-    """What claims need of an account, as it was at a version."""
-
-    version: int
-    live: dict[int, ConnectConfiguration]
-    keys: tuple[HmacKey, ...]
-    client: tuple[str, Secret] | None
-    oauth: ClientCredentials | None
-    account: Account
-
-    def is_aggregate(self, connect_id: int) -> bool:
-        configuration = self.live.get(connect_id)
-        return configuration is not None and configuration.pace.aggregate
-
-    def proofs(self, configuration: ConnectConfiguration) -> Proofs:
-        has: Mapping[Proof, Any] = {
-            Proof.KEYS: self.keys,
-            Proof.CLIENT: self.client,
-            Proof.OAUTH: self.oauth,
-            Proof.ACCOUNT: self.account,
-        }
-        return Proofs(**{proof: has[proof] for proof in configuration.asks_for})
-
-
 class Queue:
     """The deliveries of one node. `now` gives microseconds UTC of the database's clock."""
 
@@ -97,7 +72,7 @@ class Queue:
         self._unclaimed_us = 0
         self._owners = Owners()
         self._events: WeakValueDictionary[int, Event] = WeakValueDictionary()
-        self._accounts = Bounded[str, _Account](_MOST_ACCOUNTS, _MOST_BYTES, _LARGEST)
+        self._accounts = Bounded[str, KnownAccount](_MOST_ACCOUNTS, _MOST_BYTES, _LARGEST)
 
     def begin_epoch(self, epoch: int) -> None:
         """Forget what an earlier epoch had claimed: it was taken over."""
@@ -227,6 +202,7 @@ class Queue:
             return [], False
         stored = await self._stored(db, claimed)
         accounts = await self._accounts_at(db, claimed)
+        proving = await self._with_integrators(db, claimed, accounts)
         newest = await self._newest(db, claimed, stored, accounts)
         fits, unreadable, passed_over = [], [], []
         for row in claimed:
@@ -250,7 +226,7 @@ class Queue:
                 for needed in (row, last):
                     if needed is not None and needed.event_row in problems:
                         raise problems[needed.event_row]
-                claims.append(self._claim(row, last, events, accounts[row.account_id]))
+                claims.append(self._claim(row, last, events, proving))
             except Exception as error:
                 # One row that cannot be read must not stop the others (R17).
                 unreadable.append((row.delivery_id, error))
@@ -261,7 +237,7 @@ class Queue:
         await self._put_back(db, passed_over)
         return claims, bool(passed_over)
 
-    async def _accounts_at(self, db: Connection, claimed: Sequence[Any]) -> dict[str, _Account]:
+    async def _accounts_at(self, db: Connection, claimed: Sequence[Any]) -> dict[str, KnownAccount]:
         """The accounts of what was taken, with its configurations."""
         accounts = await self._refresh(db, sorted({row.account_id for row in claimed}))
         for account_id, account in accounts.items():
@@ -312,7 +288,12 @@ class Queue:
         return events, problems
 
     def _fits(
-        self, row: Any, stored: Mapping[int, Any], last: Any, account: _Account, bytes_left: Room
+        self,
+        row: Any,
+        stored: Mapping[int, Any],
+        last: Any,
+        account: KnownAccount,
+        bytes_left: Room,
     ) -> bool:
         event, shown = _document(stored[row.event_row]), None if last is None else _document(last)
         parts = parts_of(account.live[row.connect_id], event, shown)
@@ -333,7 +314,7 @@ class Queue:
         db: Connection,
         claimed: Sequence[Any],
         stored: Mapping[int, Any],
-        accounts: Mapping[str, _Account],
+        accounts: Mapping[str, KnownAccount],
     ) -> dict[tuple[str, str], Any]:
         """The newest event of each envelope of which an aggregate message is due."""
         wanted = {
@@ -348,9 +329,25 @@ class Queue:
         found = await fetch(db, _Q["newest_events"], values)
         return {(row.account_id, row.envelope_id): row for row in found}
 
-    def _claim(self, row: Any, last: Any, events: Mapping[int, Event], account: _Account) -> Claim:
+    async def _with_integrators(
+        self, db: Connection, claimed: Sequence[Any], accounts: Mapping[str, KnownAccount]
+    ) -> Mapping[str, KnownAccount]:
+        """The accounts, and those whose proofs they take for what was claimed."""
+        wanted = {
+            integrator
+            for account_id, account in accounts.items()
+            for integrator in account.integrators(
+                row.connect_id for row in claimed if row.account_id == account_id
+            )
+        }
+        more = sorted(wanted - accounts.keys())
+        return {**accounts, **await self._refresh(db, more)} if more else accounts
+
+    def _claim(
+        self, row: Any, last: Any, events: Mapping[int, Event], accounts: Mapping[str, KnownAccount]
+    ) -> Claim:
         """Of a row of `claim`; `last` is the newest event of its envelope, where one is newer."""
-        configuration = account.live[row.connect_id]
+        configuration = accounts[row.account_id].live[row.connect_id]
         gathered = None
         if configuration.pace.aggregate:
             shown_row = row.event_row if last is None else last.event_row
@@ -365,13 +362,13 @@ class Queue:
             seed=row.seed,
             event=events[row.event_row],
             configuration=configuration,
-            proofs=account.proofs(configuration),
+            proofs=proofs_of(configuration, accounts),
             gathered=gathered,
         )
 
-    async def _refresh(self, db: Connection, account_ids: list[str]) -> dict[str, _Account]:
+    async def _refresh(self, db: Connection, account_ids: list[str]) -> dict[str, KnownAccount]:
         """What is known of the accounts; of those whose version has changed it is read anew."""
-        accounts: dict[str, _Account] = {}
+        accounts: dict[str, KnownAccount] = {}
         for account_id, version in await fetch(db, _Q["versions"], (account_ids,)):
             account = self._accounts.get(account_id)
             if account is None or account.version != version:
@@ -380,13 +377,13 @@ class Queue:
             accounts[account_id] = account
         return accounts
 
-    async def _read(self, db: Connection, account_id: str, version: int) -> _Account:
+    async def _read(self, db: Connection, account_id: str, version: int) -> KnownAccount:
         values = {"account_id": account_id}
         keys = await fetch(db, _Q["hmac_keys"], values)
         certificate = await fetch(db, _Q["client_certificate"], values)
         oauth = await fetch(db, _Q["connect_oauth"], values)
         (row,) = await fetch(db, _Q["account"], values)
-        return _Account(
+        return KnownAccount(
             version=version,
             live=await self._listed(db, account_id),
             keys=sealing.keys(self._keyring, keys),

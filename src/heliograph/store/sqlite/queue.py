@@ -121,8 +121,10 @@ class Queue:
             Proof.OAUTH: self._oauth_client,
             Proof.ACCOUNT: self._account,
         }
-        account_id = configuration.account_id
-        return Proofs(**{proof: read[proof](db, account_id) for proof in configuration.asks_for})
+        owner_of = configuration.owner_of
+        return Proofs(
+            **{proof: read[proof](db, owner_of(proof)) for proof in configuration.asks_for}
+        )
 
     def _client(self, db: apsw.Connection, account_id: str) -> tuple[str, Secret] | None:
         if account_id in self._clients:

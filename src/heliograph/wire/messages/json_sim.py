@@ -97,6 +97,7 @@ def parse_events(
     account_id: str | None = None,
     hops: int = 0,
     fidelity: Fidelity = Fidelity.RELAXED,
+    integrator: str | None = None,
 ) -> list[NewEvent]:
     """Read a publish body: one event, an array of them, or one to a line (NDJSON).
 
@@ -107,6 +108,7 @@ def parse_events(
             of Connect expect it; None leaves that out.
         hops: How often the events have been messages of ours.
         fidelity: As DocuSign, which has no events but its own, or relaxed.
+        integrator: The account whose keys sign for notifications that it manages.
 
     Raises:
         InvalidBody: with the position (from 1) of the event, or of the line, and the field.
@@ -129,7 +131,7 @@ def parse_events(
             f"A call takes at most {MOST_EVENTS} events, not {len(numbered)}: split it."
         )
     only = len(numbered) == 1
-    notified = notifications.Parser(fidelity)
+    notified = notifications.Parser(fidelity, integrator)
     events = [
         _parse_event(piece, "The event" if only else f"{unit} {number}", account_id, hops, notified)
         for number, piece in numbered

@@ -1,0 +1,53 @@
+"""What claims need of accounts on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from heliograph.model.accounts import Account, HmacKey, Secret
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, Proof
+from heliograph.model.deliveries import Proofs
+
+
+@dataclass(slots=True)
+class KnownAccount:
+    """What claims need of an account, as it was at a version."""
+
+    version: int
+    live: dict[int, ConnectConfiguration]
+    keys: tuple[HmacKey, ...]
+    client: tuple[str, Secret] | None
+    oauth: ClientCredentials | None
+    account: Account
+
+    def is_aggregate(self, connect_id: int) -> bool:
+        """Whether its messages stand for several events."""
+        configuration = self.live.get(connect_id)
+        return configuration is not None and configuration.pace.aggregate
+
+    def proof(self, proof: Proof) -> Any:
+        """What there is of one."""
+        has: Mapping[Proof, Any] = {
+            Proof.KEYS: self.keys,
+            Proof.CLIENT: self.client,
+            Proof.OAUTH: self.oauth,
+            Proof.ACCOUNT: self.account,
+        }
+        return has[proof]
+
+    def integrators(self, connect_ids: Iterable[int]) -> set[str]:
+        """The accounts whose proofs some of its configurations take."""
+        live = (self.live.get(connect_id) for connect_id in connect_ids)
+        return {one.integrator for one in live if one is not None and one.integrator is not None}
+
+
+def proofs_of(configuration: ConnectConfiguration, accounts: Mapping[str, KnownAccount]) -> Proofs:
+    """What a post of a configuration proves itself with, of accounts that are known by id."""
+    found = {}
+    for proof in configuration.asks_for:
+        owner = accounts.get(configuration.owner_of(proof))
+        if owner is not None:  # an integrator's account that is gone proves nothing
+            found[proof] = owner.proof(proof)
+    return Proofs(**found)
