@@ -49,7 +49,7 @@ async def test_s17_a_publish_goes_between_what_a_retry_of_many_changes(
     done: list[str] = []
 
     async def retry() -> int:
-        found = await by.envelopes(ACCOUNT, ["many"] if one else failed, synchronous=False)
+        found = await by.envelopes(ACCOUNT, ["many"] if one else failed, "ada", synchronous=False)
         done.append("retry")
         return len(found)
 

@@ -496,7 +496,7 @@ class World:
                 envelope_id = failures[0].event.envelope_id
                 await self._ask(
                     lambda node: node.republisher.envelopes(
-                        ACCOUNT, [envelope_id], synchronous=incident.choice < 0.5
+                        ACCOUNT, [envelope_id], "ada", synchronous=incident.choice < 0.5
                     ),
                     tries=5,
                 )

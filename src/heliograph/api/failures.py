@@ -65,7 +65,7 @@ class Failures:
                 path=f"{path}/{queue}",
                 handler=self._retry_envelopes,
                 body=logs.ConnectFailureFilter,
-                summary="Republishes the open failures of these envelopes.",
+                summary="Republishes the failures of envelopes, or what was delivered of them.",
                 answer=logs.ConnectFailureResults,
                 v2=True,
             ),
@@ -74,7 +74,7 @@ class Failures:
                 method="PUT",
                 path=envelope,
                 handler=self._retry_envelope,
-                summary="Republishes the open failures of one envelope.",
+                summary="Republishes the failures of an envelope, or what was delivered of it.",
                 errors=(EnvelopeNotFound,),
                 answer=logs.ConnectFailureResults,
                 v2=True,
@@ -188,7 +188,7 @@ class Failures:
         envelope_id = call.path["envelopeId"]
         if await self._store.envelope(call.account_id, envelope_id) is None:
             raise EnvelopeNotFound(f"No event of envelope {envelope_id} was published.")
-        return await self._retry(call.account_id, [envelope_id], synchronous=False)
+        return await self._retry(call, [envelope_id], synchronous=False)
 
     async def _retry_envelopes(self, call: Call) -> logs.ConnectFailureResults:
         body: logs.ConnectFailureFilter = call.body
@@ -203,12 +203,15 @@ class Failures:
         synchronous = (body.synchronous or "false").strip().lower()
         if synchronous not in ("true", "false"):
             raise InvalidBody('synchronous must be "true" or "false".')
-        return await self._retry(call.account_id, wanted, synchronous=synchronous == "true")
+        return await self._retry(call, wanted, synchronous=synchronous == "true")
 
     async def _retry(
-        self, account_id: str, envelope_ids: Sequence[str], *, synchronous: bool
+        self, call: Call, envelope_ids: Sequence[str], *, synchronous: bool
     ) -> logs.ConnectFailureResults:
-        done = await self._republisher.envelopes(account_id, envelope_ids, synchronous=synchronous)
+        account_id, who = call.account_id, call.principal.name
+        done = await self._republisher.envelopes(
+            account_id, envelope_ids, who, synchronous=synchronous
+        )
         count = len(done) + len(envelope_ids)
         return await aside(RECORD * count, lambda: _results(done, envelope_ids))
 
@@ -333,7 +336,7 @@ def _results(done: Sequence[Requeued], envelope_ids: Sequence[str]) -> logs.Conn
         logs.ConnectFailureResult(
             envelope_id=envelope_id,
             status="not_found",
-            status_message="The envelope has no open failure.",
+            status_message="Nothing of the envelope has failed, or was delivered.",
         )
         for envelope_id in dict.fromkeys(envelope_ids)
         if envelope_id not in answered

@@ -20,7 +20,7 @@ _COMMANDS: Final = {
     "publish": "Publish events from a file or standard input.",
     "historical": "Publish envelopes of the past once more: start, follow, cancel.",
     "configurations": "Who gets which events: list, show, create, update, delete.",
-    "logs": "Every post that was logged: list, show, delete.",
+    "logs": "Every post that was logged: list, show, resend, delete.",
     "failures": "What did not arrive: list, show, republish, delete, export.",
     "users": "Who belongs to the account: list, add, password, close, import.",
     "groups": "Users that configurations name together.",

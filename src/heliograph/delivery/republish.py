@@ -1,4 +1,5 @@
-"""Republish: failures go back into the one queue, and whoever asks can wait for the outcome."""
+"""Republish: failures go back into the one queue, and so does what was delivered where it is asked
+for. Whoever asks can wait for the outcome."""
 
 from __future__ import annotations
 
@@ -27,18 +28,24 @@ class Republisher:
         self._signals = signals
 
     async def envelopes(
-        self, account_id: str, envelope_ids: Sequence[str], *, synchronous: bool
+        self, account_id: str, envelope_ids: Sequence[str], who: str, *, synchronous: bool
     ) -> Sequence[Requeued]:
-        """Requeue every open failure of these envelopes.
+        """Requeue every open failure of these envelopes; of one that has none, what was delivered.
 
         Args:
             account_id: Whose failures.
             envelope_ids: Of which envelopes.
+            who: Asks for it.
             synchronous: Wait until each has been tried once, at most `LONGEST_WAIT` seconds.
         """
         requeued: list[Requeued] = []
         for some in batches(list(dict.fromkeys(envelope_ids)), BATCH):
-            requeued += await self._requeue(account_id, some)
+            failed = await self._requeue(account_id, some)
+            have = {delivery.envelope_id for delivery in failed}
+            without = [envelope_id for envelope_id in some if envelope_id not in have]
+            requeued += failed
+            if without:
+                requeued += await self._resend(account_id, without, who)
         if synchronous:
             return await self._outcomes(account_id, requeued)
         return requeued
@@ -54,6 +61,29 @@ class Republisher:
             done += page
             if len(page) < BATCH:
                 return done
+
+    async def _resend(
+        self, account_id: str, envelope_ids: Sequence[str], who: str
+    ) -> Sequence[Requeued]:
+        """Send again what was delivered of some envelopes, some at a time."""
+        done: list[Requeued] = []
+        while True:
+            failpoint("retry.api.before")
+            after = done[-1].delivery_id if done else 0
+            page = await self._store.resend_envelopes(account_id, envelope_ids, who, after)
+            failpoint("retry.api.after")
+            done += page
+            if len(page) < BATCH:
+                return done
+
+    async def delivered(
+        self, account_id: str, query: LogQuery, who: str, after: Cursor | None = None
+    ) -> RequeuePage:
+        """Send again a batch of what was delivered and a query selects."""
+        failpoint("republish.page.before")
+        page = await self._store.resend_delivered(account_id, query, who, after)
+        failpoint("republish.page.after")
+        return page
 
     async def failures(
         self, account_id: str, query: LogQuery, after: Cursor | None = None

@@ -70,7 +70,8 @@ LEGAL_MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
     DeliveryState.FAILED: frozenset(
         {DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.CANCELLED}
     ),
-    DeliveryState.DELIVERED: frozenset(),
+    # Only where somebody asks for it to be sent again.
+    DeliveryState.DELIVERED: frozenset({DeliveryState.WAITING, DeliveryState.HELD}),
     DeliveryState.CANCELLED: frozenset(),
 }
 """Every move a delivery may make; the database asserts the same table (a test compares)."""
@@ -114,6 +115,7 @@ class Claim:
     `number - 1`. `schedule_number` counts from 1 since the schedule last began (creation,
     or a republish after retries had ended) at `schedule_started_at`. `epoch` is the fencing
     token: a settle with an older one changes nothing (R8). `gathered` is set in aggregate mode.
+    `resent_by` names who asked for it to be sent again after it had been delivered.
     """
 
     delivery_id: int
@@ -127,6 +129,7 @@ class Claim:
     configuration: ConnectConfiguration
     proofs: Proofs = NO_PROOFS
     gathered: Gathered | None = None
+    resent_by: str | None = None
 
     @property
     def shown(self) -> Event:

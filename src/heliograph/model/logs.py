@@ -67,7 +67,7 @@ class LogEntry:
     An attempt has the `log_id` of its own, and a `failure_id` where its delivery still has an open
     failure; a failure has the `log_id` of its newest attempt that was logged, if one was.
     `next_try` is set while another attempt is due; `state` is the delivery's, `held` why that is
-    held.
+    held. `resent_by` names who asked for what was delivered to be sent again.
     """
 
     account_id: str
@@ -92,6 +92,7 @@ class LogEntry:
     cursor: Cursor
     held: HeldReason | None = None
     of_failure: bool = False
+    resent_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

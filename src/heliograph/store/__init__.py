@@ -434,6 +434,12 @@ class Store(Protocol):
         """What a call on these open failures is about, by configuration; nothing is changed."""
         ...
 
+    async def chosen_delivered(
+        self, account_id: str, query: LogQuery, after: Cursor | None = None
+    ) -> Sequence[Chosen]:
+        """What a call on these deliveries is about, by configuration; nothing is changed."""
+        ...
+
     async def chosen_logs(self, account_id: str, query: LogQuery) -> Sequence[Chosen]:
         """What a call on these log entries is about, by configuration; nothing is changed."""
         ...
@@ -463,6 +469,32 @@ class Store(Protocol):
         self, account_id: str, query: LogQuery, after: Cursor | None = None
     ) -> RequeuePage:
         """Make open failures due now, at most `BATCH_MOST` a call, oldest first."""
+        ...
+
+    async def resend_delivered(
+        self, account_id: str, query: LogQuery, who: str, after: Cursor | None = None
+    ) -> RequeuePage:
+        """Let what was delivered wait to be sent once more, at most `BATCH_MOST` a call, by number.
+
+        `query` selects deliveries by when their events were accepted; its `error` counts for
+        nothing. `who` asked for it, which each attempt that follows then says.
+        """
+        ...
+
+    async def resend_envelopes(
+        self, account_id: str, envelope_ids: Sequence[str], who: str, after: int = 0
+    ) -> Sequence[Requeued]:
+        """The same of what was delivered of these envelopes, at most `BATCH` a call.
+
+        They are in the order of their ids, and those above `after`.
+        """
+        ...
+
+    async def resend_log(self, account_id: str, log_id: int, who: str) -> Requeued | None:
+        """The same of the delivery that a log entry is of; None when there is no such entry.
+
+        One that is not delivered stays as it is, and the answer says how that is.
+        """
         ...
 
     async def delete_failure(self, account_id: str, failure_id: int, who: str) -> bool:

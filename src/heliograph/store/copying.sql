@@ -398,7 +398,7 @@ select
     d.delivery_id, d.created_us, d.event_row, d.account_id, d.connect_id, d.envelope_id, d.lane,
     d.state, d.due_us, d.held_reason, d.attempt_id, d.cancelled_by, d.seed, d.attempts,
     d.schedule_attempts, d.schedule_started_us, d.unsettled_claims, d.failed_us, d.last_try_us,
-    d.error
+    d.error, d.resent_by
 from delivery as d where d.delivery_id > :done order by d.delivery_id limit :most;
 
 -- name: write_delivery
@@ -407,11 +407,11 @@ with given as (
         %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
         %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
         %s::integer[], %s::integer[], %s::integer[], %s::bigint[], %s::integer[], %s::bigint[],
-        %s::bigint[], %s::text[]
+        %s::bigint[], %s::text[], %s::text[]
     ) as row (
         delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state,
         due_us, held_reason, attempt_id, cancelled_by, seed, attempts, schedule_attempts,
-        schedule_started_us, unsettled_claims, failed_us, last_try_us, error
+        schedule_started_us, unsettled_claims, failed_us, last_try_us, error, resent_by
     )
 ),
 
@@ -429,12 +429,12 @@ ended as (
 insert into delivery (
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error
+    unsettled_claims, failed_us, last_try_us, error, resent_by
 )
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error
+    unsettled_claims, failed_us, last_try_us, error, resent_by
 from given where state not in ('delivered', 'cancelled');
 
 -- name: back_delivery
@@ -442,19 +442,21 @@ from given where state not in ('delivered', 'cancelled');
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, null, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error
+    unsettled_claims, failed_us, last_try_us, error, resent_by
 from delivery
 union all
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, null, state, null,
-    null, attempt_id, cancelled_by, null, attempts, null, null, null, null, null, null
+    null, attempt_id, cancelled_by, null, attempts, null, null, null, null, null, null,
+    null
 from delivery_ended;
 
 -- name: read_attempt
 select
     a.attempt_id, a.started_us, a.delivery_id, d.event_row, d.created_us, a.account_id,
     a.connect_id, a.envelope_id, a.number, a.epoch, a.url, a.outcome, a.logged, a.milliseconds,
-    a.phase, a.error, a.answer_status, a.answer_reason, a.answer_headers, a.answer_body
+    a.phase, a.error, a.answer_status, a.answer_reason, a.answer_headers, a.answer_body,
+    a.resent_by
 from attempt as a
 inner join delivery as d on a.delivery_id = d.delivery_id
 where a.attempt_id > :done order by a.attempt_id limit :most;
@@ -463,21 +465,21 @@ where a.attempt_id > :done order by a.attempt_id limit :most;
 insert into attempt (
     attempt_id, started_us, delivery_id, event_row, created_us, account_id, connect_id,
     envelope_id, number, epoch, url, outcome, logged, milliseconds, phase, error,
-    answer_status, answer_reason, answer_headers, answer_body
+    answer_status, answer_reason, answer_headers, answer_body, resent_by
 )
-select i, s, d, e, c, a, k, v, n, p, u, o, l::boolean, m, f, r, t, w, h, b
+select i, s, d, e, c, a, k, v, n, p, u, o, l::boolean, m, f, r, t, w, h, b, y
 from unnest(
     %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
     %s::bigint[], %s::text[], %s::integer[], %s::bigint[], %s::text[], %s::text[],
     %s::integer[], %s::integer[], %s::text[], %s::text[], %s::integer[], %s::text[],
-    %s::text[], %s::bytea[]
-) as row (i, s, d, e, c, a, k, v, n, p, u, o, l, m, f, r, t, w, h, b);
+    %s::text[], %s::bytea[], %s::text[]
+) as row (i, s, d, e, c, a, k, v, n, p, u, o, l, m, f, r, t, w, h, b, y);
 
 -- name: back_attempt
 select
     attempt_id, started_us, delivery_id, event_row, created_us, account_id, connect_id,
     envelope_id, number, epoch, url, outcome, logged::integer, milliseconds, phase, error,
-    answer_status, answer_reason, answer_headers, answer_body
+    answer_status, answer_reason, answer_headers, answer_body, resent_by
 from attempt;
 
 -- name: numbers_go_on

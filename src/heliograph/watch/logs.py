@@ -184,6 +184,7 @@ class LogObserver:
             ms=_milliseconds(settlement.seconds),
             next_try=outcome.when if isinstance(outcome, RetryAt) else None,
             trace_id=tracing.of_event(event.account_id, claim.shown.event_id).trace_id,
+            **({} if claim.resent_by is None else {"resent_by": claim.resent_by}),
         )
 
     def settled(self, deliveries: int) -> None:

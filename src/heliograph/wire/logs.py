@@ -29,7 +29,8 @@ class ConnectDebugLog(Wire):
 class ConnectLog(Wire):
     """A log entry or a failure, as on the page and in its order, and extensions of ours while the
     failure is open: `deliveryState`, `nextTry` where another one is due, `heldReason` where none
-    is yet. `event` is there where it is about no envelope."""
+    is yet. `event` is there where it is about no envelope, `resentBy` where somebody asked for what
+    was delivered to be sent again."""
 
     account_id: str | None = None
     envelope_id: str | None = None
@@ -57,6 +58,9 @@ class ConnectLog(Wire):
         str | None, own("Why an open failure is held: `paused`, `disabled` or `order`.")
     ] = None
     next_try: Annotated[str | None, own("When the next try of an open failure is due.")] = None
+    resent_by: Annotated[
+        str | None, own("Who asked for it to be sent again after it had been delivered.")
+    ] = None
 
 
 class ConnectLogs(Wire):
@@ -168,6 +172,7 @@ def log_to_wire(entry: LogEntry) -> ConnectLog:
         log_id=None if entry.log_id is None else str(entry.log_id),
         log_uri=None if entry.log_id is None else f"{base}/logs/{entry.log_id}",
         next_try=dates.render(entry.next_try) if waits and entry.next_try else None,
+        resent_by=entry.resent_by,
         retry_count=str(entry.retry_count),
         retry_uri=None
         if entry.failure_id is None or not entry.envelope_id
@@ -211,10 +216,15 @@ def _exchange(detail: AttemptDetail, message: bytes) -> list[ConnectDebugLog]:
     sent = ConnectDebugLog(
         config_name=detail.entry.config_name,
         event_date_time=dates.render(detail.entry.last_try),
-        event_description=f"Posted {detail.entry.event_name} to {detail.entry.config_url}",
+        event_description=_posted(detail.entry),
         payload=message.decode(),
     )
     return [sent, _came_back(detail)]
+
+
+def _posted(entry: LogEntry) -> str:
+    asked = "" if entry.resent_by is None else f", again, as {entry.resent_by} asked"
+    return f"Posted {entry.event_name} to {entry.config_url}{asked}"
 
 
 def _came_back(detail: AttemptDetail) -> ConnectDebugLog:

@@ -245,8 +245,39 @@ async def test_a_failure_is_listed_shown_republished_and_gone(
     done = await shell.run("failures", "republish", envelope, "--wait")
     assert (done.exit_code, "success" in done.stdout) == (0, True)
     await shell.records("failures", crm, 0)
+    # It has no failure any more: it goes out once more.
     again = await shell.run("failures", "republish", envelope)
-    assert (again.exit_code, "not_found" in again.stdout) == (1, True)
+    assert (again.exit_code, "queued" in again.stdout) == (0, True)
+    await shell.records("logs", crm, 4)
+    unknown = await shell.run("failures", "republish", "unknown")
+    assert (unknown.exit_code, "not_found" in unknown.stdout) == (1, True)
+
+
+async def test_what_was_delivered_is_sent_again_by_log_entry_or_in_bulk(
+    shell: Shell, listener: LoopbackListener, crm: str, tmp_path: Path
+) -> None:
+    file = write(tmp_path, *(published(envelope_id=f"resent-{at}") for at in range(101)))
+    await shell.run("publish", file)
+    newest, *_ = await shell.records("logs", crm, 101)
+    done = await shell.run("logs", "resend", newest["logId"])
+    assert (done.exit_code, f"{newest['logId']}: queued." in done.stdout) == (0, True)
+    await shell.records("logs", crm, 102)
+    shown = await shell.run("logs", "list", "--envelope-id", newest["envelopeId"])
+    assert shown.stdout.count(newest["envelopeId"]) == 2
+    latest, _ = (await shell.json("logs", "list", "--envelope-id", newest["envelopeId"]))["logs"]
+    assert "Resent by" in (await shell.run("logs", "show", latest["logId"])).stdout
+    assert (await shell.run("logs", "resend", "999999")).exit_code == 4
+
+    dry = await shell.json("logs", "resend", "--connect-id", crm, "--dry-run")
+    assert dry["count"] == "101"
+    alone = await shell.run("logs", "resend", "--connect-id", crm)
+    assert (alone.exit_code, "Say --yes" in alone.stderr) == (2, True)
+    assert len(listener.received) == 102
+    meant = await shell.run("logs", "resend", "--connect-id", crm, "--yes")
+    assert "101 messages queued to be sent again." in meant.stdout
+    await shell.records("logs", crm, 203)
+    for unclear in ((), ("1", "--all"), ("--all", "--connect-id", crm), ("--error", "x")):
+        assert (await shell.run("logs", "resend", *unclear)).exit_code == 2
 
 
 async def test_json_is_exactly_the_document_of_the_api(

@@ -261,11 +261,11 @@ async def test_a_synchronous_republish_waits_for_the_outcome(
         await part.publisher.publish(ACCOUNT, [new_event()])
         await part.settled(lambda: _is(part.failures(), 1))
 
-        (again,) = await part.republisher.envelopes(ACCOUNT, ["env-1"], synchronous=True)
+        (again,) = await part.republisher.envelopes(ACCOUNT, ["env-1"], "ada", synchronous=True)
         assert (again.state, again.note) == (DeliveryState.FAILED, "connect: refused")
 
         listener.behave = lambda _url, _body: always(OK)
-        (now,) = await part.republisher.envelopes(ACCOUNT, ["env-1"], synchronous=True)
+        (now,) = await part.republisher.envelopes(ACCOUNT, ["env-1"], "ada", synchronous=True)
         assert now.state is DeliveryState.DELIVERED
         assert await part.failures() == 0
 

@@ -35,7 +35,9 @@ class Asked:
         store.when_due(self.signals.work.set)
         self._clock = clock
         self._asking = asyncio.create_task(
-            Republisher(store, clock, self.signals).envelopes(ACCOUNT, ["env-1"], synchronous=True)
+            Republisher(store, clock, self.signals).envelopes(
+                ACCOUNT, ["env-1"], "ada", synchronous=True
+            )
         )
 
     async def still_waits(self) -> None:
@@ -177,7 +179,7 @@ async def test_s17_who_waits_for_many_outcomes_looks_at_some_at_a_time(
     clock.move(1000)
     signals = Signals()
     asking = asyncio.create_task(
-        Republisher(store, clock, signals).envelopes(ACCOUNT, ids, synchronous=True)
+        Republisher(store, clock, signals).envelopes(ACCOUNT, ids, "ada", synchronous=True)
     )
     await clock.until_waited_for()
     while claims := await claim_all(store, BATCH, BATCH):

@@ -113,6 +113,7 @@ def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
             ("Created", local_time_and_zone(failure.get("created"))),
             ("Last try", local_time_and_zone(failure.get("lastTry"))),
             ("Next try", local_time_and_zone(failure.get("nextTry")) or next_try(failure)),
+            ("Resent by", failure.get("resentBy")),
             ("Error", failure.get("error")),
         ],
     )
@@ -151,8 +152,8 @@ def republish(
     """Send failures again now: those of some envelopes, those that filters select, or all.
 
     Where filters or --all mean more than 100, they are shown first, and it asks. They go through
-    the retry queue. The exit status is 1 if an envelope has no failure, or, with --wait, if one was
-    not delivered.
+    the retry queue. Of an envelope that has no failure, what was delivered is sent again. The exit
+    status is 1 if it has neither, or, with --wait, if one was not delivered.
     """
     _choose_one(envelope_ids, chosen, everything, "ENVELOPE_IDs")
     if wait and not envelope_ids:

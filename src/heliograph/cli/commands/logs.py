@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli import asking
 from heliograph.cli.asking import dry_run_option
+from heliograph.cli.bulk import Bulk
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
-from heliograph.cli.exits import wrong
+from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.grouping import Commands
 from heliograph.cli.listing import (
     next_try,
@@ -29,6 +30,14 @@ from heliograph.cli.terminal import (
     output,
     print_fields,
     print_json,
+)
+
+_RESEND: Final = Bulk(
+    method="PUT",
+    path="logs/retry_queue",
+    noun="message",
+    plural="messages",
+    question="Send all of them again, to listeners that have taken them before?",
 )
 
 
@@ -76,6 +85,7 @@ def show(credentials: Credentials, log_id: str, as_json: bool) -> None:
                 ("Log entry", entry.get("logId")),
                 ("Envelope", entry.get("envelopeId")),
                 ("Event", entry.get("event")),
+                ("Resent by", entry.get("resentBy")),
                 ("Subject", entry.get("subject")),
                 ("Sender", sender(entry)),
                 ("Status", entry.get("status")),
@@ -90,6 +100,73 @@ def show(credentials: Credentials, log_id: str, as_json: bool) -> None:
         print_exchange(entry)
 
     asyncio.run(run())
+
+
+@logs.command(
+    epilog="\b\nExamples:\n  heliograph logs resend 12\n"
+    "  heliograph logs resend --connect-id 1 --from 2h --dry-run"
+)
+@click.argument("log_ids", metavar="[ID]...", nargs=-1)
+@filter_options
+@click.option("--all", "everything", is_flag=True, help="Whatever was delivered and is kept.")
+@dry_run_option
+@yes_option
+@click.option("--json", "as_json", is_flag=True, help="The outcome as one JSON document.")
+@server_options
+def resend(
+    credentials: Credentials,
+    log_ids: Sequence[str],
+    chosen: dict[str, str],
+    everything: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Send again what was delivered, to the same listeners: what these log entries are of, what
+    filters select (logged or not), or all.
+
+    Each message goes out with the id that it had and a higher retryCount. Where filters or --all
+    mean more than 100, they are shown first, and it asks. The exit status is 1 if one of the IDs is
+    of a delivery that is not sent again.
+    """
+    if sum([bool(log_ids), bool(chosen), everything]) != 1:
+        raise wrong("Say which: one or more IDs, or filters such as --envelope-id, or --all.")
+    if "error" in chosen:
+        raise wrong("--error selects failures: what was delivered has none.")
+    if log_ids:
+        if dry_run:
+            raise wrong("--dry-run takes filters or --all.")
+        _resend_each(credentials, log_ids, as_json=as_json)
+        return
+    done = _RESEND.run(credentials, chosen, yes=yes, dry_run=dry_run, as_json=as_json)
+    if done is None:
+        return
+    if as_json:
+        print_json(done)
+        return
+    output().print(f"{counted(int(done['changed']), 'message')} queued to be sent again.")
+    if done.get("unchanged", "0") != "0":
+        output().print(f"{int(done['unchanged']):,} cannot be: their configuration is deleted.")
+
+
+def _resend_each(credentials: Credentials, log_ids: Sequence[str], *, as_json: bool) -> None:
+    async def run() -> list[dict[str, str]]:
+        results: list[dict[str, str]] = []
+        async with Connection(credentials) as connection:
+            for log_id in log_ids:
+                answer = await connection.call("PUT", f"logs/{segment(log_id)}/retry_queue")
+                results += answer.json["retryQueue"]
+        return results
+
+    results = asyncio.run(run())
+    if as_json:
+        print_json({"retryQueue": results})
+    else:
+        for log_id, result in zip(log_ids, results, strict=True):
+            said = f"{log_id}: {result['status']}. {result.get('statusMessage', '')}"
+            output().print(said, soft_wrap=True)
+    if any(result["status"] not in ("queued", "held") for result in results):
+        click.get_current_context().exit(Exit.NO)
 
 
 @logs.command(epilog="Example: heliograph logs delete --all --yes")

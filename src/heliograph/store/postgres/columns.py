@@ -223,4 +223,5 @@ def attempt_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
         "answer_reasons": [rows.storable(values["answer_reason"]) for values in closed],
         "answer_headers": [values["answer_headers"] for values in closed],
         "answer_bodies": [values["answer_body"] for values in closed],
+        "resent_bys": [claim.resent_by for claim in claims],
     }

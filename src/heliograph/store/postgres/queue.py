@@ -364,6 +364,7 @@ class Queue:
             configuration=configuration,
             proofs=proofs_of(configuration, accounts),
             gathered=gathered,
+            resent_by=row.resent_by,
         )
 
     async def _refresh(self, db: Connection, account_ids: list[str]) -> dict[str, KnownAccount]:

@@ -386,7 +386,7 @@ from picked
 where d.delivery_id = picked.delivery_id
 returning
     d.delivery_id, d.attempt_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed,
-    d.account_id, d.connect_id, d.event_row, d.created_us, picked.due_us;
+    d.account_id, d.connect_id, d.event_row, d.created_us, d.resent_by, picked.due_us;
 
 -- name: events_of_claims
 -- Laterally, so that each is looked for in its own day only. What is heavy of them is read when it
@@ -491,7 +491,7 @@ returning d.delivery_id, d.event_row, d.created_us, d.connect_id, d.lane;
 insert into attempt (
     attempt_id, started_us, delivery_id, event_row, created_us, account_id, connect_id,
     envelope_id, number, epoch, url, outcome, logged, milliseconds, phase, error,
-    answer_status, answer_reason, answer_headers, answer_body
+    answer_status, answer_reason, answer_headers, answer_body, resent_by
 )
 select * from unnest(
     %(attempt_ids)s::bigint[], %(started)s::bigint[], %(delivery_ids)s::bigint[],
@@ -500,7 +500,7 @@ select * from unnest(
     %(epochs)s::bigint[], %(urls)s::text[], %(outcomes)s::text[], %(logged)s::boolean[],
     %(milliseconds)s::integer[], %(phases)s::text[], %(errors)s::text[],
     %(answer_statuses)s::integer[], %(answer_reasons)s::text[], %(answer_headers)s::text[],
-    %(answer_bodies)s::bytea[]
+    %(answer_bodies)s::bytea[], %(resent_bys)s::text[]
 );
 
 -- name: attempts_close_late
@@ -534,12 +534,12 @@ where connect_id in (select connect_id from delivery where delivery_id = any(%s)
 -- A crash leaves attempts open: whether their listeners took them is unknown (R5).
 insert into attempt (
     attempt_id, started_us, delivery_id, event_row, created_us, account_id, connect_id,
-    envelope_id, number, epoch, url, outcome, logged, error
+    envelope_id, number, epoch, url, outcome, logged, error, resent_by
 )
 select
     d.attempt_id, d.claimed_us, d.delivery_id, d.event_row, d.created_us, d.account_id,
     d.connect_id, d.envelope_id, d.attempts, d.epoch, c.url, 'unknown',
-    d.connect_id = any(%(logged)s::bigint[]), %(error)s
+    d.connect_id = any(%(logged)s::bigint[]), %(error)s, d.resent_by
 from delivery as d
 inner join connect_configuration as c on d.connect_id = c.connect_id
 where d.delivery_id = any(%(delivery_ids)s);

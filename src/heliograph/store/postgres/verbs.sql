@@ -77,6 +77,39 @@ and lease_until_us > :now;
 -- name: database_bytes
 pg_database_size(current_database());
 
+-- name: delivered
+delivery_ended;
+
+-- name: delivered_again
+-- From the history to the queue, while its event is there. It has left its lane, as what is tried
+-- again after its retries had ended (R6). The times name the partitions.
+with back as (
+    delete from delivery_ended as x
+    using connect_configuration as c
+    where
+        x.delivery_id = any(:ids::bigint[]) and x.created_us = any(:created::bigint[])
+        and x.account_id = :account_id and x.state = 'delivered'
+        and c.connect_id = x.connect_id and c.deleted_us is null
+        and exists (
+            select from event as e
+            where
+                e.event_row = x.event_row and e.created_us = x.created_us
+                and e.created_us = any(:created::bigint[])
+        )
+    returning x.*, c.held
+)
+
+insert into delivery (
+    delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state,
+    held_reason, due_us, attempt_id, seed, attempts, schedule_started_us, resent_by
+)
+select
+    delivery_id, created_us, event_row, account_id, connect_id, envelope_id, null,
+    case when held is null then 'waiting' else 'held' end, held, :now::bigint, attempt_id,
+    floor(random() * 2147483647)::integer, attempts, :now::bigint, :who::text
+from back
+returning delivery_id, state, held_reason;
+
 -- name: attempts_of_failure
 -- The time spares looking into the days before its event; nodes' clocks differ by less than one.
 and a.started_us >= d.created_us - 86400000000;

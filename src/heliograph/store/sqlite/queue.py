@@ -358,6 +358,7 @@ class Queue:
             "epoch": self._epoch,
             "url": configuration.url,
             "now": now,
+            "resent_by": row.resent_by,
         }
         attempt_id = int(db.execute(_Q["attempt_open"], opened).get)
         failpoint("claim.attempt_open", row.delivery_id)
@@ -377,6 +378,7 @@ class Queue:
             configuration=configuration,
             proofs=proofs,
             gathered=gathered,
+            resent_by=row.resent_by,
         )
 
     def _event(self, db: apsw.Connection, account_id: str, row: Any) -> Event:

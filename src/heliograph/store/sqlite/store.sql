@@ -260,7 +260,7 @@ select document from event where event_row = ?;
 -- name: due_of_configuration
 -- What is heavy of them is read when it is taken, and where no other claim has it.
 select
-    d.delivery_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed,
+    d.delivery_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed, d.resent_by,
     e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.event_row,
     length(e.document) as bytes,
     case when length(e.document) <= ? then e.document end as document
@@ -272,10 +272,12 @@ limit ?;
 
 -- name: attempt_open
 insert into attempt (
-    delivery_id, account_id, connect_id, envelope_id, number, epoch, url, started_us, outcome
+    delivery_id, account_id, connect_id, envelope_id, number, epoch, url, started_us, outcome,
+    resent_by
 )
 values (
-    :delivery_id, :account_id, :connect_id, :envelope_id, :number, :epoch, :url, :now, 'open'
+    :delivery_id, :account_id, :connect_id, :envelope_id, :number, :epoch, :url, :now, 'open',
+    :resent_by
 )
 returning attempt_id;
 

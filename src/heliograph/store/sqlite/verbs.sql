@@ -75,6 +75,28 @@ instr;
 -- The file says it.
 0;
 
+-- name: delivered
+delivery;
+
+-- name: delivered_again
+-- It has left its lane, as what is tried again after its retries had ended (R6).
+update delivery
+set
+    state = case when c.held is null then 'waiting' else 'held' end,
+    held_reason = c.held,
+    due_us = :now,
+    lane = null,
+    schedule_attempts = 0,
+    schedule_started_us = :now,
+    resent_by = :who
+from connect_configuration as c
+where
+    delivery.connect_id = c.connect_id and c.deleted_us is null
+    and delivery.account_id = :account_id and delivery.state = 'delivered'
+    and delivery.delivery_id in (select value from json_each(:ids))
+    and delivery.created_us in (select value from json_each(:created))
+returning delivery_id, state, held_reason;
+
 -- name: attempts_of_failure
 ;
 

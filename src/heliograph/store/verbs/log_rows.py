@@ -26,7 +26,7 @@ def listing(name: str, account_id: str, query: LogQuery, limit: int, after: Curs
         after: Where the page before ended.
     """
 
-    filters, values = _filters(name, account_id, query, after)
+    filters, values = filters_of(name, account_id, query, after)
     kind = "logs" if name == "logs" else "failures"
     order = f"{kind}_{query.order.name.lower()}"
     return Step(name, {**values, "limit": limit + 1}, filters, order)
@@ -34,11 +34,11 @@ def listing(name: str, account_id: str, query: LogQuery, limit: int, after: Curs
 
 def chosen(name: str, account_id: str, query: LogQuery, after: Cursor | None) -> Step:
     """The step that counts what a query selects: `logs_chosen`, or a query of failures."""
-    filters, values = _filters(name, account_id, query, after)
+    filters, values = filters_of(name, account_id, query, after)
     return Step(name, values, filters)
 
 
-def _filters(
+def filters_of(
     name: str, account_id: str, query: LogQuery, after: Cursor | None
 ) -> tuple[list[str], dict[str, Any]]:
     """The names of a query's filters, and the values of them."""
@@ -106,6 +106,7 @@ def entry(account_id: str, row: Any) -> LogEntry:
         next_try=None if row.due_us is None else from_microseconds(row.due_us),
         held=reason_held(row.held_reason),
         of_failure=bool(row.of_failure),
+        resent_by=row.resent_by,
     )
 
 

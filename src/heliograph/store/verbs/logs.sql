@@ -23,7 +23,7 @@ select
         order by a.attempt_id desc
         limit 1
     ) as log_id,
-    d.delivery_id as failure_id, d.state, d.due_us, d.held_reason, 1 as of_failure
+    d.delivery_id as failure_id, d.state, d.due_us, d.held_reason, 1 as of_failure, d.resent_by
 from delivery as d
 inner join event as e on {event_of:d}
 inner join connect_configuration as c on d.connect_id = c.connect_id
@@ -51,13 +51,58 @@ where a.account_id = :account_id and {logged} {filters}
 group by a.connect_id, c.name, c.url
 order by a.connect_id;
 
+-- name: delivered_page
+-- Which of what was delivered a call means. Whether it can still be sent is asked where that is done.
+select
+    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url as config_url, d.attempts
+from {delivered} as d
+inner join event as e on {event_of:d}
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = :account_id and d.state = 'delivered' {filters}
+order by {order}
+limit :limit;
+
+-- name: delivered_in_order
+d.delivery_id;
+
+-- name: delivered_after
+and d.delivery_id > :after_id;
+
+-- name: delivered_of_envelopes
+and d.envelope_id {among_texts:envelope_ids};
+
+-- name: delivered_chosen
+select
+    d.connect_id, c.name as config_name, c.url as config_url, count(*) as number,
+    min(d.created_us) as oldest_us, max(d.created_us) as newest_us
+from {delivered} as d
+inner join event as e on {event_of:d}
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = :account_id and d.state = 'delivered' {filters}
+group by d.connect_id, c.name, c.url
+order by d.connect_id;
+
+-- name: delivery_of_log
+select
+    e.created_us, a.delivery_id, a.envelope_id, a.connect_id,
+    a.url as config_url, a.number as attempts
+from {log_tables}
+where a.account_id = :account_id and a.attempt_id = :log_id and {logged};
+
+-- name: configurations_kept
+-- Until the commit what they say of holding stays so.
+select connect_id, deleted_us is not null as deleted from connect_configuration
+where account_id = :account_id and connect_id {among_numbers:connect_ids}
+order by connect_id
+{for_share_of:connect_configuration};
+
 -- name: log_columns
 a.started_us as created_us, a.attempt_id as row_id, a.envelope_id, e.event_id,
 e.name as event_name, e.subject, e.sender_name, e.sender_email, e.status, a.connect_id,
 c.name as config_name, a.url as config_url, a.started_us as last_try_us,
 a.number - 1 as retry_count, a.error, a.attempt_id as log_id,
 case when d.failed_us is not null then d.delivery_id end as failure_id,
-{log_state} as state, d.due_us, d.held_reason, 0 as of_failure;
+{log_state} as state, d.due_us, d.held_reason, 0 as of_failure, a.resent_by;
 
 -- name: logs
 select {log_columns}

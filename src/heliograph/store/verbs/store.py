@@ -9,15 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from heliograph.clock import Leap, StoreClock
 from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.events import Envelope
-from heliograph.model.logs import AttemptDetail, Chosen, Cursor, LogEntry, LogQuery, Order
+from heliograph.model.logs import (
+    AttemptDetail,
+    Chosen,
+    Cursor,
+    LogEntry,
+    LogQuery,
+    Order,
+    Requeued,
+)
 from heliograph.model.people import NewToken
 from heliograph.store import (
+    BATCH,
     BATCH_MOST,
     FIRST_TOKEN,
     Configurations,
@@ -25,7 +35,9 @@ from heliograph.store import (
     Failing,
     Orphan,
     Page,
+    RequeuePage,
     Statistics,
+    batches,
     rows,
     sealing,
 )
@@ -40,6 +52,7 @@ from heliograph.store.verbs import (
     Verb,
     configurations,
     log_rows,
+    resending,
     verb_of,
 )
 from heliograph.store.verbs.historical import HistoricalVerbs
@@ -275,13 +288,52 @@ class StoreVerbs:
         oldest_first = replace(query, order=Order.OLDEST_FIRST)
         return await self._chosen_of("failures_chosen", account_id, oldest_first, after)
 
+    async def chosen_delivered(
+        self, account_id: str, query: LogQuery, after: Cursor | None = None
+    ) -> Sequence[Chosen]:
+        return await self._counted(resending.chosen(account_id, query, after))
+
+    async def resend_delivered(
+        self, account_id: str, query: LogQuery, who: str, after: Cursor | None = None
+    ) -> RequeuePage:
+        step = resending.page(account_id, query, BATCH_MOST, after)
+        found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
+        batch = found[:BATCH_MOST]
+        done: list[Requeued] = []
+        for some in batches(batch, BATCH):
+            done += await self._resend(account_id, some, who)
+        more = len(found) > BATCH_MOST
+        last = Cursor(batch[-1].created_us, batch[-1].delivery_id) if more else None
+        return RequeuePage(tuple(done), last)
+
+    async def resend_envelopes(
+        self, account_id: str, envelope_ids: Sequence[str], who: str, after: int = 0
+    ) -> Sequence[Requeued]:
+        step = resending.page_of_envelopes(account_id, envelope_ids, BATCH, after)
+        found = await self._engine.read(lambda: verb_of(step))
+        return await self._resend(account_id, found, who)
+
+    async def resend_log(self, account_id: str, log_id: int, who: str) -> Requeued | None:
+        step = Step("delivery_of_log", {"account_id": account_id, "log_id": log_id})
+        row = (await self._engine.read(lambda: verb_of(step))).first
+        if row is None:
+            return None
+        (done,) = await self._resend(account_id, [row], who)
+        return done
+
+    async def _resend(self, account_id: str, some: Sequence[Any], who: str) -> Sequence[Requeued]:
+        now = self._now()
+        return await self._engine.write(lambda: resending.resend(account_id, some, who, now))
+
     async def chosen_logs(self, account_id: str, query: LogQuery) -> Sequence[Chosen]:
         return await self._chosen_of("logs_chosen", account_id, query, None)
 
     async def _chosen_of(
         self, name: str, account_id: str, query: LogQuery, after: Cursor | None
     ) -> Sequence[Chosen]:
-        step = log_rows.chosen(name, account_id, query, after)
+        return await self._counted(log_rows.chosen(name, account_id, query, after))
+
+    async def _counted(self, step: Step) -> Sequence[Chosen]:
         found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
         return log_rows.chosen_rows(found)
 

@@ -1,0 +1,112 @@
+"""Sending again what was delivered: from the history, or its end, back to the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from heliograph.model.deliveries import DeliveryState
+from heliograph.model.logs import Cursor, LogQuery, Requeued
+from heliograph.store.rows import reason_held
+from heliograph.store.verbs import Step, Verb
+from heliograph.store.verbs.log_rows import filters_of
+
+_AGAIN: Final = "Queued: it was delivered, and is sent again."
+_DELETED: Final = "The configuration was deleted: this cannot be sent any more."
+_STATES: Final = {
+    DeliveryState.WAITING: "It waits to be sent.",
+    DeliveryState.HELD: "It is held.",
+    DeliveryState.IN_FLIGHT: "It is being sent now.",
+    DeliveryState.FAILED: "It was not delivered: republish the failure.",
+    DeliveryState.CANCELLED: "It was cancelled.",
+    DeliveryState.DELIVERED: "Its event is not kept any more.",
+}
+"""Why a delivery is not sent again."""
+
+
+def page(account_id: str, query: LogQuery, limit: int, after: Cursor | None) -> Step:
+    """The step of what was delivered and a query selects, by number; one more is asked for, to
+    know whether others follow. `error` and `order` count for nothing."""
+    filters, values = _of(account_id, query, after)
+    return Step("delivered_page", {**values, "limit": limit + 1}, filters, "delivered_in_order")
+
+
+def page_of_envelopes(account_id: str, envelope_ids: Sequence[str], limit: int, after: int) -> Step:
+    """The step of what was delivered of these envelopes, above an id."""
+    values = {"account_id": account_id, "envelope_ids": list(envelope_ids)}
+    return Step(
+        "delivered_page",
+        {**values, "after_id": after, "limit": limit},
+        ["delivered_of_envelopes", "delivered_after"],
+        "delivered_in_order",
+    )
+
+
+def chosen(account_id: str, query: LogQuery, after: Cursor | None) -> Step:
+    """The step that counts what was delivered and a query selects, behind a cursor."""
+    filters, values = _of(account_id, query, after)
+    return Step("delivered_chosen", values, filters)
+
+
+def _of(account_id: str, query: LogQuery, after: Cursor | None) -> tuple[list[str], dict[str, Any]]:
+    filters, values = filters_of("delivered", account_id, replace(query, error=None), None)
+    if after is not None:
+        filters.append("delivered_after")
+        values["after_id"] = after.row_id
+    return filters, values
+
+
+def resend(account_id: str, some: Sequence[Any], who: str, now: int) -> Verb[list[Requeued]]:
+    """Let deliveries wait to be sent again, and say of each how it is.
+
+    `some` are rows of `delivered_page` or `delivery_of_log`; what has happened to them since they
+    were read counts.
+    """
+    if not some:
+        return []
+    connect_ids = sorted({row.connect_id for row in some})
+    kept = yield Step("configurations_kept", {"account_id": account_id, "connect_ids": connect_ids})
+    live = {row.connect_id for row in kept if not row.deleted}
+    again = yield Step(
+        "delivered_again",
+        {
+            "account_id": account_id,
+            "ids": [row.delivery_id for row in some],
+            "created": sorted({row.created_us for row in some}),
+            "now": now,
+            "who": who,
+        },
+    )
+    moved = {row.delivery_id: row for row in again}
+    others = [row.delivery_id for row in some if row.delivery_id not in moved]
+    states: dict[int, DeliveryState] = {}
+    if others:
+        found = yield Step("progress", {"account_id": account_id, "ids": others})
+        states = {row.delivery_id: DeliveryState(row.state) for row in found}
+    done = []
+    for row in some:
+        if row.delivery_id in moved:
+            to = moved[row.delivery_id]
+            state, reason = DeliveryState(to.state), reason_held(to.held_reason)
+            note = _AGAIN
+            if reason is not None:
+                note = f"The configuration is {reason}: it goes out when publishing resumes."
+        else:
+            state = states.get(row.delivery_id, DeliveryState.CANCELLED)
+            deleted = state is DeliveryState.DELIVERED and row.connect_id not in live
+            note = _DELETED if deleted else _STATES[state]
+            if state is DeliveryState.DELIVERED:
+                state = DeliveryState.FAILED  # what was asked for, not the delivery
+        done.append(
+            Requeued(
+                delivery_id=row.delivery_id,
+                envelope_id=row.envelope_id,
+                connect_id=row.connect_id,
+                config_url=row.config_url,
+                attempts=row.attempts,
+                state=state,
+                note=note,
+            )
+        )
+    return done
