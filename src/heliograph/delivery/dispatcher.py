@@ -266,6 +266,7 @@ class Dispatcher:
             self._finished_some.clear()
             batch, self._finished = self._finished, []
             await self._settle(batch)
+            await self._queue_behind(batch)
             await self._hasten(batch)
             await self._disable_gone(batch)
             self._unsettled -= len(batch)
@@ -292,6 +293,20 @@ class Dispatcher:
         if isinstance(outcome, RetryAt) and outcome.counts and self._is_docusigns(settlement):
             wait = (outcome.when - self._clock.now()).total_seconds()
             self._pacing.down(configuration.connect_id, self._clock.monotonic() + wait)
+
+    async def _queue_behind(self, batch: list[Settlement]) -> None:
+        """What waits for a listener that is down waits in order, and is listed."""
+        down: dict[tuple[str, int], datetime] = {}
+        for settlement in batch:
+            outcome = settlement.outcome
+            if isinstance(outcome, RetryAt) and outcome.counts and self._is_docusigns(settlement):
+                place = _listener(settlement)
+                down[place] = max(outcome.when, down.get(place, outcome.when))
+        for (account_id, connect_id), until in down.items():
+            try:
+                await self._store.queue_behind(account_id, connect_id, until)
+            except StorageUnavailable as trouble:  # they are tried in another order
+                _log.warning("not_queued", reason=str(trouble))
 
     async def _hasten(self, batch: list[Settlement]) -> None:
         """And one success lets all of them go at once."""

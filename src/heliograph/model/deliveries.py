@@ -20,6 +20,12 @@ LEASE_SECONDS: Final = 30.0
 """How long a node that does not renew its lease is still taken for alive (R8)."""
 
 
+PENDING: Final = "Pending"
+"""The error of a delivery that waits behind a failed one and was not tried yet (DocuSign)."""
+
+SKIPPED: Final = "This event was skipped due to the configuration being paused."
+"""What DocuSign says of an event that comes, or would be tried, while its configuration pauses."""
+
 Body = bytes | tuple[bytes, bytes]
 """What is posted: its bytes, or a head and what other posts have too, which they share."""
 

@@ -320,6 +320,15 @@ class Store(Protocol):
         """
         ...
 
+    async def queue_behind(self, account_id: str, connect_id: int, until: datetime) -> None:
+        """A listener is down until a time, when what has failed is tried again (DocuSign).
+
+        What waits for it is tried no sooner, and in the order in which it was accepted; it is
+        listed among the failures as pending, and so is what is accepted until the listener takes
+        a message. Nothing follows where it has taken one meanwhile.
+        """
+        ...
+
     async def failing_warned(self, connect_id: int) -> None:
         """Note that somebody was told of a configuration that fails."""
         ...

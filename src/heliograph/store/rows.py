@@ -9,6 +9,8 @@ from typing import Any, Final, assert_never
 
 from heliograph.errors import ConfigurationsChanged, EventConflict, TooManyKeys
 from heliograph.model.deliveries import (
+    PENDING,
+    SKIPPED,
     AttemptOutcome,
     Claim,
     Delivered,
@@ -110,6 +112,13 @@ def health(settlements: Iterable[Settlement]) -> tuple[list[int], list[int]]:
             case _:
                 assert_never(settlement.outcome)
     return sorted(took), sorted(failed - took)
+
+
+def listed_at_once(verdict: Wanted, *, down: bool) -> str | None:
+    """Why a new delivery is among the failures before anybody tried it, if it is (DocuSign)."""
+    if verdict.held is HeldReason.PAUSED:
+        return SKIPPED
+    return PENDING if down else None
 
 
 def merging(claim: Claim, gathered: Gathered) -> dict[str, Any]:

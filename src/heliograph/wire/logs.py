@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from msgspec import field
 
-from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState
+from heliograph.model.deliveries import SKIPPED, Answer, AttemptOutcome, DeliveryState
 from heliograph.model.events import HeldReason
 from heliograph.model.logs import AttemptDetail, Chosen, LogEntry, Requeued
 from heliograph.wire import dates
@@ -184,7 +184,7 @@ def log_to_wire(entry: LogEntry) -> ConnectLog:
 
 
 _SKIPPED: Final = {
-    HeldReason.PAUSED: "the next try is skipped while the configuration is paused (pausePublish)",
+    HeldReason.PAUSED: SKIPPED,
     HeldReason.DISABLED: "the next try is skipped while allowEnvelopePublish is false",
 }
 
@@ -193,7 +193,9 @@ def _with_skipped(entry: LogEntry) -> str | None:
     """The error of a failure, and why its next try does not come; DocuSign says so too."""
     # An entry of the log is what one attempt came to, whatever happened later.
     skipped = _SKIPPED.get(entry.held) if entry.held and entry.of_failure else None
-    return " - ".join(filter(None, (entry.error, skipped))) or None
+    # What came in the pause says so already.
+    parts = dict.fromkeys(filter(None, (entry.error, skipped)))
+    return " - ".join(parts) or None
 
 
 def detail_to_wire(detail: AttemptDetail, message: bytes) -> ConnectLog:

@@ -666,8 +666,7 @@ async def test_the_next_try_is_shown_wherever_a_failure_is(
     assert (held["deliveryState"], "nextTry" in held) == ("held", False)
     assert held["heldReason"] == "paused"
     assert held["error"] == (
-        f"{failure['error']} - the next try is skipped while the configuration is paused "
-        "(pausePublish)"
+        f"{failure['error']} - This event was skipped due to the configuration being paused."
     )
     (entry,) = await records(api, "logs", 1)
     assert (entry["heldReason"], entry["error"]) == ("paused", failure["error"])

@@ -128,7 +128,9 @@ async def _add_deliveries(
     if not wanted:
         return
     busy = await _busy(db, [verdict for _, _, verdict in wanted])
-    states, held = [], []
+    connect_ids = sorted({verdict.connect_id for _, _, verdict in wanted})
+    down = dict(await fetch(db, _Q["down_until"], (connect_ids,)))
+    states, held, listed = [], [], []
     for _, _, verdict in wanted:
         place = (verdict.connect_id, verdict.lane)
         reason = HeldReason.ORDER if place in busy else verdict.held
@@ -136,6 +138,7 @@ async def _add_deliveries(
             busy.add(place)
         states.append(DeliveryState.WAITING if reason is None else DeliveryState.HELD)
         held.append(reason)
+        listed.append(rows.listed_at_once(verdict, down=verdict.connect_id in down))
     await run(
         db,
         _Q["deliveries_add"],
@@ -148,7 +151,12 @@ async def _add_deliveries(
             "lanes": [verdict.lane for _, _, verdict in wanted],
             "states": [state.value for state in states],
             "held": [reason and reason.value for reason in held],
-            "due": [now + int((verdict.gathers or 0) * _SECOND) for _, _, verdict in wanted],
+            "due": [
+                max(now + int((verdict.gathers or 0) * _SECOND), down.get(verdict.connect_id, 0))
+                for _, _, verdict in wanted
+            ],
+            "failed": [error and now for error in listed],
+            "errors": listed,
             "seeds": [_SEEDS.getrandbits(31) for _ in wanted],
         },
     )

@@ -305,20 +305,29 @@ from gone;
 -- name: deliveries_add
 insert into delivery (
     created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason,
-    due_us, seed, schedule_started_us
+    due_us, seed, schedule_started_us, failed_us, error
 )
 select
     n.created_us, n.event_row, n.account_id, n.connect_id, n.envelope_id, n.lane, n.state,
-    n.held_reason, n.due_us, n.seed, n.created_us
+    n.held_reason, n.due_us, n.seed, n.created_us, n.failed_us, n.error
 from unnest(
     %(created)s::bigint[], %(event_rows)s::bigint[], %(account_ids)s::text[],
     %(connect_ids)s::bigint[], %(envelope_ids)s::text[], %(lanes)s::text[], %(states)s::text[],
-    %(held)s::text[], %(due)s::bigint[], %(seeds)s::integer[]
+    %(held)s::text[], %(due)s::bigint[], %(seeds)s::integer[], %(failed)s::bigint[],
+    %(errors)s::text[]
 ) with ordinality as n (
     created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason, due_us,
-    seed, place
+    seed, failed_us, error, place
 )
 order by n.place;
+
+-- name: down_until
+-- Until when listeners are down, behind which what comes now must wait. Locked against a settle
+-- that finds one up again at this moment: what it hastens then is all that waits.
+select connect_id, down_until_us from failing_configuration
+where connect_id = any(%s) and down_until_us is not null
+order by connect_id
+for share;
 
 -- name: lanes_release
 -- What is now the oldest unfinished delivery of these lanes has waited for its turn.

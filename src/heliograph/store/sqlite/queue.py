@@ -213,6 +213,9 @@ class Queue:
             query = "lane_busy" if verdict.gathers is None else "lane_gathers"
             busy = verdict.lane is not None and db.execute(_Q[query], place).get is not None
             reason = HeldReason.ORDER if busy else verdict.held
+            down_until = db.execute(_Q["down_until"], place).get
+            listed = rows.listed_at_once(verdict, down=down_until is not None)
+            due = now + int((verdict.gathers or 0) * 1_000_000)
             db.execute(
                 _Q["delivery_add"],
                 {
@@ -224,7 +227,9 @@ class Queue:
                     "held_reason": reason,
                     "seed": self._seeds.getrandbits(31),
                     "now": now,
-                    "due": now + int((verdict.gathers or 0) * 1_000_000),
+                    "due": max(due, down_until or 0),
+                    "failed_us": listed and now,
+                    "error": listed,
                 },
             )
         failpoint("accept.fanout")

@@ -154,12 +154,17 @@ where excluded.generated_us >= generated_us;
 -- name: delivery_add
 insert into delivery (
     account_id, event_row, connect_id, envelope_id, lane, state, held_reason, due_us, seed,
-    schedule_started_us, created_us
+    schedule_started_us, created_us, failed_us, error
 )
 values (
     :account_id, :event_row, :connect_id, :envelope_id, :lane, :state, :held_reason, :due, :seed,
-    :now, :now
+    :now, :now, :failed_us, :error
 );
+
+-- name: down_until
+-- Until when a listener is down, behind which what comes now must wait.
+select down_until_us from failing_configuration
+where connect_id = :connect_id and down_until_us is not null;
 
 -- name: lane_busy
 -- Whether a lane has an unfinished delivery.

@@ -28,7 +28,11 @@ update delivery set
 where state in ('waiting', 'held', 'in_flight');
 
 -- name: clock_leap_failing
-update failing_configuration set since_us = since_us + :gain;
+update failing_configuration set
+    since_us = since_us + :gain,
+    down_until_us = case
+        when down_until_us > :at then down_until_us + :gain else down_until_us
+    end;
 
 -- name: clock_leap_tokens
 -- Of tokens that people made the end is a date, which stays.

@@ -9,6 +9,8 @@ from typing import Any
 
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.deliveries import SKIPPED
+from heliograph.model.events import HeldReason
 from heliograph.model.people import Memberships
 from heliograph.store import Configurations, rows, sealing
 from heliograph.store.keyring import KeyRing
@@ -119,6 +121,8 @@ def update(
     else:
         yield Step("hold_anew", {**values, "reason": reason.value})
         yield Step("hold_waiting", {**values, "reason": reason.value})
+    if reason is HeldReason.PAUSED:
+        yield Step("list_held", {**values, "account_id": wanted.account_id, "error": SKIPPED})
     return True
 
 

@@ -138,7 +138,11 @@ select
     (select count(*) from delivery where state = 'waiting') as waiting,
     (select count(*) from delivery where state = 'held') as held,
     (select count(*) from delivery where state = 'in_flight') as in_flight,
-    (select count(*) from delivery where failed_us is not null) as failures,
+    -- What is listed while it waits for its first try has not failed.
+    (
+        select count(*) from delivery
+        where failed_us is not null and (attempts > 0 or state = 'failed')
+    ) as failures,
     (select count(*) from v_audit_live) as orphans,
     (select count(*) from node where stopped_us is null {and_alive}) as nodes,
     (
@@ -176,6 +180,38 @@ update delivery set due_us = :now
 where
     connect_id = :connect_id and account_id = :account_id and state = 'waiting'
     and due_us > :now;
+
+-- name: down
+-- Of a listener that has taken a message meanwhile there is no row.
+update failing_configuration set down_until_us = :until
+where
+    connect_id in (
+        select c.connect_id from connect_configuration as c
+        where c.connect_id = :connect_id and c.account_id = :account_id
+    );
+
+-- name: queue_behind
+-- What waits for a listener that is down is tried with what has failed, in the order of acceptance.
+update delivery set
+    due_us = :until,
+    failed_us = coalesce(failed_us, :now),
+    error = coalesce(error, :pending)
+where
+    delivery_id in (
+        select delivery_id from delivery
+        where
+            connect_id = :connect_id and account_id = :account_id and state = 'waiting'
+            and due_us < :until
+        order by due_us, delivery_id
+        limit :most
+    );
+
+-- name: list_held
+-- What waits for a person, or for what waits for one, is listed with the reason.
+update delivery set failed_us = :now, error = coalesce(error, :error)
+where
+    connect_id = :connect_id and account_id = :account_id and state = 'held'
+    and failed_us is null;
 
 -- name: failures_from_date
 and d.created_us >= :from_us;

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from heliograph.clock import Leap, StoreClock
 from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.model.deliveries import DeliveryState
+from heliograph.model.deliveries import PENDING, DeliveryState
 from heliograph.model.events import Envelope
 from heliograph.model.logs import (
     AttemptDetail,
@@ -243,6 +244,24 @@ class StoreVerbs:
     async def failing_warned(self, connect_id: int) -> None:
         values = {"connect_id": connect_id, "now": self._now()}
         await self._engine.write(lambda: verb_of(Step("failing_warned", values)))
+
+    async def queue_behind(self, account_id: str, connect_id: int, until: datetime) -> None:
+        values = {
+            "account_id": account_id,
+            "connect_id": connect_id,
+            "until": to_microseconds(until),
+            "now": self._now(),
+        }
+
+        def verb() -> Verb[int]:
+            if not (yield Step("down", values)).changed:
+                return 0
+            yield Step("list_held", {**values, "error": PENDING})
+            batch = {**values, "pending": PENDING, "most": BATCH_MOST}
+            return (yield Step("queue_behind", batch)).changed
+
+        while await self._engine.write(verb, patience=None) == BATCH_MOST:
+            pass
 
     async def hasten(self, account_id: str, connect_id: int) -> int:
         values = {"account_id": account_id, "connect_id": connect_id, "now": self._now()}
