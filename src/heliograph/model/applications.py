@@ -209,8 +209,11 @@ class Redeemed:
 
 
 def known_scopes(text: str) -> frozenset[str]:
-    """Those of the asked scopes that mean something here."""
-    return frozenset(text.split(" ")) & SCOPES
+    """Those of the asked scopes that mean something here.
+
+    RFC 6749 has blanks between them, passport-docusign, DocuSign's own, commas.
+    """
+    return frozenset(text.replace(",", " ").split(" ")) & SCOPES
 
 
 def no_application() -> NotFound:
