@@ -50,7 +50,11 @@ def chosen(account_id: str, query: LogQuery, after: Cursor | None) -> Step:
 
 
 def _of(account_id: str, query: LogQuery, after: Cursor | None) -> tuple[list[str], dict[str, Any]]:
-    filters, values = filters_of("delivered", account_id, replace(query, error=None), None)
+    usual = replace(query, error=None, envelope_id=None)
+    filters, values = filters_of("delivered", account_id, usual, None)
+    if query.envelope_id is not None:
+        filters.append("delivered_of_envelopes")
+        values["envelope_ids"] = [query.envelope_id]
     if after is not None:
         filters.append("delivered_after")
         values["after_id"] = after.row_id

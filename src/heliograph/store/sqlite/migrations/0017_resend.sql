@@ -5,7 +5,3 @@ insert into legal_move (from_state, to_state) values
 
 alter table delivery add column resent_by text;
 alter table attempt add column resent_by text;
-
--- The envelope first: a walk over an account goes by number, and not by this.
-create index delivery_by_envelope on delivery (envelope_id, account_id, delivery_id)
-where state = 'delivered';
