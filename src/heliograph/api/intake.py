@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from heliograph.api import saving
@@ -12,6 +12,7 @@ from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.parameters import Parameter
 from heliograph.aside import RECORD, aside
 from heliograph.delivery.publisher import Publisher, Receipt
+from heliograph.delivery.silences import silences
 from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
 from heliograph.failpoints import failpoint
@@ -138,18 +139,22 @@ class Intake:
         key = call.headers.get(IDEMPOTENCY_KEY.name)
         if key is not None:
             IDEMPOTENCY_KEY.parse(key)
+        warnings: dict[bytes, Sequence[str]] = {}
         for document in dict.fromkeys(
             document for event in events for document in event.notifications
         ):
             wanted = notifications.wanted(call.account_id, document)
             saving.check(self._guard, wanted, "The url of a notification")
+            warnings[document] = [one.text for one in silences(wanted, self._fidelity)]
         failpoint("accept.parsed")
         receipts = await self._publisher.publish(call.account_id, events, key)
         published = _publication(call, receipts, time.monotonic() - began)
         await aside(RECORD * len(receipts), lambda: self._observer.published(published))
         failpoint("accept.reply")
         verdicts = sum(1 + len(receipt.skips) for receipt in receipts)
-        shown = await aside(RECORD * verdicts, lambda: [_to_wire(receipt) for receipt in receipts])
+        shown = await aside(
+            RECORD * verdicts, lambda: [_to_wire(receipt, warnings) for receipt in receipts]
+        )
         return PublishResults(events=shown, total_records=str(len(receipts)))
 
 
@@ -180,7 +185,9 @@ def _publication(call: Call, receipts: Sequence[Receipt], seconds: float) -> Pub
     )
 
 
-def _to_wire(receipt: Receipt) -> PublishedEvent:
+def _to_wire(receipt: Receipt, warnings: Mapping[bytes, Sequence[str]]) -> PublishedEvent:
+    """`warnings` are what will not arrive at notifications, by their documents."""
+    named = receipt.event.notifications
     return PublishedEvent(
         event_id=receipt.accepted.event_id,
         event=receipt.event.name,
@@ -193,4 +200,5 @@ def _to_wire(receipt: Receipt) -> PublishedEvent:
             )
             for skip in receipt.skips
         ],
+        warnings=[text for document in named for text in warnings[document]] or None,
     )

@@ -13,6 +13,10 @@ from heliograph.model.configurations import ConnectConfiguration, Format
 from heliograph.model.fidelity import Fidelity
 from heliograph.wire import docusign
 
+_MOST_NAMED: Final = 5
+_LONGEST: Final = 60
+"""Characters of a name that are shown."""
+
 _OF_ENVELOPES: Final = ("envelope-", "recipient-", "template-")
 
 
@@ -46,24 +50,23 @@ def silences(configuration: ConnectConfiguration, fidelity: Fidelity) -> Sequenc
 
 
 def _of_events(configuration: ConnectConfiguration, fidelity: Fidelity) -> Sequence[Silence]:
-    events, found = configuration.interest.events, []
+    events, found = configuration.interest.events, list[Silence]()
     unknown = sorted(events - docusign.PUBLISHED)
-    if fidelity is Fidelity.DOCUSIGN:
-        whole = bool(events) and len(unknown) == len(events)
-        found += [
-            Silence(f"{name} does not arrive: it is no event of DocuSign's.", whole)
-            for name in unknown
-        ]
-    else:
-        found += [
-            Silence(f"{name} arrives only if it is published by this name: DocuSign has no such.")
-            for name in unknown
-            if name.startswith(docusign.KINDS)
-        ]
-    if configuration.rendering.format is Format.XML:
-        found += [
-            Silence(f"{name} arrives only where it names an envelope: the messages are XML.")
-            for name in sorted(events)
-            if not name.startswith(_OF_ENVELOPES)
-        ]
+    if unknown and fidelity is Fidelity.DOCUSIGN:
+        text = f"Does not arrive, being no event of DocuSign's: {_some(unknown)}."
+        found.append(Silence(text, whole=len(unknown) == len(events)))
+    elif doubted := [name for name in unknown if name.startswith(docusign.KINDS)]:
+        text = f"Arrives only if published by a name that DocuSign does not have: {_some(doubted)}."
+        found.append(Silence(text))
+    others = sorted(name for name in events if not name.startswith(_OF_ENVELOPES))
+    if others and configuration.rendering.format is Format.XML:
+        text = f"Arrives only where it names an envelope, the messages being XML: {_some(others)}."
+        found.append(Silence(text))
     return found
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few names, and how many more there are: a configuration may list hundreds."""
+    shown = ", ".join(name[:_LONGEST] for name in names[:_MOST_NAMED])
+    more = len(names) - _MOST_NAMED
+    return f"{shown} and {more} more" if more > 0 else shown

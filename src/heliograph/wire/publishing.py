@@ -33,6 +33,7 @@ class PublishedEvent(Wire, kw_only=True):
     deliveries: str
     repeated: str
     skipped: list[SkippedConfiguration]
+    warnings: list[str] | None = None
 
 
 class PublishResults(Wire):

@@ -37,7 +37,7 @@ async def test_fidelity_refused_as_docusign_does_by_the_emulator_and_warned_abou
 ) -> None:
     for over, warned in (
         ({"allUsers": "false"}, "neither userIds nor groupIds"),
-        ({"events": ["envelope-complete"]}, "envelope-complete arrives only if"),
+        ({"events": ["envelope-complete"]}, "DocuSign does not have: envelope-complete."),
         ({"events": []}, "names no events"),
         ({"configurationType": "webhook"}, "of type webhook"),
         ({"eventData": None}, None),
@@ -175,3 +175,12 @@ async def _failed(client: Client) -> None:
             if (await client.call("GET", "failures")).json["totalRecords"] == "1":
                 return
             await settled.wait()
+
+
+async def test_fidelity_no_configuration_is_silent_nor_an_envelopes_own(api: Client) -> None:
+    hook = {"url": "http://127.0.0.1:4999/", "events": ["envelope-sent", "envelope-complete"]}
+    answer = await api.call("POST", "events", [published(), published(eventNotification=hook)])
+    plain, noticed = answer.json["events"]
+    assert "warnings" not in plain
+    (warning,) = noticed["warnings"]
+    assert "DocuSign does not have: envelope-complete." in warning

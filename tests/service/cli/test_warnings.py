@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.server import serving
 from tests.service.cli.test_commands import Shell
+from tests.support import published
 
 
 async def test_fidelity_no_configuration_is_silent_the_commands_and_the_doctor_say_it(
@@ -25,7 +26,7 @@ async def test_fidelity_no_configuration_is_silent_the_commands_and_the_doctor_s
         ):
             told = " ".join(done.stderr.split())
             assert "Warning: configuration 1: Nothing is sent to it: allowEnvelopePublish" in told
-            assert "Warning: configuration 1: envelope-complete arrives only if it is" in told
+            assert "DocuSign does not have: envelope-complete." in told
         found = await _checked(shell)
         assert "1 (typo): Nothing is sent to it: allowEnvelopePublish is false." in found
         await shell.run("configurations", "delete", "1", "--yes")
@@ -39,3 +40,16 @@ async def _checked(shell: Shell) -> str:
     assert check["passed"]
     found: str = check["found"]
     return found
+
+
+async def test_publish_warns_of_what_will_not_arrive_at_a_notification(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "data")
+    hook = {"url": "http://127.0.0.1:4999/", "events": ["envelope-complete", "envelope-sent"]}
+    event = json.dumps(published(eventNotification=hook))
+    async with serving(tmp_path):
+        done = await shell.run("publish", "-", stdin=event)
+        assert done.exit_code == 0, done.output
+        assert "DocuSign does not have: envelope-complete." in " ".join(done.stderr.split())
+        told = (await shell.run("publish", "-", "--json", stdin=event)).stdout
+        # The server of this process logs there too.
+        assert len(json.loads(told.splitlines()[-1])["warnings"]) == 1

@@ -129,10 +129,10 @@ def test_fidelity_no_configuration_is_silent_and_a_warned_one_gets_no_event_at_a
         ({"configurationType": "eOriginal"}, "of type eOriginal", True),
         ({"events": []}, "names no events", True),
         ({"allUsers": "false"}, "neither userIds nor groupIds names anybody", True),
-        ({"events": ["envelope-complete"]}, "envelope-complete arrives only if", False),
+        ({"events": ["envelope-complete"]}, "DocuSign does not have: envelope-complete.", False),
         (
             {"events": ["order.shipped"], "eventData": {"format": "xml"}},
-            "order.shipped arrives only where it names an envelope",
+            "the messages being XML: order.shipped.",
             False,
         ),
     ],
@@ -157,3 +157,13 @@ def test_events_of_ones_own_are_not_doubted_and_a_held_configuration_is_not_sile
         assert not silences(held, Fidelity.RELAXED)
     disabled = replace(configuration, publishing=False, disabled_by="failing for 14 days")
     assert not silences(disabled, Fidelity.RELAXED)
+
+
+def test_of_many_names_a_few_are_said() -> None:
+    names = [f"envelope-{number:03}-{'x' * 100}" for number in range(300)]
+    fields = {"allowEnvelopePublish": "true", "allUsers": "true", "events": names}
+    configuration = made(fields, Fidelity.RELAXED)
+    assert configuration is not None
+    (silence,) = silences(configuration, Fidelity.RELAXED)
+    assert silence.text.endswith(" and 295 more.")
+    assert len(silence.text) < 500

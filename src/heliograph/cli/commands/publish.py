@@ -37,6 +37,7 @@ from heliograph.cli.terminal import (
     output,
     print_json,
     print_rows,
+    print_text,
 )
 
 _LONGEST_KEY: Final = 120
@@ -53,6 +54,7 @@ class Summary:
     deliveries: int = 0
     repeated: int = 0
     skipped: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
 
     def add(self, answer: dict[str, Any]) -> None:
         """Count one batch's answer."""
@@ -63,6 +65,7 @@ class Summary:
             self.skipped.update(
                 (skip["connectId"], skip["name"], skip["reason"]) for skip in event["skipped"]
             )
+            self.warnings.update(event.get("warnings") or ())
 
     def document(self) -> dict[str, Any]:
         """The summary for programs."""
@@ -75,6 +78,7 @@ class Summary:
                 {"connectId": connect_id, "name": name, "reason": reason, "events": number}
                 for (connect_id, name, reason), number in self.skipped.most_common()
             ],
+            "warnings": list(self.warnings),
         }
 
 
@@ -267,5 +271,7 @@ def _print_summary(summary: Summary) -> None:
         )
         if len(summary.skipped) > len(commonest):
             console.print(f"and {len(summary.skipped) - len(commonest):,} more: --json has all.")
+    for warning, _ in summary.warnings.most_common(_MOST_SKIPS):
+        print_text(notes(), f"Warning: a notification: {warning}", 0, "yellow")
     if not summary.deliveries and not summary.repeated:
         notes().print("Nobody gets them: see `heliograph configurations list`.", style="yellow")
