@@ -136,7 +136,7 @@ def test_each_call_takes_and_answers_what_the_sdk_sends_and_reads(key: tuple[str
     call, sdk = OPERATIONS[key], SDK[key]
     assert body_of(call) == ({sdk.body} if sdk.body else set())
     assert answer_of(call) == ({sdk.answer} if sdk.answer else set())
-    if "/connect" in key[1]:
+    if "/connect" in key[1] or key[0] != "GET":  # what changes something refuses any other
         assert query_of(call, ours=False) == sdk.query
     else:
         assert query_of(call, ours=False) <= sdk.query

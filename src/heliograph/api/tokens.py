@@ -16,6 +16,7 @@ from heliograph.wire.names import LONGEST_EMAIL
 _TOKENS: Final = "/accounts/{accountId}/tokens"
 
 _USER_ID: Final = parameters.text("user_id", "Of this user.", LONGEST_EMAIL, printable=True)
+_BILLING_PLAN: Final = parameters.text("preview_billing_plan", "Taken, and without effect.", 100)
 
 
 class Tokens:
@@ -76,6 +77,7 @@ class Tokens:
                 body=accounts.NewAccountDefinition,
                 summary="Makes an account and its first token, for the operators.",
                 answer=accounts.NewAccountSummary,
+                query=(_BILLING_PLAN,),
                 extension=True,
             ),
         ]

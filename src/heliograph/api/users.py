@@ -30,7 +30,7 @@ BODY_LIMIT: Final = 5 * 2**20
 
 _ADDITIONAL_INFO: Final = parameters.flag("additional_info", "Also list each user's groups.")
 _DELETE: Final = parameters.text("delete", "Taken, and without effect.", 100)
-ALL_LANGUAGES: Final = parameters.text("allow_all_languages", "Taken, and without effect.", 100)
+_ALL_LANGUAGES: Final = parameters.text("allow_all_languages", "Taken, and without effect.", 100)
 """Parameters of DocuSign's for what Heliograph does not have."""
 
 
@@ -77,7 +77,7 @@ class Users:
                 body=wire.UserInformationList,
                 summary="Changes the users that userId names; what is not given stays.",
                 answer=wire.UserInformationList,
-                query=(ALL_LANGUAGES,),
+                query=(_ALL_LANGUAGES,),
                 errors=(UserExists,),
                 v2=True,
             ),
@@ -101,6 +101,7 @@ class Users:
                 body=wire.UserInformation,
                 summary="Changes one user; what is not given stays.",
                 answer=wire.UserInformation,
+                query=(_ALL_LANGUAGES,),
                 errors=(UserExists,),
                 v2=True,
             ),
