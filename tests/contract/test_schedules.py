@@ -154,7 +154,12 @@ async def test_r9_a_pause_does_not_reset_the_schedule_and_what_it_held_goes_out_
     await accept(store, new_event(event_id="later"))
     await through(store, clock, listener, 10_000)  # the try at 6660 falls into the pause
     assert listener.times == [0, 60, 660]
-    assert (await failure(store)).state is DeliveryState.HELD
+    # What comes in the pause is listed too.
+    held = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert [(one.event_id, one.state) for one in held] == [
+        ("later", DeliveryState.HELD),
+        ("envelope-sent:env-1", DeliveryState.HELD),
+    ]
     await pause("false")
     await through(store, clock, listener, 10_001)
     # The fourth try is the schedule's last; only then the envelope's next event goes out.
