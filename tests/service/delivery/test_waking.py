@@ -128,6 +128,33 @@ async def test_r21_what_is_made_due_now_is_sent_now(
         await lane.sends(FIRST, times=2)
 
 
+async def resend_envelope(lane: Lane) -> None:
+    assert await lane.store.resend_envelopes(ACCOUNT, ["env-1"], "ada")
+
+
+async def resend_in_bulk(lane: Lane) -> None:
+    assert (await lane.store.resend_delivered(ACCOUNT, LogQuery(), "ada")).requeued
+
+
+async def resend_one(lane: Lane) -> None:
+    (newest, *_) = (await lane.store.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert newest.log_id is not None
+    assert newest.event_name == SECOND
+    assert await lane.store.resend_log(ACCOUNT, newest.log_id, "ada")
+
+
+@pytest.mark.parametrize("verb", [resend_envelope, resend_in_bulk, resend_one])
+async def test_r21_what_is_to_be_sent_again_is_sent_now(
+    store: Store, clock: ManualClock, verb: Verb
+) -> None:
+    async with stuck(store, clock) as lane:
+        await delete_one(lane)
+        await lane.sends(SECOND)
+        await lane.rests()
+        await verb(lane)
+        await lane.sends(SECOND, times=2)
+
+
 @pytest.mark.parametrize("off", [{"pausePublish": "true"}, {"allowEnvelopePublish": "false"}])
 async def test_r21_what_a_configuration_held_is_sent_when_it_is_switched_on(
     store: Store, clock: ManualClock, off: dict[str, str]
