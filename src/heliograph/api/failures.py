@@ -17,6 +17,7 @@ from heliograph.delivery.republish import Republisher
 from heliograph.errors import (
     EnvelopeNotFound,
     InvalidBody,
+    InvalidParameter,
     NotFound,
 )
 from heliograph.model.accounts import Account, Role
@@ -307,6 +308,10 @@ class Failures:
 
     async def _delete_logs(self, call: Call) -> logs.BulkResults | None:
         # DocuSign's call, which has no parameters and means all.
+        if call.query.get("all", "").strip() and not selection.ALL.read(call.query):
+            raise InvalidParameter(
+                "Nothing was deleted: the call means all, and there is all=false."
+            )
         if selection.DRY_RUN.read(call.query):
             return logs.dry_run(await self._store.chosen_logs(call.account_id, LogQuery()))
         while await self._store.delete_logs(call.account_id) == BATCH_MOST:

@@ -16,7 +16,7 @@ from heliograph.wire.names import LONGEST_EMAIL
 _TOKENS: Final = "/accounts/{accountId}/tokens"
 
 _USER_ID: Final = parameters.text("user_id", "Of this user.", LONGEST_EMAIL, printable=True)
-_BILLING_PLAN: Final = parameters.text("preview_billing_plan", "Taken, and without effect.", 100)
+_BILLING_PLAN: Final = parameters.unused("preview_billing_plan")
 
 
 class Tokens:

@@ -29,9 +29,8 @@ BODY_LIMIT: Final = 5 * 2**20
 """Bytes of such a call."""
 
 _ADDITIONAL_INFO: Final = parameters.flag("additional_info", "Also list each user's groups.")
-_DELETE: Final = parameters.text("delete", "Taken, and without effect.", 100)
-_ALL_LANGUAGES: Final = parameters.text("allow_all_languages", "Taken, and without effect.", 100)
-"""Parameters of DocuSign's for what Heliograph does not have."""
+_DELETE: Final = parameters.unused("delete")
+_ALL_LANGUAGES: Final = parameters.unused("allow_all_languages")
 
 
 class Users:

@@ -83,7 +83,9 @@ async def test_emptying_the_log_can_be_tried_dry_and_is_docusigns_without(failed
     dry = (await failed.call("DELETE", "logs?dry_run=true")).json
     assert (dry["count"], len(dry["configurations"])) == ("6", 2)
     assert len(await records(failed, "logs", 6)) == 6
-    assert (await failed.call("DELETE", "logs?connect_id=1")).status == 400
+    for refused in ("connect_id=1", "all=false", "all=x", "dry_run=x"):
+        assert (await failed.call("DELETE", f"logs?{refused}")).status == 400, refused
+    assert len(await records(failed, "logs", 6)) == 6
     emptied = await failed.call("DELETE", "logs")
     assert (emptied.status, emptied.body) == (200, b"")
     await records(failed, "logs", 0)

@@ -300,11 +300,7 @@ class _Operations:
                 operation.query, request.query_params.multi_items(), strict=operation.changes
             ),
             accept=accept,
-            headers={
-                header.name: request.headers[header.name]
-                for header in operation.headers
-                if header.name in request.headers
-            },
+            headers=_listed(operation.headers, request.headers),
             body=await aside(len(raw), lambda: _decode(operation, content_type, raw)),
             raw=raw,
             content_type=content_type,
@@ -313,6 +309,10 @@ class _Operations:
         )
         result = await operation.handler(call)
         return await aside(_size(result), lambda: _respond(result, operation.status, call))
+
+
+def _listed(listed: Sequence[Parameter[Any]], headers: Mapping[str, str]) -> dict[str, str]:
+    return {header.name: headers[header.name] for header in listed if header.name in headers}
 
 
 def _accept(request: Request) -> str:

@@ -128,6 +128,15 @@ def flag(
     return Parameter(name, about, schema, parse, default, extension)
 
 
+WITHOUT_EFFECT: Final = "Taken, and without effect."
+"""Of what DocuSign has and Heliograph has no use for."""
+
+
+def unused(name: str) -> Parameter[str | None]:
+    """A parameter of DocuSign's that clients may send, about what Heliograph does not have."""
+    return Parameter(name, WITHOUT_EFFECT, {"type": "string"}, lambda value: value, None)
+
+
 def text(
     name: str,
     about: str,

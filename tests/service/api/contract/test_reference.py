@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from heliograph.api.contract import operation as contract
-from heliograph.api.contract.parameters import Parameter
+from heliograph.api.contract import parameters
 from tests.listener import LoopbackListener
 from tests.operations import all_operations
 from tests.server import Client
@@ -54,14 +54,26 @@ async def test_every_parameter_that_is_documented_is_read(
         pass
     asked: set[str] = set()
 
-    def noting(listed: Sequence[Parameter[Any]], given: Mapping[str, str]) -> Seen:
-        seen = Seen({one.name: given[one.name] for one in listed if one.name in given})
+    def noting(values: Mapping[str, str]) -> Seen:
+        seen = Seen(values)
         seen.asked = asked
         return seen
 
-    monkeypatch.setattr(contract, "_listed", noting)
+    def queried(*listed: Any, **how: Any) -> Seen:
+        return noting(query(*listed, **how))
+
+    def headed(*listed: Any) -> Seen:
+        return noting(headers(*listed))
+
+    query, headers = parameters.query, contract._listed
+    monkeypatch.setattr(parameters, "query", queried)
+    monkeypatch.setattr(contract, "_listed", headed)
     for operation in all_operations():
-        documented = {one.name for one in (*operation.query, *operation.headers)}
+        documented = {
+            one.name
+            for one in (*operation.query, *operation.headers)
+            if one.about != parameters.WITHOUT_EFFECT
+        }
         if not documented:
             continue
         asked.clear()
@@ -76,10 +88,12 @@ async def test_every_parameter_that_is_documented_is_read(
         )
         asked.clear()
         body = published() if operation.raw_types else None
-        answer = await api.call(operation.method, f"/v2.1{path}", body)
+        bulk = "?all=true" if "all" in documented else ""
+        answer = await api.call(operation.method, f"/v2.1{path}{bulk}", body)
         assert answer.status == operation.status, (operation.operation_id, answer.body)
         assert asked >= documented, (operation.operation_id, documented - asked)
-        if operation.operation_id == "delete_event_failure_logs":
+        if operation.operation_id in ("delete_event_failure_logs", "delete_event_logs"):
             await api.call("POST", "events", published("envelope-completed"))
-            while not (await api.call("GET", "failures")).json["failures"]:
-                pass
+            for kind in ("failures", "logs"):
+                while not (await api.call("GET", kind)).json[kind]:
+                    pass
