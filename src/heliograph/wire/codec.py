@@ -145,7 +145,7 @@ def encode_xml(value: msgspec.Struct, *, extensions: bool = False) -> bytes:
 
     With `extensions` the fields that DocuSign does not have are written too, after the others.
     """
-    extensions = extensions or (isinstance(value, Wire) and value.shown_once)
+    extensions = extensions or (isinstance(value, Wire) and (value.ours or value.shown_once))
     prefixes = _OWN_PREFIXES if extensions else _PREFIXES
     root = etree.Element(f"{{{NAMESPACE}}}{root_name(type(value))}", nsmap=prefixes)
     _fill(root, value, extensions=extensions)
