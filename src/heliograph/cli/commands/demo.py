@@ -210,7 +210,7 @@ class _Story:
 
     async def _mend_and_republish(self) -> None:
         await self._listeners.mend()
-        answer = await self._connection.call("PUT", "failures/retry_queue")
+        answer = await self._connection.call("PUT", "failures/retry_queue", query={"all": "true"})
         self._say(
             f"The listeners are mended; one call republished {answer.json['changed']} failures."
         )
