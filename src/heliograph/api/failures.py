@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -286,17 +287,20 @@ class Failures:
             return ()
         connect_id = attempts[0].entry.connect_id
         configuration = await self._store.configuration(account.account_id, connect_id)
-        counted = [(attempt.event, attempt.entry.retry_count) for attempt in attempts]
+        counted = [
+            (attempt.event, attempt.entry.retry_count, attempt.recipient) for attempt in attempts
+        ]
 
         def rendered() -> Sequence[bytes]:
             if configuration is None:
-                return [json_sim.render(event, connect_id, count) for event, count in counted]
+                return [json_sim.render(event, connect_id, count) for event, count, _ in counted]
+            render = partial(message.render, account=account, zone=self._zone)
             return [
-                message.render(event, configuration, count, account=account, zone=self._zone).body
-                for event, count in counted
+                render(event, configuration, count, recipient=recipient).body
+                for event, count, recipient in counted
             ]
 
-        return await aside(sum(len(event.document) for event, _ in counted), rendered)
+        return await aside(sum(len(event.document) for event, *_ in counted), rendered)
 
     async def _delete_log(self, call: Call) -> None:
         if call.path["logId"].lower() == _ALL:

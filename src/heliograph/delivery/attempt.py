@@ -130,6 +130,7 @@ async def attempt(
                 schedule=followed,
             ),
             renderings=renderings,
+            recipient=claim.recipient,
         )
     except Unrenderable as error:
         # Trying again would fail again: a person must look at the event (R17).
@@ -188,6 +189,7 @@ async def exchange(
     at: datetime,
     last: bool,
     renderings: Renderings | None = None,
+    recipient: str | None = None,
 ) -> Exchange:
     """Post the message of an event once, for the `last` time or not; the rest is as `compose`
     has it.
@@ -206,6 +208,7 @@ async def exchange(
             attempt_id=attempt_id,
             at=at,
             renderings=shared,
+            recipient=recipient,
         )
 
     try:
@@ -229,12 +232,21 @@ def compose(
     attempt_id: int,
     at: datetime,
     renderings: Renderings | None = None,
+    recipient: str | None = None,
 ) -> Post:
-    """Render and sign the message of an event for one attempt, from number 1, begun `at`."""
+    """Render and sign the message of an event for one attempt, from number 1, begun `at`.
+
+    `recipient` is whom of the envelope's recipients it is for, where each of them gets one.
+    """
     renderings = renderings or Renderings()
     certificate = None if proofs.client is None else proofs.client[0]
     recipe = message.recipe(
-        event.name, configuration, certificate, account=proofs.account, zone=renderings.zone
+        event.name,
+        configuration,
+        certificate,
+        account=proofs.account,
+        zone=renderings.zone,
+        recipient=recipient,
     )
     rendering = renderings.of(event, recipe)
     head = rendering.head(configuration.connect_id, number - 1)
@@ -242,7 +254,7 @@ def compose(
     is_small = len(rendering.rest) <= _SMALL
     body: Body = head + rendering.rest if is_small else (head, rendering.rest)
     trace = tracing.of_attempt(event.account_id, event.event_id, attempt_id)
-    name = message_id(event, configuration.connect_id)
+    name = message_id(event, configuration.connect_id, recipient)
     headers = (
         *rendering.headers,
         *_FIXED_HEADERS,
@@ -255,9 +267,11 @@ def compose(
     return Post(headers, body, rendering)
 
 
-def message_id(event: Event, connect_id: int) -> str:
+def message_id(event: Event, connect_id: int, recipient: str | None = None) -> str:
     """Names a delivery to its listener, the same at each attempt, so that repeats are told."""
     name = f"{event.account_id}\n{event.event_id}\n{connect_id}"
+    if recipient is not None:
+        name += f"\n{recipient}"
     return f"msg_{uuid.uuid5(_NAMESPACE, name).hex}"
 
 

@@ -8,6 +8,7 @@ reason names the first thing that a person would have to change.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, assert_never
 
@@ -68,8 +69,29 @@ def lane(configuration: ConnectConfiguration, event: NewEvent) -> str | None:
 def match_all(
     configurations: Iterable[ConnectConfiguration], event: NewEvent, groups: Memberships = NO_GROUPS
 ) -> tuple[Verdict, ...]:
-    """`match` for each configuration, in the order given."""
-    return tuple(match(configuration, event, groups) for configuration in configurations)
+    """`match` for each configuration, in the order given; of Recipient Connect what follows for
+    each recipient that is wanted (DocuSign: a message for each of them and each event)."""
+    return tuple(
+        verdict
+        for configuration in configurations
+        for verdict in _for_each(configuration, event, groups)
+    )
+
+
+def _for_each(
+    configuration: ConnectConfiguration, event: NewEvent, groups: Memberships
+) -> Iterable[Verdict]:
+    verdict = match(configuration, event, groups)
+    # An aggregate message is the envelope, and the same for all of them.
+    each = configuration.interest.received and not configuration.pace.aggregate
+    if isinstance(verdict, Skip) or not each:
+        return (verdict,)
+    wanted = (
+        user_id
+        for user_id in sorted(event.recipients)
+        if _unwanted_user(configuration.interest, user_id, groups.get(user_id, _NONE)) is None
+    )
+    return [replace(verdict, recipient=user_id) for user_id in wanted]
 
 
 def includes(

@@ -121,7 +121,8 @@ class Claim:
     `number - 1`. `schedule_number` counts from 1 since the schedule last began (creation,
     or a republish after retries had ended) at `schedule_started_at`. `epoch` is the fencing
     token: a settle with an older one changes nothing (R8). `gathered` is set in aggregate mode.
-    `resent_by` names who asked for it to be sent again after it had been delivered.
+    `resent_by` names who asked for it to be sent again after it had been delivered. `recipient` is
+    the user whom the message is for, where each recipient of the envelope gets one.
     """
 
     delivery_id: int
@@ -136,6 +137,7 @@ class Claim:
     proofs: Proofs = NO_PROOFS
     gathered: Gathered | None = None
     resent_by: str | None = None
+    recipient: str | None = None
 
     @property
     def shown(self) -> Event:

@@ -82,13 +82,15 @@ class Wanted:
     within the configuration, and is None where nothing is.
 
     `gathers` is set in aggregate mode: for so many seconds the message waits for later events of
-    its lane, which it then stands for.
+    its lane, which it then stands for. `recipient` is the user (its id in small letters) whom the
+    message is for, where each wanted recipient of the envelope gets one.
     """
 
     connect_id: int
     held: HeldReason | None = None
     lane: str | None = None
     gathers: float | None = None
+    recipient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ class AttemptDetail:
     why: Why | None
     outcome: AttemptOutcome
     seconds: float | None
+    recipient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

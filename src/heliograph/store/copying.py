@@ -65,7 +65,7 @@ _LARGE: Final = {"event": 200, "attempt": 1000}
 """Rows of a batch where rows may be large (documents of up to 25 MB)."""
 
 _ENDED: Final = ("delivered", "cancelled")
-_KEPT_OF_ENDED: Final = {0, 1, 2, 3, 4, 5, 7, 10, 11, 13}
+_KEPT_OF_ENDED: Final = {0, 1, 2, 3, 4, 5, 7, 10, 11, 13, 21}
 """Columns of `read_delivery` that an ended delivery keeps on PostgreSQL."""
 
 

@@ -398,7 +398,7 @@ select
     d.delivery_id, d.created_us, d.event_row, d.account_id, d.connect_id, d.envelope_id, d.lane,
     d.state, d.due_us, d.held_reason, d.attempt_id, d.cancelled_by, d.seed, d.attempts,
     d.schedule_attempts, d.schedule_started_us, d.unsettled_claims, d.failed_us, d.last_try_us,
-    d.error, d.resent_by
+    d.error, d.resent_by, d.recipient
 from delivery as d where d.delivery_id > :done order by d.delivery_id limit :most;
 
 -- name: write_delivery
@@ -407,34 +407,34 @@ with given as (
         %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
         %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
         %s::integer[], %s::integer[], %s::integer[], %s::bigint[], %s::integer[], %s::bigint[],
-        %s::bigint[], %s::text[], %s::text[]
+        %s::bigint[], %s::text[], %s::text[], %s::text[]
     ) as row (
         delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state,
         due_us, held_reason, attempt_id, cancelled_by, seed, attempts, schedule_attempts,
-        schedule_started_us, unsettled_claims, failed_us, last_try_us, error, resent_by
+        schedule_started_us, unsettled_claims, failed_us, last_try_us, error, resent_by, recipient
     )
 ),
 
 ended as (
     insert into delivery_ended (
         delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state,
-        cancelled_by, attempts, attempt_id, ended_us
+        cancelled_by, attempts, attempt_id, ended_us, recipient
     )
     select
         delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state,
-        cancelled_by, attempts, attempt_id, coalesce(last_try_us, created_us)
+        cancelled_by, attempts, attempt_id, coalesce(last_try_us, created_us), recipient
     from given where state in ('delivered', 'cancelled')
 )
 
 insert into delivery (
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error, resent_by
+    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient
 )
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error, resent_by
+    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient
 from given where state not in ('delivered', 'cancelled');
 
 -- name: back_delivery
@@ -442,13 +442,13 @@ from given where state not in ('delivered', 'cancelled');
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, null, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error, resent_by
+    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient
 from delivery
 union all
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, null, state, null,
     null, attempt_id, cancelled_by, null, attempts, null, null, null, null, null, null,
-    null
+    null, recipient
 from delivery_ended;
 
 -- name: read_attempt

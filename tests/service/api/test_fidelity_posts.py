@@ -60,3 +60,26 @@ async def test_fidelity_times_in_the_zone_of_the_account_and_its_name_wherever_x
         (log,) = logs
         shown = await api.call("GET", f"logs/{log['logId']}?additional_info=true")
         assert shown.json["connectDebugLog"][0]["payload"].encode() == bodies[1]
+
+
+async def test_fidelity_message_for_each_recipient_and_user_of_a_recipients_message(
+    api: Client, listener: LoopbackListener
+) -> None:
+    await api.configure(listener.base, configurationType="customrecipient", allUsers="true")
+    signers = [{"recipientId": n, "userId": f"USER-{n}"} for n in ("1", "2")]
+    summary = {"status": "sent", "recipients": {"signers": signers}}
+    data = {"userId": "sender", "envelopeId": "env-1", "envelopeSummary": summary}
+    answer = await api.call("POST", "events", published("envelope-sent", data=data))
+    assert answer.json["events"][0]["deliveries"] == "2"
+    await listener.until(lambda received: len(received) == 2)
+    messages = [one.message for one in listener.received]
+    assert [one["data"].pop("userId") for one in messages] == ["user-1", "user-2"]
+    assert messages[0] == messages[1]
+    async with hang(20):
+        while len(logs := (await api.call("GET", "logs")).json["logs"]) < 2:
+            await asyncio.sleep(0.01)
+    shown = [
+        (await api.call("GET", f"logs/{log['logId']}?additional_info=true")).json for log in logs
+    ]
+    posted = {one.body.decode() for one in listener.received}
+    assert {one["connectDebugLog"][0]["payload"] for one in shown} == posted

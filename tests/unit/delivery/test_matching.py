@@ -284,6 +284,26 @@ def test_recipient_connect_wants_what_its_users_receive_and_not_what_they_send()
     assert reason(sender, EVENT) == "no user is a recipient of the envelope"
 
 
+def test_fidelity_message_for_each_recipient() -> None:
+    wanted = recipient_configuration(userIds=["user-2", "User-3", "user-9"])
+    event = received_by("USER-3", "user-2", "user-4", "user-2")
+    assert match_all([wanted], event) == (
+        Wanted(5, lane="env-1", recipient="user-2"),
+        Wanted(5, lane="env-1", recipient="user-3"),
+    )
+    grouped = recipient_configuration(userIds=["user-2"], groupIds=["7"], pausePublish="true")
+    groups = {"user-4": frozenset({"7"})}
+    held = Wanted(5, HeldReason.PAUSED, "env-1")
+    assert match_all([grouped], event, groups) == (
+        replace(held, recipient="user-2"),
+        replace(held, recipient="user-4"),
+    )
+    # An envelope is the same whoever receives it.
+    (one,) = match_all([recipient_configuration(deliveryMode="aggregate")], event)
+    assert one == Wanted(5, lane="env-1", gathers=GATHERING)
+    assert match_all([wanted], received_by("user-8")) == (match(wanted, received_by("user-8")),)
+
+
 def test_recipient_connect_of_all_users_takes_any_user_and_a_group_its_members() -> None:
     assert reason(recipient_configuration(allUsers="true"), received_by("user-3")) is None
     grouped = recipient_configuration(userIds=[], groupIds=["7"])

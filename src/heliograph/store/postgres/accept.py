@@ -157,6 +157,7 @@ async def _add_deliveries(
             ],
             "failed": [error and now for error in listed],
             "errors": listed,
+            "recipients": [verdict.recipient for _, _, verdict in wanted],
             "seeds": [_SEEDS.getrandbits(31) for _ in wanted],
         },
     )

@@ -365,6 +365,7 @@ class Queue:
             proofs=proofs_of(configuration, accounts),
             gathered=gathered,
             resent_by=row.resent_by,
+            recipient=row.recipient,
         )
 
     async def _refresh(self, db: Connection, account_ids: list[str]) -> dict[str, KnownAccount]:

@@ -295,29 +295,29 @@ with gone as (
 
 insert into delivery_ended (
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state,
-    cancelled_by, attempts, attempt_id, ended_us
+    cancelled_by, attempts, attempt_id, ended_us, recipient
 )
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, 'cancelled',
-    merged_into, attempts, attempt_id, %(now)s
+    merged_into, attempts, attempt_id, %(now)s, recipient
 from gone;
 
 -- name: deliveries_add
 insert into delivery (
     created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason,
-    due_us, seed, schedule_started_us, failed_us, error
+    due_us, seed, schedule_started_us, failed_us, error, recipient
 )
 select
     n.created_us, n.event_row, n.account_id, n.connect_id, n.envelope_id, n.lane, n.state,
-    n.held_reason, n.due_us, n.seed, n.created_us, n.failed_us, n.error
+    n.held_reason, n.due_us, n.seed, n.created_us, n.failed_us, n.error, n.recipient
 from unnest(
     %(created)s::bigint[], %(event_rows)s::bigint[], %(account_ids)s::text[],
     %(connect_ids)s::bigint[], %(envelope_ids)s::text[], %(lanes)s::text[], %(states)s::text[],
     %(held)s::text[], %(due)s::bigint[], %(seeds)s::integer[], %(failed)s::bigint[],
-    %(errors)s::text[]
+    %(errors)s::text[], %(recipients)s::text[]
 ) with ordinality as n (
     created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason, due_us,
-    seed, failed_us, error, place
+    seed, failed_us, error, recipient, place
 )
 order by n.place;
 
@@ -395,7 +395,8 @@ from picked
 where d.delivery_id = picked.delivery_id
 returning
     d.delivery_id, d.attempt_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed,
-    d.account_id, d.connect_id, d.event_row, d.created_us, d.resent_by, picked.due_us;
+    d.account_id, d.connect_id, d.event_row, d.created_us, d.resent_by, d.recipient,
+    picked.due_us;
 
 -- name: events_of_claims
 -- Laterally, so that each is looked for in its own day only. What is heavy of them is read when it
@@ -460,11 +461,11 @@ with gone as (
 kept as (
     insert into delivery_ended (
         delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state,
-        attempts, attempt_id, ended_us
+        attempts, attempt_id, ended_us, recipient
     )
     select
         delivery_id, created_us, event_row, account_id, connect_id, envelope_id, 'delivered',
-        attempts, attempt_id, %(now)s
+        attempts, attempt_id, %(now)s, recipient
     from gone
 )
 
@@ -650,11 +651,11 @@ with gone as (
 kept as (
     insert into delivery_ended (
         delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state,
-        cancelled_by, attempts, ended_us
+        cancelled_by, attempts, ended_us, recipient
     )
     select
         delivery_id, created_us, event_row, account_id, connect_id, envelope_id, 'cancelled',
-        %(who)s, attempts, %(now)s
+        %(who)s, attempts, %(now)s, recipient
     from gone
 )
 

@@ -101,12 +101,12 @@ with back as (
 
 insert into delivery (
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state,
-    held_reason, due_us, attempt_id, seed, attempts, schedule_started_us, resent_by
+    held_reason, due_us, attempt_id, seed, attempts, schedule_started_us, resent_by, recipient
 )
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, null,
     case when held is null then 'waiting' else 'held' end, held, :now::bigint, attempt_id,
-    floor(random() * 2147483647)::integer, attempts, :now::bigint, :who::text
+    floor(random() * 2147483647)::integer, attempts, :now::bigint, :who::text, recipient
 from back
 returning delivery_id, state, held_reason;
 
@@ -131,6 +131,9 @@ left join delivery_ended as x on a.delivery_id = x.delivery_id and a.created_us 
 
 -- name: log_state
 coalesce(d.state, x.state);
+
+-- name: log_recipient
+coalesce(d.recipient, x.recipient);
 
 -- name: only_attempts
 and a.delivery_id = :row_id and d.failed_us is not null;
@@ -208,11 +211,11 @@ with gone as (
 
 insert into delivery_ended (
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state, cancelled_by,
-    attempts, attempt_id, ended_us
+    attempts, attempt_id, ended_us, recipient
 )
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, 'cancelled',
-    :who, attempts, attempt_id, :now
+    :who, attempts, attempt_id, :now, recipient
 from gone;
 
 -- name: clock_leap_nodes

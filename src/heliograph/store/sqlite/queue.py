@@ -230,6 +230,7 @@ class Queue:
                     "due": max(due, down_until or 0),
                     "failed_us": listed and now,
                     "error": listed,
+                    "recipient": verdict.recipient,
                 },
             )
         failpoint("accept.fanout")
@@ -384,6 +385,7 @@ class Queue:
             proofs=proofs,
             gathered=gathered,
             resent_by=row.resent_by,
+            recipient=row.recipient,
         )
 
     def _event(self, db: apsw.Connection, account_id: str, row: Any) -> Event:

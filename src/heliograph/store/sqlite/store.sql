@@ -154,11 +154,11 @@ where excluded.generated_us >= generated_us;
 -- name: delivery_add
 insert into delivery (
     account_id, event_row, connect_id, envelope_id, lane, state, held_reason, due_us, seed,
-    schedule_started_us, created_us, failed_us, error
+    schedule_started_us, created_us, failed_us, error, recipient
 )
 values (
     :account_id, :event_row, :connect_id, :envelope_id, :lane, :state, :held_reason, :due, :seed,
-    :now, :now, :failed_us, :error
+    :now, :now, :failed_us, :error, :recipient
 );
 
 -- name: down_until
@@ -266,7 +266,7 @@ select document from event where event_row = ?;
 -- What is heavy of them is read when it is taken, and where no other claim has it.
 select
     d.delivery_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed, d.resent_by,
-    e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.event_row,
+    d.recipient, e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.event_row,
     length(e.document) as bytes,
     case when length(e.document) <= ? then e.document end as document
 from delivery as d

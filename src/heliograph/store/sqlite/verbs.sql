@@ -116,6 +116,9 @@ inner join connect_configuration as c on a.connect_id = c.connect_id;
 -- name: log_state
 d.state;
 
+-- name: log_recipient
+d.recipient;
+
 -- name: only_attempts
 -- Here an attempt has a row while it is open.
 and a.delivery_id = :row_id and a.outcome <> 'open' and d.failed_us is not null;

@@ -126,6 +126,7 @@ def detail(account_id: str, row: Any) -> AttemptDetail:
         why=None if row.phase is None else _why(row.phase, row.error or ""),
         outcome=AttemptOutcome(row.outcome),
         seconds=None if row.milliseconds is None else row.milliseconds / 1000,
+        recipient=row.recipient,
     )
 
 

@@ -116,7 +116,7 @@ limit :limit;
 -- name: attempt_details
 select
     {log_columns},
-    e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
+    {log_recipient} as recipient, e.generated_us, e.document, a.outcome, a.milliseconds, a.phase, a.answer_status,
     a.answer_reason, a.answer_headers, a.answer_body
 from {log_tables}
 where a.account_id = :account_id {filters}

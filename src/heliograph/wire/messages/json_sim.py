@@ -160,11 +160,15 @@ def render(
 
 
 def parts(
-    event: Event, switches: Switches = AS_PUBLISHED, account: Account | None = None
+    event: Event,
+    switches: Switches = AS_PUBLISHED,
+    account: Account | None = None,
+    recipient: str | None = None,
 ) -> tuple[bytes, bytes, bytes]:
     """What its messages to all configurations share: what opens and closes the head, and the rest.
 
-    The rest begins with the data, which alone may be large. `account` is the sender's.
+    The rest begins with the data, which alone may be large. `account` is the sender's,
+    `recipient` the user whom the message is for: its `userId` is that one's (Recipient Connect).
     """
     document = _raw_object.decode(event.document)
     opening = {
@@ -177,12 +181,19 @@ def parts(
         or dates.render(event.generated_at),
     }
     others = {key: value for key, value in document.items() if key not in _OURS}
-    data = {"data": select(document["data"], switches, account), **others}
+    selected = select(document["data"], switches, account)
+    data = {"data": selected if recipient is None else _for(recipient, selected), **others}
     return (
         msgspec.json.encode(opening)[:-1],
         b"," + msgspec.json.encode(closing)[1:-1] + b",",
         msgspec.json.encode(data)[1:],
     )
+
+
+def _for(recipient: str, data: msgspec.Raw) -> msgspec.Raw:
+    fields = _raw_object.decode(data)
+    fields["userId"] = msgspec.Raw(msgspec.json.encode(recipient))
+    return msgspec.Raw(msgspec.json.encode(fields))
 
 
 def _uri(event: Event, data: msgspec.Raw) -> str:

@@ -33,13 +33,14 @@ class Recipe:
     """What a message is made by beside its event: messages of one recipe are alike but for a head.
 
     `legacy` is set for XML, whose `switches` pick the parts of the envelope. `account` is the
-    sender's, where it is to be named.
+    sender's, where it is to be named, `recipient` the user whom the message is for.
     """
 
     format: Format
     switches: Switches
     legacy: legacy_xml.LegacyOptions | None = None
     account: Account | None = None
+    recipient: str | None = None
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -77,16 +78,18 @@ def recipe(
     *,
     account: Account | None = None,
     zone: ZoneInfo = UTC_ZONE,
+    recipient: str | None = None,
 ) -> Recipe:
     """How a configuration has messages of an event made.
 
     `certificate` is the account's client certificate (PEM), for SOAP messages that shall have it,
     `account` the sender's, for those that name it, and `zone` what legacy XML tells times in.
+    `recipient` is the user whom the message is for, where each recipient gets one.
     """
     rendering = configuration.rendering
     switches = rendering.switches_for(event_name)
     if rendering.format is not Format.XML:
-        return Recipe(rendering.format, switches, account=account)
+        return Recipe(rendering.format, switches, account=account, recipient=recipient)
     include = switches.include or frozenset()
     options = legacy_xml.LegacyOptions(
         include_documents=switches.documents is True
@@ -112,7 +115,7 @@ def rendered(event: Event, by: Recipe) -> Rendering:
         return Rendering(_XML if by.legacy.soap_namespace is None else _SOAP, body)
     if by.format is Format.JSON_AGGREGATE:
         return Rendering(_JSON, json_sim.render_envelope(event, by.switches, by.account))
-    opening, closing, rest = json_sim.parts(event, by.switches, by.account)
+    opening, closing, rest = json_sim.parts(event, by.switches, by.account, by.recipient)
     return Rendering(_JSON, rest, opening, closing)
 
 
@@ -124,12 +127,15 @@ def render(
     *,
     account: Account | None = None,
     zone: ZoneInfo = UTC_ZONE,
+    recipient: str | None = None,
 ) -> Message:
     """The message of an event for a configuration; what comes after its count is as in `recipe`.
 
     Between the attempts of a delivery at most the retry count differs (R3).
     """
-    by = recipe(event.name, configuration, certificate, account=account, zone=zone)
+    by = recipe(
+        *(event.name, configuration, certificate), account=account, zone=zone, recipient=recipient
+    )
     rendering = rendered(event, by)
     head = rendering.head(configuration.connect_id, retry_count)
     return Message(rendering.headers, head + rendering.rest)

@@ -18,6 +18,7 @@ from heliograph.wire.messages.json_sim import (
     LONGEST_ID,
     STATUS_WORDS,
     parse_events,
+    parts,
     render,
     render_envelope,
     status_word,
@@ -465,3 +466,12 @@ def test_fidelity_events_without_an_envelope_are_messages_about_the_account(
     assert message["uri"] == f"/restapi/v2.1/accounts/{stored_event.account_id}"
     assert message["data"] == data
     assert json.loads(render_envelope(stored_event, AS_PUBLISHED)) == data
+
+
+def test_fidelity_user_of_a_recipients_message() -> None:
+    event = stored(parse_one(published()))
+    _, _, rest = parts(event, recipient="user-9")
+    data = json.loads(b"{" + rest)["data"]
+    plain = json.loads(b"{" + parts(event)[2])["data"]
+    assert data == plain | {"userId": "user-9"}
+    assert list(data) == list(plain)
