@@ -5,6 +5,9 @@
     │   ├── InvalidParameter          400 INVALID_REQUEST_PARAMETER
     │   │   └── RefusedUrl            400 INVALID_REQUEST_PARAMETER (the guard's verdict)
     │   ├── InvalidBody               400 INVALID_REQUEST_BODY
+    │   ├── InvalidGroupName          400 INVALID_GROUP_NAME: at an item of an answer
+    │   ├── InvalidGroupId            400 INVALID_GROUP_ID: at an item of an answer
+    │   ├── InvalidUserId             400 INVALID_USERID: at an item of an answer
     │   ├── MalformedRequest          400 MALFORMED_REQUEST: no operation saw it
     │   ├── NotSignedIn               401 PARTNER_AUTHENTICATION_FAILED
     │   ├── InvalidToken              401 AUTHORIZATION_INVALID_TOKEN
@@ -19,7 +22,6 @@
     │   ├── TooManyKeys               409 HMAC_KEY_LIMIT_EXCEEDED
     │   ├── OAuthClientExists         409 CONNECT_OAUTH_ALREADY_EXISTS
     │   ├── UserExists                409 USER_ALREADY_EXISTS_IN_ACCOUNT
-    │   ├── GroupExists               409 GROUP_ALREADY_EXISTS
     │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
     │   ├── TargetTooLong             414 REQUEST_TARGET_TOO_LONG
     │   ├── InvalidContentType        415 INVALID_CONTENT_TYPE
@@ -92,6 +94,33 @@ class InvalidBody(ApiError):
     status = 400
     code = "INVALID_REQUEST_BODY"
     advice = "Mend the body: the message names the field, or the event's line."
+    docusign = True
+
+
+class InvalidGroupName(ApiError):
+    """A group cannot be called so. It stands at the group in an answer of success."""
+
+    status = 400
+    code = "INVALID_GROUP_NAME"
+    advice = "Take another name."
+    docusign = True
+
+
+class InvalidGroupId(ApiError):
+    """No group of the account that may be changed. It stands at it in an answer of success."""
+
+    status = 400
+    code = "INVALID_GROUP_ID"
+    advice = "Look which groups there are: list_groups."
+    docusign = True
+
+
+class InvalidUserId(ApiError):
+    """No active user of the account. It stands at the user in an answer of success."""
+
+    status = 400
+    code = "INVALID_USERID"
+    advice = "Look which users there are: list_account_users."
     docusign = True
 
 
@@ -250,14 +279,6 @@ class UserExists(ApiError):
     code = "USER_ALREADY_EXISTS_IN_ACCOUNT"
     advice = "Take another id or e-mail, or close the user who has it."
     docusign = True
-
-
-class GroupExists(ApiError):
-    """The account has a group of that name."""
-
-    status = 409
-    code = "GROUP_ALREADY_EXISTS"
-    advice = "Take another name."
 
 
 class BodyTooLarge(ApiError):

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from heliograph.delivery.matching import match_all
 from heliograph.delivery.publisher import Publisher
 from heliograph.delivery.signals import Signals
-from heliograph.errors import ConfigurationsChanged, GroupExists, NotFound, UserExists
+from heliograph.errors import ApiError, ConfigurationsChanged, NotFound, UserExists
 from heliograph.model.accounts import Account, Role, Secret
-from heliograph.model.people import Named, NewToken, NewUser, UserChange, UserQuery, UserStatus
+from heliograph.model.people import (
+    ADMINISTRATORS_ID,
+    EVERYONE_ID,
+    GroupKind,
+    Named,
+    NewToken,
+    NewUser,
+    UserChange,
+    UserQuery,
+    UserStatus,
+)
 from heliograph.store import Store
 from tests.busy import hang
 from tests.conftest import OpenStore
@@ -30,6 +42,7 @@ from tests.support import (
 
 ADA, BOB, CYD = (f"{number}aaaaaaa-0000-4000-8000-000000000000" for number in (1, 2, 3))
 ALL = UserQuery()
+T = TypeVar("T")
 ADMINISTRATOR = NewToken("ci", Role.ADMINISTRATOR)
 
 
@@ -38,9 +51,22 @@ def new_user(user_id: str, name: str, **fields: object) -> NewUser:
     return NewUser(**{"user_id": user_id, "email": email, "name": name, **fields})  # type: ignore[arg-type]
 
 
+def done(changed: Sequence[T | ApiError]) -> list[T]:
+    """What was changed: all of it."""
+    assert not [one for one in changed if isinstance(one, ApiError)]
+    return [one for one in changed if not isinstance(one, ApiError)]
+
+
+def told(changed: Sequence[Any]) -> list[str]:
+    """The names of what was changed, and the codes of what was not."""
+    return [
+        one.code if isinstance(one, ApiError) else one.name.partition(" ")[0] for one in changed
+    ]
+
+
 async def fill(store: Store) -> int:
     """Ada, Bob and Cyd; Ada and Bob are in the group whose id is given."""
-    (group,) = await store.people.add_groups(ACCOUNT, ["sales"])
+    (group,) = done(await store.people.add_groups(ACCOUNT, ["sales"]))
     inside = frozenset({group.group_id})
     await store.people.add_users(
         ACCOUNT,
@@ -207,8 +233,8 @@ async def test_s13_users_groups_and_tokens_come_in_pages_with_their_total(
         *(["u0", "u1", "u2"], ["u3", "u4", "u5"], ["u6"], [])
     ]
     assert {page.total for page in found} == {7}
-    groups = await people.groups(ACCOUNT, 5, 3)
-    assert ([one.name for one in groups.groups], groups.total) == (["g5", "g6"], 7)
+    groups = await people.groups(ACCOUNT, 7, 3)
+    assert ([one.name for one in groups.groups], groups.total) == (["g5", "g6"], 9)
     assert (await people.groups(ACCOUNT, 0, 9, "G3")).total == 1
     tokens = await people.tokens(ACCOUNT, 1, 2)
     assert ([one.name for one in tokens.tokens], tokens.total) == (["t5", "t4"], 7)
@@ -217,33 +243,38 @@ async def test_s13_users_groups_and_tokens_come_in_pages_with_their_total(
 # ------------------------------------------------------------------------------------ groups
 
 
-async def test_groups_are_added_renamed_and_deleted(store: Store) -> None:
+async def test_groups_are_added_renamed_and_deleted_each_that_can_be(store: Store) -> None:
     people = store.people
-    first, second = await people.add_groups(ACCOUNT, ["sales", "legal"])
-    with pytest.raises(GroupExists, match="'sales'"):
-        await people.add_groups(ACCOUNT, ["new", "sales"])
-    with pytest.raises(GroupExists):
-        await people.rename_groups(ACCOUNT, {first.group_id: "legal"})
-    with pytest.raises(NotFound):
-        await people.rename_groups(ACCOUNT, {first.group_id: "x", 99: "y"})
-    (renamed,) = await people.rename_groups(ACCOUNT, {first.group_id: "marketing"})
-    assert renamed.name == "marketing"
-    with pytest.raises(NotFound):
-        await people.delete_groups(ACCOUNT, [second.group_id, 99])
-    assert [one.name for one in await people.delete_groups(ACCOUNT, [second.group_id])] == ["legal"]
-    assert (await people.groups(ACCOUNT, 0, 10)).groups == (renamed,)
+    first, second = done(await people.add_groups(ACCOUNT, ["sales", "legal"]))
+    added = await people.add_groups(ACCOUNT, ["new", "sales", "new", "Everyone"])
+    assert told(added) == ["new", *3 * ["INVALID_GROUP_NAME"]]
+    assert "'sales'" in str(added[1])
+    (new,) = done(added[:1])
+    renamed = await people.rename_groups(
+        ACCOUNT, {first.group_id: "legal", 99: "y", new.group_id: "newer", EVERYONE_ID: "all"}
+    )
+    assert told(renamed) == ["INVALID_GROUP_NAME", "INVALID_GROUP_ID", "newer", "INVALID_GROUP_ID"]
+    # One after the other: the name that the first gives up is free for the second.
+    moved = {second.group_id: "law", first.group_id: "legal", new.group_id: "newer"}
+    assert told(await people.rename_groups(ACCOUNT, moved)) == ["law", "legal", "newer"]
+    deleted = await people.delete_groups(
+        ACCOUNT, [second.group_id, 99, new.group_id, ADMINISTRATORS_ID]
+    )
+    assert told(deleted) == ["law", "INVALID_GROUP_ID", "newer", "INVALID_GROUP_ID"]
+    listed = (await people.groups(ACCOUNT, 0, 10)).groups
+    assert [one.name for one in listed] == ["Administrators", "Everyone", "legal"]
     assert await people.group(ACCOUNT, second.group_id) is None
     # Its number is never another group's: a configuration may still name it.
-    (third,) = await people.add_groups(ACCOUNT, ["legal"])
-    assert third.group_id > second.group_id
+    (third,) = done(await people.add_groups(ACCOUNT, ["law"]))
+    assert third.group_id > new.group_id
 
 
 async def test_s17_users_join_and_leave_groups_and_come_back_with_the_change(store: Store) -> None:
     people, group_id = store.people, await fill(store)
-    joined = await people.add_members(ACCOUNT, group_id, [CYD, BOB])
+    joined = done(await people.add_members(ACCOUNT, group_id, [CYD, BOB]))
     assert [user.user_id for user in joined] == [CYD, BOB]
     for _ in range(2):
-        left = await people.remove_members(ACCOUNT, group_id, [ADA])
+        left = done(await people.remove_members(ACCOUNT, group_id, [ADA]))
         assert [user.user_id for user in left] == [ADA]
     assert await names(store, UserQuery(group_id=group_id)) == ["bob", "cyd"]
     group = await people.group(ACCOUNT, group_id)
@@ -251,22 +282,56 @@ async def test_s17_users_join_and_leave_groups_and_come_back_with_the_change(sto
     assert group.users == 2
     text = frozenset({str(group_id)})
     assert await people.group_members(ACCOUNT, [group_id]) == {BOB: text, CYD: text}
-    assert await people.groups_of(ACCOUNT, [ADA, BOB]) == {BOB: (group,)}
-    for bad in ([BOB, "9" * 36], ["9" * 36]):
-        with pytest.raises(NotFound):
-            await people.add_members(ACCOUNT, group_id, bad)
-        with pytest.raises(NotFound):
-            await people.remove_members(ACCOUNT, group_id, bad)
+    groups = await people.groups_of(ACCOUNT, [ADA, BOB])
+    assert {user: told(found) for user, found in groups.items()} == {
+        ADA: ["Administrators", "Everyone"],
+        BOB: ["Everyone", "sales"],
+    }
+    assert group in groups[BOB]
+    nobody = "9" * 36
+    assert told(await people.add_members(ACCOUNT, group_id, [nobody, ADA])) == [
+        *("INVALID_USERID", "ada")
+    ]
+    assert await names(store, UserQuery(group_id=group_id)) == ["ada", "bob", "cyd"]
+    assert told(await people.remove_members(ACCOUNT, group_id, [ADA, nobody])) == [
+        *("ada", "INVALID_USERID")
+    ]
+    for change in (people.add_members, people.remove_members):
+        for missing in (99, EVERYONE_ID):
+            with pytest.raises(NotFound):
+                await change(ACCOUNT, missing, [BOB])
     assert await names(store, UserQuery(group_id=group_id)) == ["bob", "cyd"]
+
+
+async def test_every_account_has_administrators_and_everyone(store: Store) -> None:
+    people = store.people
+    await fill(store)
+    (administrators, everyone, sales) = (await people.groups(ACCOUNT, 0, 10)).groups
+    assert (administrators.group_id, administrators.users) == (ADMINISTRATORS_ID, 1)
+    assert (everyone.group_id, everyone.users) == (EVERYONE_ID, 3)
+    kinds = [one.kind.value for one in (administrators, everyone, sales)]
+    assert kinds == ["administrators", "everyone", "custom"]
+    assert (await people.groups(ACCOUNT, 1, 1)).groups == (everyone,)
+    found = await people.groups(ACCOUNT, 0, 10, "VERY")
+    assert (found.groups, found.total) == ((everyone,), 1)
+    assert await people.group(ACCOUNT, ADMINISTRATORS_ID) == administrators
+    assert await names(store, UserQuery(group_id=EVERYONE_ID)) == ["ada", "bob", "cyd"]
+    assert await names(store, UserQuery(group_id=ADMINISTRATORS_ID)) == ["ada"]
+    for group_id, inside in ((EVERYONE_ID, ["ada", "bob", "cyd"]), (ADMINISTRATORS_ID, ["ada"])):
+        named = Named(frozenset(), frozenset({str(group_id)}), inside=True)
+        assert await names(store, UserQuery(named=named)) == inside
+        others = [one for one in ("ada", "bob", "cyd") if one not in inside]
+        assert await names(store, UserQuery(named=replace(named, inside=False))) == others
+    other = (await people.groups(OTHER_ACCOUNT, 0, 10)).groups
+    assert [(one.name, one.users) for one in other] == [("Administrators", 0), ("Everyone", 0)]
 
 
 async def test_a_closed_user_stays_in_groups_can_leave_them_and_joins_none(store: Store) -> None:
     people, group_id = store.people, await fill(store)
     await people.close_users(ACCOUNT, [ADA, CYD])
     assert await names(store, UserQuery(group_id=group_id)) == ["ada", "bob"]
-    with pytest.raises(NotFound):
-        await people.add_members(ACCOUNT, group_id, [CYD])
-    await people.remove_members(ACCOUNT, group_id, [ADA])
+    assert told(await people.add_members(ACCOUNT, group_id, [CYD])) == ["INVALID_USERID"]
+    done(await people.remove_members(ACCOUNT, group_id, [ADA]))
     assert await names(store, UserQuery(group_id=group_id)) == ["bob"]
 
 
@@ -306,9 +371,36 @@ async def test_a_configuration_that_names_a_group_gets_the_events_of_who_is_in_i
     await deliver(store, await claim_all(store))
 
 
+async def test_a_configuration_that_names_everyone_or_administrators_gets_their_events(
+    store: Store,
+) -> None:
+    people = store.people
+    await fill(store)
+    by = Publisher(store, Signals())
+    administrators, everyone = [str(ADMINISTRATORS_ID)], [str(EVERYONE_ID)]
+    await store.create_configuration(
+        wanted_configuration(allUsers="false", groupIds=administrators)
+    )
+    assert [await publish(by, one, at) for at, one in enumerate((ADA, BOB))] == [1, 0]
+    await people.change_users(ACCOUNT, [UserChange(BOB, role=Role.ADMINISTRATOR)])
+    await people.change_users(ACCOUNT, [UserChange(ADA, role=Role.VIEWER)])
+    eve = new_user("5" + ADA[1:], "eve", role=Role.ADMINISTRATOR)
+    await people.add_users(ACCOUNT, [eve])
+    assert [await publish(by, one, at) for at, one in enumerate((ADA, BOB, eve.user_id), 10)] == [
+        *(0, 1, 1)
+    ]
+    await store.create_configuration(wanted_configuration(allUsers="false", groupIds=everyone))
+    assert await publish(by, CYD, 20) == 1
+    assert await publish(by, "somebody of whom nobody told", 21) == 1
+    without = wanted_configuration(allUsersExcept="true", groupIds=everyone)
+    await store.create_configuration(without)
+    assert await publish(by, CYD, 22) == 1
+    await deliver(store, await claim_all(store))
+
+
 async def test_only_members_of_groups_that_configurations_name_are_read(store: Store) -> None:
     group_id = await fill(store)
-    (other,) = await store.people.add_groups(ACCOUNT, ["other"])
+    (other,) = done(await store.people.add_groups(ACCOUNT, ["other"]))
     await store.people.add_members(ACCOUNT, other.group_id, [CYD])
     assert (await store.configurations(ACCOUNT)).groups == {}
     await store.create_configuration(wanted_configuration(groupIds=[str(group_id), "nonsense"]))
@@ -332,6 +424,7 @@ async def test_an_accept_that_matched_with_older_groups_must_match_again(store: 
     await stale(people.remove_members(ACCOUNT, group_id, [CYD]))
     joins = new_user("4" + ADA[1:], "dan", group_ids=frozenset({group_id}))
     await stale(people.add_users(ACCOUNT, [joins]))
+    await stale(people.change_users(ACCOUNT, [UserChange(BOB, role=Role.ADMINISTRATOR)]))
     await stale(people.delete_groups(ACCOUNT, [group_id]))
 
 
@@ -490,7 +583,7 @@ async def refused(*calls: object) -> Sequence[bool]:
 async def test_s8_another_accounts_users_groups_and_tokens_are_not_there(store: Store) -> None:
     people, group_id = store.people, await fill(store)
     token = await people.add_token(ACCOUNT, Secret("t1"), ADMINISTRATOR)
-    (theirs,) = await people.add_groups(OTHER_ACCOUNT, ["sales"])
+    (theirs,) = done(await people.add_groups(OTHER_ACCOUNT, ["sales"]))
     (eve,) = await people.add_users(OTHER_ACCOUNT, [new_user("4" + ADA[1:], "eve")])
     joins = new_user("5" + ADA[1:], "fay", group_ids=frozenset({group_id}))
     assert all(
@@ -498,15 +591,18 @@ async def test_s8_another_accounts_users_groups_and_tokens_are_not_there(store: 
             people.change_users(OTHER_ACCOUNT, [UserChange(ADA, name="x")]),
             people.close_users(OTHER_ACCOUNT, [ADA]),
             people.add_users(OTHER_ACCOUNT, [joins]),
-            people.rename_groups(OTHER_ACCOUNT, {group_id: "x"}),
-            people.delete_groups(OTHER_ACCOUNT, [group_id]),
             people.add_members(OTHER_ACCOUNT, group_id, [eve.user_id]),
-            people.add_members(OTHER_ACCOUNT, theirs.group_id, [ADA]),
             people.remove_members(OTHER_ACCOUNT, group_id, [eve.user_id]),
-            people.remove_members(OTHER_ACCOUNT, theirs.group_id, [ADA]),
             people.add_token(OTHER_ACCOUNT, Secret("x"), NewToken("x", Role.VIEWER, user_id=ADA)),
         )
     )
+    for changed in (
+        await people.rename_groups(OTHER_ACCOUNT, {group_id: "x"}),
+        await people.delete_groups(OTHER_ACCOUNT, [group_id]),
+    ):
+        assert told(changed) == ["INVALID_GROUP_ID"]
+    for change in (people.add_members, people.remove_members):
+        assert told(await change(OTHER_ACCOUNT, theirs.group_id, [ADA])) == ["INVALID_USERID"]
     assert not await people.revoke_token(OTHER_ACCOUNT, token.token_id)
     assert await people.user(OTHER_ACCOUNT, ADA) is None
     assert await people.group(OTHER_ACCOUNT, group_id) is None
@@ -514,7 +610,12 @@ async def test_s8_another_accounts_users_groups_and_tokens_are_not_there(store: 
     assert await people.groups_of(OTHER_ACCOUNT, [ADA]) == {}
     assert (await people.users(OTHER_ACCOUNT, UserQuery(group_id=group_id), 0, 9)).total == 0
     assert [one.name for one in (await people.users(OTHER_ACCOUNT, ALL, 0, 9)).users] == ["eve"]
-    assert (await people.groups(OTHER_ACCOUNT, 0, 9)).groups == (theirs,)
+    own = [
+        one.group_id
+        for one in (await people.groups(OTHER_ACCOUNT, 0, 9)).groups
+        if one.kind is GroupKind.CUSTOM
+    ]
+    assert own == [theirs.group_id]
     assert (await people.tokens(OTHER_ACCOUNT, 0, 9)).total == 0
     named = wanted_configuration(OTHER_ACCOUNT, groupIds=[str(group_id)])
     await store.create_configuration(named)
@@ -528,5 +629,6 @@ async def test_an_account_without_people_has_empty_pages(store: Store) -> None:
     people = store.people
     assert await people.add_users("third", []) == []
     assert (await people.users("third", ALL, 0, 9)).users == ()
-    assert (await people.groups("third", 0, 9)).groups == ()
+    groups = (await people.groups("third", 0, 9)).groups
+    assert [(one.name, one.users) for one in groups] == [("Administrators", 0), ("Everyone", 0)]
     assert (await people.tokens("third", 0, 9)).tokens == ()

@@ -1,25 +1,38 @@
 """Groups of an account, and the users in them.
 
-Paths, names and texts are DocuSign's (Groups). Calls on several groups or users do
-all or nothing, where DocuSign reports each.
+Paths, names and texts are DocuSign's (Groups). A call on several groups or users does what it can,
+and reports each: what could not be done has its error beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 
 from heliograph.api.contract import paging, parameters
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.parameters import row_id
 from heliograph.api.users import in_short, page_of_users
-from heliograph.errors import GroupExists, InvalidBody, NotFound
+from heliograph.errors import (
+    ApiError,
+    InvalidBody,
+    InvalidGroupId,
+    InvalidGroupName,
+    InvalidParameter,
+    InvalidUserId,
+    NotFound,
+)
 from heliograph.model.accounts import Role
-from heliograph.model.people import UserQuery
+from heliograph.model.people import BUILT_IN, Group, User, UserQuery
 from heliograph.store import Store
 from heliograph.wire import groups as wire
+from heliograph.wire import users
 from heliograph.wire.names import LONGEST_EMAIL
-from heliograph.wire.users import UserInfoList, UsersResponse, named_users
+from heliograph.wire.users import UserInfoList, UsersResponse
+
+A = TypeVar("A")
+R = TypeVar("R")
+C = TypeVar("C")
 
 _GROUPS: Final = "/accounts/{accountId}/groups"
 
@@ -61,7 +74,7 @@ class Groups:
                 body=body,
                 summary="Adds groups.",
                 answer=body,
-                errors=(GroupExists,),
+                errors=(InvalidGroupName,),
                 v2=True,
             ),
             Operation(
@@ -72,7 +85,7 @@ class Groups:
                 body=body,
                 summary="Renames the groups that groupId names.",
                 answer=body,
-                errors=(GroupExists,),
+                errors=(InvalidGroupName, InvalidGroupId),
                 v2=True,
             ),
             Operation(
@@ -83,6 +96,7 @@ class Groups:
                 body=body,
                 summary="Deletes groups; their users stay.",
                 answer=body,
+                errors=(InvalidGroupId,),
                 v2=True,
             ),
         ]
@@ -109,6 +123,7 @@ class Groups:
                 body=UserInfoList,
                 summary="Takes users into a group.",
                 answer=UsersResponse,
+                errors=(InvalidUserId,),
                 v2=True,
             ),
             Operation(
@@ -119,6 +134,7 @@ class Groups:
                 body=UserInfoList,
                 summary="Takes users out of a group.",
                 answer=UsersResponse,
+                errors=(InvalidUserId,),
                 v2=True,
             ),
         ]
@@ -131,19 +147,29 @@ class Groups:
         return paging.paged(answer, call, part, len(page.groups), page.total)
 
     async def _add_groups(self, call: Call) -> wire.GroupInformation:
-        names = [wire.group_name(group) for group in _groups(call)]
-        added = await self._store.people.add_groups(call.account_id, names)
-        return wire.GroupInformation(groups=[wire.group_to_wire(group) for group in added])
+        async def add(names: Sequence[str]) -> Sequence[Group | ApiError]:
+            return await self._store.people.add_groups(call.account_id, names)
+
+        return _answered(call, await _each(_groups(call), wire.group_name, add))
 
     async def _rename_groups(self, call: Call) -> wire.GroupInformation:
-        names = {wire.group_number(group): wire.group_name(group) for group in _groups(call)}
-        renamed = await self._store.people.rename_groups(call.account_id, names)
-        return wire.GroupInformation(groups=[wire.group_to_wire(group) for group in renamed])
+        def read(group: wire.Group) -> tuple[int, str]:
+            return wire.changed_group(group), wire.group_name(group)
+
+        async def rename(wanted: Sequence[tuple[int, str]]) -> Sequence[Group | ApiError]:
+            # Of a group that is named twice the last name counts, as if it had come alone.
+            names = dict(wanted)
+            renamed = await self._store.people.rename_groups(call.account_id, names)
+            by_id = dict(zip(names, renamed, strict=True))
+            return [by_id[group_id] for group_id, _ in wanted]
+
+        return _answered(call, await _each(_groups(call), read, rename))
 
     async def _delete_groups(self, call: Call) -> wire.GroupInformation:
-        ids = list(dict.fromkeys(wire.group_number(group) for group in _groups(call)))
-        deleted = await self._store.people.delete_groups(call.account_id, ids)
-        return wire.GroupInformation(groups=[wire.group_to_wire(group) for group in deleted])
+        async def delete(ids: Sequence[int]) -> Sequence[Group | ApiError]:
+            return await self._store.people.delete_groups(call.account_id, ids)
+
+        return _answered(call, await _each(_groups(call), wire.changed_group, delete))
 
     async def _list_members(self, call: Call) -> UsersResponse:
         group_id = _group_id(call)
@@ -154,14 +180,60 @@ class Groups:
         return paging.paged(answer, call, part, len(page.users), page.total)
 
     async def _add_members(self, call: Call) -> UsersResponse:
-        group_id, user_ids = _group_id(call), named_users(call.body)
-        users = await self._store.people.add_members(call.account_id, group_id, user_ids)
-        return in_short(call, users)
+        return await self._change_members(call, self._store.people.add_members)
 
     async def _remove_members(self, call: Call) -> UsersResponse:
-        group_id, user_ids = _group_id(call), named_users(call.body)
-        users = await self._store.people.remove_members(call.account_id, group_id, user_ids)
-        return in_short(call, users)
+        return await self._change_members(call, self._store.people.remove_members)
+
+    async def _change_members(
+        self,
+        call: Call,
+        change: Callable[[str, int, Sequence[str]], Awaitable[Sequence[User | InvalidUserId]]],
+    ) -> UsersResponse:
+        group_id, asked = _group_id(call), users.users_of(call.body)
+        if group_id in BUILT_IN:
+            raise InvalidParameter(
+                f"Who is in {BUILT_IN[group_id]} follows from the users: nobody joins or leaves it."
+            )
+
+        async def changed(user_ids: Sequence[str]) -> Sequence[User | ApiError]:
+            return await change(call.account_id, group_id, user_ids)
+
+        account = call.principal.account
+        answered = await _each(asked, users.changed_user, changed)
+        return UsersResponse(
+            users=[
+                users.change_to_wire(user, one, account)
+                for user, one in zip(asked, answered, strict=True)
+            ]
+        )
+
+
+async def _each(
+    asked: Sequence[A],
+    read: Callable[[A], R],
+    change: Callable[[Sequence[R]], Awaitable[Sequence[C | ApiError]]],
+) -> Sequence[C | ApiError]:
+    """What came of each: the change of all that can be read, and the errors of the others."""
+    wanted: list[R] = []
+    errors: list[ApiError | None] = []
+    for item in asked:
+        try:
+            wanted.append(read(item))
+            errors.append(None)
+        except ApiError as error:
+            errors.append(error)
+    changed = iter(await change(wanted) if wanted else ())
+    return [next(changed) if error is None else error for error in errors]
+
+
+def _answered(call: Call, changed: Sequence[Group | ApiError]) -> wire.GroupInformation:
+    return wire.GroupInformation(
+        groups=[
+            wire.change_to_wire(asked, one)
+            for asked, one in zip(_groups(call), changed, strict=True)
+        ]
+    )
 
 
 def _groups(call: Call) -> Sequence[wire.Group]:

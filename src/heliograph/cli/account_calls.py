@@ -10,7 +10,7 @@ import msgspec
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, segment
-from heliograph.cli.exits import wrong
+from heliograph.cli.exits import Exit, Stop, wrong
 
 _PAGE: Final = "1000"
 
@@ -36,6 +36,19 @@ async def call(
     body = None if document is None else msgspec.json.encode(document)
     whole = path if path.startswith("/") else f"{connection.account}/{path}"
     return (await connection.call(method, whole, query=query, body=body)).json
+
+
+def all_done(items: Sequence[Mapping[str, Any]]) -> None:
+    """See that a change was made of each item of an answer.
+
+    Raises:
+        Stop: of some it was not; it says why of the first.
+    """
+    refused = [one["errorDetails"] for one in items if "errorDetails" in one]
+    if refused:
+        first = refused[0]
+        steps = [f"{len(items) - len(refused)} of {len(items)} were done."] if items[1:] else []
+        raise Stop(Exit.REFUSED, f"{first['message']} ({first['errorCode']})", *steps)
 
 
 async def every(

@@ -14,7 +14,7 @@ from typing import Final, assert_never
 
 from heliograph.model.configurations import ConnectConfiguration, Format, Interest, Ordering
 from heliograph.model.events import NewEvent, Skip, Verdict, Wanted
-from heliograph.model.people import Memberships
+from heliograph.model.people import EVERYONE_ID, Memberships
 
 GATHERING: Final = 5.0
 """Seconds in which events of one envelope become one aggregate message (DocuSign: a few)."""
@@ -24,6 +24,8 @@ _ALL: Final = "*"
 
 NO_GROUPS: Final[Memberships] = MappingProxyType({})
 _NONE: Final[frozenset[str]] = frozenset()
+_EVERYONE: Final = frozenset({str(EVERYONE_ID)})
+"""The group of every user, known here or not."""
 
 
 def match(
@@ -142,6 +144,8 @@ def _unwanted_user(
     if interest.all_users and not interest.all_users_except:
         return None
     named = user_id in interest.user_ids
+    if user_id is not None:
+        group_ids |= _EVERYONE
     shared = () if named else interest.group_ids & group_ids
     if interest.all_users_except:
         # userIds and groupIds then list who is left out, whether or not allUsers is set.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from heliograph.model.accounts import Role
 
@@ -95,6 +96,7 @@ class UserQuery:
     statuses: frozenset[UserStatus] | None = None
     group_id: int | None = None
     named: Named | None = None
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,22 @@ class UserPage:
     total: int
 
 
+ADMINISTRATORS_ID: Final = 10**12
+EVERYONE_ID: Final = 10**12 + 1
+"""Two groups that every account has, under the same numbers: nobody makes, changes or deletes
+them. Other groups have numbers from 1 on."""
+
+BUILT_IN: Final = {ADMINISTRATORS_ID: "Administrators", EVERYONE_ID: "Everyone"}
+
+
+class GroupKind(StrEnum):
+    """Who says who is in a group."""
+
+    CUSTOM = "custom"
+    ADMINISTRATORS = "administrators"
+    EVERYONE = "everyone"
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Users that configurations name together; `users` counts them, closed ones too."""
@@ -112,6 +130,14 @@ class Group:
     group_id: int
     name: str
     users: int
+
+    @property
+    def kind(self) -> GroupKind:
+        known = {
+            ADMINISTRATORS_ID: GroupKind.ADMINISTRATORS,
+            EVERYONE_ID: GroupKind.EVERYONE,
+        }
+        return known.get(self.group_id, GroupKind.CUSTOM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """The port to the people of an account, reached as `Store.people`.
 
 Like every verb of the store each takes the account first (S8), and what belongs to another
-account is as if it did not exist. Verbs on several users or groups do all or nothing.
+account is as if it did not exist. Verbs on several users do all or nothing; those on groups, and
+on who is in one, do what they can, and answer each.
+
+Two groups are in every account, of which nobody has made a row: `model.people.BUILT_IN`.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from heliograph.errors import InvalidGroupId, InvalidGroupName, InvalidUserId
 from heliograph.model.accounts import Account, Principal, Secret
 from heliograph.model.people import (
     Group,
@@ -74,16 +78,23 @@ class People(Protocol):
         """The groups of each of these users that is in any, by name."""
         ...
 
-    async def add_groups(self, account_id: str, names: Sequence[str]) -> Sequence[Group]:
-        """Add groups. Raises GroupExists when the account has one of a name."""
+    async def add_groups(
+        self, account_id: str, names: Sequence[str]
+    ) -> Sequence[Group | InvalidGroupName]:
+        """Add groups. In the place of one whose name is taken stands why."""
         ...
 
-    async def rename_groups(self, account_id: str, names: Mapping[int, str]) -> Sequence[Group]:
-        """Give groups other names. Raises NotFound, or GroupExists."""
+    async def rename_groups(
+        self, account_id: str, names: Mapping[int, str]
+    ) -> Sequence[Group | InvalidGroupName | InvalidGroupId]:
+        """Give groups other names, one after the other. In the place of one that cannot have it,
+        or is not there, stands why."""
         ...
 
-    async def delete_groups(self, account_id: str, group_ids: Sequence[int]) -> Sequence[Group]:
-        """Delete groups, as they were. Raises NotFound when the account has not all of them."""
+    async def delete_groups(
+        self, account_id: str, group_ids: Sequence[int]
+    ) -> Sequence[Group | InvalidGroupId]:
+        """Delete groups, as they were. In the place of one that is not there stands that."""
         ...
 
     async def group(self, account_id: str, group_id: int) -> Group | None:
@@ -98,19 +109,19 @@ class People(Protocol):
 
     async def add_members(
         self, account_id: str, group_id: int, user_ids: Sequence[str]
-    ) -> Sequence[User]:
-        """Put users into a group, and give them back; those who are in it stay.
+    ) -> Sequence[User | InvalidUserId]:
+        """Put active users into a group, and give them back; those who are in it stay.
 
-        Raises NotFound for any of them.
+        In the place of one who is not there stands that. Raises NotFound for the group.
         """
         ...
 
     async def remove_members(
         self, account_id: str, group_id: int, user_ids: Sequence[str]
-    ) -> Sequence[User]:
+    ) -> Sequence[User | InvalidUserId]:
         """Take users out of a group, and give them back; those who are not in it stay out.
 
-        Raises NotFound for any of them.
+        In the place of one who is not there stands that. Raises NotFound for the group.
         """
         ...
 

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from heliograph.errors import InvalidBody
+from heliograph.errors import ApiError, InvalidBody, InvalidUserId
 from heliograph.model import people as model
 from heliograph.model.accounts import Account, Role
 from heliograph.model.people import UserStatus
@@ -22,7 +22,7 @@ from heliograph.wire.codec import Wire
 from heliograph.wire.groups import Group, group_number, group_to_wire
 from heliograph.wire.names import LONGEST_EMAIL, guid, printable_name
 from heliograph.wire.paging import Paged
-from heliograph.wire.rest import Guid, UserInfo
+from heliograph.wire.rest import ErrorDetails, Guid, UserInfo
 
 STATUSES: Final = ("ActivationRequired", "ActivationSent", "Active", "Closed", "Disabled")
 """What `status` may ask for; Heliograph's users are Active or Closed."""
@@ -132,8 +132,16 @@ def new_user(user: UserInformation) -> model.NewUser:
         given_name=first,
         family_name=last,
         role=_role_of_flag(user.is_admin) or Role.VIEWER,
-        group_ids=frozenset(group_number(group) for group in user.group_list or ()),
+        group_ids=_joined(user),
     )
+
+
+def _joined(user: UserInformation) -> frozenset[int]:
+    """The groups that a new user joins; of the two that follow from the users, one by itself."""
+    groups = frozenset(group_number(group) for group in user.group_list or ())
+    if model.ADMINISTRATORS_ID in groups and _role_of_flag(user.is_admin) is not Role.ADMINISTRATOR:
+        raise InvalidBody('groupList names Administrators, and isAdmin is not "true".')
+    return groups - model.BUILT_IN.keys()
 
 
 def user_change(user: UserInformation) -> model.UserChange:
@@ -162,10 +170,30 @@ def named_users(body: UserInfoList) -> Sequence[str]:
     Raises:
         InvalidBody: there are none, or one is not named.
     """
-    ids = [_named_user(user.user_id) for user in body.users or ()]
-    if not ids:
+    return list(dict.fromkeys(_named_user(user.user_id) for user in users_of(body)))
+
+
+def users_of(body: UserInfoList) -> Sequence[UserInfo]:
+    """The users that a call is about. Raises InvalidBody where there are none."""
+    if not body.users:
         raise InvalidBody("users must name at least one user by its userId.")
-    return list(dict.fromkeys(ids))
+    return body.users
+
+
+def changed_user(user: UserInfo) -> str:
+    """The id of a user who is to be put into a group or taken out of it. Raises InvalidUserId."""
+    try:
+        return _named_user(user.user_id)
+    except InvalidBody as problem:
+        raise InvalidUserId(problem.message) from None
+
+
+def change_to_wire(asked: UserInfo, changed: model.User | ApiError, account: Account) -> UserInfo:
+    """A user in the answer of a change, or who was named and why nothing was done."""
+    if isinstance(changed, ApiError):
+        error = ErrorDetails(error_code=changed.code, message=changed.message)
+        return UserInfo(user_id=asked.user_id, error_details=error)
+    return short_to_wire(changed, account)
 
 
 def user_to_wire(user: model.User, groups: Iterable[model.Group] | None = None) -> UserInformation:

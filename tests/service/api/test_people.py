@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,12 @@ from tests.support import ACCOUNT, ManualClock, published
 ADA = "1aaaaaaa-0000-4000-8000-000000000000"
 BOB = "2aaaaaaa-0000-4000-8000-000000000000"
 CYD = "3aaaaaaa-0000-4000-8000-000000000000"
+ADMINISTRATORS = {
+    "groupId": "1000000000000",
+    "groupName": "Administrators",
+    "groupType": "adminGroup",
+}
+EVERYONE = {"groupId": "1000000000001", "groupName": "Everyone", "groupType": "everyoneGroup"}
 NAMESPACE = "{http://www.docusign.com/restapi}"
 
 
@@ -81,7 +88,7 @@ async def test_users_are_added_listed_changed_and_closed_as_on_docusign(api: Cli
         "createdDateTime": "",
         "email": "ada@example.com",
         "firstName": "Ada",
-        "groupList": [],
+        "groupList": [EVERYONE | {"usersCount": "1"}],
         "isAdmin": "False",
         "lastName": "",
         "uri": added["uri"],
@@ -273,7 +280,9 @@ async def test_users_are_filtered_by_the_parameters_of_docusign(api: Client) -> 
         assert names(await api.call("GET", f"{api.account}/users?{query}")) == expected, query
     full = await api.call("GET", f"{api.account}/users?additional_info=true&count=1")
     assert full.json["users"][0]["groupList"] == [
-        {"groupId": group, "groupName": "sales", "groupType": "customGroup", "usersCount": "2"}
+        ADMINISTRATORS | {"usersCount": "1"},
+        EVERYONE | {"usersCount": "3"},
+        {"groupId": group, "groupName": "sales", "groupType": "customGroup", "usersCount": "2"},
     ]
 
 
@@ -283,8 +292,6 @@ async def test_users_are_filtered_by_the_parameters_of_docusign(api: Client) -> 
 async def test_groups_are_added_renamed_filled_and_deleted(api: Client) -> None:
     group = await fill(api)
     groups, members = f"{api.account}/groups", f"{api.account}/groups/{group}/users"
-    again = await api.call("POST", groups, {"groups": [{"groupName": "sales"}]})
-    assert (again.status, again.error) == (409, "GROUP_ALREADY_EXISTS")
     renamed = await api.call(
         "PUT", groups, {"groups": [{"groupId": group, "groupName": "marketing"}]}
     )
@@ -302,9 +309,116 @@ async def test_groups_are_added_renamed_filled_and_deleted(api: Client) -> None:
     for method in ("GET", "PUT", "DELETE"):
         body = None if method == "GET" else {"users": [{"userId": ADA}]}
         assert (await api.call(method, members, body)).status == 404
-    assert (await api.call("POST", groups, {"groups": []})).status == 400
-    assert (await api.call("POST", groups, {"groups": [{"groupName": " "}]})).status == 400
-    assert (await api.call("DELETE", groups, {"groups": [{"groupName": "x"}]})).status == 400
+    for method in ("POST", "PUT", "DELETE"):
+        assert (await api.call(method, groups, {"groups": []})).status == 400
+
+
+def told(reply: Reply, key: str, status: int = 200) -> list[str]:
+    """The names in an answer, and the codes of what was not done."""
+    assert reply.status == status, reply.body
+    return [
+        one["errorDetails"]["errorCode"]
+        if "errorDetails" in one
+        else one.get("userName") or one["groupName"]
+        for one in reply.json[key]
+    ]
+
+
+async def test_fidelity_group_calls_answer_each_group_and_each_user(api: Client) -> None:
+    group = await fill(api)
+    groups, members = f"{api.account}/groups", f"{api.account}/groups/{group}/users"
+    wanted = [
+        {"groupName": name} for name in ("new", "sales", " ", "new", "a\nb", "Everyone", "law")
+    ]
+    added = await api.call("POST", groups, {"groups": wanted})
+    wrong = "INVALID_GROUP_NAME"
+    assert told(added, "groups", 201) == ["new", *5 * [wrong], "law"]
+    refused = added.json["groups"][1]
+    assert refused == {
+        "errorDetails": {"errorCode": wrong, "message": "There is a group 'sales' already."},
+        "groupName": "sales",
+    }
+    new, law = added.json["groups"][0]["groupId"], added.json["groups"][-1]["groupId"]
+    changes = [
+        {"groupId": new, "groupName": "sales"},
+        {"groupId": "99", "groupName": "x"},
+        {"groupId": "x", "groupName": "x"},
+        {"groupName": "x"},
+        {"groupId": new},
+        {**EVERYONE, "groupName": "All"},
+        {"groupId": law, "groupName": "legal"},
+    ]
+    renamed = await api.call("PUT", groups, {"groups": changes})
+    unknown = "INVALID_GROUP_ID"
+    assert told(renamed, "groups") == [wrong, *3 * [unknown], wrong, unknown, "legal"]
+    assert renamed.json["groups"][1]["groupId"] == "99"
+    gone = [{"groupId": one} for one in (new, "99", "x", ADMINISTRATORS["groupId"], law)]
+    deleted = await api.call("DELETE", groups, {"groups": [*gone, {"groupName": "x"}]})
+    assert told(deleted, "groups") == ["new", *3 * [unknown], "legal", unknown]
+
+    people = {"users": [{"userId": CYD}, {"userId": CYD[:-1] + "9"}, {"userId": "x"}, {}]}
+    nobody = "INVALID_USERID"
+    assert told(await api.call("PUT", members, people), "users") == ["cyd", *3 * [nobody]]
+    left = await api.call("DELETE", members, people)
+    assert told(left, "users") == ["cyd", *3 * [nobody]]
+    assert left.json["users"][1]["userId"] == CYD[:-1] + "9"
+    assert (await api.call("PUT", members, {"users": []})).status == 400
+    for method in ("PUT", "DELETE"):
+        somebody = {"users": [{"userId": CYD}]}
+        assert (await api.call(method, f"{groups}/99/users", somebody)).status == 404
+    xml = await api.call(
+        *("POST", groups),
+        data=b"<groupInformation><groups><group><groupName>sales</groupName></group></groups>"
+        b"</groupInformation>",
+        Content_Type="application/xml",
+        Accept="application/xml",
+    )
+    place = ("groups", "group", "errorDetails", "errorCode")
+    root = etree.fromstring(xml.body)
+    assert root.findtext("/".join(f"{NAMESPACE}{part}" for part in place)) == wrong
+
+
+async def test_fidelity_group_types_are_in_small_letters_in_answers_of_changes(api: Client) -> None:
+    groups = f"{api.account}/groups"
+    made = (await api.call("POST", groups, {"groups": [{"groupName": "sales"}]})).json["groups"][0]
+    assert made["groupType"] == "customgroup"
+    body = {"groups": [{"groupId": made["groupId"], "groupName": "law"}]}
+    for method in ("PUT", "DELETE"):
+        (changed,) = (await api.call(method, groups, body)).json["groups"]
+        assert changed["groupType"] == "customgroup"
+        listed = (await api.call("GET", groups)).json["groups"]
+        custom = [] if method == "DELETE" else ["customGroup"]
+        assert [one["groupType"] for one in listed] == ["adminGroup", "everyoneGroup", *custom]
+
+
+async def test_fidelity_everyone_and_administrators_are_in_every_account(api: Client) -> None:
+    await fill(api)
+    groups = f"{api.account}/groups"
+    listed = (await api.call("GET", groups)).json
+    assert listed["totalSetSize"] == "3"
+    assert listed["groups"][:2] == [
+        ADMINISTRATORS | {"usersCount": "1"},
+        EVERYONE | {"usersCount": "3"},
+    ]
+    page = await api.call("GET", f"{groups}?count=1&start_position=1&search_text=VER")
+    assert names(page, "groups") == []
+    for group, users in ((ADMINISTRATORS, ["ada"]), (EVERYONE, ["ada", "bob", "cyd"])):
+        members = f"{groups}/{group['groupId']}/users"
+        assert names(await api.call("GET", members)) == users
+        selected = f"{api.account}/users?group_id={group['groupId']}"
+        assert names(await api.call("GET", selected)) == users
+        for method in ("PUT", "DELETE"):
+            refused = await api.call(method, members, {"users": [{"userId": CYD}]})
+            assert (refused.status, refused.error) == (400, "INVALID_REQUEST_PARAMETER")
+    both = {"groupList": [ADMINISTRATORS, EVERYONE]}
+    new = user("dan", CYD[:-1] + "4", **both)
+    refused = await api.call("POST", f"{api.account}/users", {"newUsers": [new]})
+    assert (refused.status, refused.error) == (400, "INVALID_REQUEST_BODY")
+    made = await api.call("POST", f"{api.account}/users", {"newUsers": [new | {"isAdmin": "true"}]})
+    assert made.status == 201, made.body
+    assert names(await api.call("GET", f"{groups}/{ADMINISTRATORS['groupId']}/users")) == [
+        *("ada", "dan")
+    ]
 
 
 async def test_an_event_goes_to_the_configurations_of_its_users_groups(
@@ -536,8 +650,6 @@ async def test_s8_another_accounts_people_are_as_if_they_did_not_exist(
         ("PUT", "/users", ada),
         ("DELETE", "/users", ada),
         ("POST", "/users", new),
-        ("PUT", "/groups", sales),
-        ("DELETE", "/groups", sales),
         ("GET", f"/groups/{group}/users", None),
         ("PUT", f"/groups/{group}/users", ada),
         ("DELETE", f"/groups/{group}/users", ada),
@@ -556,14 +668,22 @@ async def test_s8_another_accounts_people_are_as_if_they_did_not_exist(
             nowhere_path = nowhere_path.replace(f"/{known}", f"/{other}")
             nowhere = nowhere.replace(f'"{known}"', f'"{other}"')
         data = None if body is None else nowhere.encode()
-        told = await api.call(method, mine + nowhere_path, data=data, Authorization=stranger)
-        assert (told.status, told.error) == (404, "RESOURCE_NOT_FOUND"), (method, path)
+        missing = await api.call(method, mine + nowhere_path, data=data, Authorization=stranger)
+        assert (missing.status, missing.error) == (404, "RESOURCE_NOT_FOUND"), (method, path)
         # And with the other account's own path.
         foreign = await api.call(method, api.account + path, body, Authorization=stranger)
         assert (foreign.status, foreign.error) == (404, "RESOURCE_NOT_FOUND")
-    for path in ("/users", "/groups", f"/users?group_id={group}"):
+    for method in ("PUT", "DELETE"):
+        theirs = await api.call(method, f"{mine}/groups", sales, Authorization=stranger)
+        assert told(theirs, "groups") == ["INVALID_GROUP_ID"]
+        nowhere = json.dumps(sales).replace(f'"{group}"', '"999"')
+        unknown_one = await api.call(
+            method, f"{mine}/groups", data=nowhere.encode(), Authorization=stranger
+        )
+        assert unknown_one.body.decode().replace("999", group) == theirs.body.decode()
+    for path, count in (("/users", "0"), ("/groups", "2"), (f"/users?group_id={group}", "0")):
         listed = await api.call("GET", mine + path, Authorization=stranger)
-        assert listed.json["totalSetSize"] == "0"
+        assert listed.json["totalSetSize"] == count
     listed = await api.call("GET", f"{mine}/tokens", Authorization=stranger)
     assert listed.json["totalSetSize"] == "1"
     assert names(await api.call("GET", f"{api.account}/users")) == ["ada", "bob", "cyd"]

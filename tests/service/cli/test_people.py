@@ -56,7 +56,7 @@ def write(folder: Path, text: str | bytes) -> str:
 
 async def test_users_and_groups_are_kept_by_name(shell: Shell) -> None:
     assert "No users." in (await shell.run("users", "list")).stderr
-    assert "No groups." in (await shell.run("groups", "list")).stderr
+    assert "groups add NAME" in (await shell.run("groups", "list")).stderr
     assert "group 1, sales" in (await shell.run("groups", "add", "sales", "legal")).stdout
     added = await shell.run(
         *("users", "add", "--name", "ada", "--email", "ada@example.com"),
@@ -78,8 +78,23 @@ async def test_users_and_groups_are_kept_by_name(shell: Shell) -> None:
     ]
     assert told.stdout.splitlines()[-1] == "2 users."
     assert (await shell.run("groups", "list")).stdout.splitlines() == [
-        *("ID  NAME   USERS", " 2  legal      0", " 1  sales      2")
+        "           ID  NAME            USERS",
+        "1000000000000  Administrators      1",
+        "1000000000001  Everyone            2",
+        "            2  legal               0",
+        "            1  sales               2",
     ]
+    again = await shell.run("groups", "add", "sales", "tax")
+    assert again.stdout == "Added group 3, tax.\n"
+    assert "There is a group 'sales' already. (INVALID_GROUP_NAME)" in again.stderr
+    assert "1 of 2 were done." in again.stderr
+    assert again.exit_code == 4
+    kept = await shell.run("groups", "delete", "Everyone", "--yes")
+    assert (kept.exit_code, kept.stdout) == (4, "")
+    assert "Nobody changes the group Everyone. (INVALID_GROUP_ID)" in kept.stderr
+    nobody = await shell.run("groups", "add-user", "tax", "9" + ADA[1:])
+    assert (nobody.exit_code, nobody.stdout) == (4, "")
+    assert "(INVALID_USERID)" in nobody.stderr
 
     closed = await shell.run("users", "close", "bob@example.com", "--yes")
     assert closed.stdout == "Closed 1 user.\n"
@@ -148,8 +163,11 @@ async def test_a_file_of_users_is_added_as_a_whole(shell: Shell, tmp_path: Path)
     assert await names(shell) == ["Ada Lovelace", 'Bob, of "Legal"']
     (ada, bob) = (await shell.json("users", "list"))["users"]
     assert (ada["userId"], ada["isAdmin"]) == (ADA, "True")
-    assert [group["groupName"] for group in ada["groupList"]] == ["sales"]
-    assert (bob["isAdmin"], bob["groupList"]) == ("False", [])
+    assert [group["groupName"] for group in ada["groupList"]] == [
+        *("Administrators", "Everyone", "sales")
+    ]
+    assert bob["isAdmin"] == "False"
+    assert [group["groupName"] for group in bob["groupList"]] == ["Everyone"]
 
 
 async def test_each_bad_line_is_named_and_nothing_is_added(shell: Shell, tmp_path: Path) -> None:

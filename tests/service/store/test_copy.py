@@ -18,7 +18,7 @@ from heliograph.model.accounts import Account, Role, Secret
 from heliograph.model.applications import CodeProof, NewApplication, NewCode, Pair, Rights
 from heliograph.model.configurations import ClientCredentials
 from heliograph.model.logs import LogQuery
-from heliograph.model.people import NewToken, NewUser, UserQuery
+from heliograph.model.people import Group, NewToken, NewUser, UserQuery
 from heliograph.store import Store, copying
 from heliograph.store.historical import Wish
 from heliograph.store.keyring import KeyRing
@@ -75,6 +75,7 @@ async def fill(folder: Path, clock: ManualClock) -> None:
 
 async def fill_people(store: Store, clock: ManualClock) -> None:
     (group,) = await store.people.add_groups(ACCOUNT, ["sales"])
+    assert isinstance(group, Group)
     inside = frozenset({group.group_id})
     await store.people.add_users(
         ACCOUNT,
@@ -200,6 +201,7 @@ async def test_everything_is_the_same_after_a_copy_and_goes_on(
     made = await store.create_configuration(wanted_configuration(name="new"))
     assert made.connect_id == 5
     (group,) = await store.people.add_groups(ACCOUNT, ["new"])
+    assert isinstance(group, Group)
     assert group.group_id == 2
     await accept(store, new_event(envelope_id="env-new", event_id="new"))
     await store.close()

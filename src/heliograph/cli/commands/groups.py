@@ -9,7 +9,15 @@ import click
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli import asking
-from heliograph.cli.account_calls import call, every, group_ids, run, user_ids, users_path
+from heliograph.cli.account_calls import (
+    all_done,
+    call,
+    every,
+    group_ids,
+    run,
+    user_ids,
+    users_path,
+)
 from heliograph.cli.connection import Connection, json_option, server_options, yes_option
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import Column, Row, counted, notes, output, print_json, print_rows
@@ -29,9 +37,6 @@ def list_groups(credentials: Credentials, as_json: bool) -> None:
     if as_json:
         print_json(listing)
         return
-    if not listing["groups"]:
-        notes().print("No groups. `heliograph groups add NAME` makes one.")
-        return
     print_rows(
         output(),
         [Column("ID", right=True), Column("NAME", gives_way=True), Column("USERS", right=True)],
@@ -40,6 +45,8 @@ def list_groups(credentials: Credentials, as_json: bool) -> None:
             for group in listing["groups"]
         ],
     )
+    if not any(group["groupType"] == "customGroup" for group in listing["groups"]):
+        notes().print("`heliograph groups add NAME` makes one.")
 
 
 @groups.command(epilog="Example: heliograph groups add sales legal")
@@ -52,9 +59,12 @@ def add(credentials: Credentials, names: Sequence[str], as_json: bool) -> None:
     added = run(credentials, lambda connection: call(connection, "POST", "groups", body))
     if as_json:
         print_json(added)
-        return
-    for group in added["groups"]:
-        output().print(f"Added group {group['groupId']}, {group['groupName']}.", soft_wrap=True)
+    else:
+        for group in added["groups"]:
+            if "errorDetails" not in group:
+                words = f"Added group {group['groupId']}, {group['groupName']}."
+                output().print(words, soft_wrap=True)
+    all_done(added["groups"])
 
 
 @groups.command(epilog="Example: heliograph groups delete sales")
@@ -76,7 +86,8 @@ def delete(credentials: Credentials, named: Sequence[str], yes: bool, as_json: b
     deleted = run(credentials, work)
     if as_json:
         print_json(deleted)
-    else:
+    all_done(deleted["groups"])
+    if not as_json:
         output().print(f"Deleted {counted(len(deleted['groups']), 'group')}.")
 
 
@@ -113,6 +124,8 @@ def _change(
     changed = run(credentials, work)
     if as_json:
         print_json(changed)
+    all_done(changed["users"])
+    if as_json:
         return
     done = ("Added", "to") if method == "PUT" else ("Removed", "from")
     count = counted(len(changed["users"]), "user")

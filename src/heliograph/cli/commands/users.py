@@ -192,7 +192,9 @@ def import_users(credentials: Credentials, file: BinaryIO, dry_run: bool, as_jso
 
 def _row(user: Mapping[str, Any], *, closed: bool) -> Row:
     role = "administrator" if user["isAdmin"] == "True" else "viewer"
-    groups = ", ".join(group["groupName"] for group in user.get("groupList") or ())
+    # That a user is in Everyone, and an administrator in Administrators, is no news.
+    made = [one for one in user.get("groupList") or () if one["groupType"] == "customGroup"]
+    groups = ", ".join(group["groupName"] for group in made)
     cells = [
         user["userName"],
         user["email"],

@@ -11,7 +11,7 @@ from heliograph.errors import ConfigurationsChanged
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import SKIPPED
 from heliograph.model.events import HeldReason
-from heliograph.model.people import Memberships
+from heliograph.model.people import ADMINISTRATORS_ID, Memberships
 from heliograph.store import Configurations, rows, sealing
 from heliograph.store.keyring import KeyRing
 from heliograph.store.verbs import Rows, Step, Verb, people_rows
@@ -144,7 +144,8 @@ def _write(keyring: KeyRing, wanted: ConnectConfiguration, now: int) -> Verb[boo
 
 def group_members(account_id: str, group_ids: Sequence[int]) -> Verb[Memberships]:
     """See `People.group_members`."""
-    values = {"account_id": account_id, "group_ids": group_ids}
+    values: dict[str, Any] = {"account_id": account_id, "group_ids": group_ids}
+    values["administrators"] = ADMINISTRATORS_ID
     return people_rows.memberships((yield Step("group_members", values)))
 
 

@@ -7,9 +7,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from heliograph.clock import Clock
-from heliograph.errors import StorageUnavailable
+from heliograph.errors import (
+    InvalidGroupId,
+    InvalidGroupName,
+    InvalidUserId,
+    StorageUnavailable,
+)
 from heliograph.model.accounts import Account, Principal, Role, Secret
 from heliograph.model.people import (
+    BUILT_IN,
     Group,
     GroupPage,
     Memberships,
@@ -87,8 +93,9 @@ class PeopleVerbs:
                 named.setdefault(group_id, []).append(user.user_id)
 
         def verb() -> Verb[Sequence[User]]:
-            if named:
+            if named or any(user.role is Role.ADMINISTRATOR for user in users):
                 yield from bump_version(account_id)
+            if named:
                 yield from _check_groups(account_id, named)
             rows = yield Step("users_add", people_rows.new_users(account_id, users, self._now()))
             added = {row.user_id for row in rows}
@@ -108,6 +115,8 @@ class PeopleVerbs:
 
     async def change_users(self, account_id: str, changes: Sequence[UserChange]) -> Sequence[User]:
         def verb() -> Verb[Sequence[User]]:
+            if any(change.role is not None for change in changes):
+                yield from bump_version(account_id)  # who is in Administrators
             for change in changes:
                 values = people_rows.change(account_id, change, self._now())
                 try:
@@ -143,82 +152,108 @@ class PeopleVerbs:
     async def groups_of(
         self, account_id: str, user_ids: Collection[str]
     ) -> Mapping[str, tuple[Group, ...]]:
-        values = {"account_id": account_id, "user_ids": list(user_ids)}
+        values = {"account_id": account_id, "user_ids": list(user_ids), **people_rows.built_in()}
         return people_rows.groups_of(
             await self._engine.read(lambda: verb_of(Step("groups_of", values)))
         )
 
-    async def add_groups(self, account_id: str, names: Sequence[str]) -> Sequence[Group]:
-        def verb() -> Verb[Sequence[Group]]:
-            groups = []
+    async def add_groups(
+        self, account_id: str, names: Sequence[str]
+    ) -> Sequence[Group | InvalidGroupName]:
+        def verb() -> Verb[Sequence[Group | InvalidGroupName]]:
+            taken = {*(yield from _owners(account_id, names)), *BUILT_IN.values()}
+            groups: list[Group | InvalidGroupName] = []
             for name in names:
+                if name in taken:
+                    groups.append(people_rows.group_exists(name))
+                    continue
+                taken.add(name)
                 values = {"account_id": account_id, "name": name, "now": self._now()}
                 try:
                     (row,) = yield Step("group_add", values)
-                except AlreadyThere:
+                except AlreadyThere:  # meanwhile
                     raise people_rows.group_exists(name) from None
                 groups.append(Group(row.group_id, name, 0))
             return groups
 
         return await self._engine.write(verb, BULK_PATIENCE)
 
-    async def rename_groups(self, account_id: str, names: Mapping[int, str]) -> Sequence[Group]:
-        def verb() -> Verb[Sequence[Group]]:
+    async def rename_groups(
+        self, account_id: str, names: Mapping[int, str]
+    ) -> Sequence[Group | InvalidGroupName | InvalidGroupId]:
+        def verb() -> Verb[Sequence[Group | InvalidGroupName | InvalidGroupId]]:
+            known = {one.group_id: one.name for one in (yield from _groups(account_id, names))}
+            owners = yield from _owners(account_id, [*names.values()])
+            owners |= {name: group_id for group_id, name in known.items()}
+            owners |= {name: group_id for group_id, name in BUILT_IN.items()}
+            refused: dict[int, InvalidGroupName | InvalidGroupId] = {}
             for group_id, name in names.items():
-                values = {"account_id": account_id, "group_id": group_id, "name": name}
-                try:
-                    renamed = (yield Step("group_rename", values)).changed
-                except AlreadyThere:
-                    raise people_rows.group_exists(name) from None
-                if not renamed:
-                    raise people_rows.no_group([group_id])
-            return (yield from _groups(account_id, names))
+                if group_id not in known:
+                    refused[group_id] = people_rows.invalid_group(group_id)
+                elif owners.get(name, group_id) != group_id:
+                    refused[group_id] = people_rows.group_exists(name)
+                else:
+                    del owners[known[group_id]]
+                    owners[name] = group_id
+                    values = {"account_id": account_id, "group_id": group_id, "name": name}
+                    try:
+                        yield Step("group_rename", values)
+                    except AlreadyThere:  # meanwhile
+                        raise people_rows.group_exists(name) from None
+            renamed = {one.group_id: one for one in (yield from _groups(account_id, names))}
+            return [refused.get(group_id) or renamed[group_id] for group_id in names]
 
         return await self._engine.write(verb, BULK_PATIENCE)
 
-    async def delete_groups(self, account_id: str, group_ids: Sequence[int]) -> Sequence[Group]:
-        def verb() -> Verb[Sequence[Group]]:
+    async def delete_groups(
+        self, account_id: str, group_ids: Sequence[int]
+    ) -> Sequence[Group | InvalidGroupId]:
+        def verb() -> Verb[Sequence[Group | InvalidGroupId]]:
             yield from bump_version(account_id)
-            yield from _check_groups(account_id, group_ids)
-            before = yield from _groups(account_id, group_ids)
-            values = {"account_id": account_id, "group_ids": list(group_ids)}
-            yield Step("groups_delete", values)
-            return before
+            before = {one.group_id: one for one in (yield from _groups(account_id, group_ids))}
+            yield Step("groups_delete", {"account_id": account_id, "group_ids": list(before)})
+            return [before.get(one) or people_rows.invalid_group(one) for one in group_ids]
 
         return await self._engine.write(verb, BULK_PATIENCE)
 
     async def group(self, account_id: str, group_id: int) -> Group | None:
-        found = await self._engine.read(lambda: _groups(account_id, [group_id]))
-        return found[0] if found else None
+        values = {"account_id": account_id, "group_id": group_id, **people_rows.built_in()}
+        row = (await self._engine.read(lambda: verb_of(Step("group", values)))).first
+        return None if row is None else people_rows.group(row)
 
     async def groups(
         self, account_id: str, start: int, count: int, name: str | None = None
     ) -> GroupPage:
-        values = {"account_id": account_id, "name": people_rows.part(name)}
-        rows, total = await self._page("groups", {**values, "start": start, "count": count})
+        which = {"account_id": account_id, "name": people_rows.part(name), **people_rows.built_in()}
+        rows, total = await self._page("groups", {**which, "start": start, "count": count})
         return GroupPage(tuple(map(people_rows.group, rows)), total)
 
     async def add_members(
         self, account_id: str, group_id: int, user_ids: Sequence[str]
-    ) -> Sequence[User]:
-        def verb() -> Verb[Sequence[User]]:
-            yield from bump_version(account_id)
-            yield from _check_groups(account_id, [group_id])
-            users = yield from _check_users(account_id, user_ids)
-            yield from _change_members("members_add", account_id, group_id, user_ids)
-            return users
-
-        return await self._engine.write(verb, BULK_PATIENCE)
+    ) -> Sequence[User | InvalidUserId]:
+        return await self._change_members("members_add", account_id, group_id, user_ids)
 
     async def remove_members(
         self, account_id: str, group_id: int, user_ids: Sequence[str]
-    ) -> Sequence[User]:
-        def verb() -> Verb[Sequence[User]]:
+    ) -> Sequence[User | InvalidUserId]:
+        return await self._change_members("members_remove", account_id, group_id, user_ids)
+
+    async def _change_members(
+        self, query: str, account_id: str, group_id: int, user_ids: Sequence[str]
+    ) -> Sequence[User | InvalidUserId]:
+        """Closed users can leave a group, and join none."""
+
+        def verb() -> Verb[Sequence[User | InvalidUserId]]:
             yield from bump_version(account_id)
             yield from _check_groups(account_id, [group_id])
-            users = yield from _check_users(account_id, user_ids, closed_too=True)
-            yield from _change_members("members_remove", account_id, group_id, user_ids)
-            return users
+            found = yield from _users(account_id, user_ids, "users_by_id_shared")
+            usable = {
+                user.user_id: user
+                for user in found
+                if query == "members_remove" or user.status is UserStatus.ACTIVE
+            }
+            yield from _change_members(query, account_id, group_id, list(usable))
+            return [usable.get(one) or people_rows.invalid_user(one) for one in user_ids]
 
         return await self._engine.write(verb, BULK_PATIENCE)
 
@@ -297,6 +332,12 @@ def _users(
     return [found[user_id] for user_id in user_ids if user_id in found]
 
 
+def _owners(account_id: str, names: Sequence[str]) -> Verb[dict[str, int]]:
+    """Which of the account's own groups have these names."""
+    values = {"account_id": account_id, "names": list(names)}
+    return {row.name: row.group_id for row in (yield Step("group_names", values))}
+
+
 def _groups(account_id: str, group_ids: Iterable[int]) -> Verb[Sequence[Group]]:
     values = {"account_id": account_id, "group_ids": list(group_ids)}
     return [people_rows.group(row) for row in (yield Step("groups_by_id", values))]
@@ -308,11 +349,9 @@ def _check_groups(account_id: str, group_ids: Collection[int]) -> Verb[None]:
         raise people_rows.no_group(missing)
 
 
-def _check_users(
-    account_id: str, user_ids: Sequence[str], *, closed_too: bool = False
-) -> Verb[Sequence[User]]:
+def _check_users(account_id: str, user_ids: Sequence[str]) -> Verb[Sequence[User]]:
     found = yield from _users(account_id, user_ids, "users_by_id_shared")
-    usable = {user.user_id for user in found if closed_too or user.status is UserStatus.ACTIVE}
+    usable = {user.user_id for user in found if user.status is UserStatus.ACTIVE}
     if missing := set(user_ids) - usable:
         raise people_rows.no_user(missing)
     return found

@@ -57,10 +57,13 @@ and (
         select 1 from group_member as m where m.group_id = :group_id and m.user_id = u.user_id
     )
 )
+and (cast(:role as text) is null or u.role = :role)
 and (
     cast(:inside as boolean) is null
     or cast(:inside as boolean) = (
         u.user_id {among_texts:named_users}
+        or cast(:named_everyone as boolean)
+        or (cast(:named_administrators as boolean) and u.role = 'administrator')
         or exists (
             select 1 from group_member as m
             where
@@ -91,36 +94,78 @@ update user_group set name = :name where account_id = :account_id and group_id =
 -- Who was in them goes with them.
 delete from user_group where account_id = :account_id and group_id {among_numbers:group_ids};
 
+-- name: group_names
+-- Which of these names the account's own groups have.
+select g.group_id, g.name from user_group as g
+where g.account_id = :account_id and g.name {among_texts:names};
+
 -- name: groups_by_id
+-- Those that the account has made.
 select g.group_id, g.name,
     (select count(*) from group_member as m where m.group_id = g.group_id) as users
 from user_group as g
 where g.account_id = :account_id and g.group_id {among_numbers:group_ids}
 order by g.name;
 
--- name: groups
+-- name: all_groups
+-- The account's own, and the two that every account has.
+select o.group_id, o.name from user_group as o where o.account_id = :account_id
+union all
+select cast(:administrators as bigint), cast(:administrators_name as text)
+union all
+select cast(:everyone as bigint), cast(:everyone_name as text);
+
+-- name: groups_found
+-- Who is in the two that every account has follows from the users.
 select g.group_id, g.name,
-    (select count(*) from group_member as m where m.group_id = g.group_id) as users
-from user_group as g
-where
-    g.account_id = :account_id
-    and (cast(:name as text) is null or g.name {like} :name escape '\')
+    case g.group_id
+        when :everyone then (
+            select count(*) from account_user as e where e.account_id = :account_id
+        )
+        when :administrators then (
+            select count(*) from account_user as a
+            where a.account_id = :account_id and a.role = 'administrator'
+        )
+        else (select count(*) from group_member as m where m.group_id = g.group_id)
+    end as users
+from ({all_groups}) as g;
+
+-- name: group
+{groups_found}
+where g.group_id = :group_id;
+
+-- name: groups
+{groups_found}
+where cast(:name as text) is null or g.name {like} :name escape '\'
 order by g.name, g.group_id
 limit :count offset :start;
 
 -- name: groups_count
-select count(*) as total from user_group as g
-where
-    g.account_id = :account_id
-    and (cast(:name as text) is null or g.name {like} :name escape '\');
+select count(*) as total from ({all_groups}) as g
+where cast(:name as text) is null or g.name {like} :name escape '\';
 
 -- name: groups_of
+-- The account's own groups of these users, and Administrators' and Everyone's sizes with them.
 select m.user_id, g.group_id, g.name,
     (select count(*) from group_member as a where a.group_id = g.group_id) as users
 from group_member as m
 inner join user_group as g on m.group_id = g.group_id
 where g.account_id = :account_id and m.user_id {among_texts:user_ids}
-order by m.user_id, g.name;
+union all
+select u.user_id, cast(:everyone as bigint), cast(:everyone_name as text),
+    (select count(*) from account_user as e where e.account_id = :account_id)
+from account_user as u
+where u.account_id = :account_id and u.user_id {among_texts:user_ids}
+union all
+select u.user_id, cast(:administrators as bigint), cast(:administrators_name as text), (
+        select count(*) from account_user as a
+        where a.account_id = :account_id and a.role = 'administrator'
+    )
+from account_user as u
+where
+    u.account_id = :account_id and u.role = 'administrator'
+    and u.user_id {among_texts:user_ids}
+order by 1, 3;
 
 -- name: members_add
 insert into group_member (group_id, user_id)
@@ -136,7 +181,13 @@ delete from group_member where group_id = :group_id and user_id {among_texts:use
 select m.user_id, m.group_id
 from group_member as m
 inner join user_group as g on m.group_id = g.group_id
-where g.account_id = :account_id and g.group_id {among_numbers:group_ids};
+where g.account_id = :account_id and g.group_id {among_numbers:group_ids}
+union all
+select u.user_id, cast(:administrators as bigint)
+from account_user as u
+where
+    u.account_id = :account_id and u.role = 'administrator'
+    and cast(:administrators as bigint) {among_numbers:group_ids};
 
 -- name: token_add
 insert into token (

@@ -7,9 +7,18 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from heliograph.errors import GroupExists, NotFound, UserExists
+from heliograph.errors import (
+    InvalidGroupId,
+    InvalidGroupName,
+    InvalidUserId,
+    NotFound,
+    UserExists,
+)
 from heliograph.model.accounts import Account, Principal, Role, Secret
 from heliograph.model.people import (
+    ADMINISTRATORS_ID,
+    BUILT_IN,
+    EVERYONE_ID,
     Group,
     Memberships,
     NewToken,
@@ -79,7 +88,13 @@ def change(account_id: str, wanted: UserChange, now: int) -> dict[str, Any]:
 
 def filters(account_id: str, query: UserQuery) -> dict[str, Any]:
     """The values of `users` and `users_count`."""
-    named = query.named
+    named, role = query.named, query.role
+    group_id = query.group_id
+    if group_id == ADMINISTRATORS_ID:
+        role = Role.ADMINISTRATOR
+    if group_id in BUILT_IN:  # of Everyone there is nothing to select
+        group_id = None
+    named_groups = [] if named is None else numbers(named.group_ids)
     return {
         "account_id": account_id,
         "name": part(query.name),
@@ -87,10 +102,13 @@ def filters(account_id: str, query: UserQuery) -> dict[str, Any]:
         "email": query.email,
         "domain": None if query.domain is None else f"%@{_escaped(query.domain)}",
         "statuses": None if query.statuses is None else [status.value for status in query.statuses],
-        "group_id": query.group_id,
+        "group_id": group_id,
+        "role": role and role.value,
         "inside": None if named is None else named.inside,
         "named_users": [] if named is None else sorted(named.user_ids),
-        "named_groups": [] if named is None else numbers(named.group_ids),
+        "named_groups": named_groups,
+        "named_everyone": EVERYONE_ID in named_groups,
+        "named_administrators": ADMINISTRATORS_ID in named_groups,
     }
 
 
@@ -225,6 +243,28 @@ def no_group(group_ids: Collection[int]) -> NotFound:
     return NotFound(f"There is no group {min(group_ids)}.")
 
 
-def group_exists(name: str) -> GroupExists:
+def invalid_group(group_id: int) -> InvalidGroupId:
+    """The account has no group of this id that can be changed."""
+    if group_id in BUILT_IN:
+        return InvalidGroupId(f"Nobody changes the group {BUILT_IN[group_id]}.")
+    return InvalidGroupId(f"There is no group {group_id}.")
+
+
+def invalid_user(user_id: str) -> InvalidUserId:
+    """The account has no active user of this id."""
+    return InvalidUserId(f"There is no active user {user_id}.")
+
+
+def group_exists(name: str) -> InvalidGroupName:
     """The account has a group of that name."""
-    return GroupExists(f"There is a group {name!r} already.")
+    return InvalidGroupName(f"There is a group {name!r} already.")
+
+
+def built_in() -> dict[str, Any]:
+    """What queries call the two groups that every account has."""
+    return {
+        "administrators": ADMINISTRATORS_ID,
+        "administrators_name": BUILT_IN[ADMINISTRATORS_ID],
+        "everyone": EVERYONE_ID,
+        "everyone_name": BUILT_IN[EVERYONE_ID],
+    }
