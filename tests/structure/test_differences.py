@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from heliograph.settings import Settings
 from tests.fidelity import table
 
 TESTS = Path(__file__).parents[1]
@@ -36,6 +38,13 @@ def test_each_test_of_a_row_names_one_that_is_there() -> None:
 def test_the_page_is_what_the_rows_say() -> None:
     said = table.page(SUBJECTS)
     assert table.PAGE.read_text(encoding="utf-8") == said, "uv run python -m tests.fidelity"
+
+
+def test_each_option_that_the_page_names_is_a_setting() -> None:
+    known = {setting.name.replace("_", "-") for setting in fields(Settings)}
+    named = set(re.findall(r"`--([a-z-]+)", table.PAGE.read_text(encoding="utf-8")))
+    assert named - known == set()
+    assert len(named) > 5
 
 
 def test_a_difference_is_a_line_of_the_page_and_a_choice_too() -> None:
