@@ -14,7 +14,7 @@ from heliograph.model.people import GroupKind
 from heliograph.wire.codec import Wire
 from heliograph.wire.names import printable_name
 from heliograph.wire.paging import Paged
-from heliograph.wire.rest import ErrorDetails, Number
+from heliograph.wire.rest import ErrorDetails
 
 _LONGEST_NUMBER: Final = 18
 _TYPES: Final = {
@@ -31,7 +31,8 @@ class Group(Wire):
     """
 
     error_details: ErrorDetails | None = None
-    group_id: Number | None = None
+    # As it was given, also where it cannot be one: an answer says so at the item.
+    group_id: str | None = None
     group_name: str | None = None
     group_type: str | None = None
     users_count: str | None = None

@@ -56,7 +56,8 @@ class UserInfo(Wire):
     membership_id: str | None = None
     send_activation_email: str | None = None
     uri: str | None = None
-    user_id: Guid | None = None
+    # As it was given, also where it cannot be one: an answer says so at the item.
+    user_id: str | None = None
     user_name: str | None = None
     user_status: str | None = None
     user_type: str | None = None
