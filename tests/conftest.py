@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,10 @@ from tests.listener import LoopbackListener, listening
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.server import Client, serving
 from tests.support import ACCOUNT, OTHER_ACCOUNT, ManualClock
+
+# Whoever starts the tests in the background lets them ignore Ctrl-C, and so all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples are the same each time unless their number is given: what is green stays green, and
 # new ones are looked for on purpose. A time limit on one says more about the machine than the code.

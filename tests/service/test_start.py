@@ -17,6 +17,7 @@ from heliograph.model.fidelity import Fidelity
 from heliograph.model.logs import LogQuery
 from heliograph.service import fidelity_from
 from heliograph.settings import Settings, from_environment
+from tests.busy import hang
 from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
@@ -34,8 +35,9 @@ async def test_two_updates_of_one_configuration_at_once_both_hold(api: Client) -
         assert (found["pausePublish"], found["name"]) == (pause, f"n{number}")
 
 
-async def test_a_slash_too_many_is_not_found_and_not_redirected(api: Client) -> None:
-    answer = await api.call("GET", "failures/")
+async def test_a_slash_at_the_end_is_no_matter_and_one_in_between_is(api: Client) -> None:
+    assert (await api.call("GET", "failures/")).status == 200
+    answer = await api.call("GET", "/failures")
     assert (answer.status, answer.error) == (404, "RESOURCE_NOT_FOUND")
     answer = await api.call("POST", "/healthz")
     assert (answer.status, answer.error) == (405, "METHOD_NOT_ALLOWED")
@@ -89,7 +91,9 @@ async def test_a_restart_keeps_the_account_the_token_and_what_was_waiting(
         assert listener.received == []
         await api.call("PUT", api.connect, {"connectId": "1", "pausePublish": "false"})
         await listener.until(lambda received: len(received) == 1)
-        assert (await api.server.store.failures(before.account_id, LogQuery(), 1)).entries == ()
+        async with hang(10):  # skipped for the pause, it is listed until its outcome is written
+            while (await api.server.store.failures(before.account_id, LogQuery(), 1)).entries:
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
