@@ -479,3 +479,34 @@ async def test_r21_doctor_tells_when_something_is_due_and_no_node_looks(
     await other.renew_lease()
     found = await due()
     assert (found.passed, "has been due for 30" in found.found) == (True, True)
+
+
+@pytest.mark.parametrize("delivered", [1, 2])
+async def test_an_accept_and_a_settle_do_not_wait_for_each_other_crosswise(
+    open_node: OpenNode, database_url: str, delivered: int
+) -> None:
+    """An accept asks the lanes of an envelope in turn: who waits for its first holds none of the
+    others, also where those are delivered and so end before what is tried again."""
+    _, node = await two_nodes(open_node)
+    await node.create_configuration(wanted_configuration())
+    await accept(node, new_event())
+    ends = {1: retry_in(60), 2: Delivered()} if delivered == 1 else {1: Delivered(), 2: Delivered()}
+    settlements = [
+        settled(claim, ends[claim.configuration.connect_id])
+        for claim in reversed(await claim_all(node))
+    ]
+    lane = "select delivery_id from delivery where connect_id = %s for share"
+    async with await psycopg.AsyncConnection.connect(database_url) as accepting:
+        await accepting.execute(lane, (1,))
+        settling = asyncio.create_task(node.settle(settlements))
+        async with (
+            hang(20),
+            await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
+        ):
+            waiting = "select count(*) from pg_locks where not granted"
+            while await (await other.execute(waiting)).fetchone() == (0,):
+                await asyncio.sleep(0.01)
+        found = await accepting.execute(f"{lane} nowait", (2,))
+        assert len(await found.fetchall()) == 1
+        await accepting.commit()
+        assert await settling == [True, True]

@@ -437,6 +437,9 @@ class Queue:
         ]
         moved: list[Any] = []
         ended: list[tuple[int, str | None]] = []
+        if len(in_order) > 1:
+            ids = [settlement.claim.delivery_id for settlement in in_order]
+            await run(db, _Q["settle_order"], (ids,))
         if delivered:
             gone = await fetch(db, _Q["settle_delivered"], {**fence_columns(delivered), "now": now})
             moved += gone

@@ -446,6 +446,14 @@ set
 where delivery_id = any(%(delivery_ids)s) and state = 'in_flight'
 returning connect_id, lane;
 
+-- name: settle_order
+-- In the order in which accepts ask lanes whether they are busy, so that neither waits for the
+-- other crosswise.
+select delivery_id from delivery
+where delivery_id = any(%s)
+order by connect_id, lane collate "C", delivery_id
+for update;
+
 -- name: settle_delivered
 -- Fenced: only the claim that opened this attempt, of this epoch, moves the delivery (R8).
 with gone as (
