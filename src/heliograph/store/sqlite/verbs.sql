@@ -133,13 +133,14 @@ where
 
 -- name: publish_deliver
 -- The newest event of each envelope that is known; its place in listings is the event's. The
--- audit compares each event's count with its deliveries.
+-- audit compares each event's count with its deliveries. A cross join keeps its order here: the list
+-- would else be read once for each envelope of the account.
 update event set deliveries = deliveries + 1
 where
     event_row in (
         select v.event_row
         from json_each(:envelope_ids) as wanted
-        inner join envelope as v
+        cross join envelope as v
             on v.account_id = :account_id and v.envelope_id = wanted.value
     );
 
@@ -151,7 +152,7 @@ select
     :account_id, e.event_row, :connect_id, e.envelope_id, null, :state, :held_reason, :now,
     abs(random()) % 2147483648, :now, e.created_us
 from json_each(:envelope_ids) as wanted
-inner join envelope as v
+cross join envelope as v
     on v.account_id = :account_id and v.envelope_id = wanted.value
 inner join event as e on v.event_row = e.event_row
 order by wanted.key
