@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from heliograph.store.keyring import KeyRing
 from heliograph.store.sql import migrations
 from heliograph.store.sqlite.connection import PRAGMAS, Writer, connect
 from heliograph.store.sqlite.doctor import due_check
+from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.sqlite.store import SqliteStore
 from heliograph.store.times import to_microseconds
 from tests.support import (
@@ -100,6 +102,7 @@ from pathlib import Path
 from typing import Any
 from heliograph.clock import SystemClock
 from heliograph.store.keyring import KeyRing
+from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.sqlite.store import SqliteStore
 
 async def main(folder):
@@ -493,3 +496,16 @@ def test_r21_doctor_reads_a_database_of_the_version_before(tmp_path: Path) -> No
         True,
         "not known: this version has not started on it yet",
     )
+
+
+async def test_s17_a_historical_publish_looks_each_envelope_up(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """The list leads: with the account's envelopes first, each of them would read all of it."""
+    await (await open_sqlite(tmp_path, clock)).close()
+    database = apsw.Connection(str(tmp_path / "heliograph.db"))
+    for statement in QUERIES["publish_deliver"].split(";")[:2]:
+        values = dict.fromkeys(re.findall(r":(\w+)", statement), "[]")
+        plan = [row[3] for row in database.execute(f"explain query plan {statement}", values)]
+        assert "SEARCH v USING PRIMARY KEY (account_id=? AND envelope_id=?)" in plan, plan
+    database.close()
