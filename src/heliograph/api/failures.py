@@ -24,7 +24,7 @@ from heliograph.errors import (
 from heliograph.model.accounts import Account, Role
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import AttemptDetail, LogEntry, LogQuery, Requeued
-from heliograph.store import BATCH_MOST, Page, RequeuePage, Store, every_page
+from heliograph.store import BATCH_MOST, Page, Store, every_page
 from heliograph.wire import logs, rest
 from heliograph.wire.codec import encode_json
 from heliograph.wire.messages import json_sim, message
@@ -223,7 +223,7 @@ class Failures:
         if bulk.dry_run:
             return await self._dry_run(call.account_id, chosen)
         page = await self._republisher.failures(call.account_id, chosen.query, chosen.cursor)
-        return _bulk(page)
+        return selection.results(page, (DeliveryState.WAITING,))
 
     async def _dry_run(self, account_id: str, chosen: selection.Selection) -> logs.BulkResults:
         return logs.dry_run(
@@ -355,15 +355,6 @@ def _results(done: Sequence[Requeued], envelope_ids: Sequence[str]) -> logs.Conn
 
 def _shown(page: Page, *, failures: bool) -> logs.ConnectLogs:
     return logs.listing([logs.log_to_wire(entry) for entry in page.entries], failures=failures)
-
-
-def _bulk(page: RequeuePage) -> logs.BulkResults:
-    changed = sum(delivery.state is DeliveryState.WAITING for delivery in page.requeued)
-    return logs.BulkResults(
-        changed=str(changed),
-        unchanged=str(len(page.requeued) - changed),
-        next_cursor=None if page.next_cursor is None else selection.write_cursor(page.next_cursor),
-    )
 
 
 async def _lines(

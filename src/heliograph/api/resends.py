@@ -62,14 +62,7 @@ class Resends:
             )
         who = call.principal.name
         page = await self._republisher.delivered(account_id, query, who, chosen.cursor)
-        changed = sum(delivery.state in _GOES_OUT for delivery in page.requeued)
-        return logs.BulkResults(
-            changed=str(changed),
-            unchanged=str(len(page.requeued) - changed),
-            next_cursor=None
-            if page.next_cursor is None
-            else selection.write_cursor(page.next_cursor),
-        )
+        return selection.results(page, _GOES_OUT)
 
     async def _resend_one(self, call: Call) -> logs.ConnectFailureResults:
         log_id = row_id(call.path["logId"], "logId")

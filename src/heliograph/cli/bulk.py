@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli import asking
 from heliograph.cli.connection import Connection
+from heliograph.cli.exits import wrong
 from heliograph.cli.terminal import notes, output, print_json
 
 
@@ -41,7 +42,21 @@ class Bulk:
         as_json: bool = False,
     ) -> dict[str, str] | None:
         """Do it, once it is clear that it is meant: the sums of all batches, in the API's
-        spelling; None where it was to be shown only.
+        spelling; None where it was to be shown only. The arguments are those of `is_meant`.
+        """
+        meant = self.is_meant(credentials, chosen, yes=yes, dry_run=dry_run, as_json=as_json)
+        return asyncio.run(self._change(credentials, _query(chosen))) if meant else None
+
+    def is_meant(
+        self,
+        credentials: Credentials,
+        chosen: Mapping[str, str],
+        *,
+        yes: bool,
+        dry_run: bool,
+        as_json: bool = False,
+    ) -> bool:
+        """Show what it is about, and ask where that is called for; False where that was all.
 
         Args:
             credentials: Whose things.
@@ -50,19 +65,17 @@ class Bulk:
             dry_run: Only show what it is about.
             as_json: Show that as the API's document.
         """
-        query = dict(chosen) or {"all": "true"}
-        if dry_run or not yes:
-            shown = asyncio.run(self._preview(credentials, query))
-            if dry_run and as_json:
-                print_json(shown)
-            elif dry_run:
-                asking.print_preview(output(), shown, self.noun, self.plural)
-            elif int(shown["count"]) > self.asks_above:
-                asking.print_preview(notes(), shown, self.noun, self.plural)
-                asking.confirm(self.question)
-            if dry_run:
-                return None
-        return asyncio.run(self._change(credentials, query))
+        if yes and not dry_run:
+            return True
+        shown = asyncio.run(self._preview(credentials, _query(chosen)))
+        if dry_run and as_json:
+            print_json(shown)
+        elif dry_run:
+            asking.print_preview(output(), shown, self.noun, self.plural)
+        elif int(shown["count"]) > self.asks_above:
+            asking.print_preview(notes(), shown, self.noun, self.plural)
+            asking.confirm(self.question)
+        return not dry_run
 
     async def _preview(self, credentials: Credentials, query: Mapping[str, str]) -> Any:
         async with Connection(credentials) as connection:
@@ -94,3 +107,19 @@ class Bulk:
                         query["cursor"] = answer["nextCursor"]
         sums = {"changed": str(changed)}
         return sums | {"unchanged": str(unchanged)} if self.goes_on else sums
+
+
+def _query(chosen: Mapping[str, str]) -> dict[str, str]:
+    return dict(chosen) or {"all": "true"}
+
+
+def choose_one(
+    ids: Sequence[str], chosen: Mapping[str, str], everything: bool, others: str
+) -> None:
+    """A change must be asked for by ids, by filters or by --all, and by one of them only.
+
+    Raises:
+        Stop: it is not; the message begins with `others`, what there is beside --all.
+    """
+    if sum([bool(ids), bool(chosen), everything]) != 1:
+        raise wrong(f"{others}, or --all.")

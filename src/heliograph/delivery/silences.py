@@ -17,8 +17,6 @@ _MOST_NAMED: Final = 5
 _LONGEST: Final = 60
 """Characters of a name that are shown."""
 
-_OF_ENVELOPES: Final = ("envelope-", "recipient-", "template-")
-
 
 @dataclass(frozen=True, slots=True)
 class Silence:
@@ -58,7 +56,7 @@ def _of_events(configuration: ConnectConfiguration, fidelity: Fidelity) -> Seque
     elif doubted := [name for name in unknown if name.startswith(docusign.KINDS)]:
         text = f"Arrives only if published by a name that DocuSign does not have: {_some(doubted)}."
         found.append(Silence(text))
-    others = sorted(name for name in events if not name.startswith(_OF_ENVELOPES))
+    others = sorted(name for name in events if not name.startswith(docusign.ABOUT_ENVELOPES))
     if others and configuration.rendering.format is Format.XML:
         text = f"Arrives only where it names an envelope, the messages being XML: {_some(others)}."
         found.append(Silence(text))

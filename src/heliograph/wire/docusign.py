@@ -41,6 +41,9 @@ EVENTS: Final = frozenset(
 KINDS: Final = tuple(f"{kind}-" for kind in _OF_KINDS)
 """How those names begin."""
 
+ABOUT_ENVELOPES: Final = ("envelope-", "recipient-", "template-")
+"""How the names of those begin that are always about an envelope."""
+
 _ENVELOPE_STATUSES: Final = (
     "Completed Created Declined Deleted Delivered Draft Processing Sent Signed Template "
     "TimedOut Voided"
@@ -50,7 +53,12 @@ LEGACY: Final[Mapping[str, frozenset[str]]] = {
     "envelopeEvents": frozenset(_ENVELOPE_STATUSES.split()),
     "recipientEvents": frozenset(_RECIPIENT_STATUSES.split()),
 }
-"""The statuses that the legacy lists may have; DocuSign's pages write them in small letters too."""
+"""The statuses that the legacy lists may have."""
+
+_TAKEN: Final = {
+    listed: words | {word.lower() for word in words} for listed, words in LEGACY.items()
+}
+"""As DocuSign's pages write them, which is in small letters too."""
 
 PUBLISHED: Final = EVENTS | {
     f"{listed.removesuffix('Events')}-{word.lower()}"
@@ -146,10 +154,10 @@ def event_faults(fields: Mapping[str, Any]) -> Sequence[str]:
     """What is wrong with the lists of events: each must be there, as DocuSign writes it."""
     named = [name for name in fields.get("events") or () if name]
     found = [f"events: {name[:60]!r} is no event." for name in named if name not in EVENTS]
-    for listed, words in LEGACY.items():
+    for listed, words in _TAKEN.items():
         for word in fields.get(listed) or ():
             named.append(word)
-            if word and word not in words and word not in {known.lower() for known in words}:
+            if word and word not in words:
                 found.append(f"{listed}: {word[:60]!r} is no event.")
     if not any(named):
         found.append("events, envelopeEvents or recipientEvents must name an event.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -17,7 +17,10 @@ from urllib.parse import urlencode
 from heliograph.api.contract import parameters
 from heliograph.api.contract.parameters import LARGEST_ID, Parameter
 from heliograph.errors import InvalidParameter
+from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import Cursor, LogQuery, Order
+from heliograph.store import RequeuePage
+from heliograph.wire import logs
 from heliograph.wire.messages.json_sim import LONGEST_ID, STATUS_WORDS
 
 MOST_RECORDS: Final = 10_000
@@ -175,6 +178,16 @@ def read_bulk(query: Mapping[str, str]) -> Bulk:
             else "Nothing was changed: give a filter, or all=true if all are meant."
         )
     return Bulk(selection, DRY_RUN.read(query))
+
+
+def results(page: RequeuePage, goes_out: Collection[DeliveryState]) -> logs.BulkResults:
+    """What one batch changed: whatever is in one of these states now."""
+    changed = sum(delivery.state in goes_out for delivery in page.requeued)
+    return logs.BulkResults(
+        changed=str(changed),
+        unchanged=str(len(page.requeued) - changed),
+        next_cursor=None if page.next_cursor is None else write_cursor(page.next_cursor),
+    )
 
 
 def write_cursor(cursor: Cursor) -> str:

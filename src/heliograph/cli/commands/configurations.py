@@ -24,11 +24,12 @@ from heliograph.cli.terminal import (
     print_rows,
     print_text,
 )
+from heliograph.wire.docusign import VERSION
 
 AS_DOCUSIGN: Final[Mapping[str, Any]] = {
     "configurationType": "custom",
     "deliveryMode": "SIM",
-    "eventData": {"version": "restv2.1"},
+    "eventData": {"version": VERSION},
 }
 """What DocuSign wants beside `events`; they are what is meant in either profile."""
 

@@ -12,7 +12,7 @@ import msgspec
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.asking import dry_run_option
-from heliograph.cli.bulk import Bulk
+from heliograph.cli.bulk import Bulk, choose_one
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.export import export
@@ -44,6 +44,8 @@ _MOST_ENVELOPES: Final = 500
 
 _ONE_BY_ONE: Final = 20
 """Of one call that waits: its answer comes before the server's longest wait is over."""
+
+_WHICH: Final = "Say which failures: {}, or filters such as --connect-id"
 
 _REPUBLISH: Final = Bulk(
     "PUT", "failures/retry_queue", "failure", "failures", "Send all of them again now?"
@@ -155,7 +157,7 @@ def republish(
     the retry queue. Of an envelope that has no failure, what was delivered is sent again. The exit
     status is 1 if it has neither, or, with --wait, if one was not delivered.
     """
-    _choose_one(envelope_ids, chosen, everything, "ENVELOPE_IDs")
+    choose_one(envelope_ids, chosen, everything, _WHICH.format("ENVELOPE_IDs"))
     if wait and not envelope_ids:
         raise wrong("--wait takes ENVELOPE_IDs.", "In bulk, look at `heliograph failures list`.")
     if dry_run and envelope_ids:
@@ -206,7 +208,7 @@ def delete(
     """Delete failures: their deliveries are cancelled and never tried again.
 
     Those that filters or --all mean are shown first, and it asks."""
-    _choose_one(failure_ids, chosen, everything, "IDs")
+    choose_one(failure_ids, chosen, everything, _WHICH.format("IDs"))
     if dry_run and failure_ids:
         raise wrong("--dry-run takes filters or --all.")
     if failure_ids:
@@ -219,12 +221,6 @@ def delete(
 
 
 failures.add_command(export)
-
-
-def _choose_one(ids: Sequence[str], chosen: Mapping[str, str], everything: bool, noun: str) -> None:
-    """A change must be asked for by ids, by filters or by --all, and by one of them only."""
-    if sum([bool(ids), bool(chosen), everything]) != 1:
-        raise wrong(f"Say which failures: {noun}, or filters such as --connect-id, or --all.")
 
 
 async def _republish_envelopes(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from heliograph.access.credentials_file import Credentials
-from heliograph.cli import asking
 from heliograph.cli.asking import dry_run_option
-from heliograph.cli.bulk import Bulk
+from heliograph.cli.bulk import Bulk, choose_one
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.grouping import Commands
@@ -26,7 +25,6 @@ from heliograph.cli.selecting import count_and_order_options, filter_options
 from heliograph.cli.terminal import (
     counted,
     local_time_and_zone,
-    notes,
     output,
     print_fields,
     print_json,
@@ -38,6 +36,14 @@ _RESEND: Final = Bulk(
     noun="message",
     plural="messages",
     question="Send all of them again, to listeners that have taken them before?",
+)
+_DELETE: Final = Bulk(
+    method="DELETE",
+    path="logs",
+    noun="log entry",
+    plural="log entries",
+    question="Delete every log entry of the account?",
+    asks_above=-1,
 )
 
 
@@ -129,8 +135,8 @@ def resend(
     mean more than 100, they are shown first, and it asks. The exit status is 1 if one of the IDs is
     of a delivery that is not sent again.
     """
-    if sum([bool(log_ids), bool(chosen), everything]) != 1:
-        raise wrong("Say which: one or more IDs, or filters such as --envelope-id, or --all.")
+    which = "Say which: one or more IDs, or filters such as --envelope-id"
+    choose_one(log_ids, chosen, everything, which)
     if "error" in chosen:
         raise wrong("--error selects failures: what was delivered has none.")
     if log_ids:
@@ -186,24 +192,15 @@ def delete(
     if dry_run and log_ids:
         raise wrong("--dry-run takes --all.")
 
-    async def call(**query: str) -> Any:
-        async with Connection(credentials) as connection:
-            return (await connection.call("DELETE", "logs", query={"all": "true", **query})).json
-
-    if everything:
-        if dry_run or not yes:
-            console = output() if dry_run else notes()
-            found = asyncio.run(call(dry_run="true"))
-            asking.print_preview(console, found, "log entry", "log entries")
-            if dry_run:
-                return
-            asking.confirm("Delete every log entry of the account?")
-        asyncio.run(call())
-        output().print("The log is empty.")
+    if everything and not _DELETE.is_meant(credentials, {}, yes=yes, dry_run=dry_run):
         return
 
     async def run() -> None:
         async with Connection(credentials) as connection:
+            if everything:
+                await connection.call("DELETE", "logs", query={"all": "true"})
+                output().print("The log is empty.")
+                return
             for log_id in log_ids:
                 await connection.call("DELETE", f"logs/{segment(log_id)}")
             output().print(f"Deleted {counted(len(log_ids), 'log entry', 'log entries')}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +37,10 @@ class KnownAccount:
         }
         return has[proof]
 
-    def integrators(self, connect_ids: Iterable[int]) -> set[str]:
-        """The accounts whose proofs some of its configurations take."""
-        live = (self.live.get(connect_id) for connect_id in connect_ids)
-        return {one.integrator for one in live if one is not None and one.integrator is not None}
+    def integrator(self, connect_id: int) -> str | None:
+        """The account whose proofs one of its configurations takes in place of its own."""
+        configuration = self.live.get(connect_id)
+        return None if configuration is None else configuration.integrator
 
 
 def proofs_of(configuration: ConnectConfiguration, accounts: Mapping[str, KnownAccount]) -> Proofs:

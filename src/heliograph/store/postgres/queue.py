@@ -334,13 +334,11 @@ class Queue:
     ) -> Mapping[str, KnownAccount]:
         """The accounts, and those whose proofs they take for what was claimed."""
         wanted = {
-            integrator
-            for account_id, account in accounts.items()
-            for integrator in account.integrators(
-                row.connect_id for row in claimed if row.account_id == account_id
-            )
+            accounts[row.account_id].integrator(row.connect_id)
+            for row in claimed
+            if row.account_id in accounts
         }
-        more = sorted(wanted - accounts.keys())
+        more = sorted(filter(None, wanted - accounts.keys()))
         return {**accounts, **await self._refresh(db, more)} if more else accounts
 
     def _claim(

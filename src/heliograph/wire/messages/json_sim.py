@@ -330,10 +330,6 @@ def _parse_event(
     )
 
 
-_OF_ENVELOPES: Final = ("envelope-", "recipient-", "template-")
-"""How the names of events begin that are always about an envelope."""
-
-
 def _envelope_id(name: str, data: Mapping[str, Any], where: str) -> str:
     """What an event is about, empty for nothing that has an id.
 
@@ -343,7 +339,7 @@ def _envelope_id(name: str, data: Mapping[str, Any], where: str) -> str:
         data.get("templateId") if name.startswith("template-") else None
     )
     if value is None or value == "":
-        if not name.lower().startswith(_OF_ENVELOPES):
+        if not name.lower().startswith(docusign.ABOUT_ENVELOPES):
             return ""
     elif isinstance(value, str) and _is_id(value):
         return value
