@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sys
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -24,7 +24,6 @@ import docusign_esign
 import pytest
 import requests
 
-from heliograph.incoming import dev_certificate
 from tests.browser import Visitor
 from tests.integration import (
     ADA,
@@ -44,19 +43,6 @@ from tests.support import published
 PROGRAMS = Path(__file__).parent / "programs"
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-async def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Integration]:
-    """A server over HTTPS that the SDK, requests and Node trust by their configuration."""
-    folder = tmp_path / "tls"
-    dev_certificate.issue(folder)
-    tls = {"tls_cert": str(folder / "server.pem"), "tls_key": str(folder / "server.key")}
-    monkeypatch.setattr(docusign_esign.Configuration(), "ssl_ca_cert", str(folder / "ca.pem"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "ca.pem"))
-    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(folder / "ca.pem"))
-    async with serving(tmp_path, **tls) as api:
-        yield await integrate(api)
 
 
 async def run(call: Callable[..., Any], *args: Any, **more: Any) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,29 +12,16 @@ import docusign_esign
 import pytest
 from docusign_esign.client.api_exception import ApiException
 
-from heliograph.incoming import dev_certificate
 from tests.browser import Visitor
 from tests.integration import (
     ADA,
     BACK,
     Integration,
-    integrate,
     private_key,
     private_pem,
     set_password,
 )
-from tests.server import Client, serving
-
-
-@pytest.fixture
-async def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Integration]:
-    """A server over HTTPS, whose authority the SDK trusts by its own configuration."""
-    folder = tmp_path / "tls"
-    dev_certificate.issue(folder)
-    tls = {"tls_cert": str(folder / "server.pem"), "tls_key": str(folder / "server.key")}
-    monkeypatch.setattr(docusign_esign.Configuration(), "ssl_ca_cert", str(folder / "ca.pem"))
-    async with serving(tmp_path, **tls) as api:
-        yield await integrate(api)
+from tests.server import Client
 
 
 def sdk(one: Integration) -> Any:

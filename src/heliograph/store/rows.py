@@ -183,6 +183,15 @@ def storable(text: str | None) -> str | None:
     return text and text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
+NOWHERE_TO_SEND: Final = "The configuration was deleted: this cannot be sent any more."
+BEING_SENT: Final = "It is being sent now."
+
+
+def held_back(reason: str) -> str:
+    """Why what somebody wants sent does not go out yet."""
+    return f"The configuration is {reason}: it goes out when publishing resumes."
+
+
 def requeued(row: Any, *, deleted: bool, reason: HeldReason | None) -> tuple[Requeued, str | None]:
     """What asking for another try does to an open failure, and the query that does it.
 
@@ -193,11 +202,11 @@ def requeued(row: Any, *, deleted: bool, reason: HeldReason | None) -> tuple[Req
     """
     state, query = DeliveryState(row.state), None
     if deleted:
-        note = "The configuration was deleted: this cannot be sent any more."
+        note = NOWHERE_TO_SEND
     elif state is DeliveryState.IN_FLIGHT:
-        note = "It is being sent now."
+        note = BEING_SENT
     elif state is DeliveryState.HELD:
-        note = f"The configuration is {row.held_reason}: it goes out when publishing resumes."
+        note = held_back(row.held_reason)
     elif state is DeliveryState.FAILED:
         state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
         note, query = "Queued: retries had ended and begin anew.", "requeue_ended"

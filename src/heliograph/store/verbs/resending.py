@@ -8,16 +8,15 @@ from typing import Any, Final
 
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import Cursor, LogQuery, Requeued
-from heliograph.store.rows import reason_held
+from heliograph.store.rows import BEING_SENT, NOWHERE_TO_SEND, held_back, reason_held
 from heliograph.store.verbs import Step, Verb
 from heliograph.store.verbs.log_rows import filters_of
 
 _AGAIN: Final = "Queued: it was delivered, and is sent again."
-_DELETED: Final = "The configuration was deleted: this cannot be sent any more."
 _STATES: Final = {
     DeliveryState.WAITING: "It waits to be sent.",
     DeliveryState.HELD: "It is held.",
-    DeliveryState.IN_FLIGHT: "It is being sent now.",
+    DeliveryState.IN_FLIGHT: BEING_SENT,
     DeliveryState.FAILED: "It was not delivered: republish the failure.",
     DeliveryState.CANCELLED: "It was cancelled.",
     DeliveryState.DELIVERED: "Its event is not kept any more.",
@@ -90,18 +89,12 @@ def resend(account_id: str, some: Sequence[Any], who: str, now: int) -> Verb[lis
         states = {row.delivery_id: DeliveryState(row.state) for row in found}
     done = []
     for row in some:
-        if row.delivery_id in moved:
-            to = moved[row.delivery_id]
-            state, reason = DeliveryState(to.state), reason_held(to.held_reason)
-            note = _AGAIN
-            if reason is not None:
-                note = f"The configuration is {reason}: it goes out when publishing resumes."
-        else:
-            state = states.get(row.delivery_id, DeliveryState.CANCELLED)
-            deleted = state is DeliveryState.DELIVERED and row.connect_id not in live
-            note = _DELETED if deleted else _STATES[state]
-            if state is DeliveryState.DELIVERED:
-                state = DeliveryState.FAILED  # what was asked for, not the delivery
+        to = moved.get(row.delivery_id)
+        state, note = (
+            _again(to)
+            if to is not None
+            else _not_again(states.get(row.delivery_id), deleted=row.connect_id not in live)
+        )
         done.append(
             Requeued(
                 delivery_id=row.delivery_id,
@@ -114,3 +107,18 @@ def resend(account_id: str, some: Sequence[Any], who: str, now: int) -> Verb[lis
             )
         )
     return done
+
+
+def _again(to: Any) -> tuple[DeliveryState, str]:
+    """The state of what is sent again, a row of `delivered_again`, and what is said of it."""
+    reason = reason_held(to.held_reason)
+    return DeliveryState(to.state), _AGAIN if reason is None else held_back(reason)
+
+
+def _not_again(found: DeliveryState | None, *, deleted: bool) -> tuple[DeliveryState, str]:
+    """The same of what is not, which may be gone meanwhile."""
+    if found is DeliveryState.DELIVERED:
+        # What was asked for has failed, not the delivery.
+        return DeliveryState.FAILED, NOWHERE_TO_SEND if deleted else _STATES[found]
+    state = found or DeliveryState.CANCELLED
+    return state, _STATES[state]
