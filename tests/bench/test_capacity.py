@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench import capacity, isolation, notifications, stalled
+from tests.bench import capacity, isolation, notifications, posts, stalled
 
 
 async def test_the_benchmark_measures_and_prints_each_figure(tmp_path: Path) -> None:
@@ -41,3 +41,11 @@ async def test_the_isolation_benchmark_measures_both_halves(tmp_path: Path) -> N
     assert found.hanging == 2
     assert 0 < found.half_hang_p50 <= found.half_hang_p99
     assert "R7: p99 up to" in isolation.table(found)
+
+
+async def test_the_benchmark_of_posts_measures_what_a_message_costs() -> None:
+    with posts.listening(2) as configurations:
+        found = await posts.measure(configurations, 70)
+    assert min(found.make_least, found.post_least) > 0
+    assert found.make_least <= found.make
+    assert "render and sign" in posts.table(found)

@@ -1,259 +1,277 @@
-"""A connection to a listener: the message goes out, and its answer is read within bounds.
+"""A connection to a listener: a message goes out over it, and its answer comes back.
 
-What has come counts, whatever became of the message: a listener may answer before it has read
-all of it, and close. The event loop gives a connection up with the first write that fails, and
-drops what it has not read yet; so it is read here, from a second descriptor (RFC 9112, 9.5).
+The socket is ours, whichever the event loop: its transports give a connection up with the first
+write that fails, and drop what they have not read yet. Here what has come counts, whatever became
+of the message: a listener may answer before it has read all of it, and close (RFC 9112, 9.5).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import select
+import math
+import socket
 import ssl
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-import aiohttp
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import HttpProcessingError, RawResponseMessage
+from heliograph.failpoints import FailpointHit, failpoint
+from heliograph.model.deliveries import Phase
+from heliograph.outbound.answers import Malformed
+from heliograph.outbound.heads import Head
+from heliograph.outbound.tls import Secure
+from heliograph.outbound.trip import Trip
 
-from heliograph.failpoints import failpoint
-from heliograph.model.deliveries import Body, Phase, in_parts
-from heliograph.outbound import heads, tls, words
-from heliograph.outbound.trip import TRIP, Trip
+_READ: Final = 16 * 1024
+"""Bytes read at once."""
 
 _PIECE: Final = 256 * 1024
-"""Bytes written at once; a large message is paced by what the listener takes."""
+"""Bytes of a large message written at once; then others have their turn of the loop."""
+
+_ODD_WITHIN: Final = 5.0
+"""Seconds that the body of an answer with an odd head has: it may not end where that says."""
 
 
-class UnparsableBody(aiohttp.ClientError):
-    """The rest of an answer is not what HTTP allows."""
-
-
-class Connection(ResponseHandler):
-    """aiohttp's side of a connection, with a bound on the bytes of an answer.
-
-    aiohttp bounds each header but not their sum, nor chunk extensions and trailers, and has no
-    use for an answer whose head is odd. So it gets one head at a time, once that is whole, in
-    words that it takes. The body has twice its budget on the wire, which leaves room for the
-    framing of chunks.
-    """
+class Connection:
+    """One connection, which is idle or carries one exchange. It has one timer, for either."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, *, head_bytes: int, fields: int, body_bytes: int
+        self,
+        connected: socket.socket,
+        secure: Secure | None,
+        ended: Callable[[Connection, bool], None],
     ) -> None:
-        """`fields` is how many lines of a head are kept."""
-        super().__init__(loop)
-        self._head_room = head_bytes
-        self._fields = fields
-        self._body_room = 2 * body_bytes
-        self._room = head_bytes
-        self._came = bytearray()
-        self._head: heads.Head | None = None
-        self._reads_head = False
-        self._answered = False
-        self._params: dict[str, Any] = {}
-        self._spare: int | None = None
-        self._trip: Trip = TRIP.get()
-        self._trip.reused = False
+        """Take over a socket that does not block, over which `secure` has shaken hands.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Before the first request."""
-        super().connection_made(transport)
-        with suppress(OSError):  # no descriptor left: an early answer may be missed then
-            self._spare = os.dup(transport.get_extra_info("socket").fileno())
-
-    def is_connected(self) -> bool:
-        """Whether the connection may be used again.
-
-        Nothing is due on an idle connection. If there is something to read, then that is
-        the listener's close (or a breach of HTTP), even if the loop has not seen it yet.
+        `ended` is told of the end, and whether the listener has ended an idle connection.
         """
-        # What it has read since the last answer would else be taken for the next one (R5).
-        if self.transport is None or self.should_close:
-            return False
-        poll = select.poll()
-        if super().is_connected():
-            poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-            if not poll.poll(0):
-                return True
-        self._trip.hasty.note(self._trip.target)
-        return False
+        self._loop = asyncio.get_running_loop()
+        self._socket = connected
+        self._secure = secure
+        self._ended = ended
+        self._trip: Trip | None = None
+        self._answered: asyncio.Future[Head] = self._loop.create_future()
+        self._unsent: bytes | memoryview = b""
+        self._pieces: list[bytes | memoryview] = []  # what goes out next is last
+        self._awaits_room = False
+        self._broken: OSError | None = None
+        self._due = self._rings = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop.add_reader(connected, self._readable)
 
-    def set_response_params(self, **params: Any) -> None:
-        """A request begins."""
-        self._trip = TRIP.get()
-        self._params = params
-        self._room = self._head_room
-        self._came.clear()
-        self._head = None
-        self._reads_head = True
-        self._answered = False
-        super().set_response_params(**params)
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is over."""
+        return self._socket.fileno() < 0
 
-    def feed_data(
-        self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0
-    ) -> None:
-        """The parser has a whole head."""
-        self._answered = True
-        self._room = self._body_room
-        super().feed_data(data, size)
+    async def exchange(self, trip: Trip, parts: Sequence[bytes], until: float) -> Head:
+        """Send a message and read its answer into the trip, `until` that time of the loop.
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes of an answer, or none: then aiohttp goes on with what it has."""
-        if self.exception() is not None:
-            return  # the parser is not to be asked again
-        if self._reads_head and data:
-            data = self._read_head(data)
-            if not data:
-                return
-        within, beyond = data[: self._room], data[self._room :]
-        self._room -= len(within)
-        super().data_received(within)
-        if beyond:
-            self._stop()
+        Gives the answer's head. The connection is closed then, unless the answer keeps it.
 
-    def _read_head(self, data: bytes) -> bytes:
-        """Keep a head until it is whole, and pass it on; gives what follows it."""
-        self._came += data
-        while self._came:
-            if self._came[0] in b"\r\n":  # RFC 9112, 2.2: empty lines are no head
-                blank = len(self._came) - len(self._came.lstrip(b"\r\n"))
-                del self._came[:blank]
-                self._room -= blank
-            if not heads.may_begin(self._came):
-                return self._rest()  # nobody's answer: the parser says what is wrong with it
-            end = heads.end(self._came)
-            if max(end, 0) > self._room or (end < 0 and len(self._came) > self._room):
-                self._stop()
-                break
-            if end < 0:
-                break
-            raw = bytes(self._came[:end])
-            del self._came[:end]
-            self._room -= end
-            head = heads.read(raw, self._fields)
-            if head is None or not head.interim:
-                self._pass_on(head, raw)
-                return self._rest()
-        return b""
-
-    def _rest(self) -> bytes:
-        self._reads_head = False
-        rest = bytes(self._came)
-        self._came.clear()
-        return rest
-
-    def _pass_on(self, head: heads.Head | None, raw: bytes) -> None:
-        self._head = head
-        if head is None or head.plain:
-            super().data_received(raw)
-        else:
-            self._judge(head, head.mended())
-
-    def _judge(self, head: heads.Head, mended: bytes) -> None:
-        """Let an answer be judged by its status, and the connection carry nothing else."""
-        self.force_close()
-        self._head = None
-        self._trip.odd = head
-        super().set_response_params(**self._params)  # a parser that has seen nothing
-        super().data_received(mended)
-
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        """The answer cannot be parsed, or the connection is lost."""
-        payload, head = self._payload, self._head
-        if isinstance(exc, HttpProcessingError) and head is not None and not self._answered:
-            self._judge(head, head.mended(heads.UNFRAMED))
-            return
-        super().set_exception(exc, *cause)
-        if isinstance(exc, HttpProcessingError) and payload is not None and not payload.is_eof():
-            # aiohttp tells who waits for a head, and not who reads a body.
-            payload.set_exception(UnparsableBody(exc.message))
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """The end, after which nothing comes any more."""
-        if self.transport is not None:  # else it is we who closed it
-            if self._answered and not self.should_close:  # it was idle
-                self._trip.hasty.note(self._trip.target)
-            elif exc is not None:
-                exc = self._read_what_came() or exc
-        if self._spare is not None:
-            os.close(self._spare)
-            self._spare = None
-        self._trip.ended.set()
-        super().connection_lost(exc)
-
-    def _read_what_came(self) -> ssl.SSLError | None:
-        """Take what the loop has left unread; gives what TLS says of the end, if it does."""
-        if self._spare is None or self.transport is None:
-            return None
-        came = bytearray()
-        with suppress(OSError):  # there is no more, or the reset
-            while len(came) <= self._room and (piece := os.read(self._spare, _PIECE)):
-                came += piece
-        secure: tls.SecureObject | None = self.transport.get_extra_info("ssl_object")
-        plain, error = (bytes(came), None) if secure is None else tls.decrypt(secure, came)
-        if plain:
-            self.data_received(plain)
-        return error
-
-    def _stop(self) -> None:
-        """The answer is longer than is read."""
-        payload, self._payload = self._payload, None
-        self.force_close()
-        if not self._answered:
-            head = heads.read(self._rest()[: self._room], self._fields)
-            if head is not None and not head.interim:
-                self._judge(head, head.mended(heads.UNFRAMED))
-            else:
-                self.set_exception(HttpProcessingError(code=400, message=words.HEAD_TOO_LONG))
-        elif payload is not None:
-            payload.feed_eof()  # what came so far is the answer
-        if self.transport is not None:
-            self.transport.abort()
-
-
-class Outgoing(aiohttp.Payload):
-    """A message on its way out; tells the trip when the writing begins and ends."""
-
-    def __init__(self, body: Body, trip: Trip) -> None:
-        super().__init__(body)
-        self._parts = in_parts(body)
+        Raises:
+            TimeoutError: the time was over.
+            answers.Malformed: what came is no answer.
+            ssl.SSLError: TLS failed; the other side may not like our certificate.
+            OSError: the connection ended before the answer did.
+        """
         self._trip = trip
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self._parts))
-
-    @property
-    def autoclose(self) -> bool:
-        return True
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return str(b"".join(self._parts), encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        self._trip.phase = Phase.WRITE
+        self._answered = self._loop.create_future()
+        self._wake_by(until)
+        trip.phase = Phase.WRITE
+        self._pieces = _pieces(parts)
+        keeps = False
         try:
-            await self._write(writer)
-        except ConnectionError:
-            # Who reads the answer is told by the end of the connection, which comes after all
-            # that the listener has said.
-            await self._trip.ended.wait()
-            return
-        failpoint("send.written")
-        # The answer may have come before the end, and so may the end of the connection.
-        if self._trip.phase is Phase.WRITE and not self._trip.ended.is_set():
-            self._trip.phase = Phase.HEADERS
+            self._write()
+            if self._secure is not None:  # what came with its handshake
+                self._decrypt(self._secure, b"")
+            head = await self._answered
+            keeps = trip.answer.keeps and not self._unsent and not self._pieces
+            return head
+        finally:
+            self._trip = None
+            if not keeps:
+                self.close()
 
-    async def _write(self, writer: AbstractStreamWriter) -> None:
-        for part in self._parts:
-            if len(part) <= _PIECE:
-                await writer.write(part)
-                continue
+    def rest(self, seconds: float) -> None:
+        """Be idle for so long at the most."""
+        self._wake_by(self._loop.time() + seconds)
+
+    def is_alive(self) -> bool:
+        """Whether an idle connection may be used again.
+
+        Nothing is due on it. If there is something to read, then that is the listener's close
+        (or a breach of HTTP), even if the loop has not seen it yet.
+        """
+        self._readable()
+        return not self.closed
+
+    def close(self) -> None:
+        """End the connection, if it has not ended yet."""
+        self._close(by_listener=False)
+
+    # ---------------------------------------------------------------------- what comes
+
+    def _readable(self) -> None:
+        # Until there is no more or the answer is whole: of a connection that was reset uvloop
+        # tells once, and drops it.
+        while not self.closed:
+            try:
+                came = self._socket.recv(_READ)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self._lost(error)
+                return
+            if not came:
+                self._lost(None)
+            elif self._secure is None:
+                self._take(came)
+            else:
+                self._decrypt(self._secure, came)
+            if self._answered.done():
+                return
+
+    def _decrypt(self, secure: Secure, came: bytes) -> None:
+        plain, end = secure.decrypt(came)
+        if plain:
+            self._take(plain)
+        said = secure.unsent()
+        if (said or self._pieces) and not self.closed:  # a handshake within the connection
+            self._unsent = bytes(self._unsent) + said
+            self._write()
+        if end is not None:
+            self._lost(None if isinstance(end, ssl.SSLZeroReturnError) else end)
+
+    def _take(self, came: bytes) -> None:
+        trip = self._trip
+        if trip is None:  # nobody has asked
+            self._lost(None)
+            return
+        wrong = None
+        try:
+            trip.answer.feed(came)
+        except Malformed as error:
+            wrong = error
+        head = trip.answer.head
+        if head is not None and trip.phase is not Phase.BODY:
+            trip.phase = Phase.BODY
+            self._pass("send.headers")
+            if not head.plain:
+                self._wake_by(min(self._due, self._loop.time() + _ODD_WITHIN))
+        if wrong is not None:
+            self._fail(wrong)
+        elif head is not None and trip.answer.whole:
+            self._finish(head)
+
+    def _lost(self, error: OSError | None) -> None:
+        """The listener has ended the connection, or TLS has."""
+        trip = self._trip
+        self._close(by_listener=trip is None or trip.answer.keeps)
+        if trip is None:
+            return
+        head = trip.answer.end()
+        if head is None:
+            self._fail(error or self._broken or ConnectionError())
+        else:
+            self._finish(head)
+
+    def _pass(self, place: str) -> None:
+        try:
+            failpoint(place)
+        except FailpointHit as error:
+            self._fail(error)
+
+    def _finish(self, head: Head) -> None:
+        if not self._answered.done():
+            self._answered.set_result(head)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._answered.done():
+            self._answered.set_exception(error)
+
+    # -------------------------------------------------------------------- what goes out
+
+    def _write(self) -> None:
+        """Send what goes out now, and the rest when there is room for it."""
+        try:
+            if not self._unsent and self._pieces:
+                piece = self._pieces[-1]
+                self._unsent = piece if self._secure is None else self._secure.encrypt(piece)
+                self._pieces.pop()
+            if self._unsent:
+                self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except ssl.SSLWantReadError:  # a handshake comes first, which what comes goes on with
+            self._await_room(False)
+            return
+        except ssl.SSLError as error:
+            self._lost(error)
+            return
+        except OSError as error:  # what has come counts: it is read to its end
+            self._broken = error
+            self._await_room(False)
+            return
+        left = bool(self._unsent or self._pieces)
+        self._await_room(left)
+        if not left and self._trip is not None and self._trip.phase is Phase.WRITE:
+            self._trip.phase = Phase.HEADERS
+            self._pass("send.written")
+
+    def _await_room(self, wanted: bool) -> None:
+        if wanted is not self._awaits_room:
+            self._awaits_room = wanted
+            if wanted:
+                self._loop.add_writer(self._socket, self._write)
+            else:
+                self._loop.remove_writer(self._socket)
+
+    # ------------------------------------------------------------------------- the end
+
+    def _wake_by(self, due: float) -> None:
+        """Have the timer ring at that time of the loop; it may ring before, for nothing."""
+        self._due = due
+        if due < self._rings:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._ring)
+            self._rings = due
+
+    def _ring(self) -> None:
+        self._timer, self._rings = None, math.inf
+        if self._loop.time() < self._due:
+            self._wake_by(self._due)
+        elif self._trip is None:
+            self.close()
+        elif self._trip.answer.odd:
+            self._lost(None)
+        else:
+            self._fail(TimeoutError())
+
+    def _close(self, *, by_listener: bool) -> None:
+        if self.closed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._await_room(False)
+        self._loop.remove_reader(self._socket)
+        if self._secure is not None and not self._unsent:
+            with suppress(OSError):
+                self._socket.send(self._secure.goodbye())
+        self._socket.close()
+        self._ended(self, by_listener)
+
+
+def _pieces(parts: Sequence[bytes]) -> list[bytes | memoryview]:
+    """A message cut into what is written at once, from its end."""
+    pieces: list[bytes | memoryview] = []
+    for part in parts:
+        if len(part) <= _PIECE:
+            pieces.append(part)
+        else:
             view = memoryview(part)
-            for start in range(0, len(part), _PIECE):
-                await writer.write(view[start : start + _PIECE])
-        await writer.drain()
+            pieces += [view[start : start + _PIECE] for start in range(0, len(part), _PIECE)]
+    pieces.reverse()
+    return pieces

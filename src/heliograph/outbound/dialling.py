@@ -13,23 +13,16 @@ import functools
 import ipaddress
 import socket
 import ssl
-import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
-import aiohttp
 from aiohappyeyeballs import AddrInfoType, start_connection
-from aiohttp.abc import AbstractResolver
-from aiohttp.client_proto import ResponseHandler
 
 from heliograph.egress import Guard, Profile, Refused
 from heliograph.failpoints import failpoint
 from heliograph.model.deliveries import Phase
-from heliograph.outbound.trip import TRIP
-
-KEPT_ALIVE: Final = 1.5
-"""Seconds an idle connection is kept: less than the 2 s of gunicorn, the 5 s of Apache and
-Node.js, the 60 s and more of load balancers, so that it is we who close it."""
+from heliograph.outbound.tls import Secure
+from heliograph.outbound.trip import Trip
 
 _STAGGER: Final = 0.25
 """Seconds until the next address is tried beside one that has not answered (RFC 8305, 8)."""
@@ -39,79 +32,102 @@ class RefusedAddress(OSError):
     """The guard refuses an address. An OSError, as the libraries expect of what they call."""
 
 
-class Dialler(aiohttp.BaseConnector):
-    """aiohttp's pool of connections, which makes them in a way of its own."""
+class Resolver(Protocol):
+    """Who knows the addresses of host names."""
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> Sequence[Mapping[str, Any]]:
+        """The addresses of a host, each as text under `host`.
+
+        Raises:
+            OSError: there is none, or it cannot be told.
+        """
+        ...
+
+
+class SystemResolver:
+    """The system's, in a thread of the loop's executor.
+
+    Not the loop's own `getaddrinfo`: uvloop's has two threads for all names, and two whose servers
+    are silent would keep everybody else waiting (R7).
+    """
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> Sequence[Mapping[str, Any]]:
+        """As of `Resolver`."""
+        found = await asyncio.get_running_loop().run_in_executor(
+            None,
+            functools.partial(
+                socket.getaddrinfo,
+                *(host, port, family, socket.SOCK_STREAM),
+                flags=socket.AI_ADDRCONFIG,
+            ),
+        )
+        return [{"host": _text(address)} for *_, address in found]
+
+
+class Dialler:
+    """Makes connections to where the guard lets them lead."""
 
     def __init__(
-        self,
-        guard: Guard,
-        resolver: AbstractResolver,
-        tls_context: ssl.SSLContext,
-        protocol: Callable[[], ResponseHandler],
-        *,
-        connect: float,
-        receive_bytes: int,
-        keeps: bool,
+        self, guard: Guard, resolver: Resolver, *, connect: float, receive_bytes: int
     ) -> None:
-        """`connect` is the time to make a connection (s), which the session bounds too;
-        `receive_bytes` what the kernel holds for us, and `keeps` whether any is used again."""
-        kept: dict[str, Any] = {"keepalive_timeout": KEPT_ALIVE} if keeps else {"force_close": True}
-        super().__init__(
-            limit=0,
-            limit_per_host=0,
-            # Before 3.12.8 CPython may leave a TLS connection open for ever when the peer
-            # does not take part in the shutdown.
-            enable_cleanup_closed=sys.version_info < (3, 12, 8),
-            **kept,
-        )
+        """`connect` is the time to make a connection (s), to which the caller keeps too;
+        `receive_bytes` what the kernel holds for us."""
         self._guard = guard
         self._names = resolver
-        self._tls = tls_context
-        self._protocol = protocol
         self._connect_seconds = connect
         self._receive_bytes = receive_bytes
 
-    async def _create_connection(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: Any,
-        timeout: Any,  # noqa: ASYNC109 (aiohttp's, which keeps to it itself)
-    ) -> ResponseHandler:
-        host = req.url.raw_host or ""
-        addresses = await self._look_up(host, req.port or 0)
-        if req.is_ssl():
-            return await self._speak_tls(host.rstrip("."), addresses)  # no certificate has that dot
-        outgoing = await self._dial(addresses)
-        loop = asyncio.get_running_loop()
-        _, made = await loop.create_connection(self._protocol, sock=outgoing)
-        return made
+    async def connect(
+        self, trip: Trip, tls_context: ssl.SSLContext
+    ) -> tuple[socket.socket, Secure | None]:
+        """A connected socket for a trip, and its TLS if the target wants that.
 
-    async def _speak_tls(self, name: str, left: Sequence[AddrInfoType]) -> ResponseHandler:
+        Raises:
+            RefusedAddress: the guard refuses where the name leads.
+            ssl.SSLError: the other side is not who it should be, or speaks no TLS.
+            OSError: there is no connection.
+        """
+        target = trip.target
+        addresses = await self._look_up(trip)
+        if target.scheme == "https":
+            return await self._speak_tls(trip, addresses, tls_context)
+        return await self._dial(trip, addresses), None
+
+    async def _speak_tls(
+        self, trip: Trip, left: Sequence[AddrInfoType], tls_context: ssl.SSLContext
+    ) -> tuple[socket.socket, Secure]:
         """A connection on which TLS has come about: until then nothing was sent, and another
         address may do better than one where nobody speaks it."""
-        trip, first = TRIP.get(), None
+        name = trip.target.host.rstrip(".")  # no certificate has that dot
+        first: OSError | None = None
         while left:
             try:
-                outgoing = await self._dial(left)
-            except aiohttp.ClientOSError:
+                outgoing = await self._dial(trip, left)
+            except OSError:
                 if first is None:
                     raise
                 break
             trip.phase = Phase.TLS
             left = _others(left, outgoing)
+            secure = Secure(tls_context, name)
             try:
                 async with asyncio.timeout(self._connect_seconds / 2 if left else None):
-                    _, made = await asyncio.get_running_loop().create_connection(
-                        self._protocol, sock=outgoing, ssl=self._tls, server_hostname=name
-                    )
-                return made
-            except (ConnectionError, TimeoutError) as error:
+                    await secure.shake_hands(outgoing)
+            except BaseException as error:
+                outgoing.close()
+                if not isinstance(error, ConnectionError | TimeoutError):
+                    raise
                 first = first or error
+            else:
+                return outgoing, secure
         trip.phase = Phase.TLS
         raise first or RefusedAddress
 
-    async def _dial(self, addresses: Sequence[AddrInfoType]) -> socket.socket:
-        trip = TRIP.get()
+    async def _dial(self, trip: Trip, addresses: Sequence[AddrInfoType]) -> socket.socket:
         trip.phase = Phase.CONNECT
         stopped: list[OSError] = []
         try:
@@ -123,9 +139,7 @@ class Dialler(aiohttp.BaseConnector):
             )
         except OSError as error:
             # What stopped us before an address was tried says more than what became of others.
-            cause = stopped[0] if stopped else error
-            # The system's "timed out" is a TimeoutError too, and no end of our patience.
-            raise aiohttp.ClientOSError(*cause.args) from cause
+            raise (stopped[0] if stopped else error) from None
 
     def _socket(self, stopped: list[OSError], where: AddrInfoType) -> socket.socket:
         """A socket for exactly this address, if the guard admits it: the last look (S1)."""
@@ -140,20 +154,22 @@ class Dialler(aiohttp.BaseConnector):
         except OSError as error:
             stopped.append(error)
             raise
-        # Else the kernel buffers megabytes for a listener that floods us (R13), and asyncio reads
-        # as much as there is at once. Linux doubles the figure.
+        # Else the kernel buffers megabytes for a listener that floods us (R13). Linux doubles the
+        # figure.
         outgoing.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_bytes)
+        outgoing.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return outgoing
 
-    async def _look_up(self, host: str, port: int) -> list[AddrInfoType]:
+    async def _look_up(self, trip: Trip) -> list[AddrInfoType]:
         """All addresses of a host, each vetted, so that one refused address refuses the name."""
+        host, port = trip.target.host, trip.target.port
         if _is_address(host):
             return [_place(host, port)]
         if self._guard.profile is Profile.EMULATOR and _is_localhost(host):
             # RFC 6761, 6.3: such names are loopback and never asked of a server. Both
             # families, since a developer's listener mostly has but one of them.
             return [_place("127.0.0.1", port), _place("::1", port)]
-        TRIP.get().phase = Phase.DNS
+        trip.phase = Phase.DNS
         failpoint("send.resolve")
         answers = await self._names.resolve(host, port, socket.AF_UNSPEC)
         if not answers:
@@ -161,6 +177,11 @@ class Dialler(aiohttp.BaseConnector):
         for answer in answers:
             _vet(self._guard, answer["host"])
         return [_place(answer["host"], port) for answer in answers]
+
+
+def _text(address: tuple[Any, ...]) -> str:
+    """An IPv6 address may have a zone, which the guard refuses."""
+    return "%".join(map(str, (address[0], *filter(None, address[2:]))))
 
 
 def _others(addresses: Sequence[AddrInfoType], connected: socket.socket) -> list[AddrInfoType]:

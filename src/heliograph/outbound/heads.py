@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_STATUS_LINE: Final = re.compile(rb"HTTP/[0-9](?:\.[0-9])? +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
+_STATUS_LINE: Final = re.compile(rb"HTTP/([0-9](?:\.[0-9])?) +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
 _BEGIN: Final = b"HTTP/"
 _END: Final = re.compile(rb"\n\r?\n")
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -22,31 +22,35 @@ _PLAIN: Final = re.compile(
     rb"(?:" + _TOKEN + rb":[^\r\n\0]*\r?\n(?:[ \t][^\r\n\0]*\r?\n)*)*\r?\n"
 )
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+_BODILESS: Final = frozenset({101, 204, 304})
 
-UNFRAMED: Final = b"Content-Length: 0\r\n"
+CHUNKED: Final = -1
+TO_THE_END: Final = -2
+"""Until the connection is closed."""
+
+UNFRAMED: Final = 0
 """Where nobody can say how long a body is, none is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of an answer: `plain` if a parser takes it as it stands, and else `framing`, the
-    line that says where its body ends."""
+    """The head of an answer: `plain` if it is what HTTP allows.
+
+    `framing` says where the body ends: after so many bytes, or as CHUNKED or TO_THE_END has it.
+    `keeps`: the connection may carry another answer after that.
+    """
 
     status: int
     reason: bytes
     fields: tuple[tuple[bytes, bytes], ...]
     plain: bool
-    framing: bytes
+    framing: int
+    keeps: bool
 
     @property
     def interim(self) -> bool:
         """Whether another head follows (RFC 9110, 15.2): nobody waits for this one."""
         return self.status < 200 and self.status != 101
-
-    def mended(self, framing: bytes | None = None) -> bytes:
-        """What a parser takes in place of an odd head."""
-        line = self.framing if framing is None else framing
-        return b"HTTP/1.1 %d\r\n%b\r\n" % (self.status, line)
 
 
 def may_begin(came: bytes | bytearray) -> bool:
@@ -68,10 +72,22 @@ def read(raw: bytes, most: int) -> Head | None:
     line = _STATUS_LINE.match(raw)
     if line is None:
         return None
+    version, status, reason = line.groups(b"")
     fields = _fields(raw[line.end() :])
     framing, framed = _framing(fields)
     plain = framed and len(fields) <= most and _PLAIN.fullmatch(raw) is not None
-    return Head(int(line[1]), (line[2] or b"").strip(), tuple(fields[:most]), plain, framing)
+    if int(status) in _BODILESS:  # RFC 9112, 6.3, whatever the fields say
+        framing = UNFRAMED
+    keeps = plain and framing != TO_THE_END and status != b"101" and _stays(version, fields)
+    return Head(int(status), reason.strip(), tuple(fields[:most]), plain, framing, keeps)
+
+
+def _stays(version: bytes, fields: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether the other side leaves the connection open (RFC 9112, 9.3)."""
+    options = [option.lower() for option in _values(fields, b"connection")]
+    if b"close" in options:
+        return False
+    return version == b"1.1" or b"keep-alive" in options
 
 
 def _fields(raw: bytes) -> list[tuple[bytes, bytes]]:
@@ -88,18 +104,17 @@ def _fields(raw: bytes) -> list[tuple[bytes, bytes]]:
     return fields
 
 
-def _framing(fields: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, bool]:
-    """The line that says where the body ends, and whether the head says it in one way
-    (RFC 9112, 6.3)."""
+def _framing(fields: Sequence[tuple[bytes, bytes]]) -> tuple[int, bool]:
+    """Where the body ends, and whether the head says it in one way (RFC 9112, 6.3)."""
     lengths = _values(fields, b"content-length")
     codings = _values(fields, b"transfer-encoding")
     if codings and codings[-1].lower() == b"chunked":
-        return b"Transfer-Encoding: chunked\r\n", not lengths
+        return CHUNKED, not lengths
     if not lengths:  # until the connection is closed, which a coding that is none may not mean
-        return b"", not codings
+        return TO_THE_END, not codings
     if len(set(lengths)) > 1 or not _LENGTH.fullmatch(lengths[0]):
         return UNFRAMED, False
-    return b"Content-Length: %b\r\n" % lengths[0], len(lengths) == 1 and not codings
+    return int(lengths[0]), len(lengths) == 1 and not codings
 
 
 def _values(fields: Sequence[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:

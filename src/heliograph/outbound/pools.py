@@ -1,21 +1,25 @@
-"""Pools of connections, one for each TLS identity, so that no connection serves two (S5)."""
+"""Connections that are kept: a pool for each TLS identity, so that none serves two (S5)."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Final
-
-import aiohttp
 
 from heliograph.bounded import Bounded
 from heliograph.egress import Target
 from heliograph.model.configurations import TlsIdentity
 from heliograph.outbound import tls
+from heliograph.outbound.connections import Connection
 from heliograph.sharing import Shared
+
+KEPT_ALIVE: Final = 1.5
+"""Seconds an idle connection is kept: less than the 2 s of gunicorn, the 5 s of Apache and
+Node.js, the 60 s and more of load balancers, so that it is we who close it."""
 
 MOST_POOLS: Final = 64
 """Pools that are kept while nothing uses them: each context has its own copy of the system's
@@ -26,19 +30,6 @@ HASTY_SECONDS: Final = 60.0
 
 _MOST_HASTY: Final = 10_000
 _MOST_HASTY_BYTES: Final = 8 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Sessions:
-    """What posts with one identity, over connections that are `kept` or a `fresh` one each."""
-
-    kept: aiohttp.ClientSession
-    fresh: aiohttp.ClientSession
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self.kept.close()
-        await self.fresh.close()
 
 
 class Hasty:
@@ -59,64 +50,113 @@ class Hasty:
         return found is not None and self._now() - found < HASTY_SECONDS
 
 
+class Pool:
+    """The idle connections of one identity, by whom they lead to; `context` makes its TLS."""
+
+    def __init__(self, context: ssl.SSLContext, hasty: Hasty) -> None:
+        self.context = context
+        self.closed = False
+        self._hasty = hasty
+        self._idle: dict[Target, list[Connection]] = {}  # what was used last is last
+
+    def take(self, target: Target) -> Connection | None:
+        """A connection that may be used again, if there is one."""
+        idle = self._idle.get(target)
+        while idle:
+            # What was used last: the others get old, and are closed.
+            connection = idle.pop()
+            if not idle:
+                del self._idle[target]
+            if connection.is_alive():
+                return connection
+        return None
+
+    def connection(
+        self, target: Target, connected: socket.socket, secure: tls.Secure | None
+    ) -> Connection:
+        """A new connection, which may be given to this pool."""
+        return Connection(connected, secure, functools.partial(self._ended, target))
+
+    def give(self, target: Target, connection: Connection) -> None:
+        """Keep a connection for who posts next."""
+        if self.closed:
+            connection.close()
+            return
+        connection.rest(KEPT_ALIVE)
+        self._idle.setdefault(target, []).append(connection)
+
+    def close(self) -> None:
+        """Close all that are idle, and those that are in use once they are given back."""
+        self.closed = True
+        for idle in list(self._idle.values()):
+            for connection in list(idle):
+                connection.close()
+
+    def _ended(self, target: Target, connection: Connection, by_listener: bool) -> None:
+        idle = self._idle.get(target, [])
+        if connection in idle:
+            idle.remove(connection)
+            if not idle:
+                del self._idle[target]
+        if by_listener:
+            self._hasty.note(target)
+
+
 class Pools:
     """Makes a pool for an identity when it is first used, and closes what is idle longest."""
 
-    def __init__(self, make: Callable[[ssl.SSLContext], Sessions], most: int = MOST_POOLS) -> None:
+    def __init__(self, make: Callable[[ssl.SSLContext], Pool], most: int = MOST_POOLS) -> None:
         self._make = make
         self._most = most
-        self._pools: dict[TlsIdentity, _Pool] = {}  # what was used last is last
-        self._opening = Shared[TlsIdentity, Sessions]()
+        self._uses: dict[TlsIdentity, _Use] = {}  # what was used last is last
+        self._opening = Shared[TlsIdentity, Pool]()
 
     def __len__(self) -> int:
-        return len(self._pools)
+        return len(self._uses)
 
     @asynccontextmanager
-    async def of(self, identity: TlsIdentity) -> AsyncIterator[Sessions]:
+    async def of(self, identity: TlsIdentity) -> AsyncIterator[Pool]:
         """The identity's own pool, which stays open at least to the end of the block.
 
         Raises:
             tls.BadIdentity: nothing can be sent with the identity.
         """
-        pool = self._pools.pop(identity, _Pool())
-        self._pools[identity] = pool
-        pool.users += 1
+        use = self._uses.pop(identity, _Use())
+        self._uses[identity] = use
+        use.users += 1
         try:
-            yield pool.sessions or await self._opening.ask(
-                identity, lambda: self._opened(identity, pool)
-            )
+            yield use.pool or await self._opening.ask(identity, lambda: self._opened(identity, use))
         finally:
-            pool.users -= 1
-            await self._trim()
+            use.users -= 1
+            self._trim()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close every pool and every connection in them."""
-        pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            await pool.close()
+        for use in self._uses.values():
+            use.close()
+        self._uses.clear()
 
-    async def _opened(self, identity: TlsIdentity, pool: _Pool) -> Sessions:
+    async def _opened(self, identity: TlsIdentity, use: _Use) -> Pool:
         # In a thread: reading the roots would keep everyone else waiting (R7).
-        pool.sessions = self._make(await asyncio.to_thread(tls.context, identity))
-        return pool.sessions
+        use.pool = self._make(await asyncio.to_thread(tls.context, identity))
+        return use.pool
 
-    async def _trim(self) -> None:
-        idle = [identity for identity, pool in self._pools.items() if not pool.users]
-        excess = max(0, len(self._pools) - self._most)
-        # Taken out before any is awaited: nobody can be given a pool that is being closed.
-        for pool in [self._pools.pop(identity) for identity in idle[:excess]]:
-            await pool.close()
+    def _trim(self) -> None:
+        idle = [identity for identity, use in self._uses.items() if not use.users]
+        excess = max(0, len(self._uses) - self._most)
+        for identity in idle[:excess]:
+            self._uses.pop(identity).close()
 
 
-class _Pool:
-    """`sessions` is None until they are open, `users` counts who waits for that as well."""
+class _Use:
+    """`pool` is None until it is open, `users` counts who waits for that as well."""
 
-    __slots__ = ("sessions", "users")
+    __slots__ = ("pool", "users")
 
     def __init__(self) -> None:
-        self.sessions: Sessions | None = None
+        self.pool: Pool | None = None
         self.users = 0
 
-    async def close(self) -> None:
-        if self.sessions is not None:
-            await self.sessions.close()
+    def close(self) -> None:
+        if self.pool is not None:
+            self.pool.close()

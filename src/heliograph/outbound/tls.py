@@ -6,11 +6,14 @@ identity may add roots and a client certificate; there is nothing that it could 
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -58,47 +61,80 @@ def context(identity: TlsIdentity | None = None) -> ssl.SSLContext:
     tls_context = ssl.create_default_context()
     tls_context.minimum_version = ssl.TLSVersion.TLSv1_2
     tls_context.set_alpn_protocols(["http/1.1"])
-    _remember_what_comes(tls_context)
     if material is not None:
         _load(tls_context, material)
     return tls_context
 
 
-class SecureObject(ssl.SSLObject):
-    """The TLS of one connection; what comes from the network is put into `incoming`."""
+class Secure:
+    """The TLS of one connection: what goes out and what comes in, without the socket."""
 
-    incoming: ssl.MemoryBIO
+    def __init__(self, tls_context: ssl.SSLContext, name: str) -> None:
+        """`name` is whom the certificate must be for: a host name or an address."""
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._object = tls_context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
 
+    async def shake_hands(self, outgoing: socket.socket) -> None:
+        """Come to an understanding with the other side of a connected socket.
 
-def _remember_what_comes(tls_context: ssl.SSLContext) -> None:
-    tls_context.sslobject_class = SecureObject
-    wrap = tls_context.wrap_bio
+        Raises:
+            ssl.SSLError: there is none.
+            ConnectionError: the other side has gone away.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                self._object.do_handshake()
+            except ssl.SSLWantReadError:
+                await loop.sock_sendall(outgoing, self.unsent())
+                came = await loop.sock_recv(outgoing, _RECORD)
+                if not came:
+                    raise ConnectionError from None
+                self._incoming.write(came)
+            except ssl.SSLError:
+                with suppress(OSError):  # the other side is told why, if it listens
+                    outgoing.send(self.unsent())
+                raise
+            else:
+                await loop.sock_sendall(outgoing, self.unsent())
+                return
 
-    def wrap_bio(incoming: ssl.MemoryBIO, *rest: Any, **named: Any) -> ssl.SSLObject:
-        made = wrap(incoming, *rest, **named)
-        if isinstance(made, SecureObject):
-            made.incoming = incoming
-        return made
+    def encrypt(self, plain: bytes | memoryview) -> bytes:
+        """What to send for these bytes.
 
-    tls_context.wrap_bio = wrap_bio  # type: ignore[method-assign]
+        Raises:
+            ssl.SSLWantReadError: nothing yet; something must come first.
+        """
+        self._object.write(plain)
+        return self.unsent()
 
+    def decrypt(self, came: bytes) -> tuple[bytes, ssl.SSLError | None]:
+        """What the other side has said with these bytes.
 
-def decrypt(secure: SecureObject, came: bytes | bytearray) -> tuple[bytes, ssl.SSLError | None]:
-    """What the other side has said at last, once nobody else reads the connection.
+        Returns:
+            The plain bytes, and why no more will come, where that is so: an alert, or
+            `ssl.SSLZeroReturnError` for an orderly end.
+        """
+        self._incoming.write(came)
+        plain = b""
+        try:
+            while piece := self._object.read(_RECORD):
+                plain += piece
+        except ssl.SSLWantReadError:
+            return plain, None
+        except ssl.SSLError as error:
+            return plain, error
+        return plain, ssl.SSLZeroReturnError()
 
-    Returns:
-        The plain bytes, and what TLS says of the end: an alert, if there is one.
-    """
-    plain = bytearray()
-    secure.incoming.write(came)
-    try:
-        while piece := secure.read(_RECORD):
-            plain += piece
-    except ssl.SSLWantReadError:
-        pass
-    except ssl.SSLError as error:
-        return bytes(plain), error
-    return bytes(plain), None
+    def unsent(self) -> bytes:
+        """What TLS itself has to say; it is to be sent before anything else."""
+        return self._outgoing.read()
+
+    def goodbye(self) -> bytes:
+        """What to send at an orderly end."""
+        with suppress(ssl.SSLError):
+            self._object.unwrap()
+        return self.unsent()
 
 
 @dataclass(frozen=True, slots=True)

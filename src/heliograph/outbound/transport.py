@@ -1,8 +1,8 @@
 """Outbound HTTP: how the server reaches listeners, token endpoints and who is alerted.
 
-How a connection is made is in `dialling`, what goes over it in `connections`, what an answer's
-head says in `heads`; what an identity brings to TLS is in `tls`, the pools that keep identities
-apart are in `pools`, and what a fault says is in `words`.
+How a connection is made is in `dialling`, what goes over it in `connections`, what an answer says
+in `answers` and its head in `heads`; what an identity brings to TLS is in `tls`, the pools that
+keep identities apart are in `pools`, and what a fault says is in `words`.
 
 No address is dialled that the guard has not vetted (S1). Redirects are never followed (S2), an
 answer is read within a budget of time and bytes and never decompressed (S3), TLS is always
@@ -14,42 +14,43 @@ a request is on its way, and then "closed without an answer" looks the same whet
 the message or not. A second send would risk a duplicate that no attempt accounts for (R3,
 R5), so that is a Fault and the schedule decides. It is made rare instead: an idle connection
 is looked at before it is used again, which finds every close that has reached this machine; it
-is given up after `KEPT_ALIVE` seconds, before common servers give it up; and none is used again
-of a listener that was found to have closed one, nor by a post that nothing follows.
+is given up after `pools.KEPT_ALIVE` seconds, before common servers give it up; and none is used
+again of a listener that was found to have closed one, nor by a post that nothing follows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
-import aiohttp
-from aiohttp.abc import AbstractResolver
-from yarl import URL
-
-from heliograph.egress import Guard, Refused
+from heliograph.bounded import Bounded
+from heliograph.egress import Guard, Refused, Target
 from heliograph.failpoints import failpoint
 from heliograph.model.configurations import TlsIdentity
-from heliograph.model.deliveries import Answer, Body, Fault, Phase
+from heliograph.model.deliveries import Answer, Body, Fault, Phase, in_parts
 from heliograph.outbound import tls, words
-from heliograph.outbound.connections import Connection, Outgoing, UnparsableBody
-from heliograph.outbound.dialling import Dialler, RefusedAddress
+from heliograph.outbound.answers import Answering, Bounds, Malformed
+from heliograph.outbound.connections import Connection
+from heliograph.outbound.dialling import Dialler, RefusedAddress, Resolver, SystemResolver
 from heliograph.outbound.heads import Head
-from heliograph.outbound.pools import Hasty, Pools, Sessions
-from heliograph.outbound.trip import TRIP, Trip
+from heliograph.outbound.pools import Hasty, Pool, Pools
+from heliograph.outbound.trip import Trip
 
 _REASON_LENGTH: Final = 256
 """Characters kept of a reason phrase, which has no meaning but may be 8 KiB long."""
 
-_ODD_WITHIN: Final = 5.0
-"""Seconds that the body of an answer with an odd head has: it may not end where that says."""
+_TOGETHER: Final = 64 * 1024
+"""Bytes up to which a message goes out in one piece with its head."""
+
+_MOST_PLACES: Final = 10_000
+_MOST_PLACES_BYTES: Final = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,18 @@ class Budget:
     stored_bytes: int = 16 * 1024
 
 
-class Transport:
-    """Posts messages over a pool of connections; made for one event loop.
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a URL says: whom a post goes to, and how its head begins."""
 
-    The caller bounds how many posts run at once: the pool itself has no limit. Roots that
+    target: Target
+    opening: str
+
+
+class Transport:
+    """Posts messages over pools of connections; made for one event loop.
+
+    The caller bounds how many posts run at once: the pools themselves have no limit. Roots that
     the system does not trust are added with OpenSSL's SSL_CERT_FILE or SSL_CERT_DIR.
     """
 
@@ -82,7 +91,7 @@ class Transport:
         self,
         guard: Guard,
         budget: Budget,
-        resolver: AbstractResolver | None = None,
+        resolver: Resolver | None = None,
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,58 +102,33 @@ class Transport:
         """
         self._guard = guard
         self._budget = budget
-        self._resolver = resolver
+        self._bounds = Bounds(
+            budget.header_bytes, budget.headers, budget.body_bytes, budget.stored_bytes
+        )
+        self._places = Bounded[str, _Place](_MOST_PLACES, _MOST_PLACES_BYTES)
+        self._dialler = Dialler(
+            guard,
+            resolver or SystemResolver(),
+            connect=budget.connect,
+            receive_bytes=budget.header_bytes,
+        )
         self._hasty = Hasty(now)
-        self._sessions: Sessions | None = None
-        self._pools = Pools(self._make_sessions)
+        self._pool: Pool | None = None
+        self._pools = Pools(self._make_pool)
 
     async def open(self) -> None:
         """Make the pool of those without an identity; no connection is opened yet."""
-        self._sessions = self._make_sessions(tls.context())
+        self._pool = self._make_pool(tls.context())
 
-    def _make_sessions(self, context: ssl.SSLContext) -> Sessions:
-        return Sessions(
-            self._make_session(context, keeps=True), self._make_session(context, keeps=False)
-        )
-
-    def _make_session(self, context: ssl.SSLContext, *, keeps: bool) -> aiohttp.ClientSession:
-        budget = self._budget
-        connector = Dialler(
-            self._guard,
-            self._resolver or aiohttp.ThreadedResolver(),
-            context,
-            functools.partial(
-                Connection,
-                asyncio.get_running_loop(),
-                head_bytes=budget.header_bytes,
-                fields=budget.headers,
-                body_bytes=budget.body_bytes,
-            ),
-            connect=budget.connect,
-            receive_bytes=budget.header_bytes,
-            keeps=keeps,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(
-                total=None,  # `post` has the timer: one for everything
-                connect=budget.connect,
-                ceil_threshold=budget.connect,  # else aiohttp rounds 10 s up to whole seconds
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            max_headers=budget.headers,
-            max_field_size=budget.header_bytes,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-        )
+    def _make_pool(self, context: ssl.SSLContext) -> Pool:
+        return Pool(context, self._hasty)
 
     async def close(self) -> None:
         """Close the pools and every connection in them."""
-        await self._pools.close()
-        if self._sessions is not None:
-            await self._sessions.close()
-            self._sessions = None
+        self._pools.close()
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -183,130 +167,137 @@ class Transport:
             ValueError: a header holds a control character: what stores headers let it by.
             RuntimeError: the transport is not open.
         """
-        if self._sessions is None:
+        if self._pool is None:
             raise RuntimeError("the transport must be opened before it posts")
         try:
-            target = self._guard.check_url(url)
+            place = self._place(url)
         except Refused as refusal:
             return Fault(Phase.REFUSED_ADDRESS, str(refusal))
-        if target.scheme == "http" or identity == _NOBODY:
+        if place.target.scheme == "http" or identity == _NOBODY:
             identity = None
         offers = identity is not None and identity.certificate is not None
-        trip = Trip(target, self._hasty, offers=offers)
-        token = TRIP.set(trip)
-        pool: AbstractAsyncContextManager[Sessions] = (
-            nullcontext(self._sessions) if identity is None else self._pools.of(identity)
-        )
+        trip = Trip(place.target, Answering(self._bounds), offers=offers)
+        until = asyncio.get_running_loop().time() + self._budget.total
         try:
-            async with asyncio.timeout(self._budget.total), pool as sessions:
-                once = fresh or target in self._hasty
-                session = sessions.fresh if once else sessions.kept
-                return await self._exchange(session, trip, url, headers, body)
+            if identity is None:
+                return await self._exchange(self._pool, trip, place, headers, body, fresh, until)
+            async with AsyncExitStack() as using:
+                async with asyncio.timeout_at(until):
+                    pool = await using.enter_async_context(self._pools.of(identity))
+                return await self._exchange(pool, trip, place, headers, body, fresh, until)
         except tls.BadIdentity as error:
             return Fault(Phase.TLS, str(error))
-        except (aiohttp.ClientError, OSError) as error:
-            if trip.odd is not None:
-                return _odd_answer(trip.odd, trip.body)  # nothing but its status counts
+        except (Malformed, OSError) as error:
             return self._fault(trip, error)
-        finally:
-            TRIP.reset(token)
-            trip.forget()
+
+    def _place(self, url: str) -> _Place:
+        """What a URL says, once the guard has admitted it.
+
+        Raises:
+            Refused: the guard does not.
+        """
+        place = self._places.get(url)
+        if place is None:
+            self._guard.check_url(url)
+            place = self._places[url] = _read(url)
+        return place
 
     async def _exchange(
         self,
-        session: aiohttp.ClientSession,
+        pool: Pool,
         trip: Trip,
-        url: str,
+        place: _Place,
         headers: Sequence[tuple[str, str]],
         body: Body,
+        fresh: bool,
+        until: float,
     ) -> Answer:
-        failpoint("send.connect")
-        response = await session.post(
-            URL(url, encoded=True),  # as configured: nothing is decoded and quoted again
-            headers=headers,
-            data=Outgoing(body, trip),
-            allow_redirects=False,
-        )
-        trip.phase = Phase.BODY
-        trip.response = response
-        failpoint("send.headers")
-        try:
-            async with asyncio.timeout(None if trip.odd is None else _ODD_WITHIN):
-                await self._read(response, trip.body)
-        finally:
-            # Still attached: the body has not ended. Abort rather than close, for a TLS
-            # shutdown would go on reading what the listener sends.
-            if (connection := response.connection) is not None:
-                if connection.transport is not None:
-                    connection.transport.abort()
-                response.close()
+        target, hasty = trip.target, self._hasty
+        connection = None if fresh or target in hasty else pool.take(target)
+        trip.reused = connection is not None
+        once = fresh or target in hasty
+        parts = in_parts(body)
+        length = sum(map(len, parts))
+        head = _head(place, headers, length, once=once)
+        if connection is None:
+            connection = await self._connect(pool, trip)
+        parts = (b"".join((head, *parts)),) if length <= _TOGETHER else (head, *parts)
+        came = await connection.exchange(trip, parts, until)
         failpoint("send.body")
-        if trip.odd is not None:
-            return _odd_answer(trip.odd, trip.body)
-        return _answer(response, trip.body)
+        if once:
+            connection.close()
+        elif not connection.closed:
+            pool.give(target, connection)
+        return _answer(came, trip.answer.body)
 
-    async def _read(self, response: aiohttp.ClientResponse, kept: bytearray) -> None:
-        room, seen = self._budget.stored_bytes, 0
-        async for piece in response.content.iter_any():
-            if room:
-                kept += piece[:room]
-                room = self._budget.stored_bytes - len(kept)
-            seen += len(piece)
-            if seen > self._budget.body_bytes:
-                return
+    async def _connect(self, pool: Pool, trip: Trip) -> Connection:
+        budget = self._budget
+        failpoint("send.connect")
+        async with asyncio.timeout(min(budget.connect, budget.total)):
+            connected, secure = await self._dialler.connect(trip, pool.context)
+        return pool.connection(trip.target, connected, secure)
 
-    def _fault(self, trip: Trip, error: aiohttp.ClientError | OSError) -> Fault:
+    def _fault(self, trip: Trip, error: Malformed | OSError) -> Fault:
         phase, target, budget = trip.phase, trip.target, self._budget
-        answer = None if trip.response is None else _answer(trip.response, trip.body)
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            what = words.too_slow(phase, target, min(budget.connect, budget.total))
-            return Fault(phase, what, ours=phase is Phase.DNS)  # as a resolver that says so (R9)
+        head = trip.answer.head
+        answer = None if head is None else _answer(head, trip.answer.body)
+        # The system's "timed out" is a TimeoutError too, and no end of our patience.
         if isinstance(error, TimeoutError) and error.errno is None:
-            what = words.too_slow(phase, target, budget.total)
-            return Fault(phase, what, answer, ours=phase is Phase.DNS)
-        cause = error.__cause__ or error  # what the system or OpenSSL said
-        if isinstance(cause, RefusedAddress):
+            connecting = phase in _CONNECTING
+            seconds = min(budget.connect, budget.total) if connecting else budget.total
+            what = words.too_slow(phase, target, seconds)
+            return Fault(phase, what, answer, ours=phase is Phase.DNS)  # as a resolver's (R9)
+        if isinstance(error, RefusedAddress):
             return Fault(Phase.REFUSED_ADDRESS, words.refused(target.host, self._guard.profile))
-        if isinstance(cause, ssl.SSLError):
-            return Fault(Phase.TLS, words.handshake(cause, target, offered=trip.offers), answer)
-        if phase is Phase.DNS:
-            ours = words.is_ours(Phase.DNS, cause)
-            return Fault(Phase.DNS, words.unresolved(cause, target.host), ours=ours)
-        if isinstance(error, aiohttp.ClientResponseError | UnparsableBody):
+        if isinstance(error, ssl.SSLError):
+            return Fault(Phase.TLS, words.handshake(error, target, offered=trip.offers), answer)
+        if isinstance(error, Malformed):
             what = words.malformed(
-                str(getattr(error, "message", error)),
-                header_bytes=budget.header_bytes,
-                headers=budget.headers,
+                str(error), header_bytes=budget.header_bytes, headers=budget.headers
             )
             return Fault(phase, what, answer)
+        if phase is Phase.DNS:
+            ours = words.is_ours(Phase.DNS, error)
+            return Fault(Phase.DNS, words.unresolved(error, target.host), ours=ours)
         if phase is Phase.CONNECT:
-            return Fault(phase, words.unconnected(cause, target), ours=words.is_ours(phase, cause))
+            return Fault(phase, words.unconnected(error, target), ours=words.is_ours(phase, error))
         if trip.reused and phase is not Phase.BODY:
             self._hasty.note(target)
-        return Fault(phase, words.lost(phase, cause, reused=trip.reused), answer)
+        return Fault(phase, words.lost(phase, error, reused=trip.reused), answer)
 
 
 _NOBODY: Final = TlsIdentity(None, None, None)
+_CONNECTING: Final = frozenset({Phase.DNS, Phase.CONNECT, Phase.TLS})
 
 
-def _answer(response: aiohttp.ClientResponse, body: bytearray) -> Answer:
-    # aiohttp decodes the reason with surrogates, which cannot be stored.
-    reason = (response.reason or "").encode("utf-8", "surrogateescape")
-    return _stored(response.status, reason, response.raw_headers, body)
+def _read(url: str) -> _Place:
+    parts = urlsplit(url)
+    scheme, host = parts.scheme, parts.hostname or ""
+    usual = 443 if scheme == "https" else 80
+    # As configured: nothing is decoded and quoted again.
+    after = url.partition("://")[2].removeprefix(parts.netloc)
+    path = after if after.startswith("/") else f"/{after}"
+    opening = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc.removesuffix(f':{usual}')}\r\n"
+    return _Place(Target(scheme, host, parts.port or usual), opening)
 
 
-def _odd_answer(head: Head, body: bytearray) -> Answer:
-    return _stored(head.status, head.reason, head.fields, body)
+def _head(place: _Place, headers: Sequence[tuple[str, str]], length: int, *, once: bool) -> bytes:
+    lines = [f"{name}: {value}" for name, value in headers]
+    lines.append(f"Content-Length: {length}")
+    if once:
+        lines.append("Connection: close")
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
+        raise ValueError("a header holds a control character")
+    return f"{place.opening}{text}\r\n\r\n".encode()
 
 
-def _stored(
-    status: int, said: bytes, fields: Sequence[tuple[bytes, bytes]], body: bytearray
-) -> Answer:
-    reason = _text(said)[:_REASON_LENGTH]
+def _answer(head: Head, body: bytes) -> Answer:
+    reason = _text(head.reason)[:_REASON_LENGTH]
     if not reason.isprintable():
         reason = "".join(character if character.isprintable() else " " for character in reason)
-    headers = tuple((_text(name), _text(value)) for name, value in fields)
-    return Answer(status, reason, headers, bytes(body))
+    fields = tuple((_text(name), _text(value)) for name, value in head.fields)
+    return Answer(head.status, reason, fields, body)
 
 
 def _text(raw: bytes) -> str:

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextvars import ContextVar
-from typing import Final
-
-import aiohttp
-
 from heliograph.egress import Target
 from heliograph.model.deliveries import Phase
-from heliograph.outbound.heads import Head
-from heliograph.outbound.pools import Hasty
+from heliograph.outbound.answers import Answering
 
 
 class Trip:
-    """One post on its way. `offers` a client certificate, to who asks for one.
+    """One post on its way, and its `answer` as far as that has come.
 
-    `odd` is the head of an answer that is judged by its status alone, `ended` the end of the
-    connection. `reused` holds until a new connection is made.
+    It `offers` a client certificate, to who asks for one. `reused` says whether its connection has
+    carried a message before.
     """
 
-    __slots__ = ("body", "ended", "hasty", "odd", "offers", "phase", "response", "reused", "target")
+    __slots__ = ("answer", "offers", "phase", "reused", "target")
 
-    def __init__(self, target: Target, hasty: Hasty, *, offers: bool) -> None:
+    def __init__(self, target: Target, answer: Answering, *, offers: bool) -> None:
         self.target = target
-        self.hasty = hasty
+        self.answer = answer
         self.offers = offers
         self.phase = Phase.CONNECT
-        self.reused = True
-        self.response: aiohttp.ClientResponse | None = None
-        self.odd: Head | None = None
-        self.body = bytearray()
-        self.ended = asyncio.Event()
-
-    def forget(self) -> None:
-        """Let the answer go: idle connections, and timers that were cancelled, keep the post."""
-        self.response, self.odd, self.body = None, None, bytearray()
-
-
-TRIP: Final[ContextVar[Trip]] = ContextVar("heliograph_trip")
-"""The post that a connection is made or used for: aiohttp does that in the post's task."""
+        self.reused = False

@@ -14,9 +14,7 @@ from typing import Final
 
 from heliograph.egress import Profile, Target
 from heliograph.model.deliveries import Phase
-
-HEAD_TOO_LONG: Final = "head too long"
-"""Stands for an answer's head above the budget, where only a text can be passed on."""
+from heliograph.outbound.answers import HEAD_TOO_LONG, TOO_MANY_FIELDS
 
 NO_HTTP: Final = "the answer is not valid HTTP"
 """Begins a text that quotes what the other side sent."""
@@ -119,12 +117,9 @@ def malformed(message: str, *, header_bytes: int, headers: int) -> str:
     """The answer is not what HTTP allows, or its head is above the budget of these figures."""
     if message == HEAD_TOO_LONG:
         return f"the answer's headers are longer than {header_bytes} bytes"
-    if message.startswith("Too many headers"):
+    if message == TOO_MANY_FIELDS:
         return f"the answer has more than {headers} headers"
-    # The parser quotes the place as a bytes literal (so it is plain ASCII) with a marker
-    # on a line of its own.
-    text = " ".join(message.rstrip(" ^\n").split())
-    return f"{NO_HTTP}: {text[:200] or 'unreadable'}"
+    return f"{NO_HTTP}: {message[:200]}"
 
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.

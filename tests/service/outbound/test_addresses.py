@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from typing import Any
 
@@ -207,4 +209,28 @@ def test_s5_an_address_where_nobody_speaks_tls_costs_no_message(
         assert isinstance(came_back, Answer), came_back
         assert taken.requests == 1
 
+    run(main())
+
+
+@both_loops
+def test_r7_names_are_resolved_beside_each_other_whatever_the_loop(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as the executor has threads: a name whose DNS is silent delays nobody else's."""
+    together = threading.Barrier(8)
+
+    def resolve(*_: Any, **__: Any) -> list[Any]:
+        together.wait(20.0)
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8))
+        async with Transport(EMULATOR, Budget(connect=30.0)) as transport:
+            came = await asyncio.gather(
+                *(transport.post(f"http://{n}.example.org/", HEADERS, BODY) for n in range(8))
+            )
+        assert [fault(one)[0] for one in came] == [Phase.DNS] * 8
+        assert not together.broken
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     run(main())

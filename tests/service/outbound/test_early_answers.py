@@ -19,9 +19,8 @@ import uvloop
 from heliograph.model.configurations import TlsIdentity
 from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound.transport import Budget, Transport
-from heliograph.outbound.trip import TRIP
 from tests.pki import Authority, serving
-from tests.scripted import EMULATOR, HEADERS, fault
+from tests.scripted import BODY, EMULATOR, HEADERS, fault, post, threaded
 
 Run = Callable[[Coroutine[Any, Any, Answer | Fault]], Answer | Fault]
 
@@ -33,13 +32,17 @@ both_loops = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asy
 
 class Late(bytes):
     """A message whose first byte is written once the listener has answered and reset the
-    connection; our event loop stands still meanwhile, so that it cannot have read the answer."""
+    connection; our event loop stands still meanwhile, so that it cannot have read the answer.
+
+    Its length is asked for its head, and again when it is written."""
 
     may_answer: threading.Event
     gone: threading.Event
+    asked = 0
 
     def __len__(self) -> int:
-        if TRIP.get().phase is Phase.WRITE and not self.may_answer.is_set():
+        self.asked += 1
+        if self.asked == 2:
             self.may_answer.set()
             assert self.gone.wait(WITHIN)
         return super().__len__()
@@ -126,8 +129,24 @@ def test_r5_what_was_cut_before_its_head_had_ended_is_a_fault(
     run: Run, tls: bool, said: bytes, tmp_path: Path
 ) -> None:
     phase, what = fault(answered(run, said, tmp_path if tls else None))
-    # The loop's TLS takes the whole message before it has sent any of it.
-    when = "before answering" if tls else "while the message was being sent"
-    assert phase is (Phase.HEADERS if tls else Phase.WRITE)
+    assert phase is Phase.WRITE
     assert what.startswith("the listener ")
-    assert what.endswith(f"the connection {when}")
+    assert what.endswith("the connection while the message was being sent")
+
+
+@both_loops
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nX", b"HTTP/1.1 103 Hi\r\n\r\n"])
+def test_r5_a_reset_in_the_middle_of_an_answer_is_told_at_once(run: Run, said: bytes) -> None:
+    """uvloop tells of what came before a reset, and not of the reset."""
+
+    def serve(listening: socket.socket) -> None:
+        connection = listening.accept()[0]
+        while not connection.recv(65536).endswith(BODY):
+            pass
+        connection.sendall(said)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    with threaded(serve) as url:
+        what = "the listener reset the connection before answering"
+        assert fault(run(post(url, budget=Budget(total=WITHIN)))) == (Phase.HEADERS, what)

@@ -8,11 +8,11 @@ import re
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import uvloop
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -28,7 +28,7 @@ from heliograph.model.accounts import Secret
 from heliograph.model.configurations import TlsIdentity
 from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound import tls
-from heliograph.outbound.pools import Pools, Sessions
+from heliograph.outbound.pools import Hasty, Pool, Pools
 from heliograph.outbound.transport import Budget, Transport
 from tests.busy import hang
 from tests.pki import Authority, Pair, resetting, secured, serving
@@ -252,12 +252,12 @@ async def test_s5_an_http_url_has_no_use_for_an_identity() -> None:
     assert listener.connections == 1
 
 
-def pools(most: int = 64) -> tuple[Pools, list[aiohttp.ClientSession]]:
-    made: list[aiohttp.ClientSession] = []
+def pools(most: int = 64) -> tuple[Pools, list[Pool]]:
+    made: list[Pool] = []
 
-    def make(context: ssl.SSLContext) -> Sessions:
-        made.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)))
-        return Sessions(made[-1], made[-1])
+    def make(context: ssl.SSLContext) -> Pool:
+        made.append(Pool(context, Hasty(time.monotonic)))
+        return made[-1]
 
     return Pools(make, most), made
 
@@ -272,34 +272,34 @@ async def test_r13_pools_are_bounded_and_the_one_idle_for_longest_is_closed() ->
     for identity in (one, two, one, three):
         async with kept.of(identity):
             pass
-    assert [session.closed for session in made] == [False, True, False]
+    assert [pool.closed for pool in made] == [False, True, False]
     assert len(kept) == 2
-    await kept.close()
-    assert all(session.closed for session in made)
+    kept.close()
+    assert all(pool.closed for pool in made)
 
 
 async def test_r13_a_pool_in_use_is_not_closed_however_many_there_are() -> None:
     one, two, three = identities(3)
     kept, made = pools(most=1)
     async with kept.of(one), kept.of(two), kept.of(three):
-        assert not any(session.closed for session in made)
-    assert [session.closed for session in made] == [False, True, True]
-    await kept.close()
+        assert not any(pool.closed for pool in made)
+    assert [pool.closed for pool in made] == [False, True, True]
+    kept.close()
 
 
 async def test_s5_posts_that_begin_together_share_the_pool_of_their_identity() -> None:
     (identity,) = identities(1)
     kept, made = pools()
 
-    async def use() -> aiohttp.ClientSession:
-        async with kept.of(identity) as sessions:
-            return sessions.kept
+    async def use() -> Pool:
+        async with kept.of(identity) as pool:
+            return pool
 
     first, *others = [asyncio.create_task(use()) for _ in range(9)]
     await asyncio.sleep(0)
     first.cancel()  # who leaves does not take the pool along
     assert len(set(await asyncio.gather(*others))) == len(made) == 1
-    await kept.close()
+    kept.close()
 
 
 def pkcs8(key: rsa.RSAPrivateKey, password: bytes) -> str:
