@@ -84,7 +84,8 @@ class Attempt:
 
     delivery: Delivery
     epoch: int
-    outcome: AttemptOutcome = AttemptOutcome.OPEN
+    outcome: AttemptOutcome | None = None
+    """None while it runs."""
     was_unknown: bool = False
 
 
@@ -363,7 +364,7 @@ class Database:
         claim, outcome = settlement.claim, settlement.outcome
         delivery = self.deliveries[claim.delivery_id]
         attempt = self.attempts[claim.attempt_id]
-        if attempt.outcome in (AttemptOutcome.OPEN, AttemptOutcome.UNKNOWN):
+        if attempt.outcome in (None, AttemptOutcome.UNKNOWN):
             attempt.outcome = _ended_as(settlement)
             attempt.was_unknown |= attempt.outcome is AttemptOutcome.UNKNOWN
         if not self.is_ours(claim):

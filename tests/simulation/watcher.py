@@ -14,7 +14,6 @@ from typing import Final
 
 from heliograph.delivery.retry import RETRY_AFTER_CEILING, Schedule
 from heliograph.model.deliveries import (
-    AttemptOutcome,
     Claim,
     Delivered,
     DeliveryState,
@@ -350,7 +349,7 @@ class Watcher:
         for delivery in self.database.deliveries.values():
             self._finish(delivery, unknown[delivery.pair])
         for attempt in self.database.attempts.values():
-            if attempt.outcome is AttemptOutcome.OPEN:
+            if attempt.outcome is None:
                 self.fail(f"{attempt.delivery.pair} has an attempt that never ended (R4)")
 
     def _finish(self, delivery: Delivery, unknown: int) -> None:

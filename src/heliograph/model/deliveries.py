@@ -243,7 +243,6 @@ class Settlement:
 class AttemptOutcome(StrEnum):
     """How an attempt ended. `unknown` only after a crash or a hard stop (R5)."""
 
-    OPEN = "open"
     DELIVERED = "delivered"
     FAILED = "failed"
     UNKNOWN = "unknown"

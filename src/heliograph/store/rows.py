@@ -37,7 +37,7 @@ POISON: Final = f"claim: the process ended {MOST_UNSETTLED_CLAIMS} times while t
 
 
 def closing(settlement: Settlement) -> dict[str, Any]:
-    """The values of the query `attempt_close`."""
+    """The values of the query `attempt_add`."""
     outcome, answer = settlement.outcome, settlement.answer
     why = None if isinstance(outcome, Delivered) else outcome.why
     if isinstance(outcome, Delivered):
@@ -46,10 +46,19 @@ def closing(settlement: Settlement) -> dict[str, Any]:
         ended = AttemptOutcome.UNKNOWN
     else:
         ended = AttemptOutcome.FAILED
+    claim = settlement.claim
     return {
-        "attempt_id": settlement.claim.attempt_id,
+        "attempt_id": claim.attempt_id,
+        "delivery_id": claim.delivery_id,
+        "account_id": claim.event.account_id,
+        "connect_id": claim.configuration.connect_id,
+        "envelope_id": claim.event.envelope_id,
+        "number": claim.number,
+        "epoch": claim.epoch,
+        "url": claim.configuration.url,
+        "resent_by": claim.resent_by,
         "outcome": ended,
-        "logged": settlement.claim.configuration.enable_log,
+        "logged": claim.configuration.enable_log,
         "started_us": to_microseconds(settlement.started_at),
         "milliseconds": round(settlement.seconds * 1000),
         "phase": why and why.phase,

@@ -235,7 +235,6 @@ def _came_back(detail: AttemptDetail) -> ConnectDebugLog:
         AttemptOutcome.DELIVERED: "Delivered",
         AttemptOutcome.FAILED: "Failed",
         AttemptOutcome.UNKNOWN: "Unknown: Heliograph stopped before the outcome was known",
-        AttemptOutcome.OPEN: "Being sent",
     }[detail.outcome]
     return ConnectDebugLog(
         config_name=detail.entry.config_name,

@@ -19,7 +19,7 @@ import pytest
 from heliograph.errors import StorageBroken, StorageUnavailable, UnsafeStorage
 from heliograph.model.accounts import Account, Secret
 from heliograph.model.checks import Check
-from heliograph.model.deliveries import LEGAL_MOVES, DeliveryState
+from heliograph.model.deliveries import LEGAL_MOVES, AttemptOutcome, DeliveryState
 from heliograph.model.logs import LogQuery
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sql import migrations
@@ -509,3 +509,59 @@ async def test_s17_a_historical_publish_looks_each_envelope_up(
         plan = [row[3] for row in database.execute(f"explain query plan {statement}", values)]
         assert "SEARCH v USING PRIMARY KEY (account_id=? AND envelope_id=?)" in plan, plan
     database.close()
+
+
+_LEFT_OPEN = """
+insert into account (account_id, external_id, name, created_us) values (:account, 1, 'x', 0);
+insert into connect_configuration (
+    connect_id, account_id, name, url, publishing, paused, document, created_us, changed_us
+)
+values (
+    1, :account, 'crm', 'https://x', 1, 0,
+    cast('{"allowEnvelopePublish": "true", "enableLog": "true"}' as blob), 0, 0
+);
+insert into event (
+    event_row, account_id, event_id, name, envelope_id, status, deliveries, generated_us,
+    created_us, digest, document
+)
+values (1, :account, 'e', 'envelope-sent', 'env-1', 'sent', 2, 0, 0, x'', x'');
+insert into delivery (
+    delivery_id, account_id, event_row, connect_id, envelope_id, state, epoch, attempt_id,
+    cancelled_by, seed, attempts, schedule_started_us, unsettled_claims, created_us
+)
+values
+    (1, :account, 1, 1, 'env-1', 'in_flight', 1, 8, null, 1, 1, 0, 1, 0),
+    (2, :account, 1, 1, 'env-1', 'cancelled', null, 9, 'alice', 1, 1, 0, 1, 0);
+insert into attempt (
+    attempt_id, delivery_id, account_id, connect_id, envelope_id, number, epoch, url, started_us,
+    outcome
+)
+values
+    (8, 1, :account, 1, 'env-1', 1, 1, 'https://x', 7, 'open'),
+    (9, 2, :account, 1, 'env-1', 1, 1, 'https://x', 7, 'open');
+"""
+
+
+async def test_r5_what_the_version_before_left_open_is_unknown_after_the_upgrade(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """Before, an attempt had its row while it ran."""
+    with contextlib.closing(connect(tmp_path / "heliograph.db")) as old:
+        old.execute(QUERIES["migrations_table"])
+        for step in migrations("sqlite")[:19]:
+            old.execute(step.sql)
+            old.execute(QUERIES["migration_add"], step.row(0))
+        old.execute(_LEFT_OPEN, {"account": ACCOUNT})
+
+    store = await open_sqlite(tmp_path, clock)
+    entries = (await store.logs(ACCOUNT, LogQuery(), 10)).entries
+    details = [await store.log(ACCOUNT, entry.log_id or 0) for entry in entries]
+    assert [detail and (detail.entry.log_id, detail.outcome) for detail in details] == [
+        (9, AttemptOutcome.UNKNOWN),
+        (8, AttemptOutcome.UNKNOWN),
+    ]
+    (claim,) = await claim_all(store)
+    assert (claim.delivery_id, claim.attempt_id, claim.number) == (1, 10, 2)
+    await deliver(store, [claim])
+    assert list(await store.orphans()) == []
+    await store.close()

@@ -49,7 +49,7 @@ def parts(clock: ManualClock) -> Sequence[object]:
         *(limits, Windows(1, 60), TokenGuesses(1, lambda: 0.0), Throttle(clock, 1, 1.0)),
         *(SignIn(store), Publisher(store, Signals()), Tokens(store, clock)),
         *(Principals(store, clock), Owners()),
-        *(sqlite_queue.Queue(keyring, now, 1), PostgresQueue(keyring, now)),
+        *(sqlite_queue.Queue(keyring, now, 1, 0), PostgresQueue(keyring, now)),
     ]
 
 
@@ -68,7 +68,8 @@ def test_r13_of_many_accounts_a_queue_knows_those_that_came_last(
 ) -> None:
     path = tmp_path / "heliograph.db"
     db = connect(path)
-    queue = sqlite_queue.Queue(KeyRing(bytes(32)), lambda: 0, start(db, StoreClock(clock), path))
+    epoch = start(db, StoreClock(clock), path)
+    queue = sqlite_queue.Queue(KeyRing(bytes(32)), lambda: 0, epoch, 0)
     for number in range(MANY):
         account_id = f"account {number}"
         queue.check_version(db, account_id, 0)

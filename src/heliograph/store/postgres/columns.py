@@ -202,18 +202,17 @@ def place_columns(
 
 
 def attempt_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
-    claims = [settlement.claim for settlement in settlements]
     closed = [rows.closing(settlement) for settlement in settlements]
     return {
-        "attempt_ids": [claim.attempt_id for claim in claims],
+        "attempt_ids": [values["attempt_id"] for values in closed],
         "started": [values["started_us"] for values in closed],
-        "delivery_ids": [claim.delivery_id for claim in claims],
-        "account_ids": [claim.event.account_id for claim in claims],
-        "connect_ids": [claim.configuration.connect_id for claim in claims],
-        "envelope_ids": [claim.event.envelope_id for claim in claims],
-        "numbers": [claim.number for claim in claims],
-        "epochs": [claim.epoch for claim in claims],
-        "urls": [claim.configuration.url for claim in claims],
+        "delivery_ids": [values["delivery_id"] for values in closed],
+        "account_ids": [values["account_id"] for values in closed],
+        "connect_ids": [values["connect_id"] for values in closed],
+        "envelope_ids": [values["envelope_id"] for values in closed],
+        "numbers": [values["number"] for values in closed],
+        "epochs": [values["epoch"] for values in closed],
+        "urls": [values["url"] for values in closed],
         "outcomes": [values["outcome"].value for values in closed],
         "logged": [values["logged"] for values in closed],
         "milliseconds": [values["milliseconds"] for values in closed],
@@ -223,5 +222,5 @@ def attempt_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
         "answer_reasons": [rows.storable(values["answer_reason"]) for values in closed],
         "answer_headers": [values["answer_headers"] for values in closed],
         "answer_bodies": [values["answer_body"] for values in closed],
-        "resent_bys": [claim.resent_by for claim in claims],
+        "resent_bys": [values["resent_by"] for values in closed],
     }

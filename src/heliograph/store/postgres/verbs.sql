@@ -135,9 +135,6 @@ coalesce(d.state, x.state);
 -- name: log_recipient
 coalesce(d.recipient, x.recipient);
 
--- name: only_attempts
-and a.delivery_id = :row_id and d.failed_us is not null;
-
 -- name: logs_delete
 -- The time names the partition.
 update attempt as a set logged = false

@@ -109,7 +109,17 @@ def fetch(
     connection: apsw.Connection, statement: str, values: apsw.Bindings | None = None
 ) -> list[Any]:
     """All rows of a statement of our own; their columns have names."""
-    cursor = connection.execute(statement, values)
+    return _named(connection.execute(statement, values), statement)
+
+
+def fetch_many(
+    connection: apsw.Connection, statement: str, values: Iterable[apsw.Bindings]
+) -> list[Any]:
+    """All rows of a statement of our own that runs once for each of the values."""
+    return _named(connection.executemany(statement, values), statement)
+
+
+def _named(cursor: apsw.Cursor, statement: str) -> list[Any]:
     make = _row_makers.get(statement)
     if make is None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from heliograph.store import MOST_UNSETTLED_CLAIMS, rows, sql
 from heliograph.store.sqlite.connection import fetch, is_full
 from heliograph.store.sqlite.engine import run_verb
 from heliograph.store.sqlite.queries import QUERIES
+from heliograph.store.sqlite.queue import leave_unknown
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import clock as steps
 
@@ -174,8 +174,8 @@ def _migrate(db: apsw.Connection, now: Callable[[], int]) -> None:
 
 
 def _recover(db: apsw.Connection, now: int) -> None:
-    logged = rows.logged(fetch(db, QUERIES["recover_documents"]))
-    db.execute(QUERIES["recover_attempts"], {"logged": json.dumps(logged)})
+    in_flight = [delivery_id for (delivery_id,) in fetch(db, QUERIES["recover_in_flight"])]
+    leave_unknown(db, in_flight, "the process ended before the outcome was known")
     db.execute(
         QUERIES["recover_poison"],
         {

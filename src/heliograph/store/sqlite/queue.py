@@ -7,9 +7,10 @@ kept in memory, and forgotten when a transaction is rolled back.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, Final, assert_never
 from weakref import WeakValueDictionary
 
@@ -35,7 +36,7 @@ from heliograph.model.logs import Requeued
 from heliograph.store import ClaimResult, rows, sealing
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import LIGHT, Document, Load, Room, parts_of
-from heliograph.store.sqlite.connection import fetch
+from heliograph.store.sqlite.connection import fetch, fetch_many
 from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.turns import Owners, Turns
@@ -49,14 +50,21 @@ _MOST_KNOWN: Final = 20_000
 _MOST_BYTES: Final = 32 * 2**20
 """Bytes of each of these memories."""
 
+_ENDED: Final = (DeliveryState.DELIVERED, DeliveryState.FAILED)
+"""Where a settle may leave a delivery that lets the next of its lane go."""
+
 
 class Queue:
     """The deliveries of one node. `now` gives microseconds UTC that never run backwards."""
 
-    def __init__(self, keyring: KeyRing, now: Callable[[], int], epoch: int) -> None:
+    def __init__(
+        self, keyring: KeyRing, now: Callable[[], int], epoch: int, last_attempt: int
+    ) -> None:
+        """`last_attempt` is the id of the newest attempt: those that are claimed come after it."""
         self._keyring = keyring
         self._now = now
         self._epoch = epoch
+        self._attempt_ids = itertools.count(last_attempt + 1)
         self._seeds = random.Random()  # noqa: S311 (spreads retries; guards nothing)
         self._last_served = 0
         self.looked_us: int | None = None
@@ -355,22 +363,16 @@ class Queue:
             last = row if newest is None else newest
             shown_event = self._event(db, account_id, last)
             gathered = Gathered(shown_event, max(last.event_row, row.event_row))
-        opened = {
-            "delivery_id": row.delivery_id,
-            "account_id": account_id,
-            "connect_id": configuration.connect_id,
-            "envelope_id": event.envelope_id,
-            "number": row.attempts + 1,
-            "epoch": self._epoch,
-            "url": configuration.url,
-            "now": now,
-            "resent_by": row.resent_by,
-        }
-        attempt_id = int(db.execute(_Q["attempt_open"], opened).get)
+        attempt_id = next(self._attempt_ids)
         failpoint("claim.attempt_open", row.delivery_id)
         db.execute(
             _Q["delivery_claim"],
-            {"epoch": self._epoch, "attempt_id": attempt_id, "delivery_id": row.delivery_id},
+            {
+                "epoch": self._epoch,
+                "attempt_id": attempt_id,
+                "now": now,
+                "delivery_id": row.delivery_id,
+            },
         )
         return Claim(
             delivery_id=row.delivery_id,
@@ -414,20 +416,34 @@ class Queue:
 
     def settle(self, db: apsw.Connection, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """See `Store.settle`."""
-        ours = [self._settle_one(db, settlement) for settlement in settlements]
+        now = self._now()
+        values = {
+            settlement.claim.attempt_id: self._settling(db, settlement, now)
+            for settlement in settlements
+        }
+        lanes = dict(fetch_many(db, _Q["delivery_settle"], values.values()))
+        failpoint("settle.failure_row")
+        self._add_attempts(db, settlements, lanes)
+        failpoint("settle.next_due")
+        ended = [
+            (settlement.claim.configuration.connect_id, lanes[settlement.claim.attempt_id])
+            for settlement in settlements
+            if settlement.claim.attempt_id in lanes
+            and values[settlement.claim.attempt_id]["state"] in _ENDED
+        ]
+        for lane in dict.fromkeys(ended + self._merge(db, settlements, lanes)):
+            self._release(db, *lane)
         took, failed = rows.health(settlements)
         if took:
             db.execute(_Q["failing_clear"], {"connect_ids": json.dumps(took)})
         if failed:
-            values = {"connect_ids": json.dumps(failed), "now": self._now()}
-            db.execute(_Q["failing_add"], values)
-        return ours
+            values_failed = {"connect_ids": json.dumps(failed), "now": now}
+            db.execute(_Q["failing_add"], values_failed)
+        return [settlement.claim.attempt_id in lanes for settlement in settlements]
 
-    def _settle_one(self, db: apsw.Connection, settlement: Settlement) -> bool:
+    def _settling(self, db: apsw.Connection, settlement: Settlement, now: int) -> dict[str, Any]:
+        """The values of `delivery_settle`: where a delivery goes from here."""
         claim, outcome = settlement.claim, settlement.outcome
-        now = self._now()
-        db.execute(_Q["attempt_close"], rows.closing(settlement))
-        failpoint("settle.failure_row")
         values: dict[str, Any] = {
             "delivery_id": claim.delivery_id,
             "epoch": claim.epoch,
@@ -452,18 +468,30 @@ class Queue:
                 values |= self._next(db, claim, now)
             case _:
                 assert_never(outcome)
-        settled = db.execute(_Q["delivery_settle"], values).fetchone()
-        if settled is None:
-            return False
-        failpoint("settle.next_due")
-        if isinstance(outcome, Delivered) and claim.gathered is not None:
-            merged = rows.merging(claim, claim.gathered)
-            db.execute(_Q["delivery_merge"], merged)
-            self._release(db, claim.configuration.connect_id, merged["lane"])
-        if values["state"] in (DeliveryState.DELIVERED, DeliveryState.FAILED):
-            (lane,) = settled
-            self._release(db, claim.configuration.connect_id, lane)
-        return True
+        return values
+
+    def _add_attempts(
+        self, db: apsw.Connection, settlements: Sequence[Settlement], ours: Container[int]
+    ) -> None:
+        """Write what attempts came to, of which those by these ids were still ours."""
+        closed = [rows.closing(settlement) for settlement in settlements]
+        for query, still_ours in (("attempt_add", True), ("attempt_close_late", False)):
+            values = [one for one in closed if (one["attempt_id"] in ours) is still_ours]
+            db.executemany(_Q[query], values)
+
+    def _merge(
+        self, db: apsw.Connection, settlements: Sequence[Settlement], ours: Container[int]
+    ) -> list[tuple[int, str | None]]:
+        """End what aggregate messages stood for beside their own events; the lanes of them."""
+        merging = [
+            rows.merging(settlement.claim, settlement.claim.gathered)
+            for settlement in settlements
+            if isinstance(settlement.outcome, Delivered)
+            and settlement.claim.gathered is not None
+            and settlement.claim.attempt_id in ours
+        ]
+        db.executemany(_Q["delivery_merge"], merging)
+        return [(merged["connect_id"], merged["lane"]) for merged in merging]
 
     def _release(self, db: apsw.Connection, connect_id: int, lane: str | None) -> None:
         """Let the next of a lane go whose first has ended (R6)."""
@@ -493,16 +521,27 @@ class Queue:
             db.execute(_Q[query], {**values, "held_reason": reason})
         return done
 
-    def cancel(self, db: apsw.Connection, account_id: str, failure_id: int, who: str) -> bool:
-        """Delete one open failure: its delivery ends as cancelled by `who` (R4)."""
-        cancelled = db.execute(
-            _Q["failure_cancel"],
-            {"account_id": account_id, "delivery_id": failure_id, "who": who},
-        ).fetchone()
-        if cancelled is None:
-            return False
-        self._release(db, *cancelled)
-        return True
+    def cancel(
+        self, db: apsw.Connection, account_id: str, failure_ids: Sequence[int], who: str
+    ) -> int:
+        """Delete open failures: their deliveries end as cancelled by `who` (R4)."""
+        asked = {"account_id": account_id, "ids": json.dumps(list(failure_ids))}
+        in_flight = [one for (one,) in fetch(db, _Q["failures_in_flight"], asked)]
+        if in_flight:
+            error = "the failure was deleted before the outcome was known"
+            leave_unknown(db, in_flight, error)
+        values = [{"account_id": account_id, "delivery_id": one, "who": who} for one in failure_ids]
+        cancelled = fetch_many(db, _Q["failure_cancel"], values)
+        for connect_id, lane in cancelled:
+            self._release(db, connect_id, lane)
+        return len(cancelled)
+
+
+def leave_unknown(db: apsw.Connection, delivery_ids: Sequence[int], error: str) -> None:
+    """Close the attempts of deliveries in flight, of which nobody hears any more."""
+    ids = {"delivery_ids": json.dumps(list(delivery_ids))}
+    logged = rows.logged(fetch(db, _Q["documents_of_deliveries"], ids))
+    db.execute(_Q["attempts_unknown"], {**ids, "logged": json.dumps(logged), "error": error})
 
 
 def _document(account_id: str, row: Any) -> Document:

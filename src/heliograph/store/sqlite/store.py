@@ -69,7 +69,10 @@ class SqliteStore(StoreVerbs):
         self._path = path
         self._lock = lock
         self._epoch = start(connection, steady, path, adopt=adopt)
-        self._queue = Queue(keyring, lambda: to_microseconds(steady.now()), self._epoch)
+        last_attempt = connection.execute(_Q["attempt_last"]).get or 0
+        self._queue = Queue(
+            keyring, lambda: to_microseconds(steady.now()), self._epoch, last_attempt
+        )
         self._writer = Writer(
             connection,
             asyncio.get_running_loop(),
@@ -201,9 +204,10 @@ class SqliteStore(StoreVerbs):
         return [self._queue.requeue(db, account_id, row) for row in found]
 
     async def delete_failure(self, account_id: str, failure_id: int, who: str) -> bool:
-        return await self._writer.write(
-            lambda db: self._queue.cancel(db, account_id, failure_id, who)
+        cancelled = await self._writer.write(
+            lambda db: self._queue.cancel(db, account_id, [failure_id], who)
         )
+        return cancelled > 0
 
     async def delete_failures(self, account_id: str, query: LogQuery, who: str) -> int:
         deleted = 0
@@ -211,12 +215,9 @@ class SqliteStore(StoreVerbs):
         while deleted < BATCH_MOST and (found := await self._chosen(account_id, query)):
             for some in batches([row.delivery_id for row in found[: BATCH_MOST - deleted]], BATCH):
                 deleted += await self._writer.write(
-                    partial(self._cancel, account_id=account_id, ids=some, who=who)
+                    partial(self._queue.cancel, account_id=account_id, failure_ids=some, who=who)
                 )
         return deleted
-
-    def _cancel(self, db: apsw.Connection, account_id: str, ids: Sequence[int], who: str) -> int:
-        return sum(self._queue.cancel(db, account_id, one, who) for one in ids)
 
     async def _chosen(
         self, account_id: str, query: LogQuery, after: Cursor | None = None

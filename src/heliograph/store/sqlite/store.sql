@@ -38,20 +38,8 @@ update node set beat_us = :now, looked_us = :looked where epoch = :epoch;
 -- name: node_stop
 update node set beat_us = :now, stopped_us = :now where epoch = :epoch;
 
--- name: recover_documents
--- The configurations of attempts that a crash left open: they say whether those are logged.
-select connect_id, document
-from connect_configuration
-where connect_id in (select connect_id from attempt where outcome = 'open');
-
--- name: recover_attempts
--- A crash leaves attempts open: whether their listeners took them is unknown (R5).
-update attempt
-set
-    outcome = 'unknown',
-    error = 'the process ended before the outcome was known',
-    logged = connect_id in (select value from json_each(:logged))
-where outcome = 'open';
+-- name: recover_in_flight
+select delivery_id from delivery where state = 'in_flight';
 
 -- name: recover_poison
 update delivery
@@ -275,17 +263,6 @@ where d.state = 'waiting' and d.connect_id = ? and d.due_us <= ?
 order by d.due_us, d.delivery_id
 limit ?;
 
--- name: attempt_open
-insert into attempt (
-    delivery_id, account_id, connect_id, envelope_id, number, epoch, url, started_us, outcome,
-    resent_by
-)
-values (
-    :delivery_id, :account_id, :connect_id, :envelope_id, :number, :epoch, :url, :now, 'open',
-    :resent_by
-)
-returning attempt_id;
-
 -- name: delivery_claim
 update delivery
 set
@@ -293,6 +270,7 @@ set
     due_us = null,
     epoch = :epoch,
     attempt_id = :attempt_id,
+    claimed_us = :now,
     attempts = attempts + 1,
     schedule_attempts = schedule_attempts + 1,
     unsettled_claims = unsettled_claims + 1
@@ -308,21 +286,6 @@ set
     error = :error
 where delivery_id = :delivery_id and state = 'waiting'
 returning lane;
-
--- name: attempt_close
-update attempt
-set
-    outcome = :outcome,
-    logged = :logged,
-    started_us = :started_us,
-    milliseconds = :milliseconds,
-    phase = :phase,
-    error = :error,
-    answer_status = :answer_status,
-    answer_reason = :answer_reason,
-    answer_headers = :answer_headers,
-    answer_body = :answer_body
-where attempt_id = :attempt_id and outcome = 'open';
 
 -- name: delivery_settle
 -- Fenced: only the claim that opened this attempt, of this epoch, moves the delivery (R8).
@@ -346,7 +309,66 @@ where
     and state = 'in_flight'
     and epoch = :epoch
     and attempt_id = :attempt_id
-returning lane;
+returning attempt_id, lane;
+
+-- name: attempt_last
+-- The newest attempt that has, or had, a row; what is claimed later is numbered from there.
+select seq from sqlite_sequence where name = 'attempt';
+
+-- name: attempt_add
+insert into attempt (
+    attempt_id, delivery_id, account_id, connect_id, envelope_id, number, epoch, url, started_us,
+    outcome, logged, milliseconds, phase, error, answer_status, answer_reason, answer_headers,
+    answer_body, resent_by
+)
+values (
+    :attempt_id, :delivery_id, :account_id, :connect_id, :envelope_id, :number, :epoch, :url,
+    :started_us, :outcome, :logged, :milliseconds, :phase, :error, :answer_status, :answer_reason,
+    :answer_headers, :answer_body, :resent_by
+);
+
+-- name: attempt_close_late
+-- What the deletion of a failure in flight had to leave unknown is known after all. What an earlier
+-- epoch left changes no more (R8).
+update attempt
+set
+    outcome = :outcome,
+    logged = :logged,
+    milliseconds = :milliseconds,
+    phase = :phase,
+    error = :error,
+    answer_status = :answer_status,
+    answer_reason = :answer_reason,
+    answer_headers = :answer_headers,
+    answer_body = :answer_body
+where
+    attempt_id = :attempt_id and outcome = 'unknown'
+    and epoch = (select n.epoch from node as n where n.stopped_us is null);
+
+-- name: documents_of_deliveries
+-- The configurations of deliveries: they say whether attempts are logged.
+select connect_id, document
+from connect_configuration
+where
+    connect_id in (
+        select d.connect_id from delivery as d
+        where d.delivery_id in (select value from json_each(:delivery_ids))
+    );
+
+-- name: attempts_unknown
+-- Deliveries are in flight, and nobody will tell what came of it: whether their listeners took them is
+-- unknown (R5).
+insert into attempt (
+    attempt_id, delivery_id, account_id, connect_id, envelope_id, number, epoch, url, started_us,
+    outcome, logged, error, resent_by
+)
+select
+    d.attempt_id, d.delivery_id, d.account_id, d.connect_id, d.envelope_id, d.attempts, d.epoch,
+    c.url, d.claimed_us, 'unknown', d.connect_id in (select value from json_each(:logged)), :error,
+    d.resent_by
+from delivery as d
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.delivery_id in (select value from json_each(:delivery_ids));
 
 -- name: requeue_candidates
 -- Open failures of some envelopes, with what decides whether they can be tried again.
@@ -400,6 +422,12 @@ where delivery_id = :delivery_id and state = 'failed';
 -- name: requeue_waiting
 update delivery set due_us = min(due_us, :now)
 where delivery_id = :delivery_id and state = 'waiting';
+
+-- name: failures_in_flight
+select delivery_id from delivery
+where
+    account_id = :account_id and delivery_id in (select value from json_each(:ids))
+    and failed_us is not null and state = 'in_flight';
 
 -- name: failure_cancel
 update delivery

@@ -119,10 +119,6 @@ d.state;
 -- name: log_recipient
 d.recipient;
 
--- name: only_attempts
--- Here an attempt has a row while it is open.
-and a.delivery_id = :row_id and a.outcome <> 'open' and d.failed_us is not null;
-
 -- name: logs_delete
 update attempt set logged = 0
 where

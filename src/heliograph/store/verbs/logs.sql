@@ -125,6 +125,9 @@ order by a.attempt_id;
 -- name: only_log
 and a.attempt_id = :row_id and {logged};
 
+-- name: only_attempts
+and a.delivery_id = :row_id and d.failed_us is not null;
+
 -- name: only_failure
 and d.delivery_id = :row_id;
 
