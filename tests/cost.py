@@ -38,9 +38,9 @@ def measured(process: int, size: int, call: Callable[[], Reply]) -> tuple[Reply,
         tries += 1
         folder = Path(f"/proc/{process}")
         (folder / "clear_refs").write_text("5")  # the peak begins anew
-        before, used = _memory(folder, "VmRSS"), _cpu(folder)
+        before, used = _memory(folder, "VmRSS"), processor_seconds(process)
         reply = call()
-        seconds, memory = _cpu(folder) - used, _memory(folder, "VmHWM") - before
+        seconds, memory = processor_seconds(process) - used, _memory(folder, "VmHWM") - before
         least = Cost(min(least.seconds, seconds), min(least.memory, memory))
     return reply, least
 
@@ -65,9 +65,9 @@ class Stopwatch:
         return time.monotonic() - sum(_scheduled(task)[1] for task in self._tasks)
 
 
-def _cpu(folder: Path) -> float:
-    """Seconds on a CPU, of all threads."""
-    return sum(_scheduled(task)[0] for task in (folder / "task").iterdir())
+def processor_seconds(process: int) -> float:
+    """Seconds that a process was on a CPU, of all its threads that still run."""
+    return sum(_scheduled(task)[0] for task in Path(f"/proc/{process}/task").iterdir())
 
 
 def _scheduled(task: Path) -> tuple[float, float]:

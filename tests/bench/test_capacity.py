@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench import capacity, isolation, notifications, posts, stalled
+from tests.bench import capacity, front, isolation, notifications, posts, stalled
 
 
 async def test_the_benchmark_measures_and_prints_each_figure(tmp_path: Path) -> None:
@@ -49,3 +49,11 @@ async def test_the_benchmark_of_posts_measures_what_a_message_costs() -> None:
     assert min(found.make_least, found.post_least) > 0
     assert found.make_least <= found.make
     assert "render and sign" in posts.table(found)
+
+
+async def test_the_benchmark_of_the_front_measures_each_kind_of_call(tmp_path: Path) -> None:
+    options = ["--i-accept-data-loss"]
+    found = await front.measure(tmp_path, options, calls=20, rounds=1, connections=2)
+    assert min(found.values()) > 0
+    for kind in found:
+        assert kind in front.table(found)
