@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from zoneinfo import ZoneInfo
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from heliograph.access.grants import Grants
 from heliograph.access.limits import CallLimits, Rules
@@ -19,7 +17,8 @@ from heliograph.api.applications import Applications
 from heliograph.api.configurations import Configurations
 from heliograph.api.connect_oauth import ConnectOAuth
 from heliograph.api.contract import reference
-from heliograph.api.contract.operation import Operation, application
+from heliograph.api.contract.operation import Operation, application, page
+from heliograph.api.contract.routing import Routes
 from heliograph.api.failures import Failures
 from heliograph.api.groups import Groups
 from heliograph.api.historical import Historical
@@ -93,7 +92,7 @@ def web(
     watch: Watch,
     sign_in: SignIn,
     public: PublicAddress | None,
-) -> Starlette:
+) -> Routes:
     """The application that answers; `public` None: a node that only sends tells its health."""
 
     async def alive(_: Request) -> Response:
@@ -103,9 +102,9 @@ def web(
         await store.ready()
         return JSONResponse({"status": "ready"})
 
-    routes = [Route("/healthz", alive), Route("/readyz", ready)]
+    routes = [page("/healthz", alive), page("/readyz", ready)]
     if watch.metrics is not None:
-        routes.append(Route("/metrics", _shown(watch.metrics)))
+        routes.append(page("/metrics", _shown(watch.metrics)))
 
     def now() -> float:
         return store.clock.now().timestamp()

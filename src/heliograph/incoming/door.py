@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from heliograph.access.clients import client_of
 from heliograph.errors import ApiError, Unavailable, Unspecified
@@ -232,7 +232,7 @@ _ONLY_HTTPS: Final = ("Strict-Transport-Security", "max-age=31536000")
 
 
 def uvicorn_config(
-    web: Starlette, settings: Settings, certificate: ServerCertificate | None
+    web: ASGIApp, settings: Settings, certificate: ServerCertificate | None
 ) -> uvicorn.Config:
     """uvicorn as Heliograph runs it: no logs, no signals, no header of its own."""
     headers = [NO_SNIFFING]

@@ -11,24 +11,26 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from heliograph.access.limits import UNLIMITED, CallLimits
 from heliograph.api.contract import parameters, rate_limits
-from heliograph.api.contract.endpoint import Endpoint, Refusal, api_error, mark, method_of
+from heliograph.api.contract.endpoint import (
+    Endpoint,
+    Refusal,
+    Respond,
+    api_error,
+    mark,
+    method_of,
+)
 from heliograph.api.contract.parameters import Parameter
+from heliograph.api.contract.routing import SLASH, Route, Routes
 from heliograph.aside import RECORD, aside
 from heliograph.errors import (
     ApiError,
     BodyTooLarge,
     CodedBody,
-    HeliographError,
     InvalidBody,
     InvalidContentType,
     InvalidParameter,
@@ -65,9 +67,6 @@ SMALL_BODY: Final = 2**20
 """Bytes: the largest body of an operation that says nothing else (S13)."""
 
 _HEADERS: Final = {"Cache-Control": "no-store"}
-
-_SLASH: Final = "heliograph.slash"
-"""The name in a scope that tells of a slash at the path's end."""
 
 Authenticate = Callable[[Request], Awaitable[Principal]]
 """Who makes a call; raises an ApiError for who may not."""
@@ -162,7 +161,7 @@ def application(
     routes: Sequence[Route],
     observer: Observer = UNWATCHED,
     limits: CallLimits = UNLIMITED,
-) -> Starlette:
+) -> Routes:
     """The ASGI application of a list of operations and a few plain routes beside them."""
 
     def endpoint(here: _Operations) -> Endpoint:
@@ -171,12 +170,8 @@ def application(
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    # A fixed path comes before one with a parameter in its place, so that
-    # connect/failures is never taken for connect/{connectId}.
-    ordered = sorted(by_path, key=lambda path: [part[:1] == "{" for part in path.split("/")])
     api_routes = []
-    for path in ordered:
-        here = by_path[path]
+    for path, here in by_path.items():
         deletes_one = any("DELETE" in by_path[other] for other in by_path if _is_item(other, path))
         newest = _Operations(here, authenticate, limits, deletes_one=deletes_one)
         api_routes += [Route(prefix + path, endpoint(newest)) for prefix in PREFIXES]
@@ -185,47 +180,32 @@ def application(
         had = {method: operation for method, operation in here.items() if operation.v2}
         older = _Operations(had, authenticate, limits, deletes_one=deletes_one, v2=True)
         api_routes += [Route(prefix + path, endpoint(older)) for prefix in V2_PREFIXES]
-    web = Starlette(
-        routes=[*api_routes, *routes],
-        exception_handlers={404: _nowhere, 405: _no_method, HeliographError: _broke, 500: _broke},
-        middleware=[Middleware(_OneSlashLess)],
-    )
-    # A path with two slashes too many is not found; a redirect would answer without a token.
-    web.router.redirect_slashes = False
-    return web
+    return Routes([*api_routes, *routes], Endpoint(_nameless, _nowhere, _refuse, UNWATCHED, {}))
+
+
+def page(path: str, show: Respond) -> Route:
+    """A path beside the operations: whoever asks is shown the same, and nobody is told of it."""
+
+    async def only(request: Request) -> Response:
+        if method_of(request) != "GET":
+            raise MethodNotAllowed(["GET", "HEAD"])
+        return await show(request)
+
+    return Route(path, Endpoint(_nameless, only, _refuse, UNWATCHED, {}))
+
+
+def _nameless(_: Request) -> str:
+    return "none"
+
+
+async def _nowhere(_: Request) -> Response:
+    raise NotFound("There is no such resource.")
 
 
 def _is_item(path: str, of: str) -> bool:
     """Whether a path is that of one of a collection, by its id."""
     rest = path.removeprefix(of)
     return path != of and path.startswith(of) and rest[:2] == "/{" and "/" not in rest[1:]
-
-
-class _OneSlashLess:
-    """Takes a path with a slash at its end for the same path without it, as DocuSign does."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        # One that was encoded belongs to what stands before it.
-        if path.endswith("/") and len(path) > 1 and scope.get("raw_path", b"/").endswith(b"/"):
-            scope = {**scope, "path": path[:-1], _SLASH: True}
-        await self._app(scope, receive, send)
-
-
-async def _nowhere(request: Request, _error: Exception) -> Response:
-    return _refuse(request, NotFound("There is no such resource.")).response
-
-
-async def _no_method(request: Request, error: Exception) -> Response:
-    allowed = (error.headers or {}).get("Allow", "GET") if isinstance(error, HTTPException) else ""
-    return _refuse(request, MethodNotAllowed(sorted(allowed.split(", ")))).response
-
-
-async def _broke(request: Request, error: Exception) -> Response:
-    return _refuse(request, error).response
 
 
 class _Operations:
@@ -285,7 +265,7 @@ class _Operations:
             )
         if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
             raise InvalidParameter("A path or a parameter has a NUL character.")
-        if operation.method == "DELETE" and self._deletes_one and request.scope.get(_SLASH):
+        if operation.method == "DELETE" and self._deletes_one and request.scope.get(SLASH):
             raise InvalidParameter(
                 "Nothing was deleted: the path ends in a slash, where the id of one may be missing."
             )
@@ -304,7 +284,7 @@ class _Operations:
             body=await aside(len(raw), lambda: _decode(operation, content_type, raw)),
             raw=raw,
             content_type=content_type,
-            url_path=request.url.path,
+            url_path=request.scope["raw_path"].decode("ascii"),
             v2=self._v2,
         )
         result = await operation.handler(call)

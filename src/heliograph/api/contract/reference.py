@@ -14,12 +14,12 @@ import jinja2
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from heliograph import errors
 from heliograph.api.contract.openapi import document
-from heliograph.api.contract.operation import Operation
+from heliograph.api.contract.operation import Operation, page
 from heliograph.api.contract.parameters import LARGEST_ID
+from heliograph.api.contract.routing import Route
 from heliograph.wire.media_types import JSON
 
 _HTML: Final = "text/html; charset=utf-8"
@@ -45,14 +45,14 @@ def routes(operations: Sequence[Operation], base_uri: str) -> Sequence[Route]:
         )
 
     @cache
-    def page() -> bytes:
+    def in_html() -> bytes:
         return render(document(operations, base_uri)).encode()
 
     return [
-        Route("/openapi.json", _shows(lambda: in_json(v2=False), JSON)),
-        Route("/openapi-v2.json", _shows(lambda: in_json(v2=True), JSON)),
-        Route("/docs", _shows(page, _HTML)),
-        Route("/docs.css", _shows(lambda: _file("reference.css").encode(), _CSS)),
+        page("/openapi.json", _shows(lambda: in_json(v2=False), JSON)),
+        page("/openapi-v2.json", _shows(lambda: in_json(v2=True), JSON)),
+        page("/docs", _shows(in_html, _HTML)),
+        page("/docs.css", _shows(lambda: _file("reference.css").encode(), _CSS)),
     ]
 
 

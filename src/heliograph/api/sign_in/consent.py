@@ -20,11 +20,11 @@ from urllib.parse import urlencode, urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
 
 from heliograph.access.sign_in import SignIn
 from heliograph.api.contract.endpoint import Respond
 from heliograph.api.contract.oauth_paths import AUTHORIZE
+from heliograph.api.contract.routing import Route
 from heliograph.api.sign_in.callers import client_of_request
 from heliograph.api.sign_in.form_fields import read_fields, read_form
 from heliograph.api.sign_in.refusals import oauth_endpoint

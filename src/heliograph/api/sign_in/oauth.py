@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from heliograph.access.grants import Client, Granted, Grants
 from heliograph.api.contract.endpoint import Respond
 from heliograph.api.contract.oauth_paths import AUTHORIZE, METADATA, REVOKE, TOKEN, USERINFO
+from heliograph.api.contract.routing import Route
 from heliograph.api.sign_in.callers import Callers, client_of_request
 from heliograph.api.sign_in.form_fields import read_form
 from heliograph.api.sign_in.refusals import oauth_endpoint
