@@ -19,6 +19,7 @@ from heliograph.access.clients import client_of
 from heliograph.errors import ApiError, Unavailable, Unspecified
 from heliograph.incoming.bounds import MOST_TOLD, Bounds
 from heliograph.incoming.certificate import ServerCertificate
+from heliograph.incoming.exchange import Common
 from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
 from heliograph.settings import Settings
 from heliograph.watch.logs import told
@@ -64,6 +65,7 @@ class Server(uvicorn.Server):
         self._bounds = bounds
         self._certificate = certificate
         self._refused = refused
+        self._common = Common()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -80,7 +82,9 @@ class Server(uvicorn.Server):
     def _make(self, gone: Callable[[], None], full: ApiError | None) -> GuardedProtocol:
         # Who is one too many was counted as that.
         refused = self._refused if full is None else _uncounted
-        return GuardedProtocol(self.config, self.server_state, self._bounds, gone, refused, full)
+        return GuardedProtocol(
+            self.config, self.server_state, self._bounds, self._common, gone, refused, full
+        )
 
 
 def _uncounted(_reason: str) -> None:

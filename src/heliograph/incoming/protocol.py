@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Concatenate, Final, ParamSpec, TypeVar
+from urllib.parse import unquote
 
 import httptools
 import structlog
@@ -37,6 +38,7 @@ from heliograph.errors import (
     VersionNotSupported,
 )
 from heliograph.incoming.bounds import MOST_HEAD, MOST_TOLD, Bounds
+from heliograph.incoming.exchange import Common, Exchange
 from heliograph.watch.logs import told
 from heliograph.wire.media_types import error_body
 
@@ -48,6 +50,8 @@ _TARGET: Final = re.compile(rb"/[!\"$-~]*")
 """The origin form (RFC 9112, 3.2.1) in visible ASCII, without a fragment."""
 
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?")
+
+_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 
 _NO_UPGRADE: Final = (b"upgrade", b"http2-settings")
 
@@ -69,17 +73,6 @@ class _Phase(Enum):
 
 class _StopParsingError(Exception):
     """Ends the parser's work from within one of its callbacks."""
-
-
-class _Outgoing:
-    """The connection as an answer sees it."""
-
-    __slots__ = ("close", "is_closing", "write")
-
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
-        self.is_closing = transport.is_closing
-        self.close = close
 
 
 def _guarded(
@@ -108,6 +101,7 @@ class GuardedProtocol(HttpToolsProtocol):
         config: uvicorn.Config,
         server_state: ServerState,
         bounds: Bounds,
+        common: Common,
         gone: Callable[[], None],
         refused: Callable[[str], None],
         full: ApiError | None = None,
@@ -120,6 +114,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, {}, asyncio.get_running_loop())
         self.timeout_keep_alive = bounds.idle_timeout  # type: ignore[assignment]
         self._bounds = bounds
+        self._common = common
         self._gone = gone
         self._refused = refused
         self.url = b""  # uvicorn sets both with the first byte of a request
@@ -236,7 +231,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._next_head()
         if self._phase is not _Phase.HEAD:
             raise _StopParsingError
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer is dropped, or it would join the headers that were checked."""
@@ -253,8 +250,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._take_back()
         self._read_anew = False
         self._phase = _Phase.BODY
-        super().on_headers_complete()
-        self.cycle.transport = _Outgoing(self.transport, self._finish)  # type: ignore[assignment]
+        self._begin()
 
     def on_message_complete(self) -> None:
         """The whole request is here."""
@@ -263,6 +259,49 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._take_back()
         self._phase = _Phase.DONE
+
+    def _begin(self) -> None:
+        """Have the application answer what was asked."""
+        version, (raw_path, _, query) = self.parser.get_http_version(), self.url.partition(b"?")
+        path = raw_path.decode("ascii")
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": self.parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+        }
+        exchange = Exchange(
+            scope,
+            self.transport,
+            self.flow,
+            self._common.lines(self.server_state.default_headers),
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            expects=self.expect_100_continue,
+            complete=self._answered,
+        )
+        self.cycle = exchange  # type: ignore[assignment]
+        task = self.loop.create_task(self._answer(exchange))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        try:
+            await exchange.run(self.app)
+        except BaseException as bug:  # cancelled, where a stop waits no longer
+            self._broke(bug)
+
+    def _answered(self) -> None:
+        if not self.cycle.keep_alive:
+            self._finish()
+        self.on_response_complete()
 
     def _look(self) -> ApiError | None:
         version = self.parser.get_http_version()
@@ -305,9 +344,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _stopped(self, error: Exception) -> None:
         """A callback of the parser raised; httptools keeps what in the context."""
         why = error.__context__ or error
-        if isinstance(why, httptools.HttpParserError):  # of the target, which it reads apart
-            self._objected(why)
-        elif not isinstance(why, _StopParsingError):
+        if not isinstance(why, _StopParsingError):
             self._broke(why)
         elif self._refusal is not None:
             self._refuse(self._refusal)
