@@ -61,8 +61,12 @@ class Bounded(Generic[K, V]):
         return entry[0]
 
     def __setitem__(self, key: K, value: V) -> None:
+        self.keep(key, value, size_of(value))
+
+    def keep(self, key: K, value: V, size: int) -> None:
+        """Set a value whose bytes are known: its parts were counted when they came."""
         self.pop(key)
-        size = ENTRY_BYTES + size_of(key) + size_of(value)
+        size += ENTRY_BYTES + size_of(key)
         if size > self._largest:
             return
         self._entries[key] = value, size

@@ -162,7 +162,7 @@ def _publish(server: Server) -> dict[str, Any]:
         ("the same key", [KEYED], {"Idempotency_Key": "a key"}),
         ("the same id for another", [event("envelope-sent", "env-1") | {"more": "1"}], {}),
     ):
-        answer = server.call("POST", "events", list(events), **headers)
+        answer = server.call("POST", "events?explain=true", list(events), **headers)
         answers[name] = answer.json.get("events", answer.json)
     return answers
 

@@ -9,9 +9,9 @@ from typing import Final
 
 from heliograph.api import saving
 from heliograph.api.contract.operation import Call, Operation
-from heliograph.api.contract.parameters import Parameter
+from heliograph.api.contract.parameters import Parameter, flag
 from heliograph.aside import RECORD, aside
-from heliograph.delivery.publisher import Publisher, Receipt
+from heliograph.delivery.publisher import FEW, Publisher, Receipt
 from heliograph.delivery.silences import silences
 from heliograph.egress import Guard
 from heliograph.errors import EventConflict, InvalidParameter, LoopDetected
@@ -77,6 +77,12 @@ TRACESTATE: Final = Parameter(
     absent="",
     extension=True,
 )
+EXPLAIN: Final = flag(
+    "explain",
+    "Whether each configuration that does not get an event is listed with its reason, and not the "
+    f"first {FEW} alone.",
+    extension=True,
+)
 
 _TYPES: Final = (JSON, "application/x-ndjson", "application/ndjson", "application/jsonl")
 
@@ -113,6 +119,7 @@ class Intake:
                 metered=False,  # to publish is what Heliograph is for
                 summary="Publishes events; they are on disk when this is answered.",
                 answer=PublishResults,
+                query=(EXPLAIN,),
                 errors=(EventConflict, LoopDetected),
                 headers=(IDEMPOTENCY_KEY, HOPS, TRACEPARENT, TRACESTATE),
                 extension=True,
@@ -147,7 +154,8 @@ class Intake:
             saving.check(self._guard, wanted, "The url of a notification")
             warnings[document] = [one.text for one in silences(wanted, self._fidelity)]
         failpoint("accept.parsed")
-        receipts = await self._publisher.publish(call.account_id, events, key)
+        explain = EXPLAIN.read(call.query)
+        receipts = await self._publisher.publish(call.account_id, events, key, explain=explain)
         published = _publication(call, receipts, time.monotonic() - began)
         await aside(RECORD * len(receipts), lambda: self._observer.published(published))
         failpoint("accept.reply")
@@ -176,8 +184,7 @@ def _publication(call: Call, receipts: Sequence[Receipt], seconds: float) -> Pub
     return Publication(
         account_id=call.account_id,
         events=[
-            AcceptedEvent(receipt.event, receipt.accepted, len(receipt.skips))
-            for receipt in receipts
+            AcceptedEvent(receipt.event, receipt.accepted, receipt.skipped) for receipt in receipts
         ],
         seconds=seconds,
         caller=TRACEPARENT.read(call.headers),
@@ -200,5 +207,6 @@ def _to_wire(receipt: Receipt, warnings: Mapping[bytes, Sequence[str]]) -> Publi
             )
             for skip in receipt.skips
         ],
+        skipped_count=str(receipt.skipped),
         warnings=[text for document in named for text in warnings[document]] or None,
     )

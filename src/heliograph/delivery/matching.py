@@ -24,7 +24,7 @@ _ALL: Final = "*"
 
 NO_GROUPS: Final[Memberships] = MappingProxyType({})
 _NONE: Final[frozenset[str]] = frozenset()
-_EVERYONE: Final = frozenset({str(EVERYONE_ID)})
+EVERYONE: Final = frozenset({str(EVERYONE_ID)})
 """The group of every user, known here or not."""
 
 
@@ -145,7 +145,7 @@ def _unwanted_user(
         return None
     named = user_id in interest.user_ids
     if user_id is not None:
-        group_ids |= _EVERYONE
+        group_ids |= EVERYONE
     shared = () if named else interest.group_ids & group_ids
     if interest.all_users_except:
         # userIds and groupIds then list who is left out, whether or not allUsers is set.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
+from types import MappingProxyType
 from typing import Final
 
 from heliograph.aside import RECORD, aside
-from heliograph.bounded import Bounded
-from heliograph.delivery.matching import match_all
+from heliograph.bounded import Bounded, size_of
+from heliograph.delivery.index import Index
+from heliograph.delivery.matching import match, match_all
 from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, InvalidBody, StorageBroken
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.model.events import Accepted, NewEvent, Skip, Verdict, Wanted
-from heliograph.model.people import Memberships
+from heliograph.model.events import Accepted, NewEvent, Skip, Wanted
 from heliograph.store import Configurations, Store, undisturbed
 from heliograph.wire import notifications
 
@@ -24,7 +26,10 @@ MOST_DELIVERIES: Final = 30_000
 """Deliveries of one call: others wait while its transaction is written (S17)."""
 
 MOST_VERDICTS: Final = 500_000
-"""Of one call: its events times the configurations, each of which is answered for."""
+"""Of one call: how often a configuration is asked whether it wants an event, or why not."""
+
+FEW: Final = 10
+"""Of an event, the configurations that are asked why they do not get it, unless all shall be."""
 
 _MOST_ACCOUNTS: Final = 20_000
 """Of as many accounts the configurations are kept: those that published last."""
@@ -32,17 +37,63 @@ _MOST_ACCOUNTS: Final = 20_000
 _MOST_BYTES: Final = 64 * 2**20
 """What all those configurations may take."""
 
-_LARGEST: Final = 8 * 2**20
+_LARGEST: Final = 32 * 2**20
 """What those of one account may."""
+
+_PLACE: Final = 200
+"""About the bytes of a configuration's place in the index, of which each event and user is one."""
+
+_NONE: Final[Mapping[int, ConnectConfiguration]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The answer for one event: the store's receipt, and who does not get it and why."""
+    """The answer for one event: the store's receipt, and who does not get it.
+
+    `skipped` configurations do not; `skips` say of the first of them why.
+    """
 
     event: NewEvent
     accepted: Accepted
-    skips: tuple[Skip, ...]
+    skipped: int
+    skips: Sequence[Skip]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An account's configurations, and how those that may want an event are found."""
+
+    configurations: Configurations
+    index: Index
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Who wants an event: `candidates` may, and of those who do not some are asked why.
+
+    `own` are the configurations of its envelope alone, by id.
+    """
+
+    event: NewEvent
+    candidates: Sequence[ConnectConfiguration]
+    own: Mapping[int, ConnectConfiguration]
+    reasons: int
+
+    @property
+    def asked(self) -> int:
+        """How often a configuration is asked."""
+        return len(self.candidates) + self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Who wants an event, how many do not, and what the first of those say."""
+
+    event: NewEvent
+    wanted: Sequence[Wanted]
+    skipped: int
+    skips: Sequence[Skip]
 
 
 class Publisher:
@@ -51,10 +102,15 @@ class Publisher:
     def __init__(self, store: Store, signals: Signals) -> None:
         self._store = store
         self._signals = signals
-        self._known = Bounded[str, Configurations](_MOST_ACCOUNTS, _MOST_BYTES, _LARGEST)
+        self._known = Bounded[str, _Known](_MOST_ACCOUNTS, _MOST_BYTES, _LARGEST)
 
     async def publish(
-        self, account_id: str, events: Sequence[NewEvent], idempotency_key: str | None = None
+        self,
+        account_id: str,
+        events: Sequence[NewEvent],
+        idempotency_key: str | None = None,
+        *,
+        explain: bool = False,
     ) -> Sequence[Receipt]:
         """Accept events, all or none; they are durable when this returns (R1).
 
@@ -63,10 +119,12 @@ class Publisher:
             events: In the order in which they happened.
             idempotency_key: Stands for the whole call: an event without an id of its own
                 gets one made from it and its position, so that a repeated call adds nothing.
+            explain: Whether each configuration that does not get an event shall say why, and not
+                the first `FEW` alone.
 
         Raises:
             EventConflict: an event id was used before for something else.
-            InvalidBody: more configurations are asked, or want something, than one call may have.
+            InvalidBody: configurations are asked more often, or want more, than one call may have.
             Unavailable: the account's configurations kept changing meanwhile.
             StorageUnavailable, StorageBroken: nothing was accepted.
 
@@ -88,7 +146,7 @@ class Publisher:
             for document, digest in digests.items()
         }
         return await undisturbed(
-            lambda: self._accept(account_id, named, digests, wanted), "publish"
+            lambda: self._accept(account_id, named, digests, wanted, explain=explain), "publish"
         )
 
     async def _accept(
@@ -97,27 +155,32 @@ class Publisher:
         events: Sequence[NewEvent],
         digests: Mapping[bytes, bytes],
         wanted: Mapping[bytes, ConnectConfiguration],
+        *,
+        explain: bool,
     ) -> Sequence[Receipt]:
         """`digests` are those of the notifications' documents, `wanted` what they ask for."""
-        configurations = await self._configurations(account_id)
-        notifies = configurations.notifies or bool(wanted)
+        known = await self._configurations(account_id)
+        notifies = known.configurations.notifies or bool(wanted)
         ad_hoc = await self._store.ad_hoc(account_id, wanted) if wanted else {}
-        before = await self._notified(account_id, events) if notifies else {}
-        own = _own(events, before, {document: ad_hoc[digests[document]] for document in digests})
-        events = [
-            replace(event, notified=tuple(of_envelope))
-            for event, of_envelope in zip(events, own, strict=True)
-        ]
-        questions = [(*configurations.all, *of_envelope.values()) for of_envelope in own]
-        asked = sum(map(len, questions))
-        if asked > MOST_VERDICTS:
-            raise _too_many(f"asks {asked} times whether a configuration wants an event")
-        matched = await aside(
-            RECORD * asked, lambda: _matched(events, questions, configurations.groups)
+        own: Sequence[Mapping[int, ConnectConfiguration]] = [_NONE] * len(events)
+        if notifies:
+            before = await self._notified(account_id, events)
+            own = _own(events, before, {one: ad_hoc[digest] for one, digest in digests.items()})
+            events = [
+                replace(event, notified=tuple(of_envelope)) if of_envelope else event
+                for event, of_envelope in zip(events, own, strict=True)
+            ]
+        questions = await aside(
+            RECORD * len(events), lambda: _questions(known, events, own, explain=explain)
         )
+        asked = sum(question.asked for question in questions)
+        answers = await aside(RECORD * asked, lambda: _answers(known, questions))
         try:
             accepted = await self._store.accept(
-                account_id, configurations.version, matched, notifies=notifies
+                account_id,
+                known.configurations.version,
+                [(answer.event, answer.wanted) for answer in answers],
+                notifies=notifies,
             )
         except ConfigurationsChanged:
             # Another publish may have dropped it already.
@@ -128,8 +191,8 @@ class Publisher:
             self._signals.work.set()
             raise
         return [
-            Receipt(event, receipt, tuple(v for v in verdicts if isinstance(v, Skip)))
-            for (event, verdicts), receipt in zip(matched, accepted, strict=True)
+            Receipt(answer.event, receipt, answer.skipped, answer.skips)
+            for answer, receipt in zip(answers, accepted, strict=True)
         ]
 
     async def _notified(
@@ -139,12 +202,25 @@ class Publisher:
         ids = dict.fromkeys(filter(None, (event.envelope.envelope_id for event in events)))
         return await self._store.notified(account_id, list(ids))
 
-    async def _configurations(self, account_id: str) -> Configurations:
+    async def _configurations(self, account_id: str) -> _Known:
         known = self._known.get(account_id)
         if known is None:
-            known = await self._store.configurations(account_id)
-            self._known[account_id] = known
+            read = await self._store.configurations(account_id)
+            known = await aside(RECORD * len(read.all), lambda: _known_of(read))
+            self._known.keep(account_id, known, known.bytes)
         return known
+
+
+def _known_of(read: Configurations) -> _Known:
+    size = size_of(read.groups) + sum(map(_bytes_of, read.all))
+    return _Known(read, Index(read.all), size)
+
+
+def _bytes_of(configuration: ConnectConfiguration) -> int:
+    """What it takes here, its places in the index included."""
+    interest = configuration.interest
+    places = 1 + len(interest.events) + len(interest.user_ids) + len(interest.group_ids)
+    return size_of(configuration) + _PLACE * places
 
 
 def _own(
@@ -172,24 +248,57 @@ def _own(
     return own
 
 
-def _matched(
+def _questions(
+    known: _Known,
     events: Sequence[NewEvent],
-    questions: Sequence[Sequence[ConnectConfiguration]],
-    groups: Memberships,
-) -> Sequence[tuple[NewEvent, Sequence[Verdict]]]:
-    """Each event with what the configurations that are asked about it say.
+    own: Sequence[Mapping[int, ConnectConfiguration]],
+    *,
+    explain: bool,
+) -> Sequence[_Question]:
+    """What is asked about each event; `own` are those of its envelope alone.
 
     Raises:
-        InvalidBody: more of them want it than one transaction can hold.
+        InvalidBody: it is too much for one call.
     """
-    matched = [
-        (event, match_all(configurations, event, groups))
-        for event, configurations in zip(events, questions, strict=True)
-    ]
-    wanted = sum(isinstance(verdict, Wanted) for _, verdicts in matched for verdict in verdicts)
+    questions, asked = list[_Question](), 0
+    for event, of_envelope in zip(events, own, strict=True):
+        found = known.index.candidates(event, known.configurations.groups)
+        everyone = len(known.configurations.all) + len(of_envelope)
+        reasons = everyone if explain else min(FEW, everyone)
+        question = _Question(event, (*found, *of_envelope.values()), of_envelope, reasons)
+        questions.append(question)
+        asked += question.asked
+        if asked > MOST_VERDICTS:
+            raise _too_many(f"asks more than {MOST_VERDICTS} times who wants an event, or why not")
+    return questions
+
+
+def _answers(known: _Known, questions: Sequence[_Question]) -> Sequence[_Answer]:
+    """Raises InvalidBody where more is wanted than one transaction can hold."""
+    answers = [_answer(known.configurations, question) for question in questions]
+    wanted = sum(len(answer.wanted) for answer in answers)
     if wanted > MOST_DELIVERIES:
         raise _too_many(f"makes {wanted} deliveries")
-    return matched
+    return answers
+
+
+def _answer(configurations: Configurations, question: _Question) -> _Answer:
+    event, groups = question.event, configurations.groups
+    verdicts = match_all(question.candidates, event, groups)
+    wanted = [verdict for verdict in verdicts if isinstance(verdict, Wanted)]
+    getting = {verdict.connect_id for verdict in wanted}
+    others = (
+        configuration
+        for configuration in chain(configurations.all, question.own.values())
+        if configuration.connect_id not in getting
+    )
+    asked_why = (match(one, event, groups) for one in islice(others, question.reasons))
+    return _Answer(
+        event,
+        wanted,
+        len(configurations.all) + len(question.own) - len(getting),
+        [verdict for verdict in asked_why if isinstance(verdict, Skip)],
+    )
 
 
 def _too_many(what: str) -> InvalidBody:

@@ -23,7 +23,10 @@ class SkippedConfiguration(Wire):
 
 
 class PublishedEvent(Wire, kw_only=True):
-    """What became of one published event."""
+    """What became of one published event.
+
+    `skipped_count` configurations do not get it; `skipped` lists the first of them, or all.
+    """
 
     ours: ClassVar[bool] = True
 
@@ -33,6 +36,7 @@ class PublishedEvent(Wire, kw_only=True):
     deliveries: str
     repeated: str
     skipped: list[SkippedConfiguration]
+    skipped_count: str
     warnings: list[str] | None = None
 
 

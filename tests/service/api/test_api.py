@@ -260,6 +260,21 @@ async def test_each_skipped_configuration_is_told_with_its_reason(api: Client) -
         "voided": "envelope-sent is not among its events",
         "users": "user user-1 is not in userIds and allUsers is false",
     }
+    assert event["skippedCount"] == "3"
+
+
+async def test_of_many_skipped_configurations_ten_are_told_or_all_where_somebody_asks(
+    api: Client,
+) -> None:
+    for number in range(12):
+        await api.configure("http://127.0.0.1:4999/", name=str(number), events=["envelope-voided"])
+    for query, shown in (("", 10), ("?explain=false", 10), ("?Explain=TRUE", 12)):
+        answer = await api.call("POST", f"events{query}", published())
+        (event,) = answer.json["events"]
+        assert event["skippedCount"] == "12"
+        assert [skip["name"] for skip in event["skipped"]] == [str(n) for n in range(shown)]
+    refused = await api.call("POST", "events?explain=all", published())
+    assert (refused.status, refused.error) == (400, "INVALID_REQUEST_PARAMETER")
 
 
 async def test_lists_come_as_on_the_page_in_xml(api: Client, listener: LoopbackListener) -> None:

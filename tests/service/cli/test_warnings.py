@@ -53,3 +53,23 @@ async def test_publish_warns_of_what_will_not_arrive_at_a_notification(tmp_path:
         told = (await shell.run("publish", "-", "--json", stdin=event)).stdout
         # The server of this process logs there too.
         assert len(json.loads(told.splitlines()[-1])["warnings"]) == 1
+
+
+async def test_publish_tells_the_first_who_do_not_get_an_event_and_counts_the_others(
+    tmp_path: Path,
+) -> None:
+    shell = Shell(tmp_path / "data")
+    create = ("configurations", "create", "--url", "http://127.0.0.1:4999/", "--all-users")
+    events = "\n".join(json.dumps(published(envelope_id=f"env-{n}")) for n in range(2))
+    async with serving(tmp_path):
+        for number in range(12):
+            named = ("--name", f"c-{number}", "--event", "envelope-voided")
+            assert (await shell.run(*create, *named)).exit_code == 0
+        done = await shell.run("publish", "-", stdin=events)
+        assert done.exit_code == 0, done.output
+        assert "c-9" in done.stdout
+        assert "c-10" not in done.stdout
+        assert "and 4 more times a configuration did not get an event" in done.stdout
+        told = (await shell.run("publish", "-", "--json", stdin=events)).stdout
+        summary = json.loads(told.splitlines()[-1])
+        assert (summary["skips"], len(summary["skipped"])) == (24, 10)

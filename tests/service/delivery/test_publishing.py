@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import pytest
 
-from heliograph.delivery.publisher import Publisher
+import heliograph.delivery
+from heliograph.delivery import publisher as module
+from heliograph.delivery.publisher import FEW, Publisher
 from heliograph.delivery.signals import Signals
-from heliograph.errors import ConfigurationsChanged, StorageBroken, Unavailable
+from heliograph.errors import ConfigurationsChanged, InvalidBody, StorageBroken, Unavailable
 from heliograph.model.events import NewEvent
 from heliograph.store import Store
+from heliograph.store.verbs import Step
 from tests.busy import hang
 from tests.support import ACCOUNT, OTHER_ACCOUNT, new_event, wanted_configuration
 
@@ -139,3 +146,84 @@ async def test_f12_a_broken_storage_wakes_the_dispatcher_which_ends_by_it(
     with pytest.raises(StorageBroken):
         await Publisher(store, signals).publish(ACCOUNT, [new_event()])
     assert signals.work.is_set()
+
+
+@contextmanager
+def counted_calls() -> Iterator[list[str]]:
+    """The functions of the delivery room that are called in this thread, one after the other."""
+    room, calls = heliograph.delivery.__path__[0], list[str]()
+
+    def called(frame: FrameType, what: str, _: object) -> None:
+        if what == "call" and frame.f_code.co_filename.startswith(room):
+            calls.append(frame.f_code.co_name)
+
+    sys.setprofile(called)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+async def test_a_publish_does_no_more_for_many_configurations_than_for_a_few(
+    store: Store, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[str]()
+
+    def noted(step: Step, queries: Mapping[str, str]) -> str:
+        asked.append(step.query)
+        return text(step, queries)
+
+    text = Step.text
+    monkeypatch.setattr(Step, "text", noted)
+    done = []
+    count = 0
+    for most in (2 * FEW, 200):
+        while count < most:
+            wanted = wanted_configuration(events=[f"envelope-{count}"])
+            await store.create_configuration(wanted)
+            count += 1
+        await publisher.publish(ACCOUNT, [new_event("envelope-0", f"first of {count}")])
+        asked.clear()
+        with counted_calls() as calls:
+            for name, deliveries in ((f"envelope-{count - 1}", 1), ("envelope-none", 0)):
+                (receipt,) = await publisher.publish(ACCOUNT, [new_event(name, f"of {count}")])
+                assert (receipt.accepted.deliveries, len(receipt.skips)) == (deliveries, FEW)
+                assert receipt.skipped == count - deliveries
+        done.append((asked.copy(), calls.copy()))
+    assert done[0] == done[1]
+    assert "match" in done[0][1]
+
+
+async def test_the_first_that_do_not_get_an_event_say_why_or_all_where_it_is_asked(
+    store: Store, publisher: Publisher
+) -> None:
+    made = [
+        await store.create_configuration(
+            wanted_configuration(events=["envelope-sent" if number % 2 else "envelope-voided"])
+        )
+        for number in range(2 * FEW + 4)
+    ]
+    others = [one.connect_id for one in made[::2]]
+    for explain in (False, True):
+        (receipt,) = await publisher.publish(ACCOUNT, [new_event()], explain=explain)
+        assert receipt.skipped == len(others) == FEW + 2
+        shown = others if explain else others[:FEW]
+        assert [skip.connect_id for skip in receipt.skips] == shown
+        assert {skip.reason for skip in receipt.skips} == {"envelope-sent is not among its events"}
+
+
+@pytest.mark.parametrize("explain", [False, True])
+async def test_s17_a_call_asks_so_often_at_the_most_and_counts_what_it_asks(
+    store: Store, publisher: Publisher, monkeypatch: pytest.MonkeyPatch, explain: bool
+) -> None:
+    for number in range(20):
+        wanted = wanted_configuration(events=[f"envelope-{number}"])
+        await store.create_configuration(wanted)
+    events = [new_event("envelope-7", f"env-{number}") for number in range(3)]
+    # One may want each event; it, and so many others, are asked why they do not.
+    needed = 3 * (1 + (20 if explain else FEW))
+    monkeypatch.setattr(module, "MOST_VERDICTS", needed - 1)
+    with pytest.raises(InvalidBody, match=f"asks more than {needed - 1} times"):
+        await publisher.publish(ACCOUNT, events, explain=explain)
+    monkeypatch.setattr(module, "MOST_VERDICTS", needed)
+    assert len(await publisher.publish(ACCOUNT, events, explain=explain)) == 3

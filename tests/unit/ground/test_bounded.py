@@ -109,3 +109,11 @@ def test_r13_the_count_of_bytes_is_about_what_python_takes(kind: str) -> None:
         tracemalloc.stop()
     assert memory.bytes > 0.9 * MIB
     assert 0.5 * MIB < taken < 1.25 * MIB
+
+
+def test_a_value_whose_bytes_are_known_counts_as_many() -> None:
+    memory = Bounded[str, str](10, 10_000, 5_000)
+    memory.keep("a", "x", 3_000)
+    assert memory.bytes == 3_000 + ENTRY_BYTES + size_of("a")
+    memory.keep("a", "y", 5_000)
+    assert (memory.get("a"), memory.bytes) == (None, 0)

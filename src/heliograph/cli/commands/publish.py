@@ -47,12 +47,17 @@ _MOST_SKIPS: Final = 20
 
 @dataclass(slots=True)
 class Summary:
-    """What a run came to so far."""
+    """What a run came to so far.
+
+    `skips` counts each event for each configuration that does not get it; `skipped` are those that
+    the answers gave a reason for.
+    """
 
     key: str
     events: int = 0
     deliveries: int = 0
     repeated: int = 0
+    skips: int = 0
     skipped: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
 
@@ -62,6 +67,7 @@ class Summary:
             self.events += 1
             self.deliveries += int(event["deliveries"])
             self.repeated += event["repeated"] == "true"
+            self.skips += int(event["skippedCount"])
             self.skipped.update(
                 (skip["connectId"], skip["name"], skip["reason"]) for skip in event["skipped"]
             )
@@ -74,6 +80,7 @@ class Summary:
             "events": self.events,
             "deliveries": self.deliveries,
             "repeated": self.repeated,
+            "skips": self.skips,
             "skipped": [
                 {"connectId": connect_id, "name": name, "reason": reason, "events": number}
                 for (connect_id, name, reason), number in self.skipped.most_common()
@@ -270,7 +277,9 @@ def _print_summary(summary: Summary) -> None:
             ],
         )
         if len(summary.skipped) > len(commonest):
-            console.print(f"and {len(summary.skipped) - len(commonest):,} more: --json has all.")
+            console.print(f"and {len(summary.skipped) - len(commonest):,} more: --json has them.")
+        if unsaid := summary.skips - summary.skipped.total():
+            console.print(f"and {unsaid:,} more times a configuration did not get an event.")
     for warning, _ in summary.warnings.most_common(_MOST_SKIPS):
         print_text(notes(), f"Warning: a notification: {warning}", 0, "yellow")
     if not summary.deliveries and not summary.repeated:
