@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -62,8 +63,33 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where one of several nodes behind one port runs: see `cli/processes.py`.
+
+    Args:
+        number: From 1; names its lock and its lease.
+        listening: The socket of the port, which all of them have.
+        watched: A pipe that ends with the process that watches over them.
+        answers: A pipe that tells it, by one byte, that this node answers.
+        log_turn: A file whose lock is the turn to write to the log.
+        replaces: The exit status of the process that was in this place before, if one was.
+    """
+
+    number: int
+    listening: socket.socket
+    watched: int
+    answers: int
+    log_turn: int
+    replaces: int | None = None
+
+    def tell_that_it_answers(self) -> None:
+        """Let the process that watches know."""
+        os.write(self.answers, b"1")
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers."""
+    """A server that answers; `place` is None where it is the only one behind its port."""
 
     base_uri: str
     settings: Settings
@@ -72,6 +98,7 @@ class Running:
     stop: Callable[[], None]
     stopped: asyncio.Event
     certificate: ServerCertificate | None = None
+    place: Place | None = None
 
 
 def guard_from(settings: Settings) -> Guard:
@@ -102,7 +129,7 @@ def fidelity_from(settings: Settings) -> Fidelity:
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, clock: Clock | None = None, *, api: bool = True
+    settings: Settings, clock: Clock | None = None, *, api: bool = True, place: Place | None = None
 ) -> AsyncIterator[Running]:
     """Run a server until the block is left or `stop` is called; then stop it gracefully.
 
@@ -110,6 +137,7 @@ async def running(
         settings: What to run with.
         clock: None stands for the machine's, or on PostgreSQL the database's.
         api: False for a node that only sends: it answers about its health and nothing else.
+        place: Where it runs, if other nodes answer on its port too.
 
     Raises:
         UnsafeStorage: the storage cannot keep the promises (R18), another process has it
@@ -130,10 +158,11 @@ async def running(
     )
     # To read a number takes the square of its length, on whatever thread, and holds up all.
     sys.set_int_max_str_digits(_LONGEST_NUMBER)
-    with contextlib.closing(bound_socket(settings)) as listening:
+    bound = bound_socket(settings) if place is None else place.listening
+    with contextlib.closing(bound) as listening:
         base_uri = base_uri_of(settings.host, listening.getsockname()[1], certificate)
         async with (
-            open_store(settings, clock) as store,
+            open_store(settings, clock, 1 if place is None else place.number) as store,
             Transport(guard, Budget(total=settings.attempt_timeout)) as transport,
             watching(settings, store) as watch,
         ):
@@ -182,7 +211,9 @@ async def running(
                 )
                 parts.create_task(watching_over)
                 try:
-                    yield Running(base_uri, settings, store, signals, stop, stopped, certificate)
+                    yield Running(
+                        *(base_uri, settings, store, signals, stop, stopped, certificate, place)
+                    )
                 finally:
                     stop()
 
@@ -235,14 +266,24 @@ async def _send(
 
 
 async def serve(
-    settings: Settings, announce: Callable[[Running], None], *, api: bool = True
+    settings: Settings,
+    announce: Callable[[Running], None],
+    *,
+    api: bool = True,
+    place: Place | None = None,
 ) -> None:
-    """Run a server until SIGTERM, SIGINT or SIGQUIT; a second one stops hard (R15)."""
+    """Run a server until SIGTERM, SIGINT or SIGQUIT; a second one stops hard (R15).
+
+    Where others answer on its port, the process that watches over them says what is hard; without
+    it the server stops in order, as nobody could stop it any more.
+    """
     try:
-        async with running(settings, api=api) as server:
+        async with running(settings, api=api, place=place) as server:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
                 loop.add_signal_handler(number, _stop_or_exit, server)
+            if place is not None:
+                loop.add_reader(place.watched, _stop_unwatched, server, place.watched)
             announce(server)
             await server.stopped.wait()
     except* StorageBroken as group:
@@ -253,6 +294,13 @@ async def serve(
 
 
 def _stop_or_exit(server: Running) -> None:
-    if server.stopped.is_set():
+    if not server.stopped.is_set():
+        server.stop()
+    elif server.place is None:
         os._exit(EXIT_HARD_STOP)
-    server.stop()
+
+
+def _stop_unwatched(server: Running, watched: int) -> None:
+    asyncio.get_running_loop().remove_reader(watched)
+    _log.error("unwatched", reason="the process that watches over the nodes is gone")
+    _stop_or_exit(server)

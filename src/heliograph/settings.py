@@ -96,6 +96,11 @@ class Settings:
     no_dispatch: bool = _setting(
         False, "Answer the API and send nothing: other nodes on the same PostgreSQL send."
     )
+    processes: int = _setting(
+        1,
+        "Processes of this server behind its port, each a node; above 1 only with --database-url. "
+        "What --in-flight, --in-flight-mib and --per-configuration bound is shared out to them.",
+    )
     lease: float = _setting(
         LEASE_SECONDS,
         "Seconds after which a node that died is taken for dead, and its work taken over.",
@@ -232,6 +237,7 @@ class Settings:
             if getattr(self, name) not in known:
                 raise _unusable(name, f"must be one of {', '.join(known)}", getattr(self, name))
         for name in (
+            "processes",
             "attempt_timeout",
             "in_flight",
             "in_flight_mib",

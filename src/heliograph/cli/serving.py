@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
 from collections.abc import Callable, Collection
@@ -10,21 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 import uvloop
 
 import heliograph
 from heliograph import service
 from heliograph.access.credentials_file import FILE_NAME, Credentials
-from heliograph.cli import signals
+from heliograph.cli import processes, signals
 from heliograph.cli.exits import Stop, unusable, wrong
 from heliograph.cli.terminal import output
 from heliograph.files import FULL
+from heliograph.incoming.address import base_uri_of
 from heliograph.incoming.bounds import proxies_from
 from heliograph.incoming.certificate import ServerCertificate
+from heliograph.incoming.door import bound_socket
 from heliograph.incoming.exposure import refuse_exposure
 from heliograph.settings import Settings, environment_name, from_environment
 from heliograph.watch import logs
 from heliograph.watch.watching import check_tracing
+
+_log = structlog.get_logger()
 
 
 def _option_type(default: Any) -> Any:
@@ -68,7 +74,7 @@ def run(options: dict[str, Any], *, api: bool) -> None:
         settings = from_environment(**options)
         service.guard_from(settings)
         proxies_from(settings)
-        ServerCertificate.named(settings)
+        certificate = ServerCertificate.named(settings)
         check_tracing(settings)
         if api:
             refuse_exposure(settings)
@@ -83,22 +89,50 @@ def run(options: dict[str, Any], *, api: bool) -> None:
         raise wrong("--no-dispatch needs --database-url: on SQLite no other node can send.")
     if not api and settings.no_dispatch:
         raise wrong("--no-dispatch would leave `heliograph dispatch` nothing to do.")
+    if settings.processes > 1 and not settings.database_url:
+        raise wrong(
+            "--processes above 1 needs --database-url: an SQLite file has one process that writes."
+        )
     announce = _announce if api else _announce_node
+    signals.hold()
+    try:
+        if settings.processes == 1:
+            _serve(settings, api, lambda server: announce(settings, server.base_uri))
+            return
+        with contextlib.closing(bound_socket(settings)) as listening:
+            address = base_uri_of(settings.host, listening.getsockname()[1], certificate)
+            become = processes.divide(
+                settings.processes, listening, lambda: announce(settings, address)
+            )
+            if isinstance(become, int):
+                click.get_current_context().exit(become)
+            each = processes.share(settings)
+            _serve(each, api, lambda _: become.tell_that_it_answers(), become)
+    except OSError as error:
+        raise _not_started(settings, error) from None
+
+
+def _serve(
+    settings: Settings,
+    api: bool,
+    answers: Callable[[service.Running], None],
+    place: service.Place | None = None,
+) -> None:
+    """Run a server, or one of the nodes of one, in this process."""
 
     def begun(server: service.Running) -> None:
         signals.heed(server)
-        announce(server)
+        answers(server)
 
-    signals.hold()
-    with logs.writing(settings.log_format, settings.log_level):
-        try:
-            uvloop.run(service.serve(settings, begun, api=api))
-        except OSError as error:
-            raise _not_started(settings, error) from None
+    number, turn = (None, None) if place is None else (place.number, place.log_turn)
+    with logs.writing(settings.log_format, settings.log_level, process=number, turn=turn):
+        if place is not None and place.replaces is not None:
+            _log.warning("process_replaced", status=place.replaces)
+        uvloop.run(service.serve(settings, begun, api=api, place=place))
 
 
-def _announce(server: service.Running) -> None:
-    settings, console = server.settings, output()
+def _announce(settings: Settings, base_uri: str) -> None:
+    console = output()
     try:
         account = Credentials.read(settings.data_dir).account_id
     except FileNotFoundError:  # another node made the first account
@@ -108,23 +142,34 @@ def _announce(server: service.Running) -> None:
         "private": f"on the Internet, and at {settings.egress_allow or 'nothing more'}",
         "emulator": "anywhere, this machine too",
     }[settings.egress]
-    console.print(f"Heliograph {heliograph.__version__} listens on {server.base_uri}", style="bold")
+    console.print(f"Heliograph {heliograph.__version__} listens on {base_uri}", style="bold")
     for name, text in (
-        ("API", f"{server.base_uri}/restapi/v2.1/accounts/{account}"),
+        ("API", f"{base_uri}/restapi/v2.1/accounts/{account}"),
         ("Data", str(settings.data_dir.absolute())),
         ("Credentials", str(settings.data_dir.absolute() / FILE_NAME)),
         ("Listeners", f"{profile} (--egress {settings.egress})"),
         ("Fidelity", f"{service.fidelity_from(settings)} (--fidelity {settings.fidelity})"),
+        *_of_several(settings),
         ("Stop", "Ctrl-C"),
     ):
         console.print(f"  {name:<12}{text}", soft_wrap=True)
     sys.stdout.flush()
 
 
-def _announce_node(server: service.Running) -> None:
+def _of_several(settings: Settings) -> list[tuple[str, str]]:
+    if settings.processes == 1:
+        return []
+    return [("Processes", f"{settings.processes}, each a node (--processes)")]
+
+
+def _announce_node(settings: Settings, base_uri: str) -> None:
     console = output()
     console.print(f"Heliograph {heliograph.__version__} sends what others publish", style="bold")
-    for name, text in (("Health", f"{server.base_uri}/readyz"), ("Stop", "Ctrl-C")):
+    for name, text in (
+        ("Health", f"{base_uri}/readyz"),
+        *_of_several(settings),
+        ("Stop", "Ctrl-C"),
+    ):
         console.print(f"  {name:<12}{text}", soft_wrap=True)
     sys.stdout.flush()
 

@@ -67,13 +67,14 @@ def _heed(server: Running, number: int) -> None:
     if number == signal.SIGHUP and server.certificate is not None:
         server.certificate.reload()
     elif number in STOPPING and not server.stopped.is_set():
-        _log.warning("signal_stops", signal=_name(number))
+        _log.warning("signal_stops", signal=name_of(number))
         server.stop()
     else:
-        _log.info("signal_ignored", signal=_name(number))
+        _log.info("signal_ignored", signal=name_of(number))
 
 
-def _name(number: int) -> str:
+def name_of(number: int) -> str:
+    """What a signal is called, or its number."""
     try:
         return signal.Signals(number).name
     except ValueError:  # one of the real-time signals

@@ -24,7 +24,7 @@ DATABASE: Final = "heliograph.db"
 
 
 NODE_ID: Final = "node-id"
-"""File of a data directory on PostgreSQL that names the node."""
+"""File of a data directory on PostgreSQL that names its node; with a number, each further one."""
 
 _log = structlog.get_logger()
 
@@ -42,8 +42,15 @@ def check_url(database_url: str | None) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_store(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Store]:
+async def open_store(
+    settings: Settings, clock: Clock | None = None, number: int = 1
+) -> AsyncIterator[Store]:
     """The storage that the settings name, closed with the block.
+
+    Args:
+        settings: What to open.
+        clock: None stands for the machine's, or on PostgreSQL the database's.
+        number: Which of the nodes that share the data directory this is, on PostgreSQL.
 
     Raises:
         UnusableSetting: the URL of the database cannot be read.
@@ -63,9 +70,9 @@ async def open_store(settings: Settings, clock: Clock | None = None) -> AsyncIte
     files.clear(data_dir)
     if settings.database_url:
         store: Store
-        lock = FileLock(data_dir / "node.lock")
+        lock = FileLock(data_dir / ("node.lock" if number == 1 else f"node-{number}.lock"))
         try:
-            store = await _open_postgres(settings, clock)
+            store = await _open_postgres(settings, clock, number)
         except BaseException:
             lock.release()
             raise
@@ -91,7 +98,7 @@ async def _open_sqlite(settings: Settings, clock: Clock) -> Store:
     return await SqliteStore.open(database, keyring, clock, adopt=settings.adopt)
 
 
-async def _open_postgres(settings: Settings, clock: Clock | None) -> Store:
+async def _open_postgres(settings: Settings, clock: Clock | None, number: int) -> Store:
     from heliograph.store.postgres.store import PostgresStore  # noqa: PLC0415 (as above)
 
     key = settings.data_dir / "master.key"
@@ -103,11 +110,12 @@ async def _open_postgres(settings: Settings, clock: Clock | None) -> Store:
             f"{key} is missing, and the database has secrets sealed with it: copy master.key "
             "from a node that runs."
         )
+    instance = node_id.read_text(encoding="ascii")
     return await PostgresStore.open(
         settings.database_url,
         KeyRing.load(key),
         clock,
-        instance=node_id.read_text(encoding="ascii"),
+        instance=instance if number == 1 else f"{instance}/{number}",
         lease=settings.lease,
         accept_data_loss=settings.i_accept_data_loss,
     )

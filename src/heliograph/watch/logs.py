@@ -7,6 +7,8 @@ delays no event. Lines of errors are on their way out before the process goes on
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import json
 import logging
 import sys
@@ -54,8 +56,10 @@ class Lines:
     The method names are the log levels: what structlog calls on the logger that it wraps.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, turn: int | None = None) -> None:
+        """`turn` is the file that is locked for each write, where other processes write too."""
         self._stream = stream
+        self._turn = turn
         self._waiting: deque[bytes | threading.Event] = deque()
         self._some = threading.Event()
         self._hurry = threading.Event()
@@ -118,11 +122,23 @@ class Lines:
             dropped, self._dropped = self._dropped, 0
             lines.append(b'{"level":"warning","event":"log_lines_dropped","lines":%d}' % dropped)
         # A log that cannot be written must not end the server.
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError), self._our_turn():
             self._stream.write(b"".join(line + b"\n" for line in lines))
             self._stream.flush()
         for event in written:
             event.set()
+
+    @contextlib.contextmanager
+    def _our_turn(self) -> Iterator[None]:
+        """A pipe mixes what several processes write at once, where that is long."""
+        if self._turn is None:
+            yield
+            return
+        fcntl.lockf(self._turn, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._turn, fcntl.LOCK_UN)
 
 
 class LogObserver:
@@ -208,18 +224,29 @@ def bare_url(url: str) -> str:
 
 
 @contextlib.contextmanager
-def writing(log_format: str, level: str, stream: BinaryIO | None = None) -> Iterator[None]:
+def writing(
+    log_format: str,
+    level: str,
+    stream: BinaryIO | None = None,
+    *,
+    process: int | None = None,
+    turn: int | None = None,
+) -> Iterator[None]:
     """Write our log, and that of the libraries, to `stream` (standard error) within the block.
 
     Args:
         log_format: One of `FORMATS`; auto is console on a terminal, else json.
         level: One of `LEVELS`. Libraries are heard from warning on.
         stream: For bytes.
+        process: The number of this one, which each line then has, where several write to it.
+        turn: The descriptor of a file whose lock is a process's turn to write.
     """
     out = sys.stderr.buffer if stream is None else stream
     console = log_format == "console" or (log_format == "auto" and out.isatty())
     render = _render_console if console else _render_json
-    lines = Lines(out)
+    if process is not None:
+        render = functools.partial(_render_numbered, render, process)
+    lines = Lines(out, turn)
     number = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
     before = structlog.get_config(), root.handlers[:], root.level
@@ -305,6 +332,13 @@ def _render_json(_logger: Any, method: str, event: MutableMapping[str, Any]) -> 
     if encoded.isascii() and b"\x7f" not in encoded:
         return encoded
     return harmless_json(encoded.decode()).encode()
+
+
+def _render_numbered(
+    render: Any, process: int, logger: Any, method: str, event: MutableMapping[str, Any]
+) -> bytes:
+    rendered: bytes = render(logger, method, {**event, "process": process})
+    return rendered
 
 
 def _render_console(_logger: Any, method: str, event: Mapping[str, Any]) -> bytes:

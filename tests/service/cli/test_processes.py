@@ -1,0 +1,285 @@
+"""Several nodes behind one port: who starts, serves, ends, and is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from heliograph.cli.processes import share
+from heliograph.incoming import dev_certificate
+from heliograph.settings import from_environment
+from tests.busy import hang, hang_times
+from tests.listener import LoopbackListener
+from tests.process import PATIENCE, Server, started
+from tests.support import published
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+@contextlib.contextmanager
+def several(folder: Path, url: str, *options: str, count: int = 2) -> Iterator[Server]:
+    with started(folder, "--database-url", url, "--processes", str(count), *options) as server:
+        yield server
+
+
+def children(server: Server) -> list[int]:
+    """The processes of the nodes, the oldest first."""
+    watcher = server.process.pid
+    listed = Path(f"/proc/{watcher}/task/{watcher}/children").read_text()
+    return [int(number) for number in listed.split()]
+
+
+def has_ended(process: int) -> bool:
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return True
+
+
+def logged(server: Server, event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds * hang_times()
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def configure(server: Server, url: str) -> None:
+    wanted = {
+        "name": "all",
+        "urlToPublishTo": url,
+        "allowEnvelopePublish": "true",
+        "allUsers": "true",
+        "events": ["envelope-sent"],
+    }
+    assert server.call("POST", "", wanted).status == 201
+
+
+def publish(server: Server, number: int) -> None:
+    """Publish until it is accepted: who broke the connection may have stored it (R2)."""
+    body = published(envelope_id=f"env-{number}", eventId=f"event-{number}")
+    while True:
+        with contextlib.suppress(OSError):
+            if server.call("POST", "events", body).status == 202:
+                return
+
+
+async def publish_many(server: Server, count: int) -> None:
+    """From so many connections that no node takes all of them."""
+    few = asyncio.Semaphore(16)
+
+    async def one(number: int) -> None:
+        async with few:
+            await asyncio.to_thread(publish, server, number)
+
+    await asyncio.gather(*(one(number) for number in range(count)))
+
+
+@asynccontextmanager
+async def hanging() -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A listener that takes requests and answers none; its address, and the requests."""
+    heads: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            await reader.read()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
+    finally:
+        server.close()
+
+
+async def until_async(holds: Callable[[], bool]) -> None:
+    async with hang(PATIENCE):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+async def test_nodes_behind_one_port_share_the_calls_and_the_sending(
+    tmp_path: Path, database_url: str, listener: LoopbackListener
+) -> None:
+    with several(tmp_path, database_url, count=3) as server:
+        assert len(children(server)) == 3
+        configure(server, listener.base)
+        await publish_many(server, 60)
+        await listener.until(lambda received: len(received) >= 60)
+        await until_async(lambda: len(logged(server, "attempt")) >= 60)
+        assert len(logged(server, "event_accepted")) == 60
+        accepted_by = Counter(line["process"] for line in logged(server, "event_accepted"))
+        sent_by = Counter(line["process"] for line in logged(server, "attempt"))
+        assert len(accepted_by) > 1, accepted_by
+        assert len(sent_by) > 1, sent_by
+        nodes = children(server)
+        server.process.terminate()
+        assert server.process.wait(PATIENCE) == 0
+        assert server.process.stdout is not None
+        assert server.process.stdout.read() == b""  # the banner came once
+        assert all(has_ended(node) for node in nodes)
+    numbers = sorted(message.message["data"]["envelopeId"] for message in listener.received)
+    assert numbers == sorted(f"env-{number}" for number in range(60))
+    with psycopg.connect(database_url) as connection:
+        ((alive,),) = connection.execute("select count(*) from node where stopped_us is null")
+        assert alive == 0
+
+
+async def test_r1_r3_a_node_that_is_killed_under_load_is_replaced_and_nothing_is_lost(
+    tmp_path: Path, database_url: str, listener: LoopbackListener
+) -> None:
+    with several(tmp_path, database_url) as server:
+        configure(server, listener.base)
+        first, second = children(server)
+        load = asyncio.create_task(publish_many(server, 200))
+        await listener.until(lambda received: len(received) >= 20)
+        os.kill(second, signal.SIGKILL)
+        await load
+        arrived = {f"env-{number}" for number in range(200)}
+        await listener.until(
+            lambda received: {r.message["data"]["envelopeId"] for r in received} == arrived
+        )
+        await until_async(lambda: bool(logged(server, "process_replaced")))
+        (replaced,) = logged(server, "process_replaced")
+        assert replaced["status"] == 128 + signal.SIGKILL
+        assert children(server)[0] == first
+        assert len(children(server)) == 2
+        assert second not in children(server)
+
+
+async def test_r8_what_a_dead_node_had_in_flight_goes_out_again_before_its_lease_has_run_out(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with hanging() as (url, heads):
+        with several(tmp_path, database_url, "--lease", "3600", "--grace", "0") as server:
+            await asyncio.to_thread(configure, server, url)
+            await asyncio.to_thread(publish, server, 1)
+            await until_async(lambda: len(heads) == 1)
+            for node in children(server):  # one of the two has it
+                os.kill(node, signal.SIGKILL)
+            await until_async(lambda: len(heads) == 2)
+
+
+async def test_r15_a_second_stop_ends_all_of_them_at_once(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with hanging() as (url, heads):
+        with several(tmp_path, database_url, "--grace", "1000") as server:
+            await asyncio.to_thread(configure, server, url)
+            await asyncio.to_thread(publish, server, 1)
+            await until_async(lambda: len(heads) == 1)
+            nodes = children(server)
+            server.process.terminate()
+            await until_async(lambda: any(not has_ended(node) for node in nodes))
+            for node in nodes:  # as from a supervisor that signals each process
+                os.kill(node, signal.SIGTERM)
+                os.kill(node, signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                await asyncio.to_thread(server.process.wait, 1)
+            server.process.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(server.process.wait, PATIENCE) == 130
+            await until_async(lambda: all(has_ended(node) for node in nodes))
+
+
+def test_r15_a_node_that_is_stopped_ends_in_order_and_is_replaced(
+    tmp_path: Path, database_url: str
+) -> None:
+    with several(tmp_path, database_url) as server:
+        first, second = children(server)
+        os.kill(first, signal.SIGTERM)
+        until(lambda: bool(logged(server, "process_replaced")))
+        (replaced,) = logged(server, "process_replaced")
+        assert (replaced["process"], replaced["status"]) == (1, 0)
+        until(lambda: len(children(server)) == 2)
+        assert second in children(server)
+        assert server.answers
+
+
+def test_r15_nodes_whose_watcher_is_gone_stop_in_order_and_leave_the_port(
+    tmp_path: Path, database_url: str
+) -> None:
+    with several(tmp_path, database_url) as server:
+        nodes = children(server)
+        server.process.kill()
+        until(lambda: all(has_ended(node) for node in nodes))
+        assert {line["process"] for line in logged(server, "unwatched")} == {1, 2}
+        with pytest.raises(ConnectionRefusedError):
+            server.open()
+    with several(tmp_path, database_url) as server:
+        assert server.answers
+
+
+def test_sighup_renews_the_certificate_of_all_nodes(tmp_path: Path, database_url: str) -> None:
+    dev_certificate.issue(tmp_path)
+    options = ("--tls-cert", f"{tmp_path}/server.pem", "--tls-key", f"{tmp_path}/server.key")
+    with several(tmp_path, database_url, *options) as server:
+        assert server.answers
+        server.process.send_signal(signal.SIGHUP)
+        server.process.send_signal(signal.SIGUSR2)
+        until(lambda: len(logged(server, "certificate_renewed")) == 2)
+        until(lambda: len(logged(server, "signal_ignored")) == 2)
+        for event in ("certificate_renewed", "signal_ignored"):
+            assert {line["process"] for line in logged(server, event)} == {1, 2}
+
+
+def test_nodes_that_come_up_no_more_end_the_server_with_their_status(
+    tmp_path: Path, database_url: str
+) -> None:
+    with several(tmp_path, database_url) as server:
+        (tmp_path / "data" / "master.key").unlink()
+        for node in children(server):
+            os.kill(node, signal.SIGKILL)
+        assert server.process.wait(PATIENCE) == 5
+        assert "Error: " in server.log.read_text()
+
+
+def test_a_server_that_cannot_start_says_so_once(tmp_path: Path) -> None:
+    url = f"postgresql://nobody@/none?host={tmp_path}"
+    words = ("serve", "--port", "0", "--data-dir", tmp_path / "data", "--processes", "4")
+    ended = subprocess.run(
+        [sys.executable, "-m", "heliograph.cli", *map(str, words)],
+        env={**os.environ, "HELIOGRAPH_DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 74
+    assert ended.stderr.count("Error: ") == 1
+    assert ended.stdout == ""
+
+
+def test_r20_sqlite_has_one_process_and_says_why(tmp_path: Path) -> None:
+    words = ("serve", "--port", "0", "--data-dir", str(tmp_path), "--processes", "2")
+    ended = subprocess.run(
+        [sys.executable, "-m", "heliograph.cli", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "an SQLite file has one process that writes" in ended.stderr
+
+
+def test_what_goes_out_is_shared_out_and_each_node_has_some() -> None:
+    settings = from_environment({}, processes=3, in_flight=512, in_flight_mib=2)
+    one = share(settings)
+    assert (one.in_flight, one.in_flight_mib, one.per_configuration) == (171, 1, 3)
+    assert one.connections == settings.connections
