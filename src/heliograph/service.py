@@ -44,6 +44,7 @@ from heliograph.outbound.transport import Budget, Transport
 from heliograph.settings import Settings
 from heliograph.store import Store
 from heliograph.store.opening import open_store
+from heliograph.watch.siblings import Siblings
 from heliograph.watch.watching import Watch, watching
 
 EXIT_STORAGE: Final = 74
@@ -72,6 +73,7 @@ class Place:
         watched: A pipe that ends with the process that watches over them.
         answers: A pipe that tells it, by one byte, that this node answers.
         log_turn: A file whose lock is the turn to write to the log.
+        siblings: The others, to ask for what they count.
         replaces: The exit status of the process that was in this place before, if one was.
     """
 
@@ -80,6 +82,7 @@ class Place:
     watched: int
     answers: int
     log_turn: int
+    siblings: Siblings
     replaces: int | None = None
 
     def tell_that_it_answers(self) -> None:
@@ -164,7 +167,7 @@ async def running(
         async with (
             open_store(settings, clock, 1 if place is None else place.number) as store,
             Transport(guard, Budget(total=settings.attempt_timeout)) as transport,
-            watching(settings, store) as watch,
+            watching(settings, store, None if place is None else place.siblings) as watch,
         ):
             if api:
                 authority = None if certificate is None else certificate.authority

@@ -24,6 +24,7 @@ import click
 from heliograph.cli import signals
 from heliograph.service import EXIT_HARD_STOP, Place
 from heliograph.settings import Settings
+from heliograph.watch.siblings import Siblings, questions
 
 _STOPS: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
@@ -107,6 +108,7 @@ class _Watcher:
         self._nodes = [_Node(number) for number in range(1, count + 1)]
         self._watched, self._watching = os.pipe()
         self._log_turn = os.memfd_create("log")
+        self._questions = questions(count)
         self._all_answered = False
         self._stopping = False
         self._status = 0
@@ -141,6 +143,7 @@ class _Watcher:
             watched=self._watched,
             answers=answers,
             log_turn=self._log_turn,
+            siblings=Siblings(node.number, self._questions),
             replaces=node.replaces,
         )
 

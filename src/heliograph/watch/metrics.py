@@ -1,13 +1,15 @@
 """Metrics for Prometheus: counters of what this process did, gauges of what the store holds.
 
 No label ever holds text of a tenant or of a listener, so the number of series is bounded. A
-registry belongs to one server: two servers in one process do not count into each other.
+registry belongs to one server: two servers in one process do not count into each other. Of several
+nodes behind one port each shows what all of them count, by process: a sum would fall when one of
+them begins anew.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from typing import Final
@@ -22,6 +24,7 @@ from heliograph.errors import HeliographError
 from heliograph.model.deliveries import Delivered, Settlement
 from heliograph.store import Statistics, Store
 from heliograph.watch import Publication, outcome_name
+from heliograph.watch.siblings import Siblings
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -40,6 +43,8 @@ _SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 _ATTEMPT: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _LAG: Final = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400, 604800)
 _BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+_HELP: Final = b"\n# HELP "
 
 _FIGURES: Final = {
     "waiting": ("waiting", "Deliveries that wait for their time."),
@@ -61,14 +66,17 @@ _FIGURES: Final = {
 class Metrics:
     """Counts what it is told, and shows it with the figures of the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, siblings: Siblings | None = None) -> None:
+        """`siblings` are the nodes behind the same port, where there are several."""
         self._store = store
+        self._siblings = siblings
         self._clock = store.clock
         self._figures = _Figures()
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
-        self._registry = registry = _Registry(auto_describe=True)
-        registry.register(self._figures)
+        self._of_all = _Registry()
+        self._of_all.register(self._figures)
+        self._registry = registry = _Registry(None if siblings is None else siblings.number)
         ProcessCollector(registry=registry)
         version = Gauge("heliograph_info", "The version.", ["version"], registry=registry)
         version.labels(heliograph.__version__).set(1)
@@ -232,6 +240,13 @@ class Metrics:
             if self._read_at is None or now - self._read_at >= KEPT:
                 self._figures.last = await self._read()
                 self._read_at = now
+        counted = self.counted()
+        if self._siblings is not None:
+            counted = merged([counted, *await self._siblings.ask()])
+        return counted + generate_latest(self._of_all)
+
+    def counted(self) -> bytes:
+        """What this process counts, as `scrape` shows it."""
         return generate_latest(self._registry)
 
     async def _read(self) -> Statistics | None:
@@ -242,13 +257,36 @@ class Metrics:
             return None
 
 
+def merged(shown: Sequence[bytes]) -> bytes:
+    """What several processes show, each metric in one place as the format asks for.
+
+    Source: Prometheus, Exposition formats: all lines of a metric are one group; a line break in a
+    text is escaped.
+    """
+    groups: dict[bytes, list[bytes]] = {}
+    for text in shown:
+        for group in (b"\n" + text).split(_HELP)[1:]:
+            about, kind, *samples = group.rstrip(b"\n").split(b"\n")
+            groups.setdefault(_HELP[1:] + about + b"\n" + kind, []).extend(samples)
+    return b"".join(b"\n".join((head, *lines, b"")) for head, lines in groups.items())
+
+
 class _Registry(CollectorRegistry):
-    """Without the `_created` series, which double what is stored and which nothing here needs."""
+    """With the label `process` where that is given.
+
+    Without the `_created` series, which double what is stored and which nothing here needs.
+    """
+
+    def __init__(self, process: int | None = None) -> None:
+        super().__init__(auto_describe=True)
+        self._label = {} if process is None else {"process": str(process)}
 
     def collect(self) -> Iterator[Metric]:
         for metric in super().collect():
             metric.samples = [
-                sample for sample in metric.samples if not sample.name.endswith("_created")
+                sample._replace(labels={**sample.labels, **self._label})
+                for sample in metric.samples
+                if not sample.name.endswith("_created")
             ]
             yield metric
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from heliograph.store import Store
 from heliograph.watch import Observer, Several
 from heliograph.watch.logs import LogObserver
 from heliograph.watch.metrics import Metrics
+from heliograph.watch.siblings import Siblings
 
 _NEEDED: Final = ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
@@ -32,19 +33,24 @@ class Watch:
 
 
 @asynccontextmanager
-async def watching(settings: Settings, store: Store) -> AsyncIterator[Watch]:
-    """Watch a server within the block, as its settings say."""
-    metrics = Metrics(store) if settings.metrics else None
+async def watching(
+    settings: Settings, store: Store, siblings: Siblings | None = None
+) -> AsyncIterator[Watch]:
+    """Watch a server within the block, as its settings say; `siblings` are those of its port."""
     observers: list[Observer] = [LogObserver()]
-    if metrics is not None:
-        observers.append(metrics)
-    if not settings.otlp_endpoint:
-        yield Watch(Several(observers), metrics)
-        return
-    from heliograph.watch.spans import exporting  # noqa: PLC0415 (an optional extra)
+    async with AsyncExitStack() as stack:
+        metrics = None
+        if settings.metrics:
+            metrics = Metrics(store, siblings)
+            observers.append(metrics)
+            if siblings is not None:
+                stack.enter_context(siblings.answering(metrics.counted))
+        if settings.otlp_endpoint:
+            from heliograph.watch.spans import exporting  # noqa: PLC0415 (an optional extra)
 
-    async with exporting(settings.otlp_endpoint, store.clock) as spans:
-        yield Watch(Several([*observers, spans]), metrics)
+            exported = exporting(settings.otlp_endpoint, store.clock)
+            observers.append(await stack.enter_async_context(exported))
+        yield Watch(Several(observers), metrics)
 
 
 def check_tracing(settings: Settings) -> None:

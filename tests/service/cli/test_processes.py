@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from heliograph.cli.processes import share
 from heliograph.incoming import dev_certificate
@@ -283,3 +284,44 @@ def test_what_goes_out_is_shared_out_and_each_node_has_some() -> None:
     one = share(settings)
     assert (one.in_flight, one.in_flight_mib, one.per_configuration) == (171, 1, 3)
     assert one.connections == settings.connections
+
+
+def counted(server: Server, name: str) -> dict[str, float]:
+    """What each process counts under a name, all other labels together."""
+    text = server.call("GET", "/metrics").body.decode()
+    found: dict[str, float] = {}
+    for metric in text_string_to_metric_families(text):
+        for sample in metric.samples:
+            if sample.name == name:
+                process = sample.labels.get("process", "")
+                found[process] = found.get(process, 0) + sample.value
+    return found
+
+
+async def test_whoever_is_asked_for_metrics_shows_those_of_all_processes(
+    tmp_path: Path, database_url: str
+) -> None:
+    with several(tmp_path, database_url, count=3) as server:
+        await publish_many(server, 60)
+        for _ in range(8):  # of which no one process takes all
+            events = counted(server, "heliograph_events_total")
+            assert events.keys() == {"1", "2", "3"}
+            assert sum(events.values()) == 60
+            assert counted(server, "process_open_fds").keys() == {"1", "2", "3"}
+            assert counted(server, "heliograph_nodes_alive") == {"": 3}
+        text = server.call("GET", "/metrics").body.decode()
+        helped = [line.split()[2] for line in text.splitlines() if line.startswith("# HELP")]
+        assert len(helped) == len(set(helped))
+
+
+def test_a_process_that_stands_still_is_left_out_of_the_metrics(
+    tmp_path: Path, database_url: str
+) -> None:
+    with several(tmp_path, database_url) as server:
+        (first, _) = children(server)
+        os.kill(first, signal.SIGSTOP)
+        try:
+            assert counted(server, "heliograph_info").keys() == {"2"}
+        finally:
+            os.kill(first, signal.SIGCONT)
+        until(lambda: counted(server, "heliograph_info").keys() == {"1", "2"})
