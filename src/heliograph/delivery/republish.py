@@ -18,6 +18,10 @@ from heliograph.store import BATCH, DeliveryProgress, RequeuePage, Store, batche
 LONGEST_WAIT: Final = 110.0
 """Seconds: a synchronous retry waits a little longer than one attempt may take."""
 
+_LOOK_ANYWAY: Final = 1.0
+"""Seconds between two looks at what is waited for: who sends it may be another node, of whose
+settlements nobody tells this one."""
+
 
 class Republisher:
     """Makes open failures due now."""
@@ -118,7 +122,7 @@ class Republisher:
                 break
             if not pending.keys() & set(some):
                 continue  # the next ones may have ended already
-            await self._clock.wait(settled, left)
+            await self._clock.wait(settled, min(left, _LOOK_ANYWAY))
         return list(outcomes.values())
 
 

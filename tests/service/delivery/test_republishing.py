@@ -34,7 +34,7 @@ class Asked:
         self.signals = Signals()
         store.when_due(self.signals.work.set)
         self._clock = clock
-        self._asking = asyncio.create_task(
+        self.outcome = asyncio.create_task(
             Republisher(store, clock, self.signals).envelopes(
                 ACCOUNT, ["env-1"], "ada", synchronous=True
             )
@@ -44,13 +44,13 @@ class Asked:
         """Something was settled; it has looked, and waits on."""
         self.signals.announce_settled()
         looks = asyncio.create_task(self._clock.until_waited_for())
-        await asyncio.wait({self._asking, looks}, return_when=asyncio.FIRST_COMPLETED)
-        assert not self._asking.done()
+        await asyncio.wait({self.outcome, looks}, return_when=asyncio.FIRST_COMPLETED)
+        assert not self.outcome.done()
 
     async def answered(self) -> Requeued:
         self.signals.announce_settled()
         async with hang(10):
-            (one,) = await self._asking
+            (one,) = await self.outcome
         return one
 
 
@@ -105,6 +105,18 @@ async def test_what_was_delivered_is_told(store: Store, clock: ManualClock) -> N
     asking = await asked(store, clock)
     await deliver(store, await claim_all(store))
     done = await asking.answered()
+    assert (done.state, done.note) == (DeliveryState.DELIVERED, "Delivered.")
+
+
+@pytest.mark.usefixtures("made")
+async def test_what_another_node_has_delivered_is_told_within_a_second(
+    store: Store, clock: ManualClock
+) -> None:
+    asking = await asked(store, clock)
+    await deliver(store, await claim_all(store))
+    clock.move(1)  # and no signal comes
+    async with hang(10):
+        (done,) = await asking.outcome
     assert (done.state, done.note) == (DeliveryState.DELIVERED, "Delivered.")
 
 
