@@ -11,6 +11,7 @@ import pytest
 
 from heliograph import errors
 from heliograph.api.contract.selection import NAMES
+from heliograph.bench.names import SCENARIOS
 from heliograph.model.deliveries import Phase
 from heliograph.settings import Settings, environment_name
 from heliograph.wire.rest import ConnectCustomConfiguration, ConnectEventData
@@ -63,6 +64,12 @@ def test_each_field_of_a_configuration_is_documented() -> None:
         for field in msgspec.structs.fields(struct):
             if field.encode_name not in ("connectId", "eventData"):
                 assert re.search(rf"`{prefix}{field.encode_name}`", text), field.encode_name
+
+
+def test_each_scenario_of_the_bench_is_documented_as_the_report_has_it() -> None:
+    text = (ROOT / "docs" / "how-to" / "measure.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.MULTILINE)
+    assert documented == list(SCENARIOS.items())
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.operations import all_operations
 
 PACKAGE: Final = Path(__file__).parents[2] / "src" / "heliograph"
 
-READERS: Final = frozenset({"cli", "listen"})
+READERS: Final = frozenset({"bench", "cli", "listen"})
 """Programs of their own: they read our JSON as any other client does."""
 
 OPENAPIS: Final = {

@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     "copy": "Move an installation from SQLite to PostgreSQL.",
     "retention": "Delete what is older than it must be kept, now.",
     "doctor": "Check the storage, and the server if it runs.",
+    "bench": "Measure this machine, and Heliograph on it.",
     "listen": "A listener to develop with: verifies, shows, misbehaves.",
 }
 

@@ -33,6 +33,13 @@ select
     pg_is_in_recovery() as in_recovery,
     current_setting('server_encoding') as encoding;
 
+-- name: database_add
+create database {name};
+
+-- name: database_drop
+-- Whoever is still connected to it was killed.
+drop database if exists {name} with (force);
+
 -- name: server_clock
 select (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 

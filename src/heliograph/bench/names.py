@@ -1,0 +1,51 @@
+"""The names of what is measured: scenarios in the order in which they run, and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+SCENARIOS: Final[Mapping[str, str]] = {
+    "machine": "what this machine does without Heliograph",
+    "single": "one event a request, each wanted by one of 16 listeners",
+    "batch": "500 events a request, each wanted by one of 16 listeners",
+    "fanout": "one event a request, each wanted by 5 listeners",
+    "latency": "one event a request, at half of what is accepted at full load",
+    "drain": "what gathered behind paused configurations, once they go on",
+}
+"""Each is measured by the module of its name in `scenarios/`."""
+
+
+class Figure(Enum):
+    """A figure: what it is called, and its unit."""
+
+    FLUSHES = "flushes of 4 KiB, one after the other", "/s"
+    FLUSH_P50 = "one flush, p50", "ms"
+    FLUSH_P99 = "one flush, p99", "ms"
+    POSTS = "posts from the publisher straight to the sink", "/s"
+    POSTS_BATCHED = "the same, 500 events a request: events", "/s"
+    ACCEPTED = "events accepted durably", "/s"
+    ACCEPT_P50 = "request to 202, p50", "ms"
+    ACCEPT_P99 = "request to 202, p99", "ms"
+    DELIVERED = "deliveries, until the last has arrived", "/s"
+    DELIVERED_MEANWHILE = "deliveries while publishing", "/s"
+    RATE = "events published", "/s"
+    ARRIVAL_P50 = "202 to arrival, p50", "ms"
+    ARRIVAL_P99 = "202 to arrival, p99", "ms"
+    BACKLOG = "deliveries that waited", ""
+    DRAIN = "until all had arrived", "s"
+    DRAINED = "deliveries while draining", "/s"
+    CPU_PRODUCT = "processor an event: server and database", "ms"
+    CPU_SERVER = "processor an event: server", "ms"
+    CPU_DATABASE = "processor an event: database", "ms"
+    CPU_PUBLISHER = "processor an event: publisher", "ms"
+    CPU_SINK = "processor an event: sink", "ms"
+    CORES = "cores busy with all these", ""
+    CORES_OTHERS = "cores busy with anything else", ""
+    MEMORY_SERVER = "memory of the server", "MB"
+    MEMORY_DATABASE = "memory of the database", "MB"
+
+    def __init__(self, title: str, unit: str) -> None:
+        self.title = title
+        self.unit = unit

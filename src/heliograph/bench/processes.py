@@ -1,0 +1,137 @@
+"""The processes that a bench starts: each ends with its block, whatever happens in it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from heliograph.access.credentials_file import Credentials
+from heliograph.errors import HeliographError
+
+_GRACE: Final = 20.0
+"""Seconds that a process has to end by itself."""
+
+Answer = TypeVar("Answer")
+
+
+class BenchFailed(HeliographError):
+    """A process that the bench has started does not do what it is for."""
+
+
+class Child:
+    """A process that takes orders: the module's `obey` reads them."""
+
+    def __init__(self, module: str, process: subprocess.Popen[bytes]) -> None:
+        self._module = module
+        self._process = process
+        self.id = process.pid
+
+    def send(self, order: Any) -> None:
+        """Give an order; `receive` has its answer."""
+        assert self._process.stdin is not None  # noqa: S101 (for mypy: it was asked for)
+        self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+        self._process.stdin.flush()
+
+    def receive(self, kind: type[Answer]) -> Answer:
+        """The answer to the oldest order that has none.
+
+        Raises:
+            BenchFailed: the process has ended.
+        """
+        assert self._process.stdout is not None  # noqa: S101 (as above)
+        line = self._process.stdout.readline()
+        if not line:
+            raise BenchFailed(f"{self._module} ended by itself: see what it says above.")
+        return msgspec.json.decode(line, type=kind)
+
+    def ask(self, order: Any, kind: type[Answer]) -> Answer:
+        """Give an order, and wait for its answer."""
+        self.send(order)
+        return self.receive(kind)
+
+    def tell(self, order: Any) -> None:
+        """Give an order that has nothing to answer, and wait until it is carried out."""
+        self.ask(order, type(None))
+
+
+@contextlib.contextmanager
+def child(module: str) -> Iterator[Child]:
+    """A process of a module of this package, which takes orders."""
+    with _process(
+        [sys.executable, "-m", f"{__package__}.{module}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        yield Child(module, process)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A `heliograph serve` that answers."""
+
+    id: int
+    credentials: Credentials
+
+
+@contextlib.contextmanager
+def node(data_dir: Path, environment: Mapping[str, str], options: Sequence[str]) -> Iterator[Node]:
+    """A server, from when it answers until it has stopped in order; its log lies beside its data.
+
+    Raises:
+        BenchFailed: it does not start.
+    """
+    log = data_dir.with_suffix(".log")
+    words = [sys.executable, "-m", "heliograph.cli", "serve", "--port", "0"]
+    words += [
+        "--data-dir",
+        str(data_dir),
+        "--egress",
+        "emulator",
+        "--fidelity",
+        "relaxed",
+        *options,
+    ]
+    with (
+        log.open("ab") as file,
+        _process(
+            words, stdout=subprocess.PIPE, stderr=file, env={**os.environ, **environment}
+        ) as process,
+    ):
+        assert process.stdout is not None  # noqa: S101 (for mypy: it was asked for)
+        for line in process.stdout:
+            if b"Stop" in line:
+                break
+        else:
+            said = log.read_text(errors="replace").strip() or "no word of why"
+            raise BenchFailed(f"The server did not start: {said[-2000:]}")
+        yield Node(process.pid, Credentials.read(data_dir))
+
+
+@contextlib.contextmanager
+def _process(words: Sequence[str], **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+    # In a group of its own: Ctrl-C is for the bench, which then ends what it has started.
+    process = subprocess.Popen(words, process_group=0, **how)
+    try:
+        yield process
+        if process.stdin is not None:
+            process.stdin.close()  # nothing more to do
+        else:
+            process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()

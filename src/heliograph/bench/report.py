@@ -1,0 +1,186 @@
+"""What a bench tells: medians of figures, as tables, Markdown and JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from typing import Any
+
+from heliograph.bench.names import SCENARIOS, Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure of one run; `at` says under which of several circumstances."""
+
+    figure: Figure
+    value: float
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a scenario: its figures, and what came of the deliveries it was answered 202 for.
+
+    `lost` did not arrive, `repeated` came more than once. `refused` counts events that were
+    answered otherwise, by status (0: not at all): who publishes them again loses nothing.
+    """
+
+    measured: Sequence[Measured]
+    lost: int = 0
+    repeated: int = 0
+    refused: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def well(self) -> bool:
+        """Whether every delivery that was answered for arrived once."""
+        return not (self.lost or self.repeated)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All runs of a scenario."""
+
+    scenario: str
+    runs: Sequence[Run]
+
+    @property
+    def well(self) -> bool:
+        """Whether all runs were."""
+        return all(run.well for run in self.runs)
+
+    @property
+    def values(self) -> Mapping[tuple[Figure, str], Sequence[float]]:
+        """The values of each figure, one a run, in the order in which they were measured."""
+        found: dict[tuple[Figure, str], list[float]] = {}
+        for run in self.runs:
+            for one in run.measured:
+                found.setdefault((one.figure, one.at), []).append(one.value)
+        return found
+
+    @property
+    def counted(self) -> Mapping[str, int]:
+        """What was lost, repeated and refused in all runs."""
+        return {
+            "lost": sum(run.lost for run in self.runs),
+            "repeated": sum(run.repeated for run in self.runs),
+            "refused": sum(sum(run.refused.values()) for run in self.runs),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything: the circumstances, by name, and the results."""
+
+    facts: Mapping[str, str]
+    results: Sequence[Result]
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing was lost or repeated."""
+        return all(result.well for result in self.results)
+
+
+def percentile(values: Sequence[float], of_hundred: int) -> float:
+    """The value that so many in a hundred stay below, or 0 where there is none."""
+    if len(values) < 2:
+        return values[0] if values else 0.0
+    return quantiles(values, n=100, method="inclusive")[of_hundred - 1]
+
+
+def shown(value: float, unit: str = "") -> str:
+    """A value with three digits that count, and its unit."""
+    size = abs(value)
+    places = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 1 else 3
+    gap = "" if unit.startswith("/") or not unit else " "
+    return f"{value:,.{places}f}{gap}{unit}"
+
+
+def table(result: Result) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """The heads of columns, a column for each circumstance, and a row for each figure."""
+    values = result.values
+    columns = list(dict.fromkeys(at for _, at in values))
+    rows = [
+        [
+            figure.title,
+            *(
+                shown(median(values[figure, at]), figure.unit) if (figure, at) in values else ""
+                for at in columns
+            ),
+        ]
+        for figure in dict.fromkeys(figure for figure, _ in values)
+    ]
+    return ["figure", *(at or "value" for at in columns)], rows
+
+
+def counts(result: Result) -> str:
+    """What became of the deliveries, in a sentence."""
+    told = ", ".join(f"{number:,} {name}" for name, number in result.counted.items())
+    statuses = sorted({status for run in result.runs for status in run.refused})
+    if statuses:
+        told += f" ({', '.join(map(str, statuses))})"
+    return f"{told}, in {len(result.runs)} {'run' if len(result.runs) == 1 else 'runs'}"
+
+
+def markdown(report: Report) -> str:
+    """The report as a page."""
+    lines = [
+        "# Measured",
+        "",
+        "Made by `heliograph bench`. Medians, where there are several runs.",
+        "",
+    ]
+    lines += ["| circumstance | |", "|---|---|"]
+    lines += [f"| {name} | {_cell(fact)} |" for name, fact in report.facts.items()]
+    for result in report.results:
+        columns, rows = table(result)
+        lines += [
+            "",
+            f"## {result.scenario}",
+            "",
+            f"{_sentence(result.scenario)}: {counts(result)}.",
+            "",
+        ]
+        lines += [_line(columns), "|---|" + "--:|" * (len(columns) - 1)]
+        lines += [_line(row) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report for programs."""
+    return {
+        "well": report.well,
+        "facts": dict(report.facts),
+        "scenarios": [
+            {
+                "name": result.scenario,
+                **result.counted,
+                "figures": [
+                    {
+                        "name": figure.name.lower(),
+                        "title": figure.title,
+                        "unit": figure.unit,
+                        "at": at,
+                        "median": median(values),
+                        "runs": list(values),
+                    }
+                    for (figure, at), values in result.values.items()
+                ],
+            }
+            for result in report.results
+        ],
+    }
+
+
+def _sentence(scenario: str) -> str:
+    about = SCENARIOS[scenario]
+    return about[:1].upper() + about[1:]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

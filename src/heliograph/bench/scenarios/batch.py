@@ -1,0 +1,14 @@
+"""Many events a request: what a publisher does that catches up."""
+
+from __future__ import annotations
+
+from heliograph.bench import throughput
+from heliograph.bench.report import Run
+from heliograph.bench.rig import Bench, Listeners
+
+figures = throughput.figures
+
+
+def measure(bench: Bench) -> Run:
+    """Full load."""
+    return throughput.measure(bench, Listeners(), batched=True)

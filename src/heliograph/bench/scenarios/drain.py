@@ -1,0 +1,44 @@
+"""What gathered goes out as fast as listeners take it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from heliograph.bench.names import Figure
+from heliograph.bench.orders import Tell, Told
+from heliograph.bench.report import Measured, Run
+from heliograph.bench.rig import BATCH, BATCHED, Bench, Listeners, rig
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Deliveries that waited, and the seconds until they had arrived."""
+
+    backlog: int
+    seconds: float
+
+
+def measure(bench: Bench) -> Run:
+    """Publish while every configuration is paused; then let them go on."""
+    with rig(bench, Listeners()) as made:
+        made.warm(bench.size.warm)
+        made.pause(True)
+        before = made.expected
+        made.fill(calls=-(-bench.size.backlog // BATCH), **BATCHED)
+        backlog = made.expected - before
+        began = time.monotonic()
+        made.pause(False)
+        made.arrived()
+        told = made.sink.ask(Tell(), Told)
+    return made.run(figures(Found(backlog, told.last - began)))
+
+
+def figures(found: Found) -> Sequence[Measured]:
+    """What is told."""
+    return [
+        Measured(Figure.BACKLOG, found.backlog),
+        Measured(Figure.DRAIN, found.seconds),
+        Measured(Figure.DRAINED, found.backlog / found.seconds),
+    ]

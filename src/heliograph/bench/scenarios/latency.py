@@ -1,0 +1,49 @@
+"""How long a message takes when the server is busy and not overloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from heliograph.bench import throughput
+from heliograph.bench.names import Figure
+from heliograph.bench.report import Measured, Run, percentile
+from heliograph.bench.rig import Bench, Listeners, Seen, rig
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rate of full load, in events a second, and what was seen at half of it."""
+
+    full: float
+    seen: Seen
+
+
+def measure(bench: Bench) -> Run:
+    """Full load for a while, then half of what was accepted and delivered."""
+    with rig(bench, Listeners()) as made:
+        full = throughput.load(bench, made).seen
+        seconds = full.told.last - full.called.began
+        rate = max(2.0, full.published / max(seconds, 1e-9))
+        seen = made.publish(seconds=bench.size.seconds, rate=rate / 2)
+    return made.run(figures(Found(rate, seen)))
+
+
+def figures(found: Found) -> Sequence[Measured]:
+    """What is told. A message may arrive before the 202 does: then it took no time."""
+    called, told = found.seen.called, found.seen.told
+    answered = dict(called.answered)
+    lags = [
+        max(0.0, arrived - answered[number]) * 1000
+        for number, arrived in told.each
+        if number in answered
+    ]
+    accepts = [second * 1000 for second in called.took]
+    return [
+        Measured(Figure.RATE, found.seen.published / (called.ended - called.began)),
+        Measured(Figure.ACCEPT_P50, percentile(accepts, 50)),
+        Measured(Figure.ACCEPT_P99, percentile(accepts, 99)),
+        Measured(Figure.ARRIVAL_P50, percentile(lags, 50)),
+        Measured(Figure.ARRIVAL_P99, percentile(lags, 99)),
+        Measured(Figure.CORES_OTHERS, found.seen.others / found.seen.seconds),
+    ]

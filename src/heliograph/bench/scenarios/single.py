@@ -1,0 +1,14 @@
+"""One event a request: what most publishers do."""
+
+from __future__ import annotations
+
+from heliograph.bench import throughput
+from heliograph.bench.report import Run
+from heliograph.bench.rig import Bench, Listeners
+
+figures = throughput.figures
+
+
+def measure(bench: Bench) -> Run:
+    """Full load."""
+    return throughput.measure(bench, Listeners())

@@ -1,0 +1,20 @@
+"""How much is measured: everything, or so little that it says no more than that it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of all scenarios. Durations are seconds."""
+
+    warm: float
+    seconds: float
+    alone: float
+    backlog: int
+
+
+FULL: Final = Size(warm=2.0, seconds=12.0, alone=3.0, backlog=100_000)
+QUICK: Final = Size(warm=0.3, seconds=1.0, alone=0.3, backlog=500)

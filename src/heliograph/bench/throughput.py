@@ -1,0 +1,64 @@
+"""Full load: what `single`, `batch` and `fanout` measure and tell alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from heliograph.bench.names import Figure
+from heliograph.bench.report import Measured, Run, percentile
+from heliograph.bench.rig import BATCHED, Bench, Listeners, Rig, Seen, rig
+
+_PROCESSOR = {
+    "server": Figure.CPU_SERVER,
+    "database": Figure.CPU_DATABASE,
+    "publisher": Figure.CPU_PUBLISHER,
+    "sink": Figure.CPU_SINK,
+}
+_MEMORY = {"server": Figure.MEMORY_SERVER, "database": Figure.MEMORY_DATABASE}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was seen at full load, and the memory that processes had at its end."""
+
+    seen: Seen
+    memory: Mapping[str, float]
+
+
+def measure(bench: Bench, listeners: Listeners, *, batched: bool = False) -> Run:
+    """Every connection publishes one call after the other."""
+    with rig(bench, listeners) as made:
+        found = load(bench, made, batched=batched)
+    return made.run(figures(found))
+
+
+def load(bench: Bench, made: Rig, *, batched: bool = False) -> Found:
+    """Full load on what is running, after it was warm."""
+    made.warm(bench.size.warm)
+    seen = made.publish(seconds=bench.size.seconds, **(BATCHED if batched else {}))
+    return Found(seen, made.memory())
+
+
+def figures(found: Found, at: str = "") -> Sequence[Measured]:
+    """What is told."""
+    seen, called, told = found.seen, found.seen.called, found.seen.told
+    milliseconds = [second * 1000 for second in called.took]
+    lasted = called.ended - called.began
+    events = max(1, seen.published)
+    product = sum(seen.processor.get(name, 0.0) for name in ("server", "database"))
+    return [
+        Measured(figure, value, at)
+        for figure, value in (
+            (Figure.ACCEPTED, seen.published / lasted),
+            (Figure.ACCEPT_P50, percentile(milliseconds, 50)),
+            (Figure.ACCEPT_P99, percentile(milliseconds, 99)),
+            (Figure.DELIVERED, told.arrived / max(1e-9, told.last - called.began)),
+            (Figure.DELIVERED_MEANWHILE, told.meanwhile / lasted),
+            (Figure.CPU_PRODUCT, product * 1000 / events),
+            *((_PROCESSOR[name], used * 1000 / events) for name, used in seen.processor.items()),
+            (Figure.CORES, sum(seen.processor.values()) / seen.seconds),
+            (Figure.CORES_OTHERS, seen.others / seen.seconds),
+            *((_MEMORY[name], size) for name, size in found.memory.items()),
+        )
+    ]

@@ -1,0 +1,106 @@
+"""The bench runs, loses nothing, and leaves nothing; its figures say nothing here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from heliograph.bench.names import SCENARIOS
+from tests.busy import hang_times
+from tests.postgres_server import PostgresServer
+
+BENCH = (sys.executable, "-m", "heliograph.cli", "bench", "--quick")
+LEAST = 5.0
+"""Of any rate, a second: below it something waits that should not."""
+
+
+def measured(folder: Path, *options: str) -> Any:
+    """The document of a run that must end well."""
+    report = folder / "report.json"
+    done = subprocess.run(
+        [*BENCH, "--folder", str(folder), "--json", str(report), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [path.name for path in folder.iterdir()] == ["report.json"]
+    return json.loads(report.read_bytes())
+
+
+def check(told: Any, scenarios: Sequence[str]) -> None:
+    """The shape of a report, that nothing was lost, and that nothing stood still."""
+    assert told["well"]
+    assert [one["name"] for one in told["scenarios"]] == list(scenarios)
+    for one in told["scenarios"]:
+        assert (one["lost"], one["repeated"]) == (0, 0)
+        assert one["figures"], one["name"]
+        for figure in one["figures"]:
+            assert len(figure["runs"]) == 1
+            assert figure["median"] >= (LEAST if figure["unit"] == "/s" else 0), figure
+
+
+@pytest.mark.timeout(300)
+def test_every_scenario_is_measured_and_loses_nothing_on_sqlite(tmp_path: Path) -> None:
+    told = measured(tmp_path, "--", "--i-accept-data-loss")
+    check(told, list(SCENARIOS))
+    assert told["facts"]["database"] == "SQLite"
+    assert "--i-accept-data-loss" in told["facts"]["options of serve"]
+
+
+@pytest.mark.timeout(300)
+def test_every_scenario_is_measured_and_leaves_no_database_on_postgresql(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    told = measured(tmp_path, "--database-url", postgres.url, "--", "--i-accept-data-loss")
+    check(told, list(SCENARIOS))
+    assert "cpu_database" in {figure["name"] for figure in told["scenarios"][1]["figures"]}
+    with psycopg.connect(postgres.url) as connection:
+        left = connection.execute("select datname from pg_database").fetchall()
+    assert not [name for (name,) in left if name.startswith("heliograph_bench")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_bench_that_is_interrupted_leaves_no_process_and_no_directory(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [*BENCH, "--only", "single", "--folder", str(tmp_path), "--", "--i-accept-data-loss"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as bench:
+        ends = time.monotonic() + 60 * hang_times()
+        while not list(tmp_path.glob("*/*/data/credentials.json")):
+            assert bench.poll() is None
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        started = psutil.Process(bench.pid).children(recursive=True)
+        assert len(started) >= 3
+        os.kill(bench.pid, number)
+        assert bench.wait(60 * hang_times()) == 130
+    assert [process for process in started if process.is_running()] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_start_is_told_with_what_it_said(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*BENCH, "--only", "single", "--folder", str(tmp_path), "--", "--lease", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "The server did not start: " in done.stderr
+    assert "--lease" in done.stderr
+    assert list(tmp_path.iterdir()) == []
