@@ -22,29 +22,31 @@ NUMBER_AT: Final = len(ENVELOPE) + len(_GUID)
 """Where the number begins, from the beginning of `ENVELOPE`."""
 
 NAME: Final = "envelope-sent"
+RARE_STATUS: Final = "declined"
+"""Of a few envelopes, where statuses matter."""
 
 
 def template(
-    user: str, size: int = USUAL, *, name: str = NAME, notify: str | None = None
+    user: str, size: int = USUAL, *, status: str = "sent", notify: str | None = None
 ) -> Sequence[str]:
     """The pieces of an event of about so many bytes, between which its number belongs.
 
     `notify` is a URL, which the number is added to, that the envelope's events shall go to as well.
     """
     event: dict[str, Any] = {
-        "event": name,
+        "event": NAME,
         "generatedDateTime": "2026-11-23T08:59:00.1234567Z",
         "data": {"userId": user, "envelopeId": f"{_GUID}{_MARK}"},
     }
     summary: dict[str, Any] = {
-        "status": name.partition("-")[2],
+        "status": status,
         "emailSubject": "Lease of 12 Harbour Street",
         "sender": {"userName": "Ada Lovelace", "userId": user, "email": "ada@example.com"},
         "recipients": {"signers": []},
     }
     event["data"]["envelopeSummary"] = summary
     if notify is not None:
-        event["eventNotification"] = {"url": f"{notify}{_MARK}", "events": [name]}
+        event["eventNotification"] = {"url": f"{notify}{_MARK}", "events": [NAME]}
     if size >= _DOCUMENT:
         pages = "JVBERi0xLjcK" * ((size - len(_text(event))) // 12)
         summary["envelopeDocuments"] = [{"documentId": "1", "name": "Lease", "PDFBytes": pages}]

@@ -13,6 +13,7 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "fanout": "one event a request, each wanted by 5 listeners",
     "latency": "one event a request, at half of what is accepted at full load",
     "drain": "what gathered behind paused configurations, once they go on",
+    "stages": "processor time of each stage of an event, alone",
 }
 """Each is measured by the module of its name in `scenarios/`."""
 
@@ -43,6 +44,17 @@ class Figure(Enum):
     CPU_SINK = "processor an event: sink", "ms"
     CORES = "cores busy with all these", ""
     CORES_OTHERS = "cores busy with anything else", ""
+    STAGE_PARSE = "parse the body", "µs"
+    STAGE_MATCH = "match 16 configurations", "µs"
+    STAGE_ACCEPT = "accept, 64 at once", "µs"
+    STAGE_SETTLE = "claim and settle, 64 at once", "µs"
+    STAGE_COMPOSE = "render and sign", "µs"
+    STAGE_POST = "post, 64 at once", "µs"
+    STAGE_SUM = "all of these", "µs"
+    STAGE_HEALTHZ = "GET /healthz", "µs"
+    STAGE_LISTING = "a listing of nothing", "µs"
+    STAGE_UNWANTED = "publish what nobody wants", "µs"
+    STAGE_WHOLE = "the whole, an event delivered", "µs"
     MEMORY_SERVER = "memory of the server", "MB"
     MEMORY_DATABASE = "memory of the database", "MB"
 

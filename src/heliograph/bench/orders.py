@@ -92,11 +92,19 @@ class Await(msgspec.Struct, tag=True):
     quiet: float
 
 
+class Forget(msgspec.Struct, tag=True):
+    """To the sink: count nothing of these events, whether it has come or comes yet.
+
+    They were refused, which may mean that nobody knows: some are delivered all the same (R2).
+    """
+
+    numbers: Sequence[int]
+
+
 class Tell(msgspec.Struct, tag=True):
-    """To the sink: what has come of events from the number `first`, but for those named."""
+    """To the sink: what has come of events from the number `first`."""
 
     first: int = 0
-    without: Sequence[int] = ()
     until: float | None = None
     each: bool = False
 
@@ -116,6 +124,46 @@ class Told(msgspec.Struct):
     each: Sequence[tuple[int, float]]
 
 
+class Open(msgspec.Struct, tag=True):
+    """To who works inside: open the database of a data directory, no server having it."""
+
+    data_dir: str
+    database_url: str
+
+
+class Seed(msgspec.Struct, tag=True):
+    """To who works inside: let so many events have been delivered, or have `failed`.
+
+    They have the numbers from `first`; the answer is `Seeded`.
+    """
+
+    events: int
+    first: int
+    failed: bool
+
+
+class Seeded(msgspec.Struct):
+    """From who works inside: the deliveries that there are more."""
+
+    deliveries: int
+
+
+class Stage(msgspec.Struct, tag=True):
+    """To who works inside: do one stage of so many events, which the stages before have prepared.
+
+    The answer is `Staged`.
+    """
+
+    name: str
+    events: int
+
+
+class Staged(msgspec.Struct):
+    """From who works inside: seconds of the processor, of all threads."""
+
+    processor: float
+
+
 Handler = Callable[[Any], Awaitable[Any]]
 
 
@@ -123,10 +171,12 @@ def obey(orders: Any, handle: Handler) -> None:
     """Carry out what standard input says, one line after the other, until it ends."""
     gc.freeze()
     gc.disable()  # a pass over a million arrivals would look like a slow server
-    uvloop.run(_obey(msgspec.json.Decoder(orders), handle))
+    uvloop.run(obeying(orders, handle))
 
 
-async def _obey(decoder: msgspec.json.Decoder[Any], handle: Handler) -> None:
+async def obeying(orders: Any, handle: Handler) -> None:
+    """The same, in a loop that runs."""
+    decoder = msgspec.json.Decoder(orders)
     reader = asyncio.StreamReader(limit=_LONGEST_LINE)
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin

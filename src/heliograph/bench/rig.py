@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -14,12 +16,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from heliograph.bench import events, host
+from heliograph.access.credentials_file import FILE_NAME
+from heliograph.bench import host
+from heliograph.bench.listeners import Listeners
 from heliograph.bench.orders import (
     Await,
     Called,
     Calls,
     Connect,
+    Forget,
     Hang,
     Listen,
     Listening,
@@ -40,9 +45,6 @@ BATCH: Final = 500
 BATCHED: Final = {"size": BATCH, "connections": 4}
 """How batches are published. With more at once events would wait for seconds, and be refused."""
 
-LISTENERS: Final = 16
-"""That share the events, where nothing else is said."""
-
 _QUIET: Final = 30.0
 """Seconds without any arrival after which what is missing is called lost."""
 
@@ -61,40 +63,26 @@ class Bench:
     say: Callable[[str], None] = lambda text: None
 
 
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """So many configurations, of which `wanting` want each event: those of its user."""
-
-    number: int = LISTENERS
-    wanting: int = 1
-
-    @property
-    def users(self) -> int:
-        """Whose events there are."""
-        return max(1, self.number // self.wanting)
-
-    def of(self, user: int) -> Sequence[int]:
-        """The numbers of the listeners that want a user's events."""
-        return range(user * self.wanting, (user + 1) * self.wanting)
-
-    def templates(self, size: int = events.USUAL) -> Sequence[Sequence[str]]:
-        """An event of each user."""
-        return [events.template(f"user-{user}", size) for user in range(self.users)]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Calls, and what came of them until the last delivery had arrived.
+@dataclass(slots=True)
+class Used:
+    """What was needed in some time.
 
     `processor` has the seconds of each process by name, `seconds` is what all of it lasted, and
     `others` the seconds of processors that went elsewhere meanwhile.
     """
 
+    processor: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    others: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Calls, and what came of them until the last delivery had arrived."""
+
     called: Called
     told: Told
-    processor: Mapping[str, float]
-    seconds: float
-    others: float
+    used: Used
 
     @property
     def published(self) -> int:
@@ -102,57 +90,62 @@ class Seen:
         return self.called.next - self.called.first - len(self.called.refused_events)
 
 
-@dataclass(slots=True)
 class Rig:
-    """Everything is running."""
+    """An installation, and who publishes to it and listens. Its servers run within `serving`."""
 
-    nodes: Sequence[Node]
-    publisher: Child
-    sink: Child
-    place: Place
-    listeners: Listeners
-    sink_port: int
-    expected: int = 0
-    """Messages that must be at the sink."""
-    told: Told | None = None
-    """What the sink had at the end, after the servers had stopped."""
-    _refused: list[int] = field(default_factory=list)
-    _statuses: dict[int, int] = field(default_factory=dict)
-    _hanging: frozenset[int] = frozenset()
-    _next: int = 0
+    def __init__(
+        self, bench: Bench, listeners: Listeners, place: Place, publisher: Child, sink: Child
+    ) -> None:
+        self.listeners = listeners
+        self.place = place
+        self.publisher = publisher
+        self.sink = sink
+        self.port = sink.ask(Listen(), Listening).port
+        self.nodes: Sequence[Node] = ()
+        self.expected = 0
+        """Messages that must be at the sink."""
+        self._options = bench.options
+        self._configured = False
+        self._hanging: frozenset[int] = frozenset()
+        self._next = 0
+        self.refused: Counter[int] = Counter()
+        """Events that were not taken, by status."""
+        self.told: Told | None = None
+        """What the sink has at the end; known when the block of `rig` has ended."""
 
     # ------------------------------------------------------------------ what is measured
 
-    def fill(self, **how: Any) -> Called:
-        """Publish, and wait for the answers only; `how` are fields of `Calls`."""
+    def fill(self, *, deliveries: int | None = None, **how: Any) -> Called:
+        """Publish, and wait for the answers only; `how` are fields of `Calls`.
+
+        Each event makes so many `deliveries`; None: as many as listeners want those of its user.
+        """
         order = Calls(path=self.events, templates=self.listeners.templates(), first=self._next)
         called = self.publisher.ask(msgspec.structs.replace(order, **how), Called)
-        refused = called.refused_events
-        self._refused += refused
-        for status, numbers in called.refused.items():
-            self._statuses[status] = self._statuses.get(status, 0) + len(numbers)
         self._next = called.next
-        users = self.listeners.users
-        self.expected += sum(
-            listener not in self._hanging
-            for number in {*range(called.first, called.next)}.difference(refused)
-            for listener in self.listeners.of(number % users)
-        )
+        refused = called.refused_events
+        if refused:
+            self.sink.tell(Forget(refused))
+        for status, numbers in called.refused.items():
+            self.refused[status] += len(numbers)
+        for number in {*range(called.first, called.next)}.difference(refused):
+            wanting = {*self.listeners.of(number % self.listeners.users)} - self._hanging
+            self.expected += len(wanting) if deliveries is None else deliveries
         return called
 
     def publish(self, **how: Any) -> Seen:
-        """Publish, and wait until everything has arrived; `how` are fields of `Calls`."""
-        before, busy, began = self._processor(), host.busy_seconds(), time.monotonic()
-        called = self.fill(**how)
-        self.arrived()
-        processor = {name: value - before[name] for name, value in self._processor().items()}
-        seconds = time.monotonic() - began
-        others = host.busy_seconds() - busy - sum(processor.values())
+        """Publish as `fill` does, and wait until everything has arrived."""
+        with self.watching() as used:
+            called = self.fill(**how)
+            self.arrived()
         each = how.get("rate") is not None
-        told = self.sink.ask(
-            Tell(called.first, called.refused_events, until=called.ended, each=each), Told
-        )
-        return Seen(called, told, processor, seconds, max(0.0, others))
+        told = self.sink.ask(Tell(called.first, until=called.ended, each=each), Told)
+        return Seen(called, told, used)
+
+    def call(self, path: str, method: str = "GET", **how: Any) -> Called:
+        """Make calls that publish nothing; `how` are fields of `Calls`."""
+        order = Calls(path=path, method=method, status=200)
+        return self.publisher.ask(msgspec.structs.replace(order, **how), Called)
 
     def warm(self, seconds: float) -> None:
         """Let listeners earn their attempts, and everything be imported and cached."""
@@ -162,6 +155,17 @@ class Rig:
         """Wait until everything that was accepted has arrived."""
         self.sink.tell(Await(self.expected, _QUIET))
 
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Used]:
+        """What processes need while the block runs; known when it has ended."""
+        used = Used()
+        before, busy, began = self._processor(), host.busy_seconds(), time.monotonic()
+        yield used
+        used.seconds = time.monotonic() - began
+        used.processor = {name: one - before[name] for name, one in self._processor().items()}
+        others = host.busy_seconds() - busy - sum(used.processor.values())
+        used.others = max(0.0, others)
+
     def memory(self) -> Mapping[str, float]:
         """MB of the server and of the database, by name, where it may be read."""
         found = {"server": host.memory([p for n in self.nodes for p in host.tree(n.id)])}
@@ -169,7 +173,7 @@ class Rig:
             found["database"] = host.memory(host.tree(self.place.database))
         return {name: value for name, value in found.items() if value is not None}
 
-    def _processor(self) -> dict[str, float]:
+    def _processor(self) -> Mapping[str, float]:
         found = {"server": sum(host.processor_seconds(node.id) for node in self.nodes)}
         if self.place.database is not None:
             found["database"] = host.processor_seconds(self.place.database)
@@ -177,17 +181,50 @@ class Rig:
             found[name] = host.processor_seconds(process.id)
         return found
 
+    def tally(self) -> None:
+        """Look at the sink for the last time: what servers that stop send twice counts too."""
+        self.told = self.sink.ask(Tell(), Told)
+
     # ------------------------------------------------------------------ what is arranged
 
-    @property
-    def events(self) -> str:
-        """The path of the publish call."""
-        return f"{self.connect}/events"
+    @contextlib.contextmanager
+    def serving(self, *options: str, nodes: int = 1) -> Iterator[None]:
+        """Let servers run; the first ones make the configurations."""
+        folder, environment = self.place.data_dir.parent, self.place.environment
+        words = [*options, *self._options]
+        with contextlib.ExitStack() as stack:
+            running = [stack.enter_context(node(self.place.data_dir, environment, words))]
+            for number in range(2, nodes + 1):
+                beside = folder / f"data-{number}"
+                beside.mkdir(mode=0o700, exist_ok=True)
+                for name in ("master.key", FILE_NAME):
+                    shutil.copy2(self.place.data_dir / name, beside)
+                running.append(stack.enter_context(node(beside, environment, words)))
+            self.nodes = running
+            if not self._configured:
+                self.ask("POST", "/secret")
+                for number in range(self.listeners.number):
+                    self.ask("POST", "", self.listeners.configuration(number, self.port))
+                self._configured = True
+            addresses = [urlsplit(one.credentials.base_uri) for one in running]
+            self.publisher.tell(
+                Connect(
+                    [(str(one.hostname), one.port or 80) for one in addresses],
+                    running[0].credentials.access_token.reveal(),
+                    CONNECTIONS,
+                )
+            )
+            yield
 
     @property
     def connect(self) -> str:
         """The path of the account's configurations."""
         return f"/restapi/v2.1/accounts/{self.nodes[0].credentials.account_id}/connect"
+
+    @property
+    def events(self) -> str:
+        """The path of the publish call."""
+        return f"{self.connect}/events"
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """A call beside the measured ones, below the path of configurations.
@@ -211,25 +248,6 @@ class Rig:
             raise BenchFailed(f"{method} {path} is answered {answer.status}: {text[:500]!r}")
         return json.loads(text or b"null")
 
-    def configure(self) -> None:
-        """A signing key, and a configuration for each listener."""
-        self.ask("POST", "/secret")
-        for number in range(self.listeners.number):
-            self.ask("POST", "", self.configuration(number))
-
-    def configuration(self, number: int, **fields: Any) -> Mapping[str, Any]:
-        """What a listener wants: the events of its user, signed and logged."""
-        return {
-            "name": f"bench {number}",
-            "urlToPublishTo": f"http://127.0.0.1:{self.sink_port}/{number}",
-            "allowEnvelopePublish": "true",
-            "enableLog": "true",
-            "includeHMAC": "true",
-            "userIds": [f"user-{number // self.listeners.wanting}"],
-            "events": [events.NAME],
-            **fields,
-        }
-
     def pause(self, paused: bool) -> None:
         """Let what is published wait, or go."""
         for one in self.ask("GET", "")["configurations"]:
@@ -241,33 +259,32 @@ class Rig:
         self._hanging = frozenset(listeners)
         self.sink.tell(Hang(listeners))
 
-    def run(self, measured: Sequence[Measured]) -> Run:
-        """What was measured, and what became of every delivery; the servers have stopped."""
-        assert self.told is not None  # noqa: S101 (for mypy: the block of `rig` has ended)
-        lost = max(0, self.expected - self.told.arrived)
-        return Run(measured, lost, self.told.repeated, self._statuses)
+
+@contextlib.contextmanager
+def rig(bench: Bench, listeners: Listeners | None = None) -> Iterator[Rig]:
+    """A new installation, publisher and sink; servers do not run yet."""
+    with bench.engine.place() as place, child("sink") as sink, child("publisher") as publisher:
+        made = Rig(bench, listeners or Listeners(), place, publisher, sink)
+        yield made
+        made.tally()
 
 
 @contextlib.contextmanager
-def rig(
-    bench: Bench, listeners: Listeners | None = None, options: Sequence[str] = ()
+def serving(
+    bench: Bench, listeners: Listeners | None = None, *options: str, nodes: int = 1
 ) -> Iterator[Rig]:
-    """A new installation with its listeners, for the time of the block."""
-    with bench.engine.place() as place, child("sink") as sink, child("publisher") as publisher:
-        port = sink.ask(Listen(), Listening).port
-        with node(place.data_dir, place.environment, [*options, *bench.options]) as first:
-            made = Rig([first], publisher, sink, place, listeners or Listeners(), port)
-            made.configure()
-            publisher.tell(_connections(made.nodes))
-            yield made
-        # What a server that stops sends twice counts too.
-        made.told = sink.ask(Tell(without=made._refused), Told)
+    """A new installation whose servers run until the block ends."""
+    with rig(bench, listeners) as made, made.serving(*options, nodes=nodes):
+        yield made
 
 
-def _connections(nodes: Sequence[Node]) -> Connect:
-    addresses = [urlsplit(node.credentials.base_uri) for node in nodes]
-    return Connect(
-        [(str(address.hostname), address.port or 80) for address in addresses],
-        nodes[0].credentials.access_token.reveal(),
-        CONNECTIONS,
-    )
+def run_of(measured: Sequence[Measured], *rigs: Rig) -> Run:
+    """What was measured, and what became of every delivery; the rigs' blocks have ended."""
+    lost = repeated = 0
+    refused: Counter[int] = Counter()
+    for made in rigs:
+        assert made.told is not None  # noqa: S101 (for mypy)
+        lost += max(0, made.expected - made.told.arrived)
+        repeated += made.told.repeated
+        refused += made.refused
+    return Run(measured, lost, repeated, refused)

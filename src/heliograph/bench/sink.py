@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import httptools
 
 from heliograph.bench.events import DIGITS, ENVELOPE, NUMBER_AT
-from heliograph.bench.orders import Await, Hang, Listen, Listening, Tell, Told, obey
+from heliograph.bench.orders import Await, Forget, Hang, Listen, Listening, Tell, Told, obey
 
 _ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _NUMBERS: Final = 10**DIGITS
@@ -26,6 +26,7 @@ class Sink:
         self.arrived: dict[int, float] = {}
         self.repeated: list[int] = []
         self.hanging: frozenset[int] = frozenset()
+        self.forgotten: set[int] = set()
         self.bytes = 0
         self._awaited: int | None = None
         self._enough = asyncio.Event()
@@ -35,7 +36,10 @@ class Sink:
         self.bytes = len(body)
         at = body.find(ENVELOPE) + NUMBER_AT
         # A batch that comes straight from the publisher counts as its first event.
-        key = listener * _NUMBERS + int(body[at : at + DIGITS])
+        number = int(body[at : at + DIGITS])
+        key = listener * _NUMBERS + number
+        if number in self.forgotten:
+            return
         if key in self.arrived:
             self.repeated.append(key)
             return
@@ -43,7 +47,7 @@ class Sink:
         if len(self.arrived) == self._awaited:
             self._enough.set()
 
-    async def handle(self, order: Listen | Hang | Await | Tell) -> Any:
+    async def handle(self, order: Listen | Hang | Forget | Await | Tell) -> Any:
         """Carry out an order."""
         match order:
             case Listen():
@@ -53,6 +57,16 @@ class Sink:
                 return Listening(server.sockets[0].getsockname()[1])
             case Hang(listeners):
                 self.hanging = frozenset(listeners)
+            case Forget(numbers):
+                self.forgotten.update(numbers)
+                self.arrived = {
+                    key: at
+                    for key, at in self.arrived.items()
+                    if key % _NUMBERS not in self.forgotten
+                }
+                self.repeated = [
+                    key for key in self.repeated if key % _NUMBERS not in self.forgotten
+                ]
             case Await(arrived, quiet):
                 await self._wait(arrived, quiet)
             case Tell():
@@ -72,12 +86,7 @@ class Sink:
         self._awaited = None
 
     def _told(self, order: Tell) -> Told:
-        without = frozenset(order.without)
-        came = {
-            key: at
-            for key, at in self.arrived.items()
-            if (number := key % _NUMBERS) >= order.first and number not in without
-        }
+        came = {key: at for key, at in self.arrived.items() if key % _NUMBERS >= order.first}
         return Told(
             arrived=len(came),
             meanwhile=sum(at <= order.until for at in came.values()) if order.until else 0,
@@ -119,4 +128,4 @@ class _Connection(asyncio.Protocol):
 
 
 if __name__ == "__main__":
-    obey(Listen | Hang | Await | Tell, Sink().handle)
+    obey(Listen | Hang | Forget | Await | Tell, Sink().handle)

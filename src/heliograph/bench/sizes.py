@@ -14,7 +14,8 @@ class Size:
     seconds: float
     alone: float
     backlog: int
+    staged: int
 
 
-FULL: Final = Size(warm=2.0, seconds=12.0, alone=3.0, backlog=100_000)
-QUICK: Final = Size(warm=0.3, seconds=1.0, alone=0.3, backlog=500)
+FULL: Final = Size(warm=2.0, seconds=12.0, alone=3.0, backlog=100_000, staged=5_000)
+QUICK: Final = Size(warm=0.3, seconds=1.0, alone=0.3, backlog=500, staged=200)

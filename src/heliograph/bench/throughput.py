@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import Figure
 from heliograph.bench.report import Measured, Run, percentile
-from heliograph.bench.rig import BATCHED, Bench, Listeners, Rig, Seen, rig
+from heliograph.bench.rig import BATCHED, Bench, Rig, Seen, run_of, serving
 
 _PROCESSOR = {
     "server": Figure.CPU_SERVER,
@@ -28,9 +29,9 @@ class Found:
 
 def measure(bench: Bench, listeners: Listeners, *, batched: bool = False) -> Run:
     """Every connection publishes one call after the other."""
-    with rig(bench, listeners) as made:
+    with serving(bench, listeners) as made:
         found = load(bench, made, batched=batched)
-    return made.run(figures(found))
+    return run_of(figures(found), made)
 
 
 def load(bench: Bench, made: Rig, *, batched: bool = False) -> Found:
@@ -46,7 +47,7 @@ def figures(found: Found, at: str = "") -> Sequence[Measured]:
     milliseconds = [second * 1000 for second in called.took]
     lasted = called.ended - called.began
     events = max(1, seen.published)
-    product = sum(seen.processor.get(name, 0.0) for name in ("server", "database"))
+    product = sum(seen.used.processor.get(name, 0.0) for name in ("server", "database"))
     return [
         Measured(figure, value, at)
         for figure, value in (
@@ -56,9 +57,12 @@ def figures(found: Found, at: str = "") -> Sequence[Measured]:
             (Figure.DELIVERED, told.arrived / max(1e-9, told.last - called.began)),
             (Figure.DELIVERED_MEANWHILE, told.meanwhile / lasted),
             (Figure.CPU_PRODUCT, product * 1000 / events),
-            *((_PROCESSOR[name], used * 1000 / events) for name, used in seen.processor.items()),
-            (Figure.CORES, sum(seen.processor.values()) / seen.seconds),
-            (Figure.CORES_OTHERS, seen.others / seen.seconds),
+            *(
+                (_PROCESSOR[name], used * 1000 / events)
+                for name, used in seen.used.processor.items()
+            ),
+            (Figure.CORES, sum(seen.used.processor.values()) / seen.used.seconds),
+            (Figure.CORES_OTHERS, seen.used.others / seen.used.seconds),
             *((_MEMORY[name], size) for name, size in found.memory.items()),
         )
     ]

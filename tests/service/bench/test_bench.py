@@ -22,7 +22,10 @@ from tests.postgres_server import PostgresServer
 
 BENCH = (sys.executable, "-m", "heliograph.cli", "bench", "--quick")
 LEAST = 5.0
-"""Of any rate, a second: below it something waits that should not."""
+"""A second: below it something waits that should not, on whatever machine."""
+
+MOVES = {"flushes", "posts", "accepted", "delivered", "drained"}
+"""What is never slower than that."""
 
 
 def measured(folder: Path, *options: str) -> Any:
@@ -48,10 +51,10 @@ def check(told: Any, scenarios: Sequence[str]) -> None:
         assert one["figures"], one["name"]
         for figure in one["figures"]:
             assert len(figure["runs"]) == 1
-            assert figure["median"] >= (LEAST if figure["unit"] == "/s" else 0), figure
+            assert figure["median"] >= (LEAST if figure["name"] in MOVES else 0), figure
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_scenario_is_measured_and_loses_nothing_on_sqlite(tmp_path: Path) -> None:
     told = measured(tmp_path, "--", "--i-accept-data-loss")
     check(told, list(SCENARIOS))
@@ -59,7 +62,7 @@ def test_every_scenario_is_measured_and_loses_nothing_on_sqlite(tmp_path: Path) 
     assert "--i-accept-data-loss" in told["facts"]["options of serve"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_scenario_is_measured_and_leaves_no_database_on_postgresql(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from heliograph.bench.names import Figure
 from heliograph.bench.orders import Tell, Told
 from heliograph.bench.report import Measured, Run
-from heliograph.bench.rig import BATCH, BATCHED, Bench, Listeners, rig
+from heliograph.bench.rig import BATCH, BATCHED, Bench, run_of, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Found:
 
 def measure(bench: Bench) -> Run:
     """Publish while every configuration is paused; then let them go on."""
-    with rig(bench, Listeners()) as made:
+    with serving(bench) as made:
         made.warm(bench.size.warm)
         made.pause(True)
         before = made.expected
@@ -32,7 +32,7 @@ def measure(bench: Bench) -> Run:
         made.pause(False)
         made.arrived()
         told = made.sink.ask(Tell(), Told)
-    return made.run(figures(Found(backlog, told.last - began)))
+    return run_of(figures(Found(backlog, told.last - began)), made)
 
 
 def figures(found: Found) -> Sequence[Measured]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from heliograph.bench import throughput
 from heliograph.bench.names import Figure
 from heliograph.bench.report import Measured, Run, percentile
-from heliograph.bench.rig import Bench, Listeners, Seen, rig
+from heliograph.bench.rig import Bench, Seen, run_of, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,12 @@ class Found:
 
 def measure(bench: Bench) -> Run:
     """Full load for a while, then half of what was accepted and delivered."""
-    with rig(bench, Listeners()) as made:
+    with serving(bench) as made:
         full = throughput.load(bench, made).seen
         seconds = full.told.last - full.called.began
         rate = max(2.0, full.published / max(seconds, 1e-9))
         seen = made.publish(seconds=bench.size.seconds, rate=rate / 2)
-    return made.run(figures(Found(rate, seen)))
+    return run_of(figures(Found(rate, seen)), made)
 
 
 def figures(found: Found) -> Sequence[Measured]:
@@ -45,5 +45,5 @@ def figures(found: Found) -> Sequence[Measured]:
         Measured(Figure.ACCEPT_P99, percentile(accepts, 99)),
         Measured(Figure.ARRIVAL_P50, percentile(lags, 50)),
         Measured(Figure.ARRIVAL_P99, percentile(lags, 99)),
-        Measured(Figure.CORES_OTHERS, found.seen.others / found.seen.seconds),
+        Measured(Figure.CORES_OTHERS, found.seen.used.others / found.seen.used.seconds),
     ]

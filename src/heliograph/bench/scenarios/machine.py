@@ -12,11 +12,12 @@ from typing import Final
 import msgspec
 
 from heliograph.bench import host
+from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import Figure
 from heliograph.bench.orders import Called, Calls, Connect, Listen, Listening
 from heliograph.bench.processes import child
 from heliograph.bench.report import Measured, Run, percentile
-from heliograph.bench.rig import BATCH, BATCHED, CONNECTIONS, Bench, Listeners
+from heliograph.bench.rig import BATCH, BATCHED, CONNECTIONS, Bench
 
 _PAGE: Final = b"\0" * 4096
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from heliograph.bench import throughput
+from heliograph.bench.listeners import Listeners
 from heliograph.bench.report import Run
-from heliograph.bench.rig import Bench, Listeners
+from heliograph.bench.rig import Bench
 
 figures = throughput.figures
 
