@@ -41,6 +41,7 @@ from heliograph.model.fidelity import Fidelity
 from heliograph.outbound.alerts import AlertHook
 from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.transport import Budget, Transport
+from heliograph.senders.handing import handing, usable_processors
 from heliograph.settings import Settings
 from heliograph.store import Store
 from heliograph.store.opening import open_store
@@ -54,6 +55,9 @@ EXIT_HARD_STOP: Final = 130
 """Exit status after a second stop signal."""
 
 _BACKLOG: Final = 2048
+
+_MOST_SENDERS: Final = 3
+"""Sender processes unless another number is given: more would wait for the one that hands over."""
 
 _LONGEST_NUMBER: Final = 1_000
 """Digits: a body with a longer integer is refused (S17)."""
@@ -123,6 +127,13 @@ def guard_from(settings: Settings) -> Guard:
     return Guard(Profile(settings.egress), tuple(networks), frozenset(hosts))
 
 
+def senders_from(settings: Settings, *, alone: bool) -> int:
+    """How many sender processes there may be; `alone`: no other node answers on the same port."""
+    if settings.senders != "auto":
+        return int(settings.senders)
+    return min(_MOST_SENDERS, usable_processors() - 1) if alone else 0
+
+
 def fidelity_from(settings: Settings) -> Fidelity:
     """The profile that the operator chose, or what the egress profile makes of `auto`."""
     if settings.fidelity != "auto":
@@ -167,22 +178,29 @@ async def running(
         async with (
             open_store(settings, clock, 1 if place is None else place.number) as store,
             Transport(guard, Budget(total=settings.attempt_timeout)) as transport,
+            handing(
+                Authorizer(transport, store.clock, total=settings.attempt_timeout),
+                guard,
+                store.clock,
+                most=senders_from(settings, alone=place is None),
+                total=settings.attempt_timeout,
+                in_flight=settings.in_flight,
+            ) as hands,
             watching(settings, store, None if place is None else place.siblings) as watch,
         ):
             if api:
                 authority = None if certificate is None else certificate.authority
                 await first_account(store, settings.data_dir, base_uri, authority)
             signals = Signals()
-            sender = Authorizer(transport, store.clock, total=settings.attempt_timeout)
             alerts = AlertHook(settings.alert_url, transport)
-            dispatcher = _dispatcher(settings, store, sender, signals, watch, alerts.tell)
+            dispatcher = _dispatcher(settings, store, hands, signals, watch, alerts.tell)
             sign_in = SignIn(store)
             public = PublicAddress(settings, base_uri, certificate) if api else None
             operations = (
                 []
                 if public is None
                 else operations_of(
-                    *(store, signals, guard, watch, sender, sign_in),
+                    *(store, signals, guard, watch, hands.here, sign_in),
                     fidelity_from(settings),
                     public.base_uri,
                     ZoneInfo(settings.time_zone),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from heliograph import failpoints
 from heliograph.egress import Profile
 from heliograph.model.configurations import ScheduleName
 from heliograph.model.deliveries import FEWEST_DAYS, LEASE_SECONDS
@@ -26,6 +27,7 @@ _ASSERTIONS: Final = ("auto", "once", "repeatedly")
 _FIDELITIES: Final = ("auto", *Fidelity)
 _LOG_FORMATS: Final = ("auto", "json", "console")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_MOST_SENDERS: Final = 64
 _LIMITS: Final = ("hourly_limit", "burst_limit", "token_limit", "refused_limit")
 """None of them holds in the emulator by default: a test suite calls as often as it likes."""
 
@@ -149,6 +151,11 @@ class Settings:
         "counted once; one goes in any case.",
     )
     per_configuration: int = _setting(8, "Attempts that may run at once to one listener.")
+    senders: str = _setting(
+        "auto",
+        "Processes beside the server's that post messages while many are in flight: a number, 0 "
+        "for none, or auto (one for each processor but the first, at most 3).",
+    )
     grace: float = _setting(10.0, "Seconds that running attempts may take after a stop.")
     connections: int = _setting(
         2000, "Connections of clients at once; fewer where the process may not open as many files."
@@ -251,6 +258,7 @@ class Settings:
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise _unusable(name, "must be a number above 0", value)
+        _check_senders(self.senders)
         _check_zone(self.time_zone)
         if self.public_url and not _URL.fullmatch(self.public_url):
             wanted = "must be http:// or https:// with a host, and no path"
@@ -266,6 +274,11 @@ class Settings:
             raise _unusable("disable_after", "must be a number from 0", self.disable_after)
         if not 0 <= self.grace < math.inf:
             raise _unusable("grace", "must be a number from 0", self.grace)
+
+
+def _check_senders(text: str) -> None:
+    if text != "auto" and not (text.isdecimal() and int(text) <= _MOST_SENDERS):
+        raise _unusable("senders", f"must be auto, or a number from 0 to {_MOST_SENDERS}", text)
 
 
 def _check_zone(name: str) -> None:
@@ -288,6 +301,16 @@ def _unusable(name: str, wanted: str, value: object) -> ValueError:
 def environment_name(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
+
+
+def environment_without_settings() -> dict[str, str]:
+    """For a process of our own that needs no setting: some are secret."""
+    kept = (failpoints.VARIABLE,)
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in kept or not name.startswith(PREFIX)
+    }
 
 
 def from_environment(environment: Mapping[str, str] | None = None, **options: Any) -> Settings:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import psutil
+
 from heliograph.access.credentials_file import Credentials
 from tests.busy import hang
 from tests.chaos.checker import Lapse
@@ -146,6 +148,23 @@ class Node:
         """Let it go on."""
         self.signal(signal.SIGCONT)
         self.up.set()
+
+    async def senders(self) -> list[int]:
+        """The ids of its sender processes that post, once there is one."""
+        assert self.process is not None
+        server = psutil.Process(self.process.pid)
+        async with hang(60):
+            while True:
+                found = [one.pid for one in server.children() if one.net_connections("tcp")]
+                if found:
+                    return found
+                await asyncio.sleep(0.02)
+
+    async def without(self, sender: int) -> None:
+        """Once a sender process is there no more."""
+        async with hang(60):
+            while Path(f"/proc/{sender}").exists():
+                await asyncio.sleep(0.02)
 
     def lapses(self) -> list[Lapse]:
         """Each time that it gave up its sends because it could not renew its lease."""

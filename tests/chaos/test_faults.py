@@ -67,6 +67,12 @@ async def test_f4_r8_a_node_that_was_taken_for_dead_settles_nothing(
     await holds("F4", kind, tmp_path)
 
 
+@on_each_kind("F36")
+@pytest.mark.timeout(200)
+async def test_f36_r4_r5_sender_processes_that_end_lose_nothing(kind: str, tmp_path: Path) -> None:
+    await holds("F36", kind, tmp_path)
+
+
 @on_each_kind("F22")
 @pytest.mark.timeout(200)
 async def test_f22_r15_sigterm_under_load_loses_and_repeats_nothing(

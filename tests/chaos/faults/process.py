@@ -1,9 +1,10 @@
-"""F1, F2, F4, F22, F23, F28: what happens to the server's process."""
+"""F1, F2, F4, F22, F23, F28, F36: what happens to the server's processes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import time
@@ -82,6 +83,8 @@ async def failpoints(context: Context) -> Result:
         ]
         if context.cycles < len(plans):
             plans = bench.nemesis.random.sample(plans, context.cycles)
+        # A trap of a post would go off in a process beside: that is F36's.
+        bench.node.options = (*bench.node.options, "--senders", "0")
         async with bench.load(pace=0.005) as load:
             for place, action in plans:
                 passed += await _at_failpoint(bench, load, place, action)
@@ -323,6 +326,35 @@ async def _end_by(bench: Bench, number: signal.Signals, result: Result) -> None:
         result.expect(noted["in_flight"] == 0, f"{number.name} left something in flight")
         await node.start()
     await bench.delivers()
+
+
+@fault(
+    "F36",
+    "sender processes are killed, or stand still, under load",
+    quick={"sqlite-1": 2, "postgres-1": 1},
+    full={"sqlite-1": 40, "postgres-1": 20},
+)
+async def senders(context: Context) -> Result:
+    """Nothing is lost; what such a process had in flight is tried again (R5), and the server goes
+    on without it and with another one."""
+    result = Result()
+
+    def change(node: Node) -> None:
+        node.options = ("--senders", "2", "--per-configuration", "100")
+
+    async with context.bench(change=change) as bench:
+        async with bench.load():
+            bench.sink.delay = 0.2  # so that many are in flight
+            for number in range(context.cycles):
+                process = bench.nemesis.random.choice(await bench.node.senders())
+                async with bench.nemesis.fault("sender", process=process) as noted:
+                    noted["in_flight"] = await asyncio.to_thread(bench.node.in_flight)
+                    os.kill(process, signal.SIGSTOP if number % 2 else signal.SIGKILL)
+                    await bench.node.without(process)
+                await bench.delivers()
+            bench.sink.delay = 0.0
+        await bench.judge(result)
+    return result
 
 
 @fault("F23", "a second server on one file", quick={"sqlite-1": 1}, full={"sqlite-1": 5})
