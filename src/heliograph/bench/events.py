@@ -26,6 +26,11 @@ RARE_STATUS: Final = "declined"
 """Of a few envelopes, where statuses matter."""
 
 
+def envelope_id(number: int) -> str:
+    """Whose event has this number."""
+    return f"{_GUID}{number:0{DIGITS}}"
+
+
 def template(
     user: str, size: int = USUAL, *, status: str = "sent", notify: str | None = None
 ) -> Sequence[str]:
@@ -60,7 +65,7 @@ def template(
 def _signer(number: int) -> dict[str, Any]:
     return {
         "recipientId": str(number),
-        "recipientIdGuid": f"{_GUID}{number:0{DIGITS}}",
+        "recipientIdGuid": envelope_id(number),
         "name": "Charles Babbage",
         "email": f"signer-{number}@example.com",
         "routingOrder": str(number),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +78,8 @@ class Inside:
                 self._stages = await self._stack.enter_async_context(stages)
                 return None
             case Seed():
-                return Seeded(await self._seed(order))
+                began = time.monotonic()
+                return Seeded(await self._seed(order), time.monotonic() - began)
             case Stage(name, number):
                 return Staged(await self._stages.measure(name, number))
 

@@ -14,6 +14,8 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "latency": "one event a request, at half of what is accepted at full load",
     "drain": "what gathered behind paused configurations, once they go on",
     "stages": "processor time of each stage of an event, alone",
+    "isolation": "a steady rate, while half of the listeners take messages and never answer",
+    "failures": "a page of 100 failures of very many, by each filter",
 }
 """Each is measured by the module of its name in `scenarios/`."""
 
@@ -44,6 +46,10 @@ class Figure(Enum):
     CPU_SINK = "processor an event: sink", "ms"
     CORES = "cores busy with all these", ""
     CORES_OTHERS = "cores busy with anything else", ""
+    FAILURES = "failures in the log", ""
+    SEEDED = "failures made, by accept, claim and settle alone", "/s"
+    LISTED_P50 = "one page, p50", "ms"
+    LISTED_P99 = "one page, p99", "ms"
     STAGE_PARSE = "parse the body", "µs"
     STAGE_MATCH = "match 16 configurations", "µs"
     STAGE_ACCEPT = "accept, 64 at once", "µs"
@@ -61,3 +67,15 @@ class Figure(Enum):
     def __init__(self, title: str, unit: str) -> None:
         self.title = title
         self.unit = unit
+
+
+PROCESSOR: Final = {
+    "server": Figure.CPU_SERVER,
+    "database": Figure.CPU_DATABASE,
+    "publisher": Figure.CPU_PUBLISHER,
+    "sink": Figure.CPU_SINK,
+}
+"""Whose processor time is told, by the names that a rig gives to processes."""
+
+MEMORY: Final = {"server": Figure.MEMORY_SERVER, "database": Figure.MEMORY_DATABASE}
+"""Whose memory is."""

@@ -143,9 +143,10 @@ class Seed(msgspec.Struct, tag=True):
 
 
 class Seeded(msgspec.Struct):
-    """From who works inside: the deliveries that there are more."""
+    """From who works inside: the deliveries that there are more, and the seconds they took."""
 
     deliveries: int
+    seconds: float
 
 
 class Stage(msgspec.Struct, tag=True):

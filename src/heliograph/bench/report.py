@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, Final
 
 from heliograph.bench.names import SCENARIOS, Figure
+
+_MOST_COLUMNS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +99,36 @@ def shown(value: float, unit: str = "") -> str:
     return f"{value:,.{places}f}{gap}{unit}"
 
 
-def table(result: Result) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-    """The heads of columns, a column for each circumstance, and a row for each figure."""
-    values = result.values
-    columns = list(dict.fromkeys(at for _, at in values))
-    rows = [
-        [
-            figure.title,
-            *(
-                shown(median(values[figure, at]), figure.unit) if (figure, at) in values else ""
-                for at in columns
-            ),
-        ]
-        for figure in dict.fromkeys(figure for figure, _ in values)
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""The heads of columns, and rows of as many cells."""
+
+
+def tables(result: Result) -> Sequence[Table]:
+    """What was measured once a run, and then what was measured under several circumstances.
+
+    Circumstances are columns, or rows where there are many.
+    """
+    medians = {place: median(values) for place, values in result.values.items()}
+    told = [
+        (
+            ["figure", "value"],
+            [
+                [figure.title, shown(value, figure.unit)]
+                for (figure, at), value in medians.items()
+                if not at
+            ],
+        )
     ]
-    return ["figure", *(at or "value" for at in columns)], rows
+    ats = list(dict.fromkeys(at for _, at in medians if at))
+    figures = list(dict.fromkeys(figure for figure, at in medians if at))
+    cells = {(figure, at): shown(value, figure.unit) for (figure, at), value in medians.items()}
+    if len(ats) <= _MOST_COLUMNS:
+        rows = [[figure.title, *(cells.get((figure, at), "") for at in ats)] for figure in figures]
+        told.append((["figure", *ats], rows))
+    else:
+        rows = [[at, *(cells.get((figure, at), "") for figure in figures)] for at in ats]
+        told.append((["", *(figure.title for figure in figures)], rows))
+    return [table for table in told if table[1]]
 
 
 def counts(result: Result) -> str:
@@ -134,16 +151,15 @@ def markdown(report: Report) -> str:
     lines += ["| circumstance | |", "|---|---|"]
     lines += [f"| {name} | {_cell(fact)} |" for name, fact in report.facts.items()]
     for result in report.results:
-        columns, rows = table(result)
         lines += [
             "",
             f"## {result.scenario}",
             "",
             f"{_sentence(result.scenario)}: {counts(result)}.",
-            "",
         ]
-        lines += [_line(columns), "|---|" + "--:|" * (len(columns) - 1)]
-        lines += [_line(row) for row in rows]
+        for heads, rows in tables(result):
+            lines += ["", _line(heads), "|---|" + "--:|" * (len(heads) - 1)]
+            lines += [_line(row) for row in rows]
     return "\n".join(lines) + "\n"
 
 

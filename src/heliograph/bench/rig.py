@@ -28,6 +28,9 @@ from heliograph.bench.orders import (
     Hang,
     Listen,
     Listening,
+    Open,
+    Seed,
+    Seeded,
     Tell,
     Told,
 )
@@ -89,6 +92,24 @@ class Seen:
         """Events that were answered as wanted."""
         return self.called.next - self.called.first - len(self.called.refused_events)
 
+    @property
+    def rate(self) -> float:
+        """They, a second."""
+        return self.published / (self.called.ended - self.called.began)
+
+    @property
+    def lags(self) -> Sequence[float]:
+        """Milliseconds from each 202 to the arrival, where events came at a rate.
+
+        A message may arrive before the 202 does: then it took no time.
+        """
+        answered = dict(self.called.answered)
+        return [
+            max(0.0, arrived - answered[number]) * 1000
+            for number, arrived in self.told.each
+            if number in answered
+        ]
+
 
 class Rig:
     """An installation, and who publishes to it and listens. Its servers run within `serving`."""
@@ -115,13 +136,17 @@ class Rig:
 
     # ------------------------------------------------------------------ what is measured
 
-    def fill(self, *, deliveries: int | None = None, **how: Any) -> Called:
-        """Publish, and wait for the answers only; `how` are fields of `Calls`.
+    def begin(self, **how: Any) -> None:
+        """Publish; `how` are fields of `Calls`. `answered` waits for the answers."""
+        order = Calls(path=self.events, templates=self.listeners.templates(), first=self._next)
+        self.publisher.send(msgspec.structs.replace(order, **how))
+
+    def answered(self, deliveries: int | None = None) -> Called:
+        """Wait until what was begun is answered.
 
         Each event makes so many `deliveries`; None: as many as listeners want those of its user.
         """
-        order = Calls(path=self.events, templates=self.listeners.templates(), first=self._next)
-        called = self.publisher.ask(msgspec.structs.replace(order, **how), Called)
+        called = self.publisher.receive(Called)
         self._next = called.next
         refused = called.refused_events
         if refused:
@@ -133,6 +158,11 @@ class Rig:
             self.expected += len(wanting) if deliveries is None else deliveries
         return called
 
+    def fill(self, *, deliveries: int | None = None, **how: Any) -> Called:
+        """Publish, and wait for the answers only."""
+        self.begin(**how)
+        return self.answered(deliveries)
+
     def publish(self, **how: Any) -> Seen:
         """Publish as `fill` does, and wait until everything has arrived."""
         with self.watching() as used:
@@ -143,9 +173,16 @@ class Rig:
         return Seen(called, told, used)
 
     def call(self, path: str, method: str = "GET", **how: Any) -> Called:
-        """Make calls that publish nothing; `how` are fields of `Calls`."""
+        """Make calls that publish nothing; `how` are fields of `Calls`.
+
+        Raises:
+            BenchFailed: some are refused.
+        """
         order = Calls(path=path, method=method, status=200)
-        return self.publisher.ask(msgspec.structs.replace(order, **how), Called)
+        called = self.publisher.ask(msgspec.structs.replace(order, **how), Called)
+        if called.refused:
+            raise BenchFailed(f"{method} {path} is answered {min(called.refused)}.")
+        return called
 
     def warm(self, seconds: float) -> None:
         """Let listeners earn their attempts, and everything be imported and cached."""
@@ -154,6 +191,17 @@ class Rig:
     def arrived(self) -> None:
         """Wait until everything that was accepted has arrived."""
         self.sink.tell(Await(self.expected, _QUIET))
+
+    def seed(self, number: int, *, failed: bool) -> Seeded:
+        """Let so many events of the first user have been delivered, or have failed, in the past.
+
+        No server may run.
+        """
+        with child("inside") as inside:
+            inside.tell(Open(str(self.place.data_dir), self.place.database_url))
+            seeded = inside.ask(Seed(number, self._next, failed), Seeded)
+        self._next += number
+        return seeded
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[Used]:
@@ -257,7 +305,7 @@ class Rig:
     def hang(self, listeners: Sequence[int]) -> None:
         """Let listeners take messages and answer none; theirs count no more."""
         self._hanging = frozenset(listeners)
-        self.sink.tell(Hang(listeners))
+        self.sink.tell(Hang(list(listeners)))
 
 
 @contextlib.contextmanager

@@ -6,17 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from heliograph.bench.listeners import Listeners
-from heliograph.bench.names import Figure
+from heliograph.bench.names import MEMORY, PROCESSOR, Figure
 from heliograph.bench.report import Measured, Run, percentile
 from heliograph.bench.rig import BATCHED, Bench, Rig, Seen, run_of, serving
-
-_PROCESSOR = {
-    "server": Figure.CPU_SERVER,
-    "database": Figure.CPU_DATABASE,
-    "publisher": Figure.CPU_PUBLISHER,
-    "sink": Figure.CPU_SINK,
-}
-_MEMORY = {"server": Figure.MEMORY_SERVER, "database": Figure.MEMORY_DATABASE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +50,11 @@ def figures(found: Found, at: str = "") -> Sequence[Measured]:
             (Figure.DELIVERED_MEANWHILE, told.meanwhile / lasted),
             (Figure.CPU_PRODUCT, product * 1000 / events),
             *(
-                (_PROCESSOR[name], used * 1000 / events)
+                (PROCESSOR[name], used * 1000 / events)
                 for name, used in seen.used.processor.items()
             ),
             (Figure.CORES, sum(seen.used.processor.values()) / seen.used.seconds),
             (Figure.CORES_OTHERS, seen.used.others / seen.used.seconds),
-            *((_MEMORY[name], size) for name, size in found.memory.items()),
+            *((MEMORY[name], size) for name, size in found.memory.items()),
         )
     ]

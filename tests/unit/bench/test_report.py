@@ -17,7 +17,7 @@ from heliograph.bench.report import (
     markdown,
     percentile,
     shown,
-    table,
+    tables,
 )
 
 WELL = Result(
@@ -31,28 +31,31 @@ LOSES = Result("drain", [Run([Measured(Figure.DRAIN, 2.0, "at 5")], lost=2, repe
 
 
 def test_the_median_of_the_runs_is_told_and_every_run_stays_in_the_document() -> None:
-    assert table(WELL)[1][0] == [Figure.ACCEPTED.title, "3/s"]
+    assert tables(WELL)[0][1][0] == [Figure.ACCEPTED.title, "3/s"]
     (accepted, _) = document(Report({}, [WELL]))["scenarios"][0]["figures"]
     assert (accepted["median"], accepted["runs"]) == (3, [1, 3, 9])
     assert (accepted["name"], accepted["unit"]) == ("accepted", "/s")
 
 
 def test_each_circumstance_is_a_column_and_what_was_not_measured_in_it_is_empty() -> None:
-    found = Result(
-        "single",
-        [
-            Run(
-                [
-                    Measured(Figure.ACCEPTED, 10.0, "1 node"),
-                    Measured(Figure.ACCEPTED, 20.0, "2 nodes"),
-                    Measured(Figure.DRAIN, 3.25, "2 nodes"),
-                ]
-            )
-        ],
-    )
-    heads, rows = table(found)
+    measured = [
+        Measured(Figure.ACCEPTED, 10.0, "1 node"),
+        Measured(Figure.ACCEPTED, 20.0, "2 nodes"),
+        Measured(Figure.DRAIN, 3.25, "2 nodes"),
+        Measured(Figure.BACKLOG, 7.0),
+    ]
+    alone, (heads, rows) = tables(Result("single", [Run(measured)]))
+    assert alone == (["figure", "value"], [[Figure.BACKLOG.title, "7"]])
     assert heads == ["figure", "1 node", "2 nodes"]
     assert rows == [[Figure.ACCEPTED.title, "10/s", "20/s"], [Figure.DRAIN.title, "", "3.25 s"]]
+
+
+def test_many_circumstances_are_rows() -> None:
+    measured = [Measured(Figure.ACCEPTED, number, f"{number} nodes") for number in range(2, 7)]
+    ((heads, rows),) = tables(Result("single", [Run(measured)]))
+    assert heads == ["", Figure.ACCEPTED.title]
+    assert rows[0] == ["2 nodes", "2/s"]
+    assert len(rows) == 5
 
 
 def test_what_is_lost_repeated_or_refused_in_any_run_is_counted() -> None:

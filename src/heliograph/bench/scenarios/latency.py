@@ -30,20 +30,14 @@ def measure(bench: Bench) -> Run:
 
 
 def figures(found: Found) -> Sequence[Measured]:
-    """What is told. A message may arrive before the 202 does: then it took no time."""
-    called, told = found.seen.called, found.seen.told
-    answered = dict(called.answered)
-    lags = [
-        max(0.0, arrived - answered[number]) * 1000
-        for number, arrived in told.each
-        if number in answered
-    ]
-    accepts = [second * 1000 for second in called.took]
+    """What is told."""
+    seen = found.seen
+    accepts, lags = [second * 1000 for second in seen.called.took], seen.lags
     return [
-        Measured(Figure.RATE, found.seen.published / (called.ended - called.began)),
+        Measured(Figure.RATE, seen.rate),
         Measured(Figure.ACCEPT_P50, percentile(accepts, 50)),
         Measured(Figure.ACCEPT_P99, percentile(accepts, 99)),
         Measured(Figure.ARRIVAL_P50, percentile(lags, 50)),
         Measured(Figure.ARRIVAL_P99, percentile(lags, 99)),
-        Measured(Figure.CORES_OTHERS, found.seen.used.others / found.seen.used.seconds),
+        Measured(Figure.CORES_OTHERS, seen.used.others / seen.used.seconds),
     ]

@@ -102,11 +102,11 @@ def bench(
 
 def _print(result: Result) -> None:
     console = output()
-    heads, rows = report.table(result)
     console.print()
     print_text(console, f"{result.scenario}: {SCENARIOS[result.scenario]}", 0, "bold cyan")
-    columns = [Column(head.upper(), right=number > 0) for number, head in enumerate(heads)]
-    print_rows(console, columns, [Row(row) for row in rows])
+    for heads, rows in report.tables(result):
+        columns = [Column(head.upper(), right=number > 0) for number, head in enumerate(heads)]
+        print_rows(console, columns, [Row(row) for row in rows])
     print_text(console, f"{report.counts(result)}.", 0, "" if result.well else "red")
 
 

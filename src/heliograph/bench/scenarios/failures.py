@@ -1,0 +1,82 @@
+"""What the failure log answers when there is a lot in it: a page of 100, by each filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from heliograph.bench import events
+from heliograph.bench.listeners import Listeners
+from heliograph.bench.names import MEMORY, Figure
+from heliograph.bench.orders import Called
+from heliograph.bench.report import Measured, Run, percentile
+from heliograph.bench.rig import Bench, Rig, rig, run_of
+
+_WANTING: Final = 40
+"""Failures of one event: each listener's."""
+
+_COUNT: Final = "count=100"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Failures that there were, what making them took, and the calls by filter."""
+
+    failures: int
+    seconds: float
+    calls: Mapping[str, Called]
+    memory: Mapping[str, float]
+
+
+def measure(bench: Bench) -> Run:
+    """Failures as attempts leave them, and then one call after the other for each filter."""
+    with rig(bench, Listeners(_WANTING, _WANTING)) as made:
+        with made.serving("--disable-after", "0"):
+            pass  # the account and its configurations are there
+        seeded = made.seed(-(-bench.size.failures // _WANTING), failed=True)
+        with made.serving("--disable-after", "0"):
+            calls = {
+                name: made.call(
+                    f"{made.connect}/failures?{_COUNT}{query}",
+                    calls=bench.size.listed,
+                    connections=1,
+                )
+                for name, query in _filters(made, bench).items()
+            }
+            memory = made.memory()
+    return run_of(figures(Found(seeded.deliveries, seeded.seconds, calls, memory)), made)
+
+
+def figures(found: Found) -> Sequence[Measured]:
+    """What is told."""
+    measured = [
+        Measured(Figure.FAILURES, found.failures),
+        Measured(Figure.SEEDED, found.failures / found.seconds),
+        *(Measured(MEMORY[name], size) for name, size in found.memory.items()),
+    ]
+    for name, called in found.calls.items():
+        milliseconds = [second * 1000 for second in called.took]
+        measured += [
+            Measured(Figure.LISTED_P50, percentile(milliseconds, 50), name),
+            Measured(Figure.LISTED_P99, percentile(milliseconds, 99), name),
+        ]
+    return measured
+
+
+def _filters(made: Rig, bench: Bench) -> Mapping[str, str]:
+    """The queries by what they select."""
+    connect_id = made.ask("GET", "")["configurations"][0]["connectId"]
+    envelope_id = events.envelope_id(bench.size.failures // _WANTING // 2)
+    return {
+        "any": "",
+        "oldest first": "&order=asc",
+        "connect_id": f"&connect_id={connect_id}",
+        "envelope_id": f"&envelope_id={envelope_id}",
+        "status of 1 in 100": f"&status={events.RARE_STATUS}",
+        "error of most": "&error=Internal",
+        "error of 1 in 100": "&error=refused",
+        "error of none": "&error=nothing%20like%20it",
+        "from_date, to_date": "&from_date=2026-01-01T00:00:00Z&to_date=2100-01-01T00:00:00Z",
+        "dates of none": "&to_date=2026-01-01T00:00:00Z",
+    }
