@@ -143,10 +143,10 @@ async def test_what_an_event_costs_sqlite(tmp_path: Path, clock: ManualClock) ->
         await ready(store)
         # Statements, and flushes.
         assert await costs(store, Sqlite(store, flushes)) == {
-            "accept 1": (9, 1),
+            "accept 1": (11, 1),
             "claim 1": (9, 1),
             "settle 1": (9, 1),
-            "accept 64": (450, 1),
+            "accept 64": (263, 1),
             "claim 64": (135, 1),
             "settle 64": (261, 1),
         }

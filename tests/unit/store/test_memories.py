@@ -72,7 +72,7 @@ def test_r13_of_many_accounts_a_queue_knows_those_that_came_last(
     queue = sqlite_queue.Queue(KeyRing(bytes(32)), lambda: 0, epoch, 0)
     for number in range(MANY):
         account_id = f"account {number}"
-        queue.check_version(db, account_id, 0)
+        queue.version_of(db, account_id)
         queue._active_keys(db, account_id)
         queue._client(db, account_id)
         queue._oauth_client(db, account_id)

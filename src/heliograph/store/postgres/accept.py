@@ -6,19 +6,12 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from heliograph.errors import ConfigurationsChanged, EventConflict
 from heliograph.failpoints import failpoint
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.events import Accepted, HeldReason, Wanted
 from heliograph.store import rows
-from heliograph.store.postgres.columns import (
-    New,
-    Submitted,
-    columns,
-    event_columns,
-    receipts_of,
-    summary_columns,
-)
+from heliograph.store.accepting import Events, Submitted, sorted_out
+from heliograph.store.postgres.columns import columns, event_columns, summary_columns
 from heliograph.store.postgres.connection import Connection, Raced, fetch, run
 from heliograph.store.postgres.queries import QUERIES
 
@@ -35,21 +28,7 @@ async def accept(
     accounts = sorted({submitted.account_id for submitted in batch})
     versions = {row[0]: row[1:] for row in await fetch(db, _Q["accounts_shared"], (accounts,))}
     live = await _live_ad_hoc(db, batch)
-    known = await _known(db, batch)
-    results: list[Sequence[Accepted] | Exception] = []
-    new: dict[tuple[str, str], New] = {}
-    for submitted in batch:
-        version, notifies = versions.get(submitted.account_id, (0, False))
-        try:
-            rows.refuse_changed((version, notifies), submitted.version, notifies=submitted.notifies)
-            rows.refuse_changed_ad_hoc(live, submitted.events)
-            receipts, added = receipts_of(submitted, known)
-        except (ConfigurationsChanged, EventConflict) as refusal:
-            results.append(refusal)
-            continue
-        results.append(receipts)
-        new |= added
-        known |= {key: addition.known for key, addition in added.items()}
+    results, new = sorted_out(batch, versions, live, await _known(db, batch))
     if new:
         await _add(db, new, now())
     return results
@@ -81,7 +60,7 @@ async def _known(
     }
 
 
-async def _add(db: Connection, new: dict[tuple[str, str], New], now: int) -> None:
+async def _add(db: Connection, new: Events, now: int) -> None:
     # In one order in every transaction, so that none waits for another crosswise.
     in_order = sorted(new)
     added = await fetch(
@@ -115,7 +94,7 @@ async def _add(db: Connection, new: dict[tuple[str, str], New], now: int) -> Non
 
 async def _add_deliveries(
     db: Connection,
-    new: dict[tuple[str, str], New],
+    new: Events,
     places: dict[tuple[str, str], int],
     now: int,
 ) -> None:

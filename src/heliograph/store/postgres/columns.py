@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 from heliograph.model.deliveries import (
@@ -14,51 +13,10 @@ from heliograph.model.deliveries import (
     RetryAt,
     Settlement,
 )
-from heliograph.model.events import Accepted, HeldReason, NewEvent, Verdict, Wanted
+from heliograph.model.events import HeldReason
 from heliograph.store import rows
+from heliograph.store.accepting import Events, generated_us
 from heliograph.store.times import to_microseconds
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """One accept as the group commit gathers it."""
-
-    account_id: str
-    version: int
-    events: Sequence[tuple[NewEvent, Sequence[Verdict]]]
-    notifies: bool
-
-
-@dataclass(frozen=True, slots=True)
-class New:
-    """An event that is to be added, and for whom."""
-
-    event: NewEvent
-    verdicts: Sequence[Verdict]
-    deliveries: int
-
-    @property
-    def known(self) -> rows.KnownEvent:
-        """What a repeat of it in the same transaction is compared with."""
-        return rows.KnownEvent(self.event.digest, self.event.meaning, self.deliveries)
-
-
-def receipts_of(
-    submitted: Submitted, known: dict[tuple[str, str], rows.KnownEvent]
-) -> tuple[list[Accepted], dict[tuple[str, str], New]]:
-    """The answers for one call, and what it adds; raises EventConflict."""
-    receipts: list[Accepted] = []
-    added: dict[tuple[str, str], New] = {}
-    for event, verdicts in submitted.events:
-        key = (submitted.account_id, event.event_id)
-        deliveries = sum(isinstance(verdict, Wanted) for verdict in verdicts)
-        before = added[key].known if key in added else known.get(key)
-        if before is not None:
-            receipts.append(before.repeated(event))
-            continue
-        added[key] = New(event, verdicts, deliveries)
-        receipts.append(Accepted(event.event_id, deliveries, repeated=False))
-    return receipts, added
 
 
 def columns(values: Sequence[tuple[Any, ...]], width: int) -> tuple[list[Any], ...]:
@@ -66,12 +24,8 @@ def columns(values: Sequence[tuple[Any, ...]], width: int) -> tuple[list[Any], .
     return tuple([row[place] for row in values] for place in range(width))
 
 
-def generated_us(event: NewEvent, now: int) -> int:
-    return now if event.generated_at is None else to_microseconds(event.generated_at)
-
-
 def summary_columns(
-    new: dict[tuple[str, str], New], places: dict[tuple[str, str], int], now: int
+    new: Events, places: dict[tuple[str, str], int], now: int
 ) -> dict[str, list[Any]]:
     """The newest summary of each envelope, in one order for every transaction.
 
@@ -105,7 +59,7 @@ def summary_columns(
 
 
 def event_columns(
-    new: dict[tuple[str, str], New], places: dict[tuple[str, str], int], now: int
+    new: Events, places: dict[tuple[str, str], int], now: int
 ) -> dict[str, list[Any]]:
     events = [addition.event for addition in new.values()]
     return {

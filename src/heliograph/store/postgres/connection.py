@@ -1,4 +1,4 @@
-"""PostgreSQL as Heliograph uses it: a pool, transactions that are tried again, group commit.
+"""PostgreSQL as Heliograph uses it: a pool, and transactions that are tried again.
 
 Works behind PgBouncer in transaction mode: nothing depends on a session, and statements are
 prepared only where no pooler stands between (see `behind_pooler`).
@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache
-from typing import Any, Final, Generic, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor, errors
@@ -27,15 +26,11 @@ from heliograph.store.postgres.url import parameters_of, unusable_parameter
 from heliograph.store.verbs import PATIENCE
 
 T = TypeVar("T")
-Item = TypeVar("Item")
 
 _CONNECTIONS: Final = 10
 _OPENED_WITHIN: Final = 5.0
 """Seconds for the pool's first connections. Nobody waits for an answer yet, and a server that has
 taken one connection already is busy, not away."""
-
-_MOST_ITEMS: Final = 512
-_MOST_BATCHES: Final = 4
 
 _CHANGES_DELIVERIES: Final = re.compile(r"\b(?:insert into|update|delete from)\s+delivery\b")
 
@@ -238,93 +233,6 @@ def _note(connection: Connection, statement: str, changed: int) -> None:
 @lru_cache(maxsize=1024)
 def _changes_deliveries(statement: str) -> bool:
     return _CHANGES_DELIVERIES.search(statement) is not None
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting(Generic[Item, T]):
-    item: Item
-    future: asyncio.Future[T]
-    begun: bool = False
-
-
-class GroupCommit(Generic[Item, T]):
-    """Gathers what is submitted while a transaction runs, and commits it in the next one.
-
-    `commit` gets items and gives a result, or an error of its own, for each; an error that it
-    raises is everybody's.
-    """
-
-    def __init__(
-        self, commit: Callable[[Sequence[Item]], Awaitable[Sequence[T | Exception]]]
-    ) -> None:
-        self._commit = commit
-        self._waiting: list[_Waiting[Item, T]] = []
-        self._running: set[asyncio.Task[None]] = set()
-        self._turns: asyncio.Task[None] | None = None
-
-    async def submit(self, item: Item) -> T:
-        """Wait until the item is committed.
-
-        Raises:
-            StorageUnavailable: not within `PATIENCE` seconds.
-        """
-        waiting: _Waiting[Item, T] = _Waiting(item, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        if self._turns is None or self._turns.done():
-            self._turns = asyncio.create_task(self._take_turns())
-        await asyncio.wait({waiting.future}, timeout=PATIENCE)
-        if waiting.future.done():
-            return waiting.future.result()
-        waiting.future.cancel()
-        raise StorageUnavailable(
-            "The database did not answer in time: whether this was stored is unknown."
-            if waiting.begun
-            else "The database does not answer."
-        )
-
-    async def close(self) -> None:
-        """Wait for what has begun."""
-        if self._turns is not None:
-            await asyncio.wait({self._turns})
-
-    async def _take_turns(self) -> None:
-        while self._waiting:
-            batch = [
-                waiting for waiting in self._waiting[:_MOST_ITEMS] if not waiting.future.done()
-            ]
-            del self._waiting[:_MOST_ITEMS]
-            if not batch:
-                continue
-            for waiting in batch:
-                waiting.begun = True
-            task = asyncio.create_task(self._run(batch))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-            # A transaction that hangs must not hold up those behind it for ever.
-            await asyncio.wait({task}, timeout=PATIENCE)
-            if len(self._running) >= _MOST_BATCHES:
-                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-
-    async def _run(self, batch: list[_Waiting[Item, T]]) -> None:
-        try:
-            results: Sequence[T | Exception] = await self._commit(
-                [waiting.item for waiting in batch]
-            )
-        except StorageUnavailable as error:
-            results = [error] * len(batch)
-        except Exception as error:
-            if len(batch) > 1:  # one of them is to blame: each stands for itself
-                for waiting in batch:
-                    await self._run([waiting])
-                return
-            results = [error]
-        for waiting, result in zip(batch, results, strict=True):
-            if waiting.future.done():
-                continue
-            if isinstance(result, Exception):
-                waiting.future.set_exception(result)
-            else:
-                waiting.future.set_result(result)
 
 
 def translate(error: BaseException, *, committing: bool = False) -> Exception:

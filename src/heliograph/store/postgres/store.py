@@ -22,15 +22,14 @@ from heliograph.store import (
     RequeuePage,
     Retired,
 )
+from heliograph.store.accepting import GroupCommit, Submitted
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import Load
 from heliograph.store.postgres import node, retention
 from heliograph.store.postgres.accept import accept
-from heliograph.store.postgres.columns import Submitted
 from heliograph.store.postgres.connection import (
     Connection,
     Database,
-    GroupCommit,
     fetch,
     fetch_only,
     run,

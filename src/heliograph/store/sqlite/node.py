@@ -17,7 +17,7 @@ from heliograph.store import MOST_UNSETTLED_CLAIMS, rows, sql
 from heliograph.store.sqlite.connection import fetch, is_full
 from heliograph.store.sqlite.engine import run_verb
 from heliograph.store.sqlite.queries import QUERIES
-from heliograph.store.sqlite.queue import leave_unknown
+from heliograph.store.sqlite.queue import leave_unknown, release
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import clock as steps
 
@@ -187,5 +187,4 @@ def _recover(db: apsw.Connection, now: int) -> None:
     db.execute(QUERIES["recover_deliveries"], {"now": now})
     db.execute(QUERIES["recover_deleted"], {"now": now, "error": rows.DELETED})
     for connect_id, lane in fetch(db, QUERIES["lanes_held"]):
-        values = {"connect_id": connect_id, "lane": lane, "now": now}
-        db.execute(QUERIES["lane_release"], values)
+        release(db, connect_id, lane, now)

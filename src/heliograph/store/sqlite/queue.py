@@ -31,9 +31,10 @@ from heliograph.model.deliveries import (
     RetryAt,
     Settlement,
 )
-from heliograph.model.events import Accepted, Event, HeldReason, NewEvent, Verdict, Wanted
+from heliograph.model.events import Accepted, Event, HeldReason, Wanted
 from heliograph.model.logs import Requeued
 from heliograph.store import ClaimResult, rows, sealing
+from heliograph.store.accepting import Events, New, Submitted, generated_us, sorted_out
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import LIGHT, Document, Load, Room, parts_of
 from heliograph.store.sqlite.connection import fetch, fetch_many
@@ -101,16 +102,14 @@ class Queue:
             case "configuration_write" | "configuration_delete":
                 self._configurations.pop(step.values["connect_id"])
 
-    def check_version(
-        self, db: apsw.Connection, account_id: str, version: int, *, notifies: bool = True
-    ) -> None:
-        """Raises ConfigurationsChanged when the account's configurations are others by now."""
+    def version_of(self, db: apsw.Connection, account_id: str) -> tuple[int, bool]:
+        """Of an account's configurations: their version, and whether some are ad hoc."""
         known = self._versions.get(account_id)
         if known is None:
             row = db.execute(_Q["matched_version"], {"account_id": account_id}).fetchone()
             known = (0, False) if row is None else (int(row[0]), bool(row[1]))
             self._versions[account_id] = known
-        rows.refuse_changed(known, version, notifies=notifies)
+        return known
 
     def _active_keys(self, db: apsw.Connection, account_id: str) -> tuple[HmacKey, ...]:
         """The account's active HMAC keys, oldest first."""
@@ -166,71 +165,65 @@ class Queue:
         return configuration
 
     def accept(
-        self,
-        db: apsw.Connection,
-        account_id: str,
-        version: int,
-        events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
-        notifies: bool,
-    ) -> Sequence[Accepted]:
-        """See `Store.accept`."""
+        self, db: apsw.Connection, batch: Sequence[Submitted]
+    ) -> list[Sequence[Accepted] | Exception]:
+        """See `Store.accept`; each of the batch is all or none."""
         failpoint("accept.tx_begin")
-        self.check_version(db, account_id, version, notifies=notifies)
-        if connect_ids := rows.notified(events):
-            values = {"connect_ids": json.dumps(connect_ids)}
-            rows.refuse_changed_ad_hoc(fetch(db, _Q["held_of_live"], values), events)
-        return [self._accept_one(db, account_id, event, verdicts) for event, verdicts in events]
+        accounts = {submitted.account_id for submitted in batch}
+        versions = {account_id: self.version_of(db, account_id) for account_id in accounts}
+        live: Sequence[Any] = ()
+        if connect_ids := rows.notified(of for submitted in batch for of in submitted.events):
+            live = fetch(db, _Q["held_of_live"], {"connect_ids": json.dumps(connect_ids)})
+        results, new = sorted_out(batch, versions, live, _known(db, batch))
+        if new:
+            self._add(db, new)
+        return results
 
-    def _accept_one(
-        self,
-        db: apsw.Connection,
-        account_id: str,
-        event: NewEvent,
-        verdicts: Sequence[Verdict],
-    ) -> Accepted:
+    def _add(self, db: apsw.Connection, new: Events) -> None:
         now = self._now()
-        wanted = [verdict for verdict in verdicts if isinstance(verdict, Wanted)]
-        values = {
-            "account_id": account_id,
-            "event_id": event.event_id,
-            "name": event.name,
-            "envelope_id": event.envelope.envelope_id,
-            "subject": event.envelope.subject,
-            "sender_name": event.envelope.sender_name,
-            "sender_email": event.envelope.sender_email,
-            "status": event.envelope.status,
-            "deliveries": len(wanted),
-            "generated_us": now
-            if event.generated_at is None
-            else to_microseconds(event.generated_at),
-            "now": now,
-            "digest": event.digest,
-            "meaning": event.meaning,
-            "document": event.document,
-        }
-        event_row = db.execute(_Q["event_add"], values).get
-        if event_row is None:
-            return _repeated(db, account_id, event)
+        event_row = db.execute(_Q["event_last"]).get or 0
+        events = [
+            _event_values(account_id, addition, event_row, now)
+            for event_row, ((account_id, _), addition) in enumerate(new.items(), event_row + 1)
+        ]
+        db.executemany(_Q["event_add"], events)
         failpoint("accept.event_insert")
-        if event.envelope.envelope_id:
-            db.execute(_Q["envelope_write"], {**values, "event_row": event_row})
-        for connect_id in event.notified:
-            db.execute(_Q["notification_add"], {**values, "connect_id": connect_id})
-        for verdict in wanted:
-            place = {"connect_id": verdict.connect_id, "lane": verdict.lane}
-            query = "lane_busy" if verdict.gathers is None else "lane_gathers"
-            busy = verdict.lane is not None and db.execute(_Q[query], place).get is not None
-            reason = HeldReason.ORDER if busy else verdict.held
-            down_until = db.execute(_Q["down_until"], place).get
+        db.executemany(_Q["envelope_write"], [one for one in events if one["envelope_id"]])
+        notifications = [
+            {**values, "connect_id": connect_id}
+            for values, addition in zip(events, new.values(), strict=True)
+            for connect_id in addition.event.notified
+        ]
+        db.executemany(_Q["notification_add"], notifications)
+        wanted = [
+            (values, verdict)
+            for values, addition in zip(events, new.values(), strict=True)
+            for verdict in addition.verdicts
+            if isinstance(verdict, Wanted)
+        ]
+        self._add_deliveries(db, wanted, now)
+        failpoint("accept.fanout")
+
+    def _add_deliveries(
+        self, db: apsw.Connection, wanted: Sequence[tuple[Mapping[str, Any], Wanted]], now: int
+    ) -> None:
+        """Add deliveries of events (values of `event_add`), each as its lane allows (R6)."""
+        connect_ids = sorted({verdict.connect_id for _, verdict in wanted})
+        down = dict(fetch(db, _Q["down_until"], {"connect_ids": json.dumps(connect_ids)}))
+        asked: set[tuple[int, str]] = set()
+        deliveries = []
+        for event, verdict in wanted:
+            reason = HeldReason.ORDER if _is_busy(db, verdict, asked) else verdict.held
+            down_until = down.get(verdict.connect_id)
             listed = rows.listed_at_once(verdict, down=down_until is not None)
             due = now + int((verdict.gathers or 0) * 1_000_000)
-            db.execute(
-                _Q["delivery_add"],
+            deliveries.append(
                 {
-                    **place,
-                    "account_id": account_id,
-                    "event_row": event_row,
-                    "envelope_id": event.envelope.envelope_id,
+                    "account_id": event["account_id"],
+                    "event_row": event["event_row"],
+                    "connect_id": verdict.connect_id,
+                    "envelope_id": event["envelope_id"],
+                    "lane": verdict.lane,
                     "state": DeliveryState.WAITING if reason is None else DeliveryState.HELD,
                     "held_reason": reason,
                     "seed": self._seeds.getrandbits(31),
@@ -239,10 +232,9 @@ class Queue:
                     "failed_us": listed and now,
                     "error": listed,
                     "recipient": verdict.recipient,
-                },
+                }
             )
-        failpoint("accept.fanout")
-        return Accepted(event.event_id, len(wanted), repeated=False)
+        db.executemany(_Q["delivery_add"], deliveries)
 
     def claim(
         self,
@@ -332,7 +324,7 @@ class Queue:
                 why = f"claim: the delivery cannot be prepared: {error}"
                 parked = {"delivery_id": row.delivery_id, "now": now, "error": why}
                 for (lane,) in fetch(db, _Q["delivery_park"], parked):
-                    self._release(db, connect_id, lane)
+                    release(db, connect_id, lane, self._now())
             else:
                 claims += [claim] if claim is not None else []
         return claims
@@ -432,7 +424,7 @@ class Queue:
             and values[settlement.claim.attempt_id]["state"] in _ENDED
         ]
         for lane in dict.fromkeys(ended + self._merge(db, settlements, lanes)):
-            self._release(db, *lane)
+            release(db, *lane, now)
         took, failed = rows.health(settlements)
         if took:
             db.execute(_Q["failing_clear"], {"connect_ids": json.dumps(took)})
@@ -493,12 +485,6 @@ class Queue:
         db.executemany(_Q["delivery_merge"], merging)
         return [(merged["connect_id"], merged["lane"]) for merged in merging]
 
-    def _release(self, db: apsw.Connection, connect_id: int, lane: str | None) -> None:
-        """Let the next of a lane go whose first has ended (R6)."""
-        if lane is not None:
-            values = {"connect_id": connect_id, "lane": lane, "now": self._now()}
-            db.execute(_Q["lane_release"], values)
-
     def _next(self, db: apsw.Connection, claim: Claim, due_us: int) -> dict[str, Any]:
         """Wait for the next try, unless the configuration changed while the attempt ran."""
         current = self._live(db, claim.event.account_id, claim.configuration.connect_id)
@@ -533,8 +519,15 @@ class Queue:
         values = [{"account_id": account_id, "delivery_id": one, "who": who} for one in failure_ids]
         cancelled = fetch_many(db, _Q["failure_cancel"], values)
         for connect_id, lane in cancelled:
-            self._release(db, connect_id, lane)
+            release(db, connect_id, lane, self._now())
         return len(cancelled)
+
+
+def release(db: apsw.Connection, connect_id: int, lane: str | None, now: int) -> None:
+    """Let the next of a lane go whose first has ended (R6)."""
+    if lane is not None and db.execute(_Q["lane_busy"], (connect_id, lane)).get is not None:
+        values = {"connect_id": connect_id, "lane": lane, "now": now}
+        db.execute(_Q["lane_release"], values)
 
 
 def leave_unknown(db: apsw.Connection, delivery_ids: Sequence[int], error: str) -> None:
@@ -548,11 +541,64 @@ def _document(account_id: str, row: Any) -> Document:
     return Document(account_id, row.event_id, row.name, row.bytes)
 
 
-def _repeated(db: apsw.Connection, account_id: str, event: NewEvent) -> Accepted:
-    values = {"account_id": account_id, "event_id": event.event_id}
-    digest, meaning, deliveries, envelope_id = db.execute(_Q["event_known"], values).get
-    values["envelope_id"] = envelope_id
-    asks = meaning is None and event.notified
-    notified = fetch(db, _Q["notified_known"], values) if asks else ()
-    known = rows.KnownEvent(digest, meaning, deliveries, frozenset(row[0] for row in notified))
-    return known.repeated(event)
+def _known(
+    db: apsw.Connection, batch: Sequence[Submitted]
+) -> dict[tuple[str, str], rows.KnownEvent]:
+    """Those events of a batch that are there already."""
+    wanted = [
+        (submitted.account_id, event.event_id)
+        for submitted in batch
+        for event, _ in submitted.events
+    ]
+    found = fetch(db, _Q["events_known"], {"events": json.dumps(wanted)})
+    return {
+        (row.account_id, row.event_id): rows.KnownEvent(
+            row.digest, row.meaning, row.deliveries, _notified_of(db, row)
+        )
+        for row in found
+    }
+
+
+def _notified_of(db: apsw.Connection, row: Any) -> frozenset[int]:
+    """The configurations of an event's envelope alone: they tell only where there is no meaning."""
+    if row.meaning is not None:
+        return frozenset()
+    values = {"account_id": row.account_id, "envelope_id": row.envelope_id}
+    return frozenset(connect_id for (connect_id,) in fetch(db, _Q["notified_known"], values))
+
+
+def _event_values(account_id: str, new: New, event_row: int, now: int) -> dict[str, Any]:
+    """The values of `event_add`."""
+    event = new.event
+    return {
+        "event_row": event_row,
+        "account_id": account_id,
+        "event_id": event.event_id,
+        "name": event.name,
+        "envelope_id": event.envelope.envelope_id,
+        "subject": event.envelope.subject,
+        "sender_name": event.envelope.sender_name,
+        "sender_email": event.envelope.sender_email,
+        "status": event.envelope.status,
+        "deliveries": new.deliveries,
+        "generated_us": generated_us(event, now),
+        "now": now,
+        "digest": event.digest,
+        "meaning": event.meaning,
+        "document": event.document,
+    }
+
+
+def _is_busy(db: apsw.Connection, verdict: Wanted, asked: set[tuple[int, str]]) -> bool:
+    """Whether what comes now must wait in its lane, or is stood for already.
+
+    A lane that was `asked` about has the delivery that asked.
+    """
+    if verdict.lane is None:
+        return False
+    place = (verdict.connect_id, verdict.lane)
+    if place in asked:
+        return True
+    asked.add(place)
+    query = "lane_busy" if verdict.gathers is None else "lane_gathers"
+    return db.execute(_Q[query], place).get is not None

@@ -28,6 +28,7 @@ from heliograph.store import (
     Statistics,
     batches,
 )
+from heliograph.store.accepting import GroupCommit, Submitted
 from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import Load
@@ -81,6 +82,7 @@ class SqliteStore(StoreVerbs):
             deliveries_changed=self._something_due,
         )
         self._readers = Readers(path)
+        self._accepting = GroupCommit(self._accept_batch)
         engine = SqliteEngine(self._writer, self._readers, self._queue.changed_by)
         super().__init__(engine, keyring, steady)
 
@@ -117,6 +119,7 @@ class SqliteStore(StoreVerbs):
             run_verb(db, steps.beat(self._clock))
             db.execute(_Q["node_stop"], {"now": self._now(), "epoch": self._epoch})
 
+        await self._accepting.close()
         try:
             # On a full disk the node stays marked as running: its lock is let go below.
             with contextlib.suppress(StorageUnavailable):
@@ -153,9 +156,12 @@ class SqliteStore(StoreVerbs):
         *,
         notifies: bool = True,
     ) -> Sequence[Accepted]:
-        return await self._writer.write(
-            lambda db: self._queue.accept(db, account_id, version, events, notifies), "accept"
-        )
+        return await self._accepting.submit(Submitted(account_id, version, events, notifies))
+
+    async def _accept_batch(
+        self, batch: Sequence[Submitted]
+    ) -> Sequence[Sequence[Accepted] | Exception]:
+        return await self._writer.write(lambda db: self._queue.accept(db, batch), "accept")
 
     async def claim(
         self,
