@@ -10,6 +10,8 @@ _LONGEST_ADDRESS: Final = 64
 
 def client_of(address: str) -> str:
     """Who counts as one client: an IPv4 address, or the /64 that one IPv6 user has."""
+    if ":" not in address and "%" not in address:  # IPv4 as it is, or what a proxy wrote
+        return address[:_LONGEST_ADDRESS]
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from starlette.responses import Response, StreamingResponse
-
 from heliograph.api.contract import parameters, selection
 from heliograph.api.contract.operation import LINES, Call, Operation, Reply
 from heliograph.api.contract.parameters import row_id
+from heliograph.api.contract.response import Response
 from heliograph.api.contract.selection import MOST_RECORDS
 from heliograph.aside import RECORD, aside
 from heliograph.delivery.republish import Republisher
@@ -327,7 +326,7 @@ class Failures:
         listing = self._store.failures if failures else self._store.logs
         if call.accept == LINES:
             pages = every_page(listing, call.account_id, chosen.query, _LINES_PAGE, chosen.cursor)
-            return StreamingResponse(_lines(pages, chosen.count, v2=call.v2), media_type=LINES)
+            return Response(_lines(pages, chosen.count, v2=call.v2), media_type=LINES)
         page = await listing(
             call.account_id, chosen.query, chosen.count or MOST_RECORDS, chosen.cursor
         )
@@ -359,7 +358,7 @@ def _shown(page: Page, *, failures: bool) -> logs.ConnectLogs:
 
 async def _lines(
     pages: AsyncIterator[Page], count: int | None, *, v2: bool
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     left = count
     async for page in pages:
         entries: Sequence[LogEntry] = page.entries if left is None else page.entries[:left]

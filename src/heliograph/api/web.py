@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from zoneinfo import ZoneInfo
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
 from heliograph.access.grants import Grants
 from heliograph.access.limits import CallLimits, Rules
 from heliograph.access.sign_in import SignIn
@@ -18,6 +15,8 @@ from heliograph.api.configurations import Configurations
 from heliograph.api.connect_oauth import ConnectOAuth
 from heliograph.api.contract import reference
 from heliograph.api.contract.operation import Operation, application, page
+from heliograph.api.contract.request import Request
+from heliograph.api.contract.response import Response, in_json
 from heliograph.api.contract.routing import Routes
 from heliograph.api.failures import Failures
 from heliograph.api.groups import Groups
@@ -96,11 +95,11 @@ def web(
     """The application that answers; `public` None: a node that only sends tells its health."""
 
     async def alive(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
+        return in_json({"status": "alive"})
 
     async def ready(_: Request) -> Response:
         await store.ready()
-        return JSONResponse({"status": "ready"})
+        return in_json({"status": "ready"})
 
     routes = [page("/healthz", alive), page("/readyz", ready)]
     if watch.metrics is not None:

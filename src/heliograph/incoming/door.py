@@ -13,13 +13,12 @@ from typing import Final
 
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
 
 from heliograph.access.clients import client_of
 from heliograph.errors import ApiError, Unavailable, Unspecified
 from heliograph.incoming.bounds import MOST_TOLD, Bounds
 from heliograph.incoming.certificate import ServerCertificate
-from heliograph.incoming.exchange import Common
+from heliograph.incoming.exchange import Application, Common
 from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
 from heliograph.settings import Settings
 from heliograph.watch.logs import told
@@ -236,7 +235,7 @@ _ONLY_HTTPS: Final = ("Strict-Transport-Security", "max-age=31536000")
 
 
 def uvicorn_config(
-    web: ASGIApp, settings: Settings, certificate: ServerCertificate | None
+    web: Application, settings: Settings, certificate: ServerCertificate | None
 ) -> uvicorn.Config:
     """uvicorn as Heliograph runs it: no logs, no signals, no header of its own."""
     headers = [NO_SNIFFING]

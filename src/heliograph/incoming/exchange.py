@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from enum import Enum, auto
-from typing import Final, Protocol, assert_never
+from typing import Any, Final, Protocol, assert_never
 
-from starlette.types import ASGIApp, Message, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -27,6 +26,12 @@ _JOINED: Final = 64 * 1024
 _WITHOUT_BODY: Final = (204, 304)
 
 Headers = list[tuple[bytes, bytes]]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""These are ASGI's."""
 
 
 class _Body(Enum):
@@ -94,7 +99,7 @@ class Exchange:
         """Whether something of the answer is written."""
         self.response_complete = False
 
-    async def run(self, app: ASGIApp) -> None:
+    async def run(self, app: Application) -> None:
         """Have the application answer. Raises what it raises, or that it did not."""
         await app(self._scope, self.receive, self.send)
         if not (self.response_complete or self.disconnected):
@@ -115,11 +120,15 @@ class Exchange:
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Message) -> None:
-        """Write a part of the answer, in its turn."""
+        """Write a part of the answer, in its turn.
+
+        Raises:
+            ConnectionResetError: the client is gone.
+        """
         if self._flow.write_paused and not self.disconnected:
             await self._flow.drain()
         if self.disconnected:
-            return
+            raise ConnectionResetError
         if message["type"] == "http.response.start":
             self._start(message["status"], message["headers"])
         else:

@@ -51,7 +51,7 @@ _TARGET: Final = re.compile(rb"/[!\"$-~]*")
 
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?")
 
-_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+_ASGI: Final = {"version": "3.0", "spec_version": "2.4"}
 
 _NO_UPGRADE: Final = (b"upgrade", b"http2-settings")
 

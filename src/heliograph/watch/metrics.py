@@ -105,6 +105,7 @@ class Metrics:
             ["operation", "status"],
             registry=registry,
         )
+        self._requests_by: dict[tuple[str, int], Counter] = {}  # to look one up by name takes long
         self._limited = Counter(
             "heliograph_calls_limited",
             "Calls of the API that were one too many, by error code.",
@@ -206,7 +207,11 @@ class Metrics:
 
     def answered(self, operation: str, status: int, refusal: str | None, seconds: float) -> None:
         """Count a call."""
-        self._requests.labels(operation, str(status)).inc()
+        counter = self._requests_by.get((operation, status))
+        if counter is None:
+            counter = self._requests.labels(operation, str(status))
+            self._requests_by[operation, status] = counter
+        counter.inc()
         if status == TOO_MANY and refusal is not None:
             self._limited.labels(refusal).inc()
         if operation == PUBLISH and refusal is not None:

@@ -24,6 +24,10 @@ _HTML: Final = "text/html"
 # The last of several equally good ones wins: JSON, as for `*/*`.
 FORMS: Final = (EXTENDED_XML, TEXT_XML, XML, JSON)
 
+_ANYTHING: Final = ("", "*/*", JSON)
+"""Headers that mean JSON whatever is offered, as most clients send them: to read one takes longer
+than many a call."""
+
 
 def choose(accept: str, offered: Sequence[str] = FORMS) -> str | None:
     """The best of what is offered by an Accept header with its q-values (RFC 9110, 12.5.1).
@@ -31,7 +35,7 @@ def choose(accept: str, offered: Sequence[str] = FORMS) -> str | None:
     JSON where the header is empty or no list of media types, and for browsers; None where it
     admits nothing.
     """
-    if not accept.strip():
+    if accept.strip() in _ANYTHING:
         return JSON
     try:
         best: str = mimeparse.best_match([_HTML, *offered], accept)

@@ -128,7 +128,9 @@ async def test_an_answer_that_is_none_is_not_written(
 async def test_nothing_is_written_for_a_client_that_is_gone() -> None:
     played = Played()
     played.exchange.disconnected = True
-    assert await played.answer(200, [(b"content-length", b"0")], b"") == []
+    with pytest.raises(ConnectionResetError):
+        await played.answer(200, [(b"content-length", b"0")], b"")
+    assert played.transport.all == []
     assert await played.exchange.receive() == {"type": "http.disconnect"}
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 
+from heliograph.api.contract.request import ClientGone, Request
+from heliograph.api.contract.response import Response
 from heliograph.errors import (
     ApiError,
     CodedBody,
@@ -20,6 +20,7 @@ from heliograph.errors import (
     Unavailable,
     Unspecified,
 )
+from heliograph.incoming.exchange import Receive, Scope, Send
 from heliograph.watch import Observer
 
 Respond = Callable[[Request], Awaitable[Response]]
@@ -50,34 +51,28 @@ class Endpoint:
         headers: Mapping[str, str],
     ) -> None:
         """`name` is what the observer knows a call by; `headers` are those of every answer that
-        has no others. What `answer` adds to `request.state.headers` refusals have as well."""
+        has no others. Every answer has those of `request.standing`, too."""
         self._name = name
         self._answer = answer
         self._refuse = refuse
         self._observer = observer
         self._headers = headers
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive, send)
-        request.state.headers = dict(self._headers)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         began, code = time.monotonic(), None
         try:
             response = await self._answer(request)
-        except ClientDisconnect:
+        except ClientGone:
             return
         except Exception as problem:
             refusal = self._refuse(request, problem)
             response, code = refusal.response, refusal.code
-        for name, value in request.state.headers.items():
-            response.headers.setdefault(name, value)
-        await response(scope, receive, send)
+        response.headers = {**self._headers, **request.standing, **response.headers}
+        with contextlib.suppress(ConnectionResetError):  # told of all the same
+            await response.write(send)
         seconds = time.monotonic() - began
-        self._observer.answered(self._name(request), response.status_code, code, seconds)
-
-
-def method_of(request: Request) -> str:
-    """The method that answers: HEAD is answered as GET is."""
-    return "GET" if request.method == "HEAD" else request.method
+        self._observer.answered(self._name(request), response.status, code, seconds)
 
 
 def api_error(request: Request, problem: Exception) -> ApiError:
@@ -88,18 +83,18 @@ def api_error(request: Request, problem: Exception) -> ApiError:
         return Unavailable(str(problem))
     if isinstance(problem, StorageBroken):
         return Unavailable("The database failed; nothing was done.")
-    _log.error("call_broke", method=request.method, path=request.url.path, exc_info=problem)
+    _log.error("call_broke", method=request.method, path=request.path, exc_info=problem)
     return Unspecified("Heliograph made an error; its log has the details.")
 
 
 def mark(response: Response, status: int, retry_after: int | None, problem: Exception) -> None:
     """Give a refusal the headers that go with it, whatever its body is."""
     if retry_after is not None:
-        response.headers["Retry-After"] = str(retry_after)
+        response.headers["retry-after"] = str(retry_after)
     if isinstance(problem, MethodNotAllowed):
-        response.headers["Allow"] = ", ".join(problem.allowed)
+        response.headers["allow"] = ", ".join(problem.allowed)
     if isinstance(problem, CodedBody):
-        response.headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
+        response.headers["accept-encoding"] = "identity"  # RFC 9110, 15.5.16
     if status == 413:
         # What is left of the body is not read: the connection cannot be used again.
-        response.headers["Connection"] = "close"
+        response.headers["connection"] = "close"

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
 
 from heliograph.access.limits import UNLIMITED, CallLimits
 from heliograph.api.contract import parameters, rate_limits
@@ -22,9 +21,10 @@ from heliograph.api.contract.endpoint import (
     Respond,
     api_error,
     mark,
-    method_of,
 )
 from heliograph.api.contract.parameters import Parameter
+from heliograph.api.contract.request import Request
+from heliograph.api.contract.response import Response
 from heliograph.api.contract.routing import SLASH, Route, Routes
 from heliograph.aside import RECORD, aside
 from heliograph.errors import (
@@ -66,7 +66,7 @@ V2_PREFIXES: Final = ("/restapi/v2", "/v2")
 SMALL_BODY: Final = 2**20
 """Bytes: the largest body of an operation that says nothing else (S13)."""
 
-_HEADERS: Final = {"Cache-Control": "no-store"}
+_HEADERS: Final = {"cache-control": "no-store"}
 
 Authenticate = Callable[[Request], Awaitable[Principal]]
 """Who makes a call; raises an ApiError for who may not."""
@@ -187,7 +187,7 @@ def page(path: str, show: Respond) -> Route:
     """A path beside the operations: whoever asks is shown the same, and nobody is told of it."""
 
     async def only(request: Request) -> Response:
-        if method_of(request) != "GET":
+        if request.method != "GET":
             raise MethodNotAllowed(["GET", "HEAD"])
         return await show(request)
 
@@ -229,14 +229,14 @@ class _Operations:
 
     def name(self, request: Request) -> str:
         """The operation's id, or "none"."""
-        operation = self._operations.get(method_of(request))
+        operation = self._operations.get(request.method)
         return "none" if operation is None else operation.operation_id
 
     async def answer(self, request: Request) -> Response:
         """The answer to a call. Raises an ApiError for one that is refused."""
         if not self._operations:
             raise NotFound("Version 2 has no such call: it is found under /v2.1.")
-        operation = self._operations.get(method_of(request))
+        operation = self._operations.get(request.method)
         if operation is None:
             also = ["HEAD"] if "GET" in self._operations else []
             raise MethodNotAllowed(sorted([*self._operations, *also]))
@@ -244,10 +244,10 @@ class _Operations:
         principal = await self._authenticate(request)
         if operation.metered:
             decision = self._limits.call(principal.account.account_id, principal.token_id)
-            request.state.headers.update(rate_limits.headers(decision.hour, decision.burst))
+            request.standing = rate_limits.headers(decision.hour, decision.burst)
             if decision.refusal is not None:
                 raise decision.refusal
-        path = dict(request.path_params)
+        path = dict(request.parameters)
         named = path.pop("accountId", None)  # not in the paths of accounts themselves
         account = principal.account
         if named and named.lower() not in (account.account_id.lower(), str(account.external_id)):
@@ -263,7 +263,7 @@ class _Operations:
                 "would outlive this credential. It takes an administrator's token that has no end "
                 "and that no application brought."
             )
-        if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        if "\0" in request.path or b"%00" in request.query:
             raise InvalidParameter("A path or a parameter has a NUL character.")
         if operation.method == "DELETE" and self._deletes_one and request.scope.get(SLASH):
             raise InvalidParameter(
@@ -277,10 +277,10 @@ class _Operations:
             principal=principal,
             path=path,
             query=parameters.query(
-                operation.query, request.query_params.multi_items(), strict=operation.changes
+                operation.query, _pairs(request.query), strict=operation.changes
             ),
             accept=accept,
-            headers=_listed(operation.headers, request.headers),
+            headers=_listed(operation.headers, request),
             body=await aside(len(raw), lambda: _decode(operation, content_type, raw)),
             raw=raw,
             content_type=content_type,
@@ -291,12 +291,17 @@ class _Operations:
         return await aside(_size(result), lambda: _respond(result, operation.status, call))
 
 
-def _listed(listed: Sequence[Parameter[Any]], headers: Mapping[str, str]) -> dict[str, str]:
-    return {header.name: headers[header.name] for header in listed if header.name in headers}
+def _pairs(query: bytes) -> Sequence[tuple[str, str]]:
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else ()
+
+
+def _listed(listed: Sequence[Parameter[Any]], request: Request) -> dict[str, str]:
+    found = {parameter.name: request.header(parameter.name.lower()) for parameter in listed}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _accept(request: Request) -> str:
-    return ", ".join(request.headers.getlist("accept"))
+    return ", ".join(request.every("accept"))
 
 
 def _negotiate(request: Request, operation: Operation) -> str:
@@ -309,31 +314,34 @@ def _negotiate(request: Request, operation: Operation) -> str:
 
 
 def _content_type(request: Request) -> str:
-    return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    said = request.header("content-type")
+    return JSON if said is None else said.partition(";")[0].strip().lower()
 
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The body, of at most `limit` bytes. Raises BodyTooLarge, or CodedBody."""
-    codings = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
-    if not {coding.strip() for coding in codings} <= {"", "identity"}:
-        raise CodedBody("The body has a Content-Encoding: send it as it is.")
-    declared = request.headers.get("content-length", "")
-    waits = "expect" in request.headers  # for our 100 Continue: it has sent nothing yet
+    for coding in ",".join(request.every("content-encoding")).lower().split(","):
+        if coding.strip() not in ("", "identity"):
+            raise CodedBody("The body has a Content-Encoding: send it as it is.")
+    declared = request.header("content-length") or ""
+    waits = request.header("expect") is not None  # for our 100 Continue: it has sent nothing yet
     if waits and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    body, dropped = bytearray(), 0
-    async for chunk in request.stream():
-        if len(body) + len(chunk) <= limit and not dropped:
-            body += chunk
+    parts, size, dropped, more = [], 0, 0, True
+    while more:
+        part, more = await request.read()
+        if size + len(part) <= limit and not dropped:
+            parts.append(part)
+            size += len(part)
             continue
         # A client that is still sending would see a reset instead of our answer: take some
         # more of its body and forget it.
-        dropped += len(chunk)
+        dropped += len(part)
         if dropped > limit + SMALL_BODY:
             break
     if dropped:
         raise _too_large(limit)
-    return bytes(body)
+    return b"".join(parts)
 
 
 def _too_large(limit: int) -> BodyTooLarge:
@@ -380,7 +388,7 @@ def _respond(result: msgspec.Struct | Reply | Response | None, status: int, call
     return Response(
         encode_xml(value, extensions=extended) if xml else encode_json(value),
         status,
-        headers=dict(reply.headers),
+        reply.headers,
         media_type=call.accept if xml else JSON,
     )
 
@@ -391,6 +399,6 @@ def _refuse(request: Request, problem: Exception) -> Refusal:
     form, body = error_body(error, _accept(request))
     response = Response(body, error.status, _HEADERS, media_type=form)
     if error.status == 401:  # each must say how to sign in (RFC 9110, 15.5.2)
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers["www-authenticate"] = "Bearer"
     mark(response, error.status, error.retry_after, error)
     return Refusal(error.code, response)

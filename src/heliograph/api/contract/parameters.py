@@ -9,7 +9,7 @@ whoever misspelt a filter meant less than everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
@@ -53,7 +53,7 @@ class Parameter(Generic[T]):
 
 
 def query(
-    listed: Iterable[Parameter[Any]], given: Iterable[tuple[str, str]], *, strict: bool
+    listed: Iterable[Parameter[Any]], given: Sequence[tuple[str, str]], *, strict: bool
 ) -> dict[str, str]:
     """The values of a query string's parameters, by the names that they are listed under.
 
@@ -63,6 +63,8 @@ def query(
     Raises:
         InvalidParameter: naming the parameter and those that there are.
     """
+    if not given:
+        return {}
     names = {_folded(parameter.name): parameter.name for parameter in listed}
     values: dict[str, str] = {}
     for name, value in given:

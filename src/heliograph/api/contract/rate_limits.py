@@ -22,17 +22,17 @@ ABOUT: Final[Mapping[str, str]] = {
 
 
 def headers(hour: Standing | None, burst: Standing | None) -> Mapping[str, str]:
-    """The headers of an answer; None stands for no such limit."""
+    """The headers of an answer, in small letters; None stands for no such limit."""
     lines: dict[str, str] = {}
     if hour is not None:
         lines |= {
-            "X-RateLimit-Limit": str(hour.most),
-            "X-RateLimit-Remaining": str(hour.left),
-            "X-RateLimit-Reset": str(hour.ends),
+            "x-ratelimit-limit": str(hour.most),
+            "x-ratelimit-remaining": str(hour.left),
+            "x-ratelimit-reset": str(hour.ends),
         }
     if burst is not None:
         lines |= {
-            "X-BurstLimit-Limit": str(burst.most),
-            "X-BurstLimit-Remaining": str(burst.left),
+            "x-burstlimit-limit": str(burst.most),
+            "x-burstlimit-remaining": str(burst.left),
         }
     return lines

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import jinja2
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
 
 from heliograph import errors
 from heliograph.api.contract.openapi import document
 from heliograph.api.contract.operation import Operation, page
 from heliograph.api.contract.parameters import LARGEST_ID
+from heliograph.api.contract.request import Request
+from heliograph.api.contract.response import Response
 from heliograph.api.contract.routing import Route
 from heliograph.wire.media_types import JSON
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from heliograph.incoming.exchange import Application, Receive, Scope, Send
 
 SLASH: Final = "heliograph.slash"
 """The name in a scope that tells of a slash at the path's end."""
@@ -21,7 +21,7 @@ class Route:
     """
 
     path: str
-    endpoint: ASGIApp
+    endpoint: Application
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class _Place:
     parameter: _Place | None = None
     several: _Place | None = None
     """Behind a parameter of several parts."""
-    endpoint: ASGIApp | None = None
+    endpoint: Application | None = None
     names: Sequence[str] = ()
     """Of the parameters on the way here, in their order."""
 
@@ -45,7 +45,7 @@ class Routes:
     with DocuSign; one of two slashes is another path.
     """
 
-    def __init__(self, routes: Iterable[Route], nowhere: ASGIApp) -> None:
+    def __init__(self, routes: Iterable[Route], nowhere: Application) -> None:
         """`nowhere` answers for every path that there is not."""
         self._nowhere = nowhere
         self._root = _Place()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.requests import Request
-
 from heliograph.access.clients import client_of
 from heliograph.access.throttle import TokenGuesses
+from heliograph.api.contract.request import Request
 from heliograph.api.sign_in.legacy import LegacySignIn
 from heliograph.errors import InvalidToken, NotSignedIn
 from heliograph.model.accounts import Principal
@@ -33,8 +32,8 @@ class Callers:
             InvalidToken: more than one, or a token that lacks the scope.
             ApiError: as `by_token` and `LegacySignIn` do.
         """
-        if self._legacy is not None and (old := request.headers.getlist(LEGACY_HEADER)):
-            if "authorization" in request.headers or len(old) > 1:
+        if self._legacy is not None and (old := request.every(LEGACY_HEADER)):
+            if request.every("authorization") or len(old) > 1:
                 raise InvalidToken("Send a token or X-DocuSign-Authentication, one and once.")
             return await self._legacy.principal(old[0], client_of_request(request))
         principal = await self.by_token(request)
@@ -50,7 +49,7 @@ class Callers:
             TooManyRefused: too many tokens of this address were none.
             InvalidToken: more than one, or one that does not work.
         """
-        client, tokens = client_of_request(request), request.headers.getlist("authorization")
+        client, tokens = client_of_request(request), request.every("authorization")
         if not tokens:
             raise NotSignedIn("Send a token: Authorization: Bearer TOKEN.")
         scheme, _, token = tokens[0].partition(" ")
@@ -69,4 +68,4 @@ class Callers:
 
 def client_of_request(request: Request) -> str:
     """Whom an attempt is counted for."""
-    return client_of("" if request.client is None else request.client.host)
+    return client_of(request.address)

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from heliograph.access.sign_in import SignIn
 from heliograph.api.contract.endpoint import Respond
 from heliograph.api.contract.oauth_paths import AUTHORIZE
+from heliograph.api.contract.request import Request
+from heliograph.api.contract.response import Response
 from heliograph.api.contract.routing import Route
 from heliograph.api.sign_in.callers import client_of_request
 from heliograph.api.sign_in.form_fields import read_fields, read_form
@@ -65,6 +65,9 @@ _FIELDS: Final = frozenset(
 )
 _LONGEST_STATE: Final = 2048
 _CHALLENGE_LENGTH: Final = 43  # SHA-256 in base64url (RFC 7636, 4.2)
+
+_AS_THEY_ARE: Final = ":/%#?=@[]!$&'()*+,;"
+"""Signs of a URL that a redirect leaves as they are, beside letters and digits."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]*(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?")
 """Host and port without what is a wildcard, or ends a source, in a Content-Security-Policy."""
@@ -202,7 +205,7 @@ class ConsentPages:
         async def posted(request: Request) -> Response:
             authorization = await self._authorization(request)
             form = await read_form(request)
-            cookie = request.cookies.get(self._cookie, "")
+            cookie = self._visit(request)
             token = form.get("token", "").encode("utf-8", "surrogatepass")
             if not cookie or not hmac.compare_digest(token, _form_token(cookie).encode()):
                 raise OAuthRefused(
@@ -232,7 +235,7 @@ class ConsentPages:
             response = self._sign_in_page(
                 request, authorization, name, problem.message, problem.status
             )
-            response.headers["Retry-After"] = str(problem.retry_after)
+            response.headers["retry-after"] = str(problem.retry_after)
             return response
         except WrongCredentials as problem:
             return self._sign_in_page(request, authorization, name, problem.message, 403)
@@ -243,7 +246,7 @@ class ConsentPages:
     async def _signed_out(
         self, request: Request, authorization: AuthorizationRequest, _form: Mapping[str, str]
     ) -> Response:
-        await self._store.sign_ins.close_session(request.cookies[self._cookie])
+        await self._store.sign_ins.close_session(self._visit(request))
         response = _redirect(_again(authorization))
         self._set_cookie(response, new_token())
         return response
@@ -270,7 +273,7 @@ class ConsentPages:
 
     async def _authorization(self, request: Request) -> AuthorizationRequest:
         """Who asks, and where the answer goes; before both are sure nothing is redirected."""
-        query = read_fields(request.scope["query_string"])
+        query = read_fields(request.query)
         fields = {name: value for name, value in query.items() if name in _FIELDS}
         key, uri = fields.get("client_id", "").lower(), fields.get("redirect_uri", "")
         application = await self._store.sign_ins.registered(key)
@@ -285,7 +288,7 @@ class ConsentPages:
         return AuthorizationRequest(application, uri, fields)
 
     async def _person(self, request: Request) -> Person | None:
-        cookie = request.cookies.get(self._cookie)
+        cookie = self._visit(request)
         return None if not cookie else await self._store.sign_ins.session(cookie)
 
     def _page(
@@ -296,7 +299,7 @@ class ConsentPages:
         status: int = 200,
         **values: Any,
     ) -> Response:
-        cookie = request.cookies.get(self._cookie)
+        cookie = self._visit(request)
         visit = new_token() if not cookie else Secret(cookie)
         html = _PAGES.get_template(template).render(
             application=authorization.application,
@@ -312,8 +315,8 @@ class ConsentPages:
     def _html(self, html: str, status: int, redirect_uri: str | None) -> Response:
         # Browsers hold form-action against the redirect that follows a form, too.
         target = "" if redirect_uri is None else f" {_source(redirect_uri)}".rstrip()
-        return HTMLResponse(
-            html,
+        return Response(
+            html.encode(),
             status,
             {
                 "Content-Security-Policy": (
@@ -323,17 +326,24 @@ class ConsentPages:
                 "X-Frame-Options": "DENY",
                 "Referrer-Policy": "same-origin",
             },
+            "text/html",
         )
 
     def _set_cookie(self, response: Response, value: Secret) -> None:
-        response.set_cookie(
-            self._cookie,
-            value.reveal(),
-            path=self._cookie_path,
-            secure=self._public.secure,
-            httponly=True,
-            samesite="lax",
+        secure = "; Secure" if self._public.secure else ""
+        response.headers["set-cookie"] = (
+            f"{self._cookie}={value.reveal()}; HttpOnly; Path={self._cookie_path}; SameSite=lax"
+            f"{secure}"
         )
+
+    def _visit(self, request: Request) -> str:
+        """What our cookie holds; empty where there is none. Of several the last one counts."""
+        pairs = [
+            part.strip().partition("=")
+            for line in request.every("cookie")
+            for part in line.split(";")
+        ]
+        return {name.strip(): value.strip() for name, _, value in pairs}.get(self._cookie, "")
 
     def _refused(self, refusal: OAuthRefused) -> Response:
         html = _PAGES.get_template("refused.html").render(description=refusal.description)
@@ -383,7 +393,8 @@ def _form_token(cookie: str) -> str:
 
 
 def _redirect(url: str) -> Response:
-    return RedirectResponse(url, 303, {"Referrer-Policy": "no-referrer"})
+    location = quote(url, safe=_AS_THEY_ARE)
+    return Response(b"", 303, {"Location": location, "Referrer-Policy": "no-referrer"})
 
 
 def _source(redirect_uri: str) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
-
 from heliograph.api.contract.operation import read_body
+from heliograph.api.contract.request import Request
 from heliograph.errors import BodyTooLarge, CodedBody, OAuthRefused
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -25,7 +24,7 @@ async def read_form(request: Request) -> Mapping[str, str]:
     Raises:
         OAuthRefused: invalid_request, it is no form, too large, coded, or gives a field twice.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
     if kind != FORM:
         raise OAuthRefused("invalid_request", f"Content-Type must be {FORM}.")
     try:

@@ -10,12 +10,11 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
 from heliograph.access.grants import Client, Granted, Grants
 from heliograph.api.contract.endpoint import Respond
 from heliograph.api.contract.oauth_paths import AUTHORIZE, METADATA, REVOKE, TOKEN, USERINFO
+from heliograph.api.contract.request import Request
+from heliograph.api.contract.response import Response, in_json
 from heliograph.api.contract.routing import Route
 from heliograph.api.sign_in.callers import Callers, client_of_request
 from heliograph.api.sign_in.form_fields import read_form
@@ -100,7 +99,7 @@ class OAuth:
         if user is None:
             raise _invalid_token("The access token stands for no user.")
         given_name, family_name = user.names
-        return JSONResponse(
+        return in_json(
             {
                 "sub": user.user_id,
                 "name": user.name,
@@ -123,7 +122,7 @@ class OAuth:
         """RFC 8414."""
         base = self._public.base_uri
         methods = ["client_secret_basic", "client_secret_post", "none"]
-        return JSONResponse(
+        return in_json(
             {
                 "issuer": base,
                 "authorization_endpoint": base + AUTHORIZE,
@@ -146,7 +145,7 @@ class OAuth:
         and the same secret.
         """
         address = client_of_request(request)
-        authorizations = request.headers.getlist("authorization")
+        authorizations = request.every("authorization")
         if authorizations:
             if len(authorizations) > 1:
                 raise OAuthRefused("invalid_request", "Give the secret once.")
@@ -190,4 +189,4 @@ def _tokens(granted: Granted) -> Response:
     }
     if granted.refresh is not None:
         answer["refresh_token"] = granted.refresh.reveal()
-    return JSONResponse(answer)
+    return in_json(answer)

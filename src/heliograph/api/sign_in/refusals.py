@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
-from heliograph.api.contract.endpoint import Endpoint, Refusal, Respond, api_error, mark, method_of
+from heliograph.api.contract.endpoint import Endpoint, Refusal, Respond, api_error, mark
+from heliograph.api.contract.request import Request
+from heliograph.api.contract.response import Response, in_json
 from heliograph.errors import ApiError, MethodNotAllowed, OAuthRefused, Unavailable, Unspecified
 from heliograph.watch import Observer
 
@@ -16,9 +15,9 @@ Show = Callable[[OAuthRefused], Response]
 
 # Tokens and pages with names in them stay nowhere (RFC 6749, 5.1).
 _HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Pragma": "no-cache",
-    "X-Content-Type-Options": "nosniff",
+    "cache-control": "no-store",
+    "pragma": "no-cache",
+    "x-content-type-options": "nosniff",
 }
 _REALM: Final = 'Basic realm="Heliograph", charset="UTF-8"'
 
@@ -26,11 +25,11 @@ _REALM: Final = 'Basic realm="Heliograph", charset="UTF-8"'
 def as_json(refused: OAuthRefused) -> Response:
     """`{error, error_description}`, as RFC 6749, 5.2 has it."""
     answer = {"error": refused.error, "error_description": refused.description}
-    response = JSONResponse(answer, refused.status)
+    response = in_json(answer, refused.status)
     if refused.error == "invalid_client":
-        response.headers["WWW-Authenticate"] = _REALM
+        response.headers["www-authenticate"] = _REALM
     if refused.error == "invalid_token":
-        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+        response.headers["www-authenticate"] = 'Bearer error="invalid_token"'
     return response
 
 
@@ -40,7 +39,7 @@ def oauth_endpoint(
     """The path of one method; `show` makes the answer to a call that is refused."""
 
     async def only(request: Request) -> Response:
-        if method_of(request) != method:
+        if request.method != method:
             raise MethodNotAllowed([method])
         return await answer(request)
 

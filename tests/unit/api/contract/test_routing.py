@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from heliograph.api.contract.routing import SLASH, Route, Routes
+from heliograph.incoming.exchange import Application, Receive, Scope, Send
 
 PATHS = (
     "/v2.1/accounts/{accountId}/connect",
@@ -24,7 +24,7 @@ async def led(path: str, raw: str | None = None) -> tuple[str, dict[str, str], S
     """Which of `PATHS` answers, "nowhere" for none, with which parameters."""
     came: list[str] = []
 
-    def answers(name: str) -> ASGIApp:
+    def answers(name: str) -> Application:
         async def answer(_scope: Scope, _receive: Receive, _send: Send) -> None:
             came.append(name)
 
