@@ -1,7 +1,8 @@
 """Logs: one line of JSON for each thing that happened, whatever its texts hold (S12).
 
-A line is built where it happens and written by a thread, so that a log that is read slowly
-delays no event. Lines of errors are on their way out before the process goes on.
+What happened is noted where it happens, as plain values, and written by a thread, many lines at
+once: a log that is read slowly delays no event, and to spell a line takes nothing of the loop's
+time. Lines of errors are on their way out before the process goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from datetime import datetime
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
@@ -33,7 +35,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 _MOST_WAITING: Final = 50_000
 """Lines that wait to be written; further ones are dropped and counted."""
 
-_GATHER: Final = 0.02
+_GATHER: Final = 0.05
 """Seconds in which lines gather before they are written together."""
 
 _FLUSH: Final = 1.0
@@ -50,17 +52,25 @@ _CLOCK: Final = SystemClock()
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 
 
+Entry = tuple[datetime, str, MutableMapping[str, Any]]
+"""When it was noted, by the machine's clock; its level; its values by name, none of which changes
+any more."""
+
+Render = Callable[[Entry], bytes]
+
+
 class Lines:
-    """Takes lines from any thread and writes them in a thread of its own.
+    """Takes entries from any thread, and writes them in a thread of its own.
 
     The method names are the log levels: what structlog calls on the logger that it wraps.
     """
 
-    def __init__(self, stream: BinaryIO, turn: int | None = None) -> None:
+    def __init__(self, stream: BinaryIO, render: Render, turn: int | None = None) -> None:
         """`turn` is the file that is locked for each write, where other processes write too."""
         self._stream = stream
+        self._render = render
         self._turn = turn
-        self._waiting: deque[bytes | threading.Event] = deque()
+        self._waiting: deque[Entry | threading.Event] = deque()
         self._some = threading.Event()
         self._hurry = threading.Event()
         self._closed = False
@@ -68,20 +78,20 @@ class Lines:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
-    def info(self, line: bytes) -> None:
-        """Have a line written soon."""
+    def info(self, entry: Entry) -> None:
+        """Have an entry written soon."""
         if len(self._waiting) >= _MOST_WAITING:
             self._dropped += 1
             return
-        self._waiting.append(line)
+        self._waiting.append(entry)
         if not self._some.is_set():
             self._some.set()
 
     debug = warning = warn = msg = info
 
-    def error(self, line: bytes) -> None:
-        """Have a line written, and wait for it as long as that may take."""
-        self.info(line)
+    def error(self, entry: Entry) -> None:
+        """Have an entry written, and wait for it as long as that may take."""
+        self.info(entry)
         self.flush()
 
     critical = exception = fatal = error
@@ -114,13 +124,14 @@ class Lines:
         written: list[threading.Event] = []
         while self._waiting:
             entry = self._waiting.popleft()
-            if isinstance(entry, bytes):
-                lines.append(entry)
-            else:
+            if isinstance(entry, threading.Event):
                 written.append(entry)
+            else:
+                lines.append(self._rendered(entry))
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            lines.append(b'{"level":"warning","event":"log_lines_dropped","lines":%d}' % dropped)
+            entry = _CLOCK.now(), "warning", {"event": "log_lines_dropped", "lines": dropped}
+            lines.append(self._rendered(entry))
         # A log that cannot be written must not end the server.
         with contextlib.suppress(OSError, ValueError), self._our_turn():
             self._stream.write(b"".join(line + b"\n" for line in lines))
@@ -140,6 +151,13 @@ class Lines:
         finally:
             fcntl.lockf(self._turn, fcntl.LOCK_UN)
 
+    def _rendered(self, entry: Entry) -> bytes:
+        try:
+            return self._render(entry)
+        except Exception as bug:  # a value that cannot be spelled: the other lines are written
+            broke = {"event": "log_line_broke", "exception": told(bug)}
+            return self._render((entry[0], "error", broke))
+
 
 class LogObserver:
     """One wide line for each event that was accepted, and for each attempt."""
@@ -149,6 +167,8 @@ class LogObserver:
 
     def published(self, publication: Publication) -> None:
         """A line for each event of the call."""
+        if not self._log.is_enabled_for(logging.INFO):
+            return
         caller = None if publication.caller is None else publication.caller.trace_id
         account_id = publication.account_id
         milliseconds = _milliseconds(publication.seconds)
@@ -182,6 +202,8 @@ class LogObserver:
 
     def attempted(self, settlement: Settlement) -> None:
         """A line for the attempt."""
+        if not self._log.is_enabled_for(logging.INFO):
+            return
         claim, outcome = settlement.claim, settlement.outcome
         why = None if isinstance(outcome, Delivered) else outcome.why
         event = claim.event
@@ -243,21 +265,21 @@ def writing(
     """
     out = sys.stderr.buffer if stream is None else stream
     console = log_format == "console" or (log_format == "auto" and out.isatty())
-    render = _render_console if console else _render_json
+    render: Render = _render_console if console else _render_json
     if process is not None:
         render = functools.partial(_render_numbered, render, process)
-    lines = Lines(out, turn)
+    lines = Lines(out, render, turn)
     number = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
     before = structlog.get_config(), root.handlers[:], root.level
     structlog.configure(
-        processors=[_tell_exception, render],
+        processors=[_tell_exception, _note],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: lines,
         context_class=dict,
         cache_logger_on_first_use=False,
     )
-    root.handlers[:] = [_Handler(lines, render)]
+    root.handlers[:] = [_Handler(lines)]
     root.setLevel(max(number, logging.WARNING))
     logging.captureWarnings(capture=True)
     try:
@@ -273,10 +295,9 @@ def writing(
 class _Handler(logging.Handler):
     """What libraries log with the standard library, in our form."""
 
-    def __init__(self, lines: Lines, render: Any) -> None:
+    def __init__(self, lines: Lines) -> None:
         super().__init__()
         self._lines = lines
-        self._render = render
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; a bad one is told as far as it can be read."""
@@ -288,7 +309,7 @@ class _Handler(logging.Handler):
         if record.exc_info is not None and record.exc_info[1] is not None:
             line["exception"] = told(record.exc_info[1])
         write = self._lines.error if record.levelno >= logging.ERROR else self._lines.info
-        write(self._render(None, record.levelname.lower(), line))
+        write((_CLOCK.now(), record.levelname.lower(), line))
 
 
 def told(error: BaseException, most: int = _MOST_TOLD) -> str:
@@ -313,15 +334,23 @@ def _tell_exception(
     return event
 
 
-_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
+def _note(
+    _logger: Any, method: str, event: MutableMapping[str, Any]
+) -> tuple[tuple[Entry], dict[str, Any]]:
+    """What a method of `Lines` is called with: a processor of structlog, the last one."""
+    return ((_CLOCK.now(), _LEVEL_NAMES.get(method, method), event),), {}
+
+
 _LEVEL_NAMES: Final = {"exception": "error", "warn": "warning", "fatal": "critical"}
+_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
-def _render_json(_logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
-    """One JSON object on one line: a processor of structlog, the last one."""
+def _render_json(entry: Entry) -> bytes:
+    """One JSON object on one line."""
+    at, level, event = entry
     line = {
-        "timestamp": _now(),
-        "level": _LEVEL_NAMES.get(method, method),
+        "timestamp": _spelled(at),
+        "level": level,
         "event": event.pop("event", ""),
         **event,
     }
@@ -334,16 +363,14 @@ def _render_json(_logger: Any, method: str, event: MutableMapping[str, Any]) -> 
     return harmless_json(encoded.decode()).encode()
 
 
-def _render_numbered(
-    render: Any, process: int, logger: Any, method: str, event: MutableMapping[str, Any]
-) -> bytes:
-    rendered: bytes = render(logger, method, {**event, "process": process})
-    return rendered
+def _render_numbered(render: Render, process: int, entry: Entry) -> bytes:
+    at, level, event = entry
+    return render((at, level, {**event, "process": process}))
 
 
-def _render_console(_logger: Any, method: str, event: Mapping[str, Any]) -> bytes:
+def _render_console(entry: Entry) -> bytes:
     """A line for a person at a terminal; an exception follows on lines of its own."""
-    level = _LEVEL_NAMES.get(method, method)
+    at, level, event = entry
     details = [
         f"{name}={harmless(_plain(value))}"
         for name, value in event.items()
@@ -351,7 +378,7 @@ def _render_console(_logger: Any, method: str, event: Mapping[str, Any]) -> byte
     ]
     colour = _COLOURS.get(level, "0")
     line = (
-        f"{_now()[11:23]} \x1b[{colour}m{level:<8}\x1b[0m "
+        f"{_spelled(at)[11:23]} \x1b[{colour}m{level:<8}\x1b[0m "
         f"{harmless(str(event.get('event', '')))}  {' '.join(details)}"
     )
     if event.get("exception"):
@@ -364,5 +391,5 @@ def _plain(value: Any) -> str:
     return json.dumps(text, ensure_ascii=False) if not text or " " in text else text
 
 
-def _now() -> str:
-    return _CLOCK.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def _spelled(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,134 @@
+"""What becomes of a line of the log between who notes it and the stream."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import structlog
+
+from heliograph.watch import AcceptedEvent, Publication, logs
+
+
+class Stream(io.BytesIO):
+    """Counts what is written at once; each write waits until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+        self.may = threading.Event()
+        self.may.set()
+        self.began = threading.Event()
+
+    def write(self, data: Any) -> int:
+        self.began.set()
+        self.may.wait(60)
+        self.writes += 1
+        return super().write(data)
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ValueError("has no text")
+
+
+@pytest.mark.parametrize("leave", [True, False], ids=["at the end", "at an error"])
+def test_many_lines_are_one_write_in_their_order(leave: bool) -> None:
+    stream = Stream()
+    with logs.writing("json", "info", stream):
+        log = structlog.get_logger()
+        stream.may.clear()
+        log.info("first")
+        assert stream.began.wait(60)  # what follows waits for this write
+        for number in range(500):
+            log.info("one", number=number)
+        stream.may.set()
+        if not leave:
+            log.error("told")
+            assert stream.lines()[-1]["event"] == "told"
+    assert [one["number"] for one in stream.lines() if one["event"] == "one"] == [*range(500)]
+    assert stream.writes <= 4
+
+
+def test_an_error_and_its_traceback_are_written_before_the_process_goes_on() -> None:
+    stream = Stream()
+    with logs.writing("json", "info", stream):
+        structlog.get_logger().info("before")
+        try:
+            raise KeyError("why")
+        except KeyError:
+            structlog.get_logger().exception("broke")
+        before, broke = stream.lines()
+    assert (before["event"], broke["event"], broke["level"]) == ("before", "broke", "error")
+    assert "KeyError: 'why'" in broke["exception"]
+
+
+def test_a_line_tells_when_it_was_noted_and_not_when_it_was_written() -> None:
+    stream = Stream()
+    with logs.writing("json", "info", stream):
+        stream.may.clear()
+        structlog.get_logger().info("first")
+        assert stream.began.wait(60)
+        structlog.get_logger().info("second")
+        noted = datetime.now(UTC)
+        stream.may.set()
+    for line in stream.lines():
+        assert line["timestamp"].endswith("Z")
+        assert datetime.fromisoformat(line["timestamp"]) <= noted
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_s12_a_line_that_cannot_be_spelled_says_so_and_the_next_one_is_written(form: str) -> None:
+    stream = Stream()
+    with logs.writing(form, "info", stream):
+        structlog.get_logger().info("odd", value=Unspeakable())
+        structlog.get_logger().info("next")
+    odd, _, following = stream.getvalue().decode().partition("next")
+    assert "log_line_broke" in odd
+    assert "has no text" in odd
+    assert following
+
+
+def test_what_libraries_log_is_written_in_the_same_form() -> None:
+    stream = Stream()
+    with logs.writing("json", "info", stream):
+        logging.getLogger("library").warning("watch %s", "out")
+    (line,) = stream.lines()
+    assert (line["event"], line["logger"], line["level"]) == ("watch out", "library", "warning")
+
+
+def test_lines_that_nobody_takes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_MOST_WAITING", 10)
+    stream = Stream()
+    with logs.writing("json", "info", stream):
+        stream.may.clear()
+        structlog.get_logger().info("first")
+        assert stream.began.wait(60)
+        for _ in range(15):
+            structlog.get_logger().info("more")
+        stream.may.set()
+    found = stream.lines()
+    assert [one["event"] for one in found].count("more") == 10
+    assert found[-1]["event"] == "log_lines_dropped"
+    assert (found[-1]["lines"], found[-1]["level"]) == (5, "warning")
+
+
+class Untouched(list[AcceptedEvent]):
+    def __iter__(self) -> Iterator[AcceptedEvent]:
+        pytest.fail("looked at")
+
+
+def test_nothing_is_worked_out_for_a_line_that_is_not_wanted() -> None:
+    stream = Stream()
+    with logs.writing("json", "warning", stream):
+        logs.LogObserver().published(Publication("a", Untouched(), 0.1, None, ""))
+    assert stream.getvalue() == b""
