@@ -99,9 +99,10 @@ class Settings:
         False, "Answer the API and send nothing: other nodes on the same PostgreSQL send."
     )
     processes: int = _setting(
-        1,
-        "Processes of this server behind its port, each a node; above 1 only with --database-url. "
-        "What --in-flight, --in-flight-mib and --per-configuration bound is shared out to them.",
+        0,
+        "Processes of this server behind its port, each a node; above 1 only with --database-url, "
+        "where 0 makes one for each processor, at most 8. What --in-flight, --in-flight-mib and "
+        "--per-configuration bound is shared out to them.",
     )
     lease: float = _setting(
         LEASE_SECONDS,
@@ -244,7 +245,6 @@ class Settings:
             if getattr(self, name) not in known:
                 raise _unusable(name, f"must be one of {', '.join(known)}", getattr(self, name))
         for name in (
-            "processes",
             "attempt_timeout",
             "in_flight",
             "in_flight_mib",
@@ -263,7 +263,7 @@ class Settings:
         if self.public_url and not _URL.fullmatch(self.public_url):
             wanted = "must be http:// or https:// with a host, and no path"
             raise _unusable("public_url", wanted, self.public_url)
-        for name in _LIMITS:
+        for name in (*_LIMITS, "processes"):
             if getattr(self, name) < 0:
                 raise _unusable(name, "must be a number from 0", getattr(self, name))
         if not 1 <= self.lease <= 3600:

@@ -28,5 +28,5 @@ def place(given: Namespace) -> Iterator[tuple[Path, list[str]]]:
         options = []
         if given.engine == "postgres":
             server = stack.enter_context(postgres_server(**DURABLE))
-            options += ["--database-url", server.url]
+            options += ["--database-url", server.url, "--processes", "1"]
         yield folder, options

@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,12 +22,15 @@ from typing import Final
 
 import click
 
-from heliograph.cli import signals
+from heliograph.cli import processors, signals
 from heliograph.service import EXIT_HARD_STOP, Place
 from heliograph.settings import Settings
 from heliograph.watch.siblings import Siblings, questions
 
 _STOPS: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+
+_MOST: Final = 8
+"""Processes where nobody says how many: each has connections to the database."""
 
 _APART: Final = 1.0
 """Seconds between two starts of one node: who has lived for longer is replaced at once."""
@@ -42,6 +46,13 @@ _LOOK: Final = 0.05
 
 _SIGNALLED: Final = 128
 """What a shell adds to the number of the signal that has ended a process."""
+
+
+def chosen(settings: Settings) -> int:
+    """How many processes the settings ask for: where they leave it open, what the machine has."""
+    if settings.processes or not settings.database_url:
+        return settings.processes or 1
+    return min(processors.usable(), _MOST)
 
 
 def share(settings: Settings) -> Settings:
@@ -68,6 +79,8 @@ def divide(count: int, listening: socket.socket, announce: Callable[[], None]) -
         In the process of each node its place, at once; in the one that watches, when all have
         ended, their exit status.
     """
+    if threading.active_count() > 1:
+        raise RuntimeError("What has threads must not be forked: their locks would stay taken.")
     sys.stdout.flush()
     gc.freeze()  # what nobody counts or moves stays in memory that all of them share
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOPS, signal.SIGCHLD})

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import sys
 from collections.abc import Callable, Collection
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from heliograph.incoming.certificate import ServerCertificate
 from heliograph.incoming.door import bound_socket
 from heliograph.incoming.exposure import refuse_exposure
 from heliograph.settings import Settings, environment_name, from_environment
+from heliograph.store.opening import check_url
 from heliograph.watch import logs
 from heliograph.watch.watching import check_tracing
 
@@ -76,6 +77,7 @@ def run(options: dict[str, Any], *, api: bool) -> None:
         proxies_from(settings)
         certificate = ServerCertificate.named(settings)
         check_tracing(settings)
+        check_url(settings.database_url)
         if api:
             refuse_exposure(settings)
     except ValueError as error:
@@ -93,6 +95,7 @@ def run(options: dict[str, Any], *, api: bool) -> None:
         raise wrong(
             "--processes above 1 needs --database-url: an SQLite file has one process that writes."
         )
+    settings = replace(settings, processes=processes.chosen(settings))
     announce = _announce if api else _announce_node
     signals.hold()
     try:

@@ -20,9 +20,10 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from heliograph.cli.processes import share
+from heliograph.cli.processes import chosen, share
+from heliograph.cli.processors import usable
 from heliograph.incoming import dev_certificate
-from heliograph.settings import from_environment
+from heliograph.settings import Settings
 from tests.busy import hang, hang_times
 from tests.listener import LoopbackListener
 from tests.process import PATIENCE, Server, started
@@ -279,11 +280,40 @@ def test_r20_sqlite_has_one_process_and_says_why(tmp_path: Path) -> None:
     assert "an SQLite file has one process that writes" in ended.stderr
 
 
+def test_unless_somebody_says_how_many_there_is_a_process_for_each_processor(
+    tmp_path: Path, database_url: str
+) -> None:
+    there_are = min(usable(), 8)
+    with started(tmp_path, "--database-url", database_url) as server:
+        assert len(children(server)) == (there_are if there_are > 1 else 0)
+    with started(tmp_path, "--database-url", database_url, "--processes", "1") as server:
+        assert children(server) == []
+    assert chosen(Settings()) == 1
+    assert chosen(Settings(processes=5)) == 5
+
+
 def test_what_goes_out_is_shared_out_and_each_node_has_some() -> None:
-    settings = from_environment({}, processes=3, in_flight=512, in_flight_mib=2)
+    settings = Settings(processes=3, in_flight=512, in_flight_mib=2)
     one = share(settings)
     assert (one.in_flight, one.in_flight_mib, one.per_configuration) == (171, 1, 3)
     assert one.connections == settings.connections
+
+
+async def test_a_synchronous_retry_is_answered_whichever_process_sends_it(
+    tmp_path: Path, database_url: str, listener: LoopbackListener
+) -> None:
+    with several(tmp_path, database_url) as server:
+        configure(server, listener.base)
+        listener.status = 500
+        await publish_many(server, 12)
+        await listener.until(lambda received: len(received) >= 12)
+        listener.status = 200
+        for number in range(12):
+            asked = {"envelopeIds": [f"env-{number}"], "synchronous": "true"}
+            began = time.monotonic()
+            answer = await asyncio.to_thread(server.call, "PUT", "envelopes/retry_queue", asked)
+            assert answer.status == 200
+            assert time.monotonic() - began < 10 * hang_times()
 
 
 def counted(server: Server, name: str) -> dict[str, float]:
