@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from heliograph import processors
 from heliograph.access.credentials_file import first_account
 from heliograph.access.sign_in import SignIn
 from heliograph.api.web import operations_of, web
@@ -41,7 +42,7 @@ from heliograph.model.fidelity import Fidelity
 from heliograph.outbound.alerts import AlertHook
 from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.transport import Budget, Transport
-from heliograph.senders.handing import handing, usable_processors
+from heliograph.senders.handing import handing
 from heliograph.settings import Settings
 from heliograph.store import Store
 from heliograph.store.opening import open_store
@@ -131,7 +132,7 @@ def senders_from(settings: Settings, *, alone: bool) -> int:
     """How many sender processes there may be; `alone`: no other node answers on the same port."""
     if settings.senders != "auto":
         return int(settings.senders)
-    return min(_MOST_SENDERS, usable_processors() - 1) if alone else 0
+    return min(_MOST_SENDERS, processors.usable() - 1) if alone else 0
 
 
 def fidelity_from(settings: Settings) -> Fidelity:

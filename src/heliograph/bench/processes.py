@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import msgspec
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.errors import HeliographError
+from heliograph.settings import environment_without_settings
 
 _GRACE: Final = 20.0
 """Seconds that a process has to end by itself."""
@@ -102,7 +102,10 @@ def node(data_dir: Path, environment: Mapping[str, str], options: Sequence[str])
     with (
         log.open("ab") as file,
         _process(
-            words, stdout=subprocess.PIPE, stderr=file, env={**os.environ, **environment}
+            words,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            env={**environment_without_settings(), **environment},
         ) as process,
     ):
         assert process.stdout is not None  # noqa: S101 (for mypy: it was asked for)

@@ -22,7 +22,8 @@ from typing import Final
 
 import click
 
-from heliograph.cli import processors, signals
+from heliograph import processors
+from heliograph.cli import signals
 from heliograph.service import EXIT_HARD_STOP, Place
 from heliograph.settings import Settings
 from heliograph.watch.siblings import Siblings, questions

@@ -8,7 +8,6 @@ tried again, and for a while nothing is handed over.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import subprocess
 import sys
@@ -59,11 +58,6 @@ _GONE: Final = Fault(
 _BROKE: Final = Fault(Phase.CLAIM, "an internal error of Heliograph's sender process", ours=True)
 
 _log = structlog.get_logger()
-
-
-def usable_processors() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 @asynccontextmanager

@@ -21,8 +21,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from heliograph.cli.processes import chosen, share
-from heliograph.cli.processors import usable
 from heliograph.incoming import dev_certificate
+from heliograph.processors import usable
 from heliograph.settings import Settings
 from tests.busy import hang, hang_times
 from tests.listener import LoopbackListener

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.cli.processors import usable
+from heliograph.processors import usable
 
 CASES: Mapping[str, tuple[int, Mapping[str, str]]] = {
     "nothing is said": (8, {}),
