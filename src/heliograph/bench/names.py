@@ -10,14 +10,24 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "machine": "what this machine does without Heliograph",
     "single": "one event a request, each wanted by one of 16 listeners",
     "batch": "500 events a request, each wanted by one of 16 listeners",
-    "fanout": "one event a request, each wanted by 5 listeners",
+    "fanout": "one event a request, each wanted by so many listeners",
     "latency": "one event a request, at half of what is accepted at full load",
     "drain": "what gathered behind paused configurations, once they go on",
     "stages": "processor time of each stage of an event, alone",
     "isolation": "a steady rate, while half of the listeners take messages and never answer",
     "failures": "a page of 100 failures of very many, by each filter",
+    "configurations": "one event a request, each wanted by one of so many configurations",
+    "payloads": "one event a request, of so many bytes",
+    "history": "one event a request, with so many rows of events, deliveries and attempts there",
+    "notifications": "one event a request, with so many notifications of envelopes there",
+    "republishing": "many failures: a listing, an export, and a republish while others publish",
+    "start": "a command, and a server until it is ready",
+    "nodes": "one event a request, with so many nodes on one PostgreSQL",
 }
 """Each is measured by the module of its name in `scenarios/`."""
+
+OF_POSTGRESQL: Final = frozenset({"nodes"})
+"""What SQLite, with its one writer, does not have."""
 
 
 class Figure(Enum):
@@ -50,6 +60,25 @@ class Figure(Enum):
     SEEDED = "failures made, by accept, claim and settle alone", "/s"
     LISTED_P50 = "one page, p50", "ms"
     LISTED_P99 = "one page, p99", "ms"
+    ONE_P50 = "one publish at a time, p50", "ms"
+    ONE_P99 = "one publish at a time, p99", "ms"
+    ANSWER = "answer to one publish", "KB"
+    MESSAGE = "message to one listener", "KB"
+    LISTING = "a listing of all configurations", "ms"
+    UPDATE = "an update of one of them", "ms"
+    AFTER_UPDATE = "the next publish", "ms"
+    LOG_P50 = "100 log entries, p50", "ms"
+    LOG_P99 = "100 log entries, p99", "ms"
+    NEW_CPU = "processor of a publish with a new notification", "ms"
+    NEW_P50 = "a publish with a new notification, p50", "ms"
+    FAILURES_LISTED = "10,000 failures in one answer", "s"
+    EXPORTED = "an export of all", "s"
+    REPUBLISHED = "a republish of all, until the last had arrived", "s"
+    BESIDE_P50 = "a publish meanwhile, p50", "ms"
+    BESIDE_P99 = "a publish meanwhile, p99", "ms"
+    HELP = "heliograph --help", "s"
+    READY = "heliograph serve, until it answers", "s"
+    IDLE = "processor of a server with nothing to do", "ms/s"
     STAGE_PARSE = "parse the body", "µs"
     STAGE_MATCH = "match 16 configurations", "µs"
     STAGE_ACCEPT = "accept, 64 at once", "µs"

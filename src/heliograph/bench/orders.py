@@ -51,7 +51,8 @@ class Called(msgspec.Struct):
 
     Events have the numbers from `first` to below `next`, of which `refused` were answered
     otherwise, by status (0: not at all). `took` has the seconds of each call, and `answered` when
-    each event's answer had come where a rate was asked for. `calls` were answered as wanted.
+    each event's answer had come where a rate was asked for. `calls` were answered as wanted; the
+    last answer's body had so many `bytes`.
     """
 
     first: int
@@ -62,6 +63,7 @@ class Called(msgspec.Struct):
     took: Sequence[float]
     refused: dict[int, Sequence[int]]
     answered: Sequence[tuple[int, float]]
+    bytes: int
 
     @property
     def refused_events(self) -> Sequence[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,8 @@ class Node:
 
     id: int
     credentials: Credentials
+    seconds: float
+    """Until it answered."""
 
 
 @contextlib.contextmanager
@@ -88,7 +91,7 @@ def node(data_dir: Path, environment: Mapping[str, str], options: Sequence[str])
     Raises:
         BenchFailed: it does not start.
     """
-    log = data_dir.with_suffix(".log")
+    log, began = data_dir.with_suffix(".log"), time.monotonic()
     words = [sys.executable, "-m", "heliograph.cli", "serve", "--port", "0"]
     words += [
         "--data-dir",
@@ -115,7 +118,7 @@ def node(data_dir: Path, environment: Mapping[str, str], options: Sequence[str])
         else:
             said = log.read_text(errors="replace").strip() or "no word of why"
             raise BenchFailed(f"The server did not start: {said[-2000:]}")
-        yield Node(process.pid, Credentials.read(data_dir))
+        yield Node(process.pid, Credentials.read(data_dir), time.monotonic() - began)
 
 
 @contextlib.contextmanager

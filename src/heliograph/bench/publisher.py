@@ -59,6 +59,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._round: _Round | None = None
+        self._bytes = 0
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,9 +73,15 @@ class _Connection(asyncio.Protocol):
         self._round = of
         self._transport.write(request)
 
+    def on_message_begin(self) -> None:
+        self._bytes = 0
+
+    def on_body(self, part: bytes) -> None:
+        self._bytes += len(part)
+
     def on_message_complete(self) -> None:
         if self._round is not None:
-            self._round.answered(self, self._parser.get_status_code())
+            self._round.answered(self, self._parser.get_status_code(), self._bytes)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._round is not None:
@@ -101,6 +108,7 @@ class _Round:
         self._late = 0
         self._took: list[float] = []
         self._good = 0
+        self._bytes = 0
         self._refused: dict[int, list[int]] = {}
         self._answered: list[tuple[int, float]] = []
         self._done = asyncio.Event()
@@ -131,6 +139,7 @@ class _Round:
             took=self._took,
             refused=cast(dict[int, Sequence[int]], self._refused),
             answered=self._answered,
+            bytes=self._bytes,
         )
 
     async def _pace(self, began: float, gap: float) -> None:
@@ -144,8 +153,9 @@ class _Round:
             if (wait := began + number * gap - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
 
-    def answered(self, connection: _Connection, status: int) -> None:
-        """The answer of a connection is here, whole."""
+    def answered(self, connection: _Connection, status: int, size: int) -> None:
+        """The answer of a connection is here, whole; its body has `size` bytes."""
+        self._bytes = size
         number, began = self._open.pop(connection)
         now = time.monotonic()
         self._took.append(now - began)

@@ -78,6 +78,11 @@ class Used:
     seconds: float = 0.0
     others: float = 0.0
 
+    @property
+    def product(self) -> float:
+        """What server and database have had together."""
+        return sum(self.processor.get(name, 0.0) for name in ("server", "database"))
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -164,7 +169,10 @@ class Rig:
         return self.answered(deliveries)
 
     def publish(self, **how: Any) -> Seen:
-        """Publish as `fill` does, and wait until everything has arrived."""
+        """Publish as `fill` does, and wait until everything has arrived.
+
+        What is published at a rate is told one by one.
+        """
         with self.watching() as used:
             called = self.fill(**how)
             self.arrived()
@@ -183,10 +191,6 @@ class Rig:
         if called.refused:
             raise BenchFailed(f"{method} {path} is answered {min(called.refused)}.")
         return called
-
-    def warm(self, seconds: float) -> None:
-        """Let listeners earn their attempts, and everything be imported and cached."""
-        self.publish(seconds=seconds)
 
     def arrived(self) -> None:
         """Wait until everything that was accepted has arrived."""

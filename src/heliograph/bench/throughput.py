@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import MEMORY, PROCESSOR, Figure
+from heliograph.bench.orders import Called
 from heliograph.bench.report import Measured, Run, percentile
-from heliograph.bench.rig import BATCHED, Bench, Rig, Seen, run_of, serving
+from heliograph.bench.rig import Bench, Rig, Seen, run_of, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +21,21 @@ class Found:
     memory: Mapping[str, float]
 
 
-def measure(bench: Bench, listeners: Listeners, *, batched: bool = False) -> Run:
-    """Every connection publishes one call after the other."""
-    with serving(bench, listeners) as made:
-        found = load(bench, made, batched=batched)
-    return run_of(figures(found), made)
+def compared(bench: Bench, listeners: Mapping[str, Listeners], **how: Any) -> Run:
+    """Full load on a new installation with each of the listeners; `how` are fields of `Calls`."""
+    measured: list[Measured] = []
+    rigs: list[Rig] = []
+    for at, some in listeners.items():
+        with serving(bench, some) as made:
+            measured += figures(load(bench, made, **how), at)
+        rigs.append(made)
+    return run_of(measured, *rigs)
 
 
-def load(bench: Bench, made: Rig, *, batched: bool = False) -> Found:
-    """Full load on what is running, after it was warm."""
-    made.warm(bench.size.warm)
-    seen = made.publish(seconds=bench.size.seconds, **(BATCHED if batched else {}))
+def load(bench: Bench, made: Rig, **how: Any) -> Found:
+    """Every connection publishes one call after the other, on what is running, once it is warm."""
+    made.publish(**{"seconds": bench.size.warm, **how})
+    seen = made.publish(**{"seconds": bench.size.seconds, **how})
     return Found(seen, made.memory())
 
 
@@ -39,7 +45,6 @@ def figures(found: Found, at: str = "") -> Sequence[Measured]:
     milliseconds = [second * 1000 for second in called.took]
     lasted = called.ended - called.began
     events = max(1, seen.published)
-    product = sum(seen.used.processor.get(name, 0.0) for name in ("server", "database"))
     return [
         Measured(figure, value, at)
         for figure, value in (
@@ -48,7 +53,7 @@ def figures(found: Found, at: str = "") -> Sequence[Measured]:
             (Figure.ACCEPT_P99, percentile(milliseconds, 99)),
             (Figure.DELIVERED, told.arrived / max(1e-9, told.last - called.began)),
             (Figure.DELIVERED_MEANWHILE, told.meanwhile / lasted),
-            (Figure.CPU_PRODUCT, product * 1000 / events),
+            (Figure.CPU_PRODUCT, seen.used.product * 1000 / events),
             *(
                 (PROCESSOR[name], used * 1000 / events)
                 for name, used in seen.used.processor.items()
@@ -57,4 +62,13 @@ def figures(found: Found, at: str = "") -> Sequence[Measured]:
             (Figure.CORES_OTHERS, seen.used.others / seen.used.seconds),
             *((MEMORY[name], size) for name, size in found.memory.items()),
         )
+    ]
+
+
+def one_at_a_time(called: Called, at: str = "") -> Sequence[Measured]:
+    """What is told of calls on one connection."""
+    milliseconds = [second * 1000 for second in called.took]
+    return [
+        Measured(Figure.ONE_P50, percentile(milliseconds, 50), at),
+        Measured(Figure.ONE_P99, percentile(milliseconds, 99), at),
     ]

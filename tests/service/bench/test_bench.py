@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from heliograph.bench.names import SCENARIOS
+from heliograph.bench.names import OF_POSTGRESQL, SCENARIOS
 from tests.busy import hang_times
 from tests.postgres_server import PostgresServer
 
@@ -57,7 +57,7 @@ def check(told: Any, scenarios: Sequence[str]) -> None:
 @pytest.mark.timeout(600)
 def test_every_scenario_is_measured_and_loses_nothing_on_sqlite(tmp_path: Path) -> None:
     told = measured(tmp_path, "--", "--i-accept-data-loss")
-    check(told, list(SCENARIOS))
+    check(told, [name for name in SCENARIOS if name not in OF_POSTGRESQL])
     assert told["facts"]["database"] == "SQLite"
     assert "--i-accept-data-loss" in told["facts"]["options of serve"]
 
@@ -107,3 +107,9 @@ def test_a_server_that_does_not_start_is_told_with_what_it_said(tmp_path: Path) 
     assert "The server did not start: " in done.stderr
     assert "--lease" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_only_postgresql_has_is_not_measured_on_sqlite() -> None:
+    done = subprocess.run([*BENCH, "--only", "nodes"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "nodes is measured on PostgreSQL alone" in done.stderr

@@ -5,11 +5,9 @@ from __future__ import annotations
 from heliograph.bench import throughput
 from heliograph.bench.listeners import Listeners
 from heliograph.bench.report import Run
-from heliograph.bench.rig import Bench
-
-figures = throughput.figures
+from heliograph.bench.rig import BATCHED, Bench
 
 
 def measure(bench: Bench) -> Run:
     """Full load."""
-    return throughput.measure(bench, Listeners(), batched=True)
+    return throughput.compared(bench, {"": Listeners()}, **BATCHED)

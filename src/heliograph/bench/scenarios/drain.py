@@ -23,7 +23,7 @@ class Found:
 def measure(bench: Bench) -> Run:
     """Publish while every configuration is paused; then let them go on."""
     with serving(bench) as made:
-        made.warm(bench.size.warm)
+        made.publish(seconds=bench.size.warm)
         made.pause(True)
         before = made.expected
         made.fill(calls=-(-bench.size.backlog // BATCH), **BATCHED)

@@ -32,10 +32,10 @@ class Found:
 def measure(bench: Bench) -> Run:
     """Failures as attempts leave them, and then one call after the other for each filter."""
     with rig(bench, Listeners(_WANTING, _WANTING)) as made:
-        with made.serving("--disable-after", "0"):
+        with made.serving():
             pass  # the account and its configurations are there
         seeded = made.seed(-(-bench.size.failures // _WANTING), failed=True)
-        with made.serving("--disable-after", "0"):
+        with made.serving():
             calls = {
                 name: made.call(
                     f"{made.connect}/failures?{_COUNT}{query}",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from heliograph.bench import throughput
-from heliograph.bench.listeners import Listeners
+from heliograph.bench.listeners import USUAL, Listeners
 from heliograph.bench.report import Run
 from heliograph.bench.rig import Bench
 
-WANTING: Final = 5
-
-figures = throughput.figures
-
 
 def measure(bench: Bench) -> Run:
-    """Full load."""
-    return throughput.measure(bench, Listeners(3 * WANTING, WANTING))
+    """Full load, for each number of listeners that want an event."""
+    return throughput.compared(
+        bench,
+        {
+            f"{wanting} a time": Listeners(wanting * max(1, USUAL // wanting), wanting)
+            for wanting in bench.size.fanouts
+        },
+    )

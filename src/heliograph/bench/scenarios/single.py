@@ -7,9 +7,7 @@ from heliograph.bench.listeners import Listeners
 from heliograph.bench.report import Run
 from heliograph.bench.rig import Bench
 
-figures = throughput.figures
-
 
 def measure(bench: Bench) -> Run:
     """Full load."""
-    return throughput.measure(bench, Listeners())
+    return throughput.compared(bench, {"": Listeners()})

@@ -15,13 +15,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from heliograph import files
 from heliograph.bench import report
-from heliograph.bench.names import SCENARIOS
+from heliograph.bench.names import OF_POSTGRESQL, SCENARIOS
 from heliograph.bench.places import engine_of
 from heliograph.bench.report import Result
 from heliograph.bench.rig import Bench
 from heliograph.bench.running import run
 from heliograph.bench.sizes import FULL, QUICK
-from heliograph.cli.exits import Exit
+from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.terminal import Column, Row, notes, output, print_rows, print_text
 from heliograph.settings import environment_name
 
@@ -76,7 +76,10 @@ def bench(
     with databases that are gone at the end. The status is 1 if any delivery was lost or came
     twice. OPTIONS, after --, are those of `heliograph serve`.
     """
-    scenarios = [name for name in SCENARIOS if name in only] or list(SCENARIOS)
+    here = [name for name in SCENARIOS if database_url or name not in OF_POSTGRESQL]
+    if missing := [name for name in only if name not in here]:
+        raise wrong(f"{missing[0]} is measured on PostgreSQL alone: give --database-url.")
+    scenarios = [name for name in here if name in only] or here
     place = (folder or Path(tempfile.gettempdir())) / "heliograph-bench"
     with _ended_by_sigterm(), _progress() as progress, files.room(place) as room:
         shown = progress.add_task("")
