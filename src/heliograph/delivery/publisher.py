@@ -16,6 +16,7 @@ from heliograph.delivery.matching import match, match_all
 from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, InvalidBody, StorageBroken
 from heliograph.model.configurations import ConnectConfiguration
+from heliograph.model.event_ids import new_event_id
 from heliograph.model.events import Accepted, NewEvent, Skip, Wanted
 from heliograph.store import Configurations, Store, undisturbed
 from heliograph.wire import notifications
@@ -311,7 +312,7 @@ def _too_many(what: str) -> InvalidBody:
 def _with_id(account_id: str, event: NewEvent, key: str | None, position: int) -> NewEvent:
     if event.event_id:
         return event
-    event_id = (
-        uuid.uuid4() if key is None else uuid.uuid5(_NAMESPACE, f"{account_id}\n{position}\n{key}")
-    )
+    if key is None:
+        return replace(event, event_id=new_event_id())
+    event_id = uuid.uuid5(_NAMESPACE, f"{account_id}\n{position}\n{key}")
     return replace(event, event_id=str(event_id))
