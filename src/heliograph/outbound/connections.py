@@ -33,7 +33,10 @@ _ODD_WITHIN: Final = 5.0
 
 
 class Connection:
-    """One connection, which is idle or carries one exchange. It has one timer, for either."""
+    """One connection, which is idle or carries one exchange; `closed` once it is over.
+
+    It has one timer, for either.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Connection:
 
         `ended` is told of the end, and whether the listener has ended an idle connection.
         """
+        self.closed = False
         self._loop = asyncio.get_running_loop()
         self._socket = connected
         self._secure = secure
@@ -58,11 +62,6 @@ class Connection:
         self._due = self._rings = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(connected, self._readable)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection is over."""
-        return self._socket.fileno() < 0
 
     async def exchange(self, trip: Trip, parts: Sequence[bytes], until: float) -> Head:
         """Send a message and read its answer into the trip, `until` that time of the loop.
@@ -252,6 +251,7 @@ class Connection:
     def _close(self, *, by_listener: bool) -> None:
         if self.closed:
             return
+        self.closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

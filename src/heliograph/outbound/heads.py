@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/([0-9](?:\.[0-9])?) +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
@@ -23,6 +24,9 @@ _PLAIN: Final = re.compile(
 )
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _BODILESS: Final = frozenset({101, 204, 304})
+
+_SHORT: Final = 1024
+"""Bytes of a head that is worth remembering: most have less."""
 
 CHUNKED: Final = -1
 TO_THE_END: Final = -2
@@ -69,6 +73,10 @@ def end(came: bytes | bytearray) -> int:
 def read(raw: bytes, most: int) -> Head | None:
     """Read a head, or as much of one as there is, with at most `most` fields; None where no
     status line is legible."""
+    return _known(raw, most) if len(raw) <= _SHORT else _read(raw, most)
+
+
+def _read(raw: bytes, most: int) -> Head | None:
     line = _STATUS_LINE.match(raw)
     if line is None:
         return None
@@ -80,6 +88,10 @@ def read(raw: bytes, most: int) -> Head | None:
         framing = UNFRAMED
     keeps = plain and framing != TO_THE_END and status != b"101" and _stays(version, fields)
     return Head(int(status), reason.strip(), tuple(fields[:most]), plain, framing, keeps)
+
+
+_known = lru_cache(maxsize=1024)(_read)
+"""But for the second of its Date, a listener says the same head again and again."""
 
 
 def _stays(version: bytes, fields: Sequence[tuple[bytes, bytes]]) -> bool:

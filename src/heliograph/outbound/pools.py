@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from heliograph.bounded import Bounded
-from heliograph.egress import Target
 from heliograph.model.configurations import TlsIdentity
 from heliograph.outbound import tls
 from heliograph.outbound.connections import Connection
@@ -39,14 +38,14 @@ class Hasty:
     def __init__(self, now: Callable[[], float]) -> None:
         """`now` gives seconds that only go forward."""
         self._now = now
-        self._found = Bounded[Target, float](_MOST_HASTY, _MOST_HASTY_BYTES)
+        self._found = Bounded[str, float](_MOST_HASTY, _MOST_HASTY_BYTES)
 
-    def note(self, listener: Target) -> None:
+    def note(self, origin: str) -> None:
         """An idle connection of theirs is dead."""
-        self._found[listener] = self._now()
+        self._found[origin] = self._now()
 
-    def __contains__(self, listener: Target) -> bool:
-        found = self._found.get(listener)
+    def __contains__(self, origin: str) -> bool:
+        found = self._found.get(origin)
         return found is not None and self._now() - found < HASTY_SECONDS
 
 
@@ -57,33 +56,33 @@ class Pool:
         self.context = context
         self.closed = False
         self._hasty = hasty
-        self._idle: dict[Target, list[Connection]] = {}  # what was used last is last
+        self._idle: dict[str, list[Connection]] = {}  # what was used last is last
 
-    def take(self, target: Target) -> Connection | None:
+    def take(self, origin: str) -> Connection | None:
         """A connection that may be used again, if there is one."""
-        idle = self._idle.get(target)
+        idle = self._idle.get(origin)
         while idle:
             # What was used last: the others get old, and are closed.
             connection = idle.pop()
             if not idle:
-                del self._idle[target]
+                del self._idle[origin]
             if connection.is_alive():
                 return connection
         return None
 
     def connection(
-        self, target: Target, connected: socket.socket, secure: tls.Secure | None
+        self, origin: str, connected: socket.socket, secure: tls.Secure | None
     ) -> Connection:
         """A new connection, which may be given to this pool."""
-        return Connection(connected, secure, functools.partial(self._ended, target))
+        return Connection(connected, secure, functools.partial(self._ended, origin))
 
-    def give(self, target: Target, connection: Connection) -> None:
+    def give(self, origin: str, connection: Connection) -> None:
         """Keep a connection for who posts next."""
         if self.closed:
             connection.close()
             return
         connection.rest(KEPT_ALIVE)
-        self._idle.setdefault(target, []).append(connection)
+        self._idle.setdefault(origin, []).append(connection)
 
     def close(self) -> None:
         """Close all that are idle, and those that are in use once they are given back."""
@@ -92,14 +91,14 @@ class Pool:
             for connection in list(idle):
                 connection.close()
 
-    def _ended(self, target: Target, connection: Connection, by_listener: bool) -> None:
-        idle = self._idle.get(target, [])
+    def _ended(self, origin: str, connection: Connection, by_listener: bool) -> None:
+        idle = self._idle.get(origin, [])
         if connection in idle:
             idle.remove(connection)
             if not idle:
-                del self._idle[target]
+                del self._idle[origin]
         if by_listener:
-            self._hasty.note(target)
+            self._hasty.note(origin)
 
 
 class Pools:

@@ -74,9 +74,13 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What a URL says: whom a post goes to, and how its head begins."""
+    """What a URL says: whom a post goes to, and how its head begins.
+
+    URLs of one `origin` share connections.
+    """
 
     target: Target
+    origin: str
     opening: str
 
 
@@ -188,7 +192,7 @@ class Transport:
         except tls.BadIdentity as error:
             return Fault(Phase.TLS, str(error))
         except (Malformed, OSError) as error:
-            return self._fault(trip, error)
+            return self._fault(trip, error, place.origin)
 
     def _place(self, url: str) -> _Place:
         """What a URL says, once the guard has admitted it.
@@ -212,32 +216,32 @@ class Transport:
         fresh: bool,
         until: float,
     ) -> Answer:
-        target, hasty = trip.target, self._hasty
-        connection = None if fresh or target in hasty else pool.take(target)
+        origin, hasty = place.origin, self._hasty
+        connection = None if fresh or origin in hasty else pool.take(origin)
         trip.reused = connection is not None
-        once = fresh or target in hasty
+        once = fresh or (connection is None and origin in hasty)
         parts = in_parts(body)
         length = sum(map(len, parts))
         head = _head(place, headers, length, once=once)
         if connection is None:
-            connection = await self._connect(pool, trip)
+            connection = await self._connect(pool, trip, origin)
         parts = (b"".join((head, *parts)),) if length <= _TOGETHER else (head, *parts)
         came = await connection.exchange(trip, parts, until)
         failpoint("send.body")
         if once:
             connection.close()
         elif not connection.closed:
-            pool.give(target, connection)
+            pool.give(origin, connection)
         return _answer(came, trip.answer.body)
 
-    async def _connect(self, pool: Pool, trip: Trip) -> Connection:
+    async def _connect(self, pool: Pool, trip: Trip, origin: str) -> Connection:
         budget = self._budget
         failpoint("send.connect")
         async with asyncio.timeout(min(budget.connect, budget.total)):
             connected, secure = await self._dialler.connect(trip, pool.context)
-        return pool.connection(trip.target, connected, secure)
+        return pool.connection(origin, connected, secure)
 
-    def _fault(self, trip: Trip, error: Malformed | OSError) -> Fault:
+    def _fault(self, trip: Trip, error: Malformed | OSError, origin: str) -> Fault:
         phase, target, budget = trip.phase, trip.target, self._budget
         head = trip.answer.head
         answer = None if head is None else _answer(head, trip.answer.body)
@@ -262,7 +266,7 @@ class Transport:
         if phase is Phase.CONNECT:
             return Fault(phase, words.unconnected(error, target), ours=words.is_ours(phase, error))
         if trip.reused and phase is not Phase.BODY:
-            self._hasty.note(target)
+            self._hasty.note(origin)
         return Fault(phase, words.lost(phase, error, reused=trip.reused), answer)
 
 
@@ -278,7 +282,8 @@ def _read(url: str) -> _Place:
     after = url.partition("://")[2].removeprefix(parts.netloc)
     path = after if after.startswith("/") else f"/{after}"
     opening = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc.removesuffix(f':{usual}')}\r\n"
-    return _Place(Target(scheme, host, parts.port or usual), opening)
+    port = parts.port or usual
+    return _Place(Target(scheme, host, port), f"{scheme}://{host}:{port}", opening)
 
 
 def _head(place: _Place, headers: Sequence[tuple[str, str]], length: int, *, once: bool) -> bytes:
@@ -296,7 +301,7 @@ def _answer(head: Head, body: bytes) -> Answer:
     reason = _text(head.reason)[:_REASON_LENGTH]
     if not reason.isprintable():
         reason = "".join(character if character.isprintable() else " " for character in reason)
-    fields = tuple((_text(name), _text(value)) for name, value in head.fields)
+    fields = tuple([(_text(name), _text(value)) for name, value in head.fields])
     return Answer(head.status, reason, fields, body)
 
 

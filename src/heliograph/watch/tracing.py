@@ -51,13 +51,17 @@ def read(header: str | None) -> Trace | None:
 
 def of_event(account_id: str, event_id: str) -> Trace:
     """The trace of an event, at the place where it was accepted."""
-    digest = hashlib.sha256(f"{account_id}\n{event_id}".encode("utf-8", "surrogatepass"))
-    text = digest.hexdigest()
+    text = _digest(account_id, event_id)
     return Trace(text[:32], text[32:48])
 
 
 def of_attempt(account_id: str, event_id: str, attempt_id: int) -> Trace:
     """The place of one attempt in the trace of its event."""
-    trace_id = of_event(account_id, event_id).trace_id
+    trace_id = _digest(account_id, event_id)[:32]
     span = hashlib.sha256(f"{trace_id}\n{attempt_id}".encode())
     return Trace(trace_id, span.hexdigest()[:16])
+
+
+def _digest(account_id: str, event_id: str) -> str:
+    text = f"{account_id}\n{event_id}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()

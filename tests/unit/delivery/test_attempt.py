@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import heliograph
 from heliograph.delivery.attempt import attempt, compose, interrupted, message_id
@@ -196,3 +199,13 @@ def test_fidelity_account_id_header_is_the_same_in_every_format(shape: dict[str,
 def test_a_message_keeps_its_id_after_an_update_of_heliograph() -> None:
     # Pasted from another process: listeners tell repeats by it.
     assert message_id(EVENT, 7) == "msg_f937c5d6b7b9585d85481366dd0939e7"
+
+
+@given(
+    event_id=st.text(st.characters(exclude_categories=["Cs"])), recipient=st.none() | st.text("ab")
+)
+def test_a_messages_id_is_a_uuid_of_its_name(event_id: str, recipient: str | None) -> None:
+    event = replace(EVENT, event_id=event_id)
+    name = "\n".join([ACCOUNT, event_id, "7", *([] if recipient is None else [recipient])])
+    namespace = uuid.UUID("0b8e2f0e-64b7-4c1f-9d6d-6a7a3f1f9c55")
+    assert message_id(event, 7, recipient) == f"msg_{uuid.uuid5(namespace, name).hex}"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import hmac
 import secrets
-from collections.abc import Iterable, Sequence
+from binascii import b2a_base64
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
@@ -34,11 +35,15 @@ def signature(secret: Secret, message: Body) -> str:
     return _mac(secret.reveal().encode(), in_parts(message))
 
 
-def _mac(key: bytes, parts: Iterable[bytes]) -> str:
-    mac = hmac.new(key, digestmod=sha256)
-    for part in parts:
-        mac.update(part)
-    return base64.b64encode(mac.digest()).decode()
+def _mac(key: bytes, parts: Sequence[bytes]) -> str:
+    if len(parts) == 1:  # in one call: half the time
+        digest = hmac.digest(key, parts[0], sha256)
+    else:
+        mac = hmac.new(key, digestmod=sha256)
+        for part in parts:
+            mac.update(part)
+        digest = mac.digest()
+    return b2a_base64(digest, newline=False).decode()
 
 
 def headers(keys: Sequence[HmacKey], message: Body) -> list[tuple[str, str]]:
@@ -64,7 +69,9 @@ def standard_headers(
     if not keys:
         return []
     seconds = str(int(sent_at.timestamp()))
-    content = (f"{message_id}.{seconds}.".encode(), *in_parts(message))
+    signed_first = f"{message_id}.{seconds}.".encode()
+    # A message in one piece is small: a copy of it costs less than another piece.
+    content = (signed_first + message,) if isinstance(message, bytes) else (signed_first, *message)
     signed = " ".join(f"v1,{_standard(key.secret, content)}" for key in keys)
     return [
         ("webhook-id", message_id),

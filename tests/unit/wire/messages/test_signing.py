@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.model.accounts import HmacKey, Secret
-from heliograph.wire.messages.signing import headers, new_secret, signature, verify
+from heliograph.wire.messages.signing import (
+    headers,
+    new_secret,
+    signature,
+    standard_headers,
+    verify,
+)
 from tests.support import START
 
 EVENT = b'{"event":"envelope-sent"}'
@@ -45,6 +51,14 @@ def test_s6_the_signature_covers_exactly_the_bytes(secret: str, message: bytes) 
     assert base64.b64decode(signature(Secret(secret), message)) == mac
     assert verify(Secret(secret), message, base64.b64encode(mac).decode())
     assert not verify(Secret(secret), message + b"\n", base64.b64encode(mac).decode())
+
+
+@given(st.binary(), st.binary())
+def test_s6_a_message_in_two_pieces_is_signed_as_in_one(head: bytes, rest: bytes) -> None:
+    keys = [key("k1"), key("k2")]
+    assert headers(keys, (head, rest)) == headers(keys, head + rest)
+    together = standard_headers(keys, "msg_1", START, head + rest)
+    assert standard_headers(keys, "msg_1", START, (head, rest)) == together
 
 
 def test_s6_the_key_is_the_text_itself_and_not_what_its_base64_stands_for() -> None:
