@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 import pytest
 
 from heliograph.errors import ConfigurationsChanged, Unavailable
 from heliograph.model.accounts import Account
-from heliograph.store import Store, undisturbed
+from heliograph.store import Configurations, Store, undisturbed
 from tests.support import ACCOUNT, OTHER_ACCOUNT, wanted_configuration
 
 
@@ -88,3 +91,65 @@ async def test_a_change_that_is_always_disturbed_is_refused_in_the_end() -> None
 
     with pytest.raises(Unavailable, match="keep changing: rename again"):
         await undisturbed(never, "rename")
+
+
+async def test_of_what_is_known_only_what_has_changed_since_is_read(store: Store) -> None:
+    same, other, gone = [
+        await store.create_configuration(wanted_configuration(name=name, password=name))
+        for name in ("same", "other", "gone")
+    ]
+    known = await store.configurations(ACCOUNT)
+    changed = wanted_configuration(connect_id=other.connect_id, name="changed", password="new")
+    assert await store.update_configuration(changed)
+    assert await store.delete_configuration(ACCOUNT, gone.connect_id)
+    new = await store.create_configuration(wanted_configuration(name="new"))
+    await store.create_configuration(wanted_configuration(OTHER_ACCOUNT))
+    await store.create_configuration(wanted_configuration(), b"ad hoc")
+    again = await store.configurations(ACCOUNT, known)
+    assert again.all == (same, changed, new)
+    assert again == await store.configurations(ACCOUNT)
+    assert again.all[0] is known.all[0]
+    assert known.all == (same, other, gone)
+    once_more = await store.configurations(ACCOUNT, again)
+    assert [one is two for one, two in zip(again.all, once_more.all, strict=True)] == [True] * 3
+
+
+async def test_what_is_known_of_another_past_is_not_believed(store: Store) -> None:
+    created = await store.create_configuration(wanted_configuration())
+    lost = wanted_configuration(connect_id=created.connect_id, name="lost with a disk")
+    version = await store.configurations_version(ACCOUNT)
+    known = Configurations(version + 1, (lost,))
+    assert (await store.configurations(ACCOUNT, known)).all == (created,)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_is_read_of_changes_is_what_is_read_anew(store: Store, seed: int) -> None:
+    chance = Random(seed)
+    known = await store.configurations(ACCOUNT)
+    for number in range(80):
+        there = (await store.configurations(ACCOUNT)).all
+        connect_id = chance.choice(there).connect_id if there else 0
+        fields: dict[str, Any] = {
+            "name": f"{number}",
+            "password": f"{number}",
+            "groupIds": [f"{number % 5}"],
+        }
+        match chance.choice(("create", "create", "update", "delete", "key", "ad hoc", "reseal")):
+            case "create":
+                await store.create_configuration(wanted_configuration(**fields))
+            case "update":
+                wanted = wanted_configuration(connect_id=connect_id, **fields)
+                await store.update_configuration(wanted)
+            case "delete":
+                await store.delete_configuration(ACCOUNT, connect_id)
+            case "key":
+                await store.retire_hmac_key(ACCOUNT, "none")
+            case "ad hoc":
+                digest = f"{number % 3}".encode()
+                ad_hoc = await store.create_configuration(wanted_configuration(**fields), digest)
+                await store.update_configuration(ad_hoc)
+            case "reseal":
+                await store.reseal()
+        if chance.random() < 0.3:
+            known = await store.configurations(ACCOUNT, known)
+            assert known == await store.configurations(ACCOUNT), number

@@ -317,7 +317,9 @@ class NodeStore:
 
     # ----------------------------------------------------------------------------- the flow
 
-    async def configurations(self, account_id: str) -> Configurations:
+    async def configurations(
+        self, account_id: str, known: Configurations | None = None
+    ) -> Configurations:
         database = self._database
         return await self._call(
             "configurations",

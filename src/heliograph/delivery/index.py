@@ -5,15 +5,22 @@ Nobody who wants it is left out; whether those that are found do, `matching` say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple, TypeVar
 
+from heliograph.bounded import size_of
 from heliograph.delivery.matching import EVERYONE, NO_GROUPS
-from heliograph.model.configurations import ConnectConfiguration, Interest
+from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.events import NewEvent
 from heliograph.model.people import Memberships
 
+K = TypeVar("K")
+
 _NOBODY: Final[frozenset[int]] = frozenset()
+
+_PLACE: Final = 200
+"""About the bytes of a configuration's place in the index; each event and each user is one."""
 
 
 class _People(NamedTuple):
@@ -28,51 +35,83 @@ class _People(NamedTuple):
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
 class Index:
     """Configurations by what they want; it takes as much memory as what they list.
 
     An event of a name that few want, or of users whom few name, is asked about few, however many
-    configurations there are: those that are found are in both sets.
+    configurations there are: those that are found are in both sets. `size` is about the bytes of
+    it and of all configurations.
     """
 
-    def __init__(self, configurations: Iterable[ConnectConfiguration] = ()) -> None:
-        self._configurations: dict[int, ConnectConfiguration] = {}
-        self._by_event: dict[str, set[int]] = {}
-        self._by_people: dict[_People, set[int]] = {}
-        for configuration in configurations:
-            self._add(configuration)
+    configurations: Mapping[int, ConnectConfiguration] = field(default_factory=dict)
+    by_event: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    by_people: Mapping[_People, frozenset[int]] = field(default_factory=dict)
+    size: int = 0
 
-    def _add(self, configuration: ConnectConfiguration) -> None:
-        connect_id = configuration.connect_id
-        self._configurations[connect_id] = configuration
-        if _wants_nothing(configuration):
-            return
-        for name in configuration.interest.events:
-            self._by_event.setdefault(name, set()).add(connect_id)
-        for people in _of_interest(configuration.interest):
-            self._by_people.setdefault(people, set()).add(connect_id)
+    def changed_to(self, configurations: Iterable[ConnectConfiguration]) -> Index:
+        """The index of these; what is in this one already is not looked at again."""
+        before = self.configurations
+        now = {configuration.connect_id: configuration for configuration in configurations}
+        gone = [one for connect_id, one in before.items() if now.get(connect_id) is not one]
+        come = [one for connect_id, one in now.items() if before.get(connect_id) is not one]
+        return Index(
+            now,
+            _moved(self.by_event, _by(_events_of, gone), _by(_events_of, come)),
+            _moved(self.by_people, _by(_people_of, gone), _by(_people_of, come)),
+            self.size - sum(map(_size_of, gone)) + sum(map(_size_of, come)),
+        )
 
     def candidates(
         self, event: NewEvent, groups: Memberships = NO_GROUPS
     ) -> Sequence[ConnectConfiguration]:
         """Those that may want an event, by id."""
-        named = self._by_event.get(event.name.lower())
+        named = self.by_event.get(event.name.lower())
         if named is None:
             return ()
         found = set[int]()
-        for people in _of_event(event, groups):
-            found |= named & self._by_people.get(people, _NOBODY)
-        return [self._configurations[connect_id] for connect_id in sorted(found)]
+        for people in _people_of_event(event, groups):
+            found |= named & self.by_people.get(people, _NOBODY)
+        return [self.configurations[connect_id] for connect_id in sorted(found)]
 
 
-def _wants_nothing(configuration: ConnectConfiguration) -> bool:
-    """Whether no event can be wanted. What was taken out of service for failing wants its own."""
+def _by(
+    keys: Callable[[ConnectConfiguration], Iterable[K]], of: Iterable[ConnectConfiguration]
+) -> Mapping[K, set[int]]:
+    found: dict[K, set[int]] = {}
+    for configuration in of:
+        for key in keys(configuration):
+            found.setdefault(key, set()).add(configuration.connect_id)
+    return found
+
+
+def _moved(
+    places: Mapping[K, frozenset[int]], gone: Mapping[K, set[int]], come: Mapping[K, set[int]]
+) -> Mapping[K, frozenset[int]]:
+    """The places without those that are gone, and with those that have come."""
+    moved = {**places}
+    for key in gone.keys() | come.keys():
+        there = moved.pop(key, _NOBODY).difference(gone.get(key, ())).union(come.get(key, ()))
+        if there:
+            moved[key] = there
+    return moved
+
+
+def _size_of(configuration: ConnectConfiguration) -> int:
+    interest = configuration.interest
+    places = 1 + len(interest.events) + len(interest.user_ids) + len(interest.group_ids)
+    return size_of(configuration) + _PLACE * places
+
+
+def _events_of(configuration: ConnectConfiguration) -> Iterable[str]:
+    """The events that may be wanted. What was taken out of service for failing wants its own."""
     off = not configuration.publishing and configuration.disabled_by is None
-    return off or configuration.interest.preset is not None
+    return () if off or configuration.interest.preset is not None else configuration.interest.events
 
 
-def _of_interest(interest: Interest) -> Iterator[_People]:
+def _people_of(configuration: ConnectConfiguration) -> Iterator[_People]:
     """Whose events may be wanted."""
+    interest = configuration.interest
     if interest.all_users or interest.all_users_except:
         yield _People(interest.received, "all")
         return
@@ -82,7 +121,7 @@ def _of_interest(interest: Interest) -> Iterator[_People]:
         yield _People(interest.received, "group", group_id)
 
 
-def _of_event(event: NewEvent, groups: Memberships) -> Iterator[_People]:
+def _people_of_event(event: NewEvent, groups: Memberships) -> Iterator[_People]:
     """Whose an event is."""
     senders = () if event.user_id is None else (event.user_id.lower(),)
     for received, user_ids in ((False, senders), (True, event.recipients)):

@@ -18,6 +18,7 @@ from heliograph.errors import ConfigurationsChanged, InvalidBody, StorageBroken
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.event_ids import new_event_id
 from heliograph.model.events import Accepted, NewEvent, Skip, Wanted
+from heliograph.sharing import Shared
 from heliograph.store import Configurations, Store, undisturbed
 from heliograph.wire import notifications
 
@@ -41,9 +42,6 @@ _MOST_BYTES: Final = 64 * 2**20
 _LARGEST: Final = 32 * 2**20
 """What those of one account may."""
 
-_PLACE: Final = 200
-"""About the bytes of a configuration's place in the index, of which each event and user is one."""
-
 _NONE: Final[Mapping[int, ConnectConfiguration]] = MappingProxyType({})
 
 
@@ -66,7 +64,6 @@ class _Known:
 
     configurations: Configurations
     index: Index
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +101,7 @@ class Publisher:
         self._store = store
         self._signals = signals
         self._known = Bounded[str, _Known](_MOST_ACCOUNTS, _MOST_BYTES, _LARGEST)
+        self._reading = Shared[str, _Known]()
 
     async def publish(
         self,
@@ -184,8 +182,8 @@ class Publisher:
                 notifies=notifies,
             )
         except ConfigurationsChanged:
-            # Another publish may have dropped it already.
-            self._known.pop(account_id)
+            if self._known.get(account_id) is known:  # else another publish has read anew
+                await self._read(account_id, known)
             raise
         except StorageBroken:
             # The dispatcher's next claim will fail too, and end the process at once (F12).
@@ -204,24 +202,23 @@ class Publisher:
         return await self._store.notified(account_id, list(ids))
 
     async def _configurations(self, account_id: str) -> _Known:
-        known = self._known.get(account_id)
-        if known is None:
-            read = await self._store.configurations(account_id)
-            known = await aside(RECORD * len(read.all), lambda: _known_of(read))
-            self._known.keep(account_id, known, known.bytes)
-        return known
+        return self._known.get(account_id) or await self._read(account_id, None)
 
+    async def _read(self, account_id: str, before: _Known | None) -> _Known:
+        """Read what has changed since `before`, or all; who asks meanwhile shares the answer."""
 
-def _known_of(read: Configurations) -> _Known:
-    size = size_of(read.groups) + sum(map(_bytes_of, read.all))
-    return _Known(read, Index(read.all), size)
+        async def read() -> _Known:
+            if before is None:
+                index, now = Index(), await self._store.configurations(account_id)
+            else:
+                index = before.index
+                now = await self._store.configurations(account_id, before.configurations)
+            index = await aside(RECORD * len(now.all), lambda: index.changed_to(now.all))
+            known = _Known(now, index)
+            self._known.keep(account_id, known, index.size + size_of(now.groups))
+            return known
 
-
-def _bytes_of(configuration: ConnectConfiguration) -> int:
-    """What it takes here, its places in the index included."""
-    interest = configuration.interest
-    places = 1 + len(interest.events) + len(interest.user_ids) + len(interest.group_ids)
-    return size_of(configuration) + _PLACE * places
+        return await self._reading.ask(account_id, read)
 
 
 def _own(

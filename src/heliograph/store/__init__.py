@@ -333,8 +333,13 @@ class Store(Protocol):
         """Note that somebody was told of a configuration that fails."""
         ...
 
-    async def configurations(self, account_id: str) -> Configurations:
-        """The account's live configurations but for ad hoc ones, by id, with their version."""
+    async def configurations(
+        self, account_id: str, known: Configurations | None = None
+    ) -> Configurations:
+        """The account's live configurations but for ad hoc ones, by id, with their version.
+
+        Of what was `known` before, only what has changed since is read; the rest are its values.
+        """
         ...
 
     async def configurations_version(self, account_id: str) -> int:

@@ -94,9 +94,19 @@ async def test_configurations_are_read_once_and_again_after_they_changed(
     for number in range(3):
         await publisher.publish(ACCOUNT, [new_event(envelope_id=f"env-{number}")])
     assert read == 1
-    await store.create_configuration(wanted_configuration())
+    made = await store.create_configuration(wanted_configuration())
     (receipt,) = await publisher.publish(ACCOUNT, [new_event(envelope_id="env-4")])
     assert (read, receipt.accepted.deliveries) == (2, 1)
+    await store.update_configuration(replace(made, paused=True))
+    await store.create_configuration(wanted_configuration())
+    (receipt,) = await publisher.publish(ACCOUNT, [new_event(envelope_id="env-5")])
+    assert (read, receipt.accepted.deliveries) == (3, 2)
+    await store.delete_configuration(ACCOUNT, made.connect_id)
+    receipts = await asyncio.gather(
+        *(publisher.publish(ACCOUNT, [new_event(envelope_id=f"env-{n}")]) for n in range(6, 9))
+    )
+    assert [receipt.accepted.deliveries for (receipt,) in receipts] == [1, 1, 1]
+    assert read == 4
 
 
 async def test_configurations_that_never_rest_end_the_call_and_not_the_caller(

@@ -10,6 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from heliograph.delivery.publisher import Publisher
+from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable, UnsafeStorage
 from heliograph.model.accounts import Account
 from heliograph.model.checks import Check
@@ -250,6 +252,28 @@ async def test_f27_a_configuration_that_another_node_changed_is_matched_again(
     await accept(first, new_event())
     (claim,) = await claim_all(first)
     assert claim.configuration.url == "https://new.example"
+
+
+async def test_f27_what_another_node_changed_is_published_to_though_most_is_known(
+    open_node: OpenNode,
+) -> None:
+    first, second = await two_nodes(open_node)
+    by = Publisher(first, Signals())
+    (made,) = (await first.configurations(ACCOUNT)).all
+
+    async def deliveries(envelope_id: str) -> int:
+        (receipt,) = await by.publish(ACCOUNT, [new_event(envelope_id=envelope_id)])
+        return receipt.accepted.deliveries
+
+    assert await deliveries("before") == 1
+    new = await second.create_configuration(wanted_configuration(name="of the second"))
+    assert await deliveries("with a new one") == 2
+    await second.update_configuration(
+        wanted_configuration(connect_id=made.connect_id, events=["envelope-voided"])
+    )
+    assert await deliveries("with one that wants another event") == 1
+    await second.delete_configuration(ACCOUNT, new.connect_id)
+    assert await deliveries("with none") == 0
 
 
 async def test_r4_settling_while_another_node_pauses_leaves_nothing_waiting(

@@ -19,6 +19,8 @@ from tests.support import new_event, wanted_configuration
 from tests.unit.delivery.test_silences import documents, made
 
 WISHED = ["Envelope-Sent", "envelope-completed"]
+Draft = tuple[Any, Fidelity, bool]
+
 USERS = ["u-1", "U-2", ""]
 GROUP_IDS = ["7", "8", str(EVERYONE_ID)]
 
@@ -55,7 +57,7 @@ memberships = st.dictionaries(
 )
 
 
-def configuration(connect_id: int, draft: tuple[Any, Fidelity, bool]) -> ConnectConfiguration:
+def configuration(connect_id: int, draft: Draft) -> ConnectConfiguration:
     fields, fidelity, failing = draft
     found = made(fields, fidelity) or wanted_configuration()
     found = replace(found, connect_id=connect_id)
@@ -69,13 +71,35 @@ def wanting(verdicts: tuple[Verdict, ...]) -> list[Wanted]:
 @settings(max_examples=200, deadline=None)
 @given(drafts=st.lists(drafts, max_size=6), event=events, groups=memberships)
 def test_the_candidates_want_exactly_what_all_together_want(
-    drafts: list[tuple[Any, Fidelity, bool]], event: NewEvent, groups: dict[str, frozenset[str]]
+    drafts: list[Draft], event: NewEvent, groups: dict[str, frozenset[str]]
 ) -> None:
     # A set has small numbers in their order by itself.
     every = [configuration(2**40 + number * 2**20, draft) for number, draft in enumerate(drafts)]
-    candidates = Index(every).candidates(event, groups)
+    candidates = Index().changed_to(every).candidates(event, groups)
     assert [one for one in every if one in candidates] == list(candidates)
     assert wanting(match_all(candidates, event, groups)) == wanting(match_all(every, event, groups))
+
+
+@given(
+    before=st.lists(drafts, max_size=5),
+    after=st.lists(drafts, max_size=5),
+    kept=st.sets(st.integers(0, 4)),
+)
+def test_an_index_that_has_changed_is_as_one_that_is_made_anew(
+    before: list[Draft],
+    after: list[Draft],
+    kept: set[int],
+) -> None:
+    old = [configuration(number, draft) for number, draft in enumerate(before)]
+    new = [
+        old[number] if number in kept and number < len(old) else configuration(number, draft)
+        for number, draft in enumerate(after)
+    ]
+    index = Index().changed_to(old)
+    same = Index().changed_to(old)
+    assert index.changed_to(new) == Index().changed_to(new)
+    assert index == same  # somebody may be using it
+    assert index.changed_to(()) == Index()
 
 
 OF_ALL = {"allUsers": "true", "userIds": []}
@@ -108,7 +132,7 @@ def of_user(number: int) -> dict[str, Any]:
 )
 def test_of_many_configurations_the_one_that_wants_an_event_is_asked_alone(fields: Any) -> None:
     every = [wanted_configuration(connect_id=n, **fields(n)) for n in range(500)]
-    index = Index(every)
+    index = Index().changed_to(every)
     event = replace(new_event("order-7"), user_id="USER-7", recipients=frozenset({"user-7"}))
     groups = {"user-7": frozenset({"7"})}
     assert index.candidates(event, groups) == [every[7]]

@@ -33,15 +33,34 @@ def bump_version(account_id: str) -> Verb[Rows]:
     return (yield Step("bump_version", {"account_id": account_id}))
 
 
-def listed(keyring: KeyRing, account_id: str) -> Verb[Configurations]:
+def listed(keyring: KeyRing, account_id: str, known: Configurations | None) -> Verb[Configurations]:
     """See `Store.configurations`."""
     # Read first: what is older than its version is matched again, never the reverse.
     matched = yield from version(account_id)
     values = {"account_id": account_id}
-    found = sealing.configurations(keyring, account_id, (yield Step("configurations", values)))
+    if known is None or known.version > matched:  # what was known is of another past
+        rows_of_all = yield Step("configurations", values)
+        found = sealing.configurations(keyring, account_id, rows_of_all)
+    else:
+        changed = yield Step("configurations_since", {**values, "version": known.version})
+        found = _changed(keyring, account_id, known.all, changed)
     (account,) = yield Step("notifies", values)
     groups = yield from _memberships(account_id, found)
     return Configurations(matched, found, bool(account.notifies), groups)
+
+
+def _changed(
+    keyring: KeyRing, account_id: str, known: Sequence[ConnectConfiguration], changed: Rows
+) -> tuple[ConnectConfiguration, ...]:
+    """What is known, with what has become of some of them; by id."""
+    by_id = {configuration.connect_id: configuration for configuration in known}
+    for connect_id, document, sealed, deleted in changed:
+        if deleted:
+            by_id.pop(connect_id, None)
+            continue
+        row = (connect_id, document, sealed)
+        (by_id[connect_id],) = sealing.configurations(keyring, account_id, [row])
+    return tuple(by_id[connect_id] for connect_id in sorted(by_id))
 
 
 def create(keyring: KeyRing, wanted: ConnectConfiguration, now: int) -> Verb[ConnectConfiguration]:

@@ -16,6 +16,13 @@ from connect_configuration
 where account_id = :account_id and deleted_us is null and ad_hoc is null
 order by connect_id;
 
+-- name: configurations_since
+-- Those that a later version than the one that is known has made, changed or deleted.
+select connect_id, document, sealed, deleted_us is not null as deleted
+from connect_configuration
+where account_id = :account_id and version > :version and ad_hoc is null
+order by connect_id;
+
 -- name: configuration
 select connect_id, document, sealed
 from connect_configuration

@@ -220,8 +220,12 @@ class StoreVerbs:
             lambda: configurations.delete(account_id, connect_id, self._now())
         )
 
-    async def configurations(self, account_id: str) -> Configurations:
-        return await self._engine.read(lambda: configurations.listed(self._keyring, account_id))
+    async def configurations(
+        self, account_id: str, known: Configurations | None = None
+    ) -> Configurations:
+        return await self._engine.read(
+            lambda: configurations.listed(self._keyring, account_id, known)
+        )
 
     async def configurations_version(self, account_id: str) -> int:
         return await self._engine.read(lambda: configurations.version(account_id))
