@@ -238,7 +238,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer is dropped, or it would join the headers that were checked."""
         if self._phase is _Phase.HEAD:
-            super().on_header(name, value)
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is here: look at it before anything else does."""
@@ -321,6 +321,8 @@ class GuardedProtocol(HttpToolsProtocol):
                 lengths.append(value.strip(b" \t"))
             elif name == b"transfer-encoding":
                 codings.append(value.lower())
+            elif name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
         if len(hosts) > 1 or (not hosts and version == "1.1"):
             return MalformedRequest("A request has one Host header.")
         if hosts and not _HOST.fullmatch(hosts[0]):

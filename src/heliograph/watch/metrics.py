@@ -193,16 +193,12 @@ class Metrics:
 
     def published(self, publication: Publication) -> None:
         """Count the events of a call."""
-        repeated = sum(receipt.accepted.repeated for receipt in publication.events)
-        self._repeated.inc(repeated)
-        self._new.inc(len(publication.events) - repeated)
-        self._deliveries.inc(
-            sum(
-                receipt.accepted.deliveries
-                for receipt in publication.events
-                if not receipt.accepted.repeated
-            )
-        )
+        new = [event.accepted for event in publication.events if not event.accepted.repeated]
+        self._new.inc(len(new))
+        if repeated := len(publication.events) - len(new):
+            self._repeated.inc(repeated)
+        if deliveries := sum(accepted.deliveries for accepted in new):
+            self._deliveries.inc(deliveries)
         self._publish_seconds.observe(publication.seconds)
 
     def answered(self, operation: str, status: int, refusal: str | None, seconds: float) -> None:

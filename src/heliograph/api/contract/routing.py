@@ -33,6 +33,8 @@ class _Place:
     several: _Place | None = None
     """Behind a parameter of several parts."""
     endpoint: Application | None = None
+    is_fixed: bool = True
+    """Whether no parameter follows."""
     names: Sequence[str] = ()
     """Of the parameters on the way here, in their order."""
 
@@ -58,6 +60,7 @@ class Routes:
             if part[:1] != "{":
                 place = place.fixed.setdefault(part, _Place())
                 continue
+            place.is_fixed = False
             name, _, kind = part[1:-1].partition(":")
             names.append(name)
             if kind == "path":
@@ -86,6 +89,11 @@ class Routes:
 
 def _found(place: _Place, parts: Sequence[str], number: int, values: list[str]) -> _Place | None:
     """Where the parts from `number` on lead; `values` gets those of the parameters."""
+    while place.is_fixed and number < len(parts):  # there is but one way
+        following = place.fixed.get(parts[number])
+        if following is None:
+            return None
+        place, number = following, number + 1
     if number == len(parts):
         return None if place.endpoint is None else place
     part = parts[number]
