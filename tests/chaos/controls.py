@@ -13,6 +13,7 @@ import math
 import os
 import sys
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -161,6 +162,16 @@ def first_address() -> None:
     module.start_connection = one
 
 
+def nameless() -> None:
+    """Who comes in the place of a dead process is another node, which takes nothing over."""
+    opened = PostgresStore.open
+
+    async def anew(*given: Any, instance: str, **named: Any) -> PostgresStore:
+        return await opened(*given, instance=f"{instance}/{uuid.uuid4()}", **named)
+
+    PostgresStore.open = anew  # type: ignore[method-assign]
+
+
 PLANTS: dict[str, Callable[[], None]] = {
     plant.__name__: plant
     for plant in (
@@ -173,6 +184,7 @@ PLANTS: dict[str, Callable[[], None]] = {
         first_address,
         trusting,
         one_clock,
+        nameless,
     )
 }
 

@@ -37,6 +37,15 @@ from delivery as d inner join event as e on d.event_row = e.event_row
 where d.failed_us is not null
 """
 _UNFINISHED = "select count(*) from delivery where state in ('waiting', 'held', 'in_flight')"
+_IN_FLIGHT_OF_PROCESS = """
+select count(*) from delivery as d inner join node as n on d.epoch = n.epoch
+where d.state = 'in_flight' and n.process_id = %s
+"""
+# Of several processes each but the first has a number behind the name.
+_IN_FLIGHT_OF_INSTANCE = """
+select count(*) from delivery as d inner join node as n on d.epoch = n.epoch
+where d.state = 'in_flight' and split_part(n.instance, '/', 1) = %s
+"""
 _UNANSWERED = "where a.outcome = 'failed' and a.phase in ('headers', 'body')"
 _ORPHANS = "select problem from v_audit_orphans"
 
@@ -146,11 +155,14 @@ class Postgres:
 
     def in_flight(self, folder: Path) -> int:
         instance = (folder / "node-id").read_text()
-        ((count,),) = self.ask(
-            "select count(*) from delivery as d inner join node as n on d.epoch = n.epoch "
-            "where d.state = 'in_flight' and n.instance = %s",
-            (instance,),
-        )
+        return self._count(_IN_FLIGHT_OF_INSTANCE, instance)
+
+    def in_flight_of(self, process: int) -> int:
+        """Deliveries that a process, which may be dead, has claimed and nobody has settled."""
+        return self._count(_IN_FLIGHT_OF_PROCESS, process)
+
+    def _count(self, statement: str, value: object) -> int:
+        ((count,),) = self.ask(statement, (value,))
         return int(count)
 
     def unfinished(self) -> int:

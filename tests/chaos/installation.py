@@ -149,6 +149,16 @@ class Node:
         self.signal(signal.SIGCONT)
         self.up.set()
 
+    @property
+    def process_id(self) -> int:
+        """Its process's, that of the one that watches where there are several."""
+        assert self.process is not None
+        return self.process.pid
+
+    def processes(self) -> list[int]:
+        """The ids of the processes behind its port, where there are several."""
+        return [one.pid for one in psutil.Process(self.process_id).children()]
+
     async def senders(self) -> list[int]:
         """The ids of its sender processes that post, once there is one."""
         assert self.process is not None
@@ -161,7 +171,7 @@ class Node:
                 await asyncio.sleep(0.02)
 
     async def without(self, sender: int) -> None:
-        """Once a sender process is there no more."""
+        """Once another process of its is there no more."""
         async with hang(60):
             while Path(f"/proc/{sender}").exists():
                 await asyncio.sleep(0.02)

@@ -67,6 +67,14 @@ async def test_f4_r8_a_node_that_was_taken_for_dead_settles_nothing(
     await holds("F4", kind, tmp_path)
 
 
+@on_each_kind("F35")
+@pytest.mark.timeout(300)
+async def test_f35_r1_r3_r4_r8_one_of_several_processes_that_is_killed_loses_nothing(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F35", kind, tmp_path)
+
+
 @on_each_kind("F36")
 @pytest.mark.timeout(200)
 async def test_f36_r4_r5_sender_processes_that_end_lose_nothing(kind: str, tmp_path: Path) -> None:

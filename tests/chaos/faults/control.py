@@ -1,4 +1,4 @@
-"""C1 to C10: planted defects, which the suite must see: each of these runs has to fail."""
+"""C1 to C11: planted defects, which the suite must see: each of these runs has to fail."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.chaos.faults.clocks import run_two_hours_ahead, start_a_year_ahead
 from tests.chaos.faults.database import fail_over
 from tests.chaos.faults.network import first_address_dead
 from tests.chaos.faults.process import freeze, observed
+from tests.chaos.faults.several import kill_some
 from tests.chaos.faults.storage import cut_sqlite
 from tests.chaos.faults.waking import stuck
 from tests.chaos.installation import LEASE_SECONDS, DidNotStart, Node
@@ -217,3 +218,15 @@ async def trusting(context: Context) -> Result:
 async def one_clock(context: Context) -> Result:
     """Long after the clock was ahead, signatures are of the future."""
     return await run_two_hours_ahead(context, planted(controls.one_clock))
+
+
+@fault(
+    "C11",
+    "who comes in the place of a dead process is taken for another node",
+    quick={"postgres-1": 1},
+    full={"postgres-1": 1},
+    control=True,
+)
+async def nameless(context: Context) -> Result:
+    """What the dead one had in flight waits until its lease has run out."""
+    return await kill_some(context, planted(controls.nameless))
