@@ -30,7 +30,6 @@ OTHER_VALUES = {
     "in_flight_mib": ("32", 32),
     "per_configuration": ("3", 3),
     "senders": ("2", "2"),
-    "processes": ("2", 2),
     "grace": ("0", 0.0),
     "keep_logs": ("30", 30),
     "metrics": ("false", False),
