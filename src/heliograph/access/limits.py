@@ -48,6 +48,15 @@ class Standing:
         return max(1, math.ceil(self.ends - now))
 
 
+class _Count:
+    """What a key has used; it is kept and grows, for to keep it anew takes longer than a call."""
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used = 0
+
+
 class Windows:
     """Counts by key of the window that is open; with `most` 0 nothing is counted."""
 
@@ -55,26 +64,37 @@ class Windows:
         self.most = most
         self._seconds = seconds
         self._number = 0
-        self._used = Bounded[str, int](keys, MOST_BYTES)
+        self._counts = Bounded[str, _Count](keys, MOST_BYTES)
 
     def standing(self, key: str, now: float) -> Standing:
         """Where `key` stands; `now` is seconds since 1970."""
-        self._open(now)
-        return Standing(self.most, self._used.get(key) or 0, (self._number + 1) * self._seconds)
+        return Standing(self.most, self._used(key, now), (self._number + 1) * self._seconds)
+
+    def is_full(self, key: str, now: float) -> bool:
+        """Whether `key` has nothing left."""
+        return self._used(key, now) >= self.most
 
     def count(self, key: str, now: float, cost: int = 1) -> None:
         """Count `cost` for `key`."""
         self._open(now)
-        self._used[key] = (self._used.get(key) or 0) + cost
+        count = self._counts.get(key)
+        if count is None:
+            self._counts[key] = count = _Count()
+        count.used += cost
 
     def __len__(self) -> int:
-        return len(self._used)
+        return len(self._counts)
+
+    def _used(self, key: str, now: float) -> int:
+        self._open(now)
+        count = self._counts.get(key)
+        return 0 if count is None else count.used
 
     def _open(self, now: float) -> None:
         number = int(now // self._seconds)
         if number != self._number:
             self._number = number
-            self._used.clear()
+            self._counts.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +129,19 @@ class CallLimits:
         self._hour = Windows(rules.hourly, HOUR)
         self._burst = Windows(rules.burst, BURST)
         self._token = Windows(rules.token, BURST)
+        self._are_some = rules != Rules()
 
     def call(self, account: str, token_id: str) -> Decision:
         """Count a call, unless that is one too many."""
+        if not self._are_some:
+            return Decision()
         now = self._now()
-        counted = [
-            (windows, key)
-            for windows, key in (
-                (self._token, token_id),
-                (self._burst, account),
-                (self._hour, account),
-            )
-            if windows.most
-        ]
+        rules = (self._token, token_id), (self._burst, account), (self._hour, account)
+        counted = [(windows, key) for windows, key in rules if windows.most]
         refusal = None
         for windows, key in counted:
-            standing = windows.standing(key, now)
-            if not standing.left:
-                refusal = self._refusal(windows, standing, now)
+            if windows.is_full(key, now):
+                refusal = self._refusal(windows, windows.standing(key, now), now)
                 break
         else:
             for windows, key in counted:
