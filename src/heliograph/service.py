@@ -248,7 +248,12 @@ def _dispatcher(
         sender,
         store.clock,
         signals,
-        Capacity(settings.in_flight, settings.per_configuration, settings.in_flight_mib * 2**20),
+        Capacity(
+            settings.in_flight,
+            settings.per_configuration,
+            settings.in_flight_mib * 2**20,
+            nodes=settings.processes or 1,
+        ),
         schedule=ScheduleName(settings.schedule),
         zone=ZoneInfo(settings.time_zone),
         observer=watch.observer,

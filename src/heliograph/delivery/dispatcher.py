@@ -50,11 +50,15 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How much is sent at once; `bytes` as `store/loads.py` counts them."""
+    """How much is sent at once; `bytes` as `store/loads.py` counts them.
+
+    `nodes` answer on one port: each takes its part of the rate that a configuration allows.
+    """
 
     in_flight: int = 512
     per_configuration: int = 8
     bytes: int = loads.MOST
+    nodes: int = 1
 
     @property
     def per_account(self) -> int:
@@ -190,8 +194,9 @@ class Dispatcher:
         for claim in result.claims:
             self._unsettled += 1
             self._load.began(claim)
-            configuration = claim.configuration
-            self._pacing.began(configuration.connect_id, configuration.pace.rate, now)
+            configuration, rate = claim.configuration, claim.configuration.pace.rate
+            part = None if rate is None else rate / self._capacity.nodes
+            self._pacing.began(configuration.connect_id, part, now)
             task = asyncio.create_task(self._send(claim))
             self._sending[task] = claim
             task.add_done_callback(self._sent)
