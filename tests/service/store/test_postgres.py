@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -367,6 +369,27 @@ async def test_r18_doctor_passes_a_server_that_flushes_and_says_when_none_answer
     assert all(check.passed for check in checks), checks
     (refused,) = await database_checks(server.url)
     assert (refused.name, refused.passed) == ("database", False)
+
+
+async def test_doctor_names_the_nodes_that_run_and_counts_what_connections_they_want(
+    open_node: OpenNode, database_url: str, clock: ManualClock
+) -> None:
+    async def nodes() -> str:
+        (found,) = (one for one in await database_checks(database_url) if one.name == "nodes")
+        assert found.passed
+        return found.found
+
+    clock.jump((datetime.now(UTC) - clock.now()).total_seconds() - LEASE - 60)
+    both = await two_nodes(open_node)
+    assert await nodes() == "none runs"  # their leases have run out
+    clock.move(LEASE + 60)
+    for node in both:
+        await node.renew_lease()
+    process = os.getpid()
+    assert await nodes() == f"2: {socket.gethostname()}, processes {process}, {process}"
+    for number in range(4):
+        await open_node(f"further-{number}")
+    assert (await nodes()).startswith("WARNING: they may want 66 connections of 60 there are. 6: ")
 
 
 async def test_r4_doctor_shows_what_is_orphaned(open_node: OpenNode, database_url: str) -> None:

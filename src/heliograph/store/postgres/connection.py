@@ -28,6 +28,10 @@ from heliograph.store.verbs import PATIENCE
 T = TypeVar("T")
 
 _CONNECTIONS: Final = 10
+
+CONNECTIONS_OF_A_NODE: Final = _CONNECTIONS + 1
+"""At the most: those of the pool, and the one that hears hints."""
+
 _OPENED_WITHIN: Final = 5.0
 """Seconds for the pool's first connections. Nobody waits for an answer yet, and a server that has
 taken one connection already is busy, not away."""

@@ -11,6 +11,7 @@ from heliograph.errors import StorageUnavailable
 from heliograph.model.checks import Check
 from heliograph.store.attendance import attendance_check
 from heliograph.store.postgres.connection import (
+    CONNECTIONS_OF_A_NODE,
     Connection,
     Database,
     behind_pooler,
@@ -77,8 +78,24 @@ async def _look_at_database(db: Connection) -> Sequence[Check]:
                 "this is a bug of Heliograph: report it with the output of --json",
             )
         )
-        checks.append(await _due_check(db))
+        checks += [await _due_check(db), await _nodes_check(db)]
     return checks
+
+
+async def _nodes_check(db: Connection) -> Check:
+    """Which nodes run, of all servers on this database, and whether they find connections."""
+    (now,) = await fetch_only(db, QUERIES["server_clock"])
+    hosts = await fetch(db, QUERIES["nodes_running"], {"now": now})
+    if not hosts:
+        return Check("nodes", True, "none runs")
+    count = sum(len(row.process_ids) for row in hosts)
+    found = f"{count}: " + "; ".join(
+        f"{row.host}, processes {', '.join(map(str, row.process_ids))}" for row in hosts
+    )
+    wanted, there_are = count * CONNECTIONS_OF_A_NODE, hosts[0].connections
+    if wanted > there_are:
+        found = f"WARNING: they may want {wanted} connections of {there_are} there are. {found}"
+    return Check("nodes", True, found)
 
 
 async def _due_check(db: Connection) -> Check:

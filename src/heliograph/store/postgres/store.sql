@@ -92,6 +92,17 @@ for share;
 -- name: node_stop
 update node set stopped_us = %(now)s where epoch = %(epoch)s;
 
+-- name: nodes_running
+-- By host, for doctor; and how many connections the server has for everybody.
+select
+    host,
+    array_agg(process_id order by process_id) as process_ids,
+    current_setting('max_connections')::integer as connections
+from node
+where stopped_us is null and lease_until_us > %(now)s
+group by host
+order by host;
+
 -- name: nodes_dead
 select epoch from node
 where stopped_us is not null or lease_until_us < %(now)s
