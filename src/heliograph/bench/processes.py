@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -123,7 +125,7 @@ def node(data_dir: Path, environment: Mapping[str, str], options: Sequence[str])
 
 @contextlib.contextmanager
 def _process(words: Sequence[str], **how: Any) -> Iterator[subprocess.Popen[bytes]]:
-    # In a group of its own: Ctrl-C is for the bench, which then ends what it has started.
+    # In a group of its own, with whatever it starts: Ctrl-C is for the bench, which ends them all.
     process = subprocess.Popen(words, process_group=0, **how)
     try:
         yield process
@@ -134,9 +136,9 @@ def _process(words: Sequence[str], **how: Any) -> Iterator[subprocess.Popen[byte
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE)
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):

@@ -116,9 +116,9 @@ class _Round:
     async def play(self, connections: Sequence[_Connection]) -> Called:
         """Make the calls, and wait for their answers."""
         order, began = self._order, time.monotonic()
-        if order.seconds is not None:
-            self._ends = began + order.seconds
         if order.rate is None:
+            if order.seconds is not None:
+                self._ends = began + order.seconds
             for connection in connections:
                 self._turn(connection)
         else:
@@ -143,15 +143,17 @@ class _Round:
         )
 
     async def _pace(self, began: float, gap: float) -> None:
-        for number in itertools.count(1):
-            if self._over():
-                break
+        """A call every `gap` seconds, later where no connection is free; none is left out."""
+        order = self._order
+        calls = order.calls if order.calls is not None else round((order.seconds or 0.0) / gap)
+        for number in range(1, max(1, calls) + 1):
             if self._idle:
                 self._turn(self._idle.popleft())
             else:
                 self._late += 1
             if (wait := began + number * gap - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
+        self._ends = 0.0
 
     def answered(self, connection: _Connection, status: int, size: int) -> None:
         """The answer of a connection is here, whole; its body has `size` bytes."""

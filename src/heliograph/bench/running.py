@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import heliograph
@@ -26,11 +26,17 @@ def run(
         ).measure
         runs = []
         for number in range(1, repeat + 1):
-            bench.say(name if repeat == 1 else f"{name}, run {number} of {repeat}")
-            runs.append(measure(bench))
+            what = name if repeat == 1 else f"{name}, run {number} of {repeat}"
+            bench.say(what)
+            runs.append(measure(replace(bench, say=_saying(bench, what))))
         results.append(Result(name, runs))
         tell(results[-1])
     return Report(facts, results)
+
+
+def _saying(bench: Bench, what: str) -> Callable[[str], None]:
+    """What a scenario says stands behind its own name."""
+    return lambda text: bench.say(f"{what}: {text}" if text else what)
 
 
 def _facts(bench: Bench) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ def compared(bench: Bench, listeners: Mapping[str, Listeners], **how: Any) -> Ru
     measured: list[Measured] = []
     rigs: list[Rig] = []
     for at, some in listeners.items():
+        bench.say(at)
         with serving(bench, some) as made:
             measured += figures(load(bench, made, **how), at)
         rigs.append(made)

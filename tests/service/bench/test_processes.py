@@ -35,8 +35,8 @@ class Pair:
     port: int
 
     def post(self, calls: int, first: int = 0, path: str = "/7", **how: object) -> Called:
-        """So many posts of an event each, from the number `first`."""
-        order = Calls(path=path, templates=TEMPLATES, first=first, calls=calls, status=200)
+        """So many posts of an event each, from the number `first`; 0: `how` says when to end."""
+        order = Calls(path=path, templates=TEMPLATES, first=first, calls=calls or None, status=200)
         for name, value in how.items():
             setattr(order, name, value)
         return self.publisher.ask(order, Called)
@@ -99,6 +99,11 @@ def test_events_come_at_a_rate_and_each_answer_has_its_time(pair: Pair) -> None:
     called = pair.post(20, rate=200.0)
     assert [number for number, _ in sorted(called.answered)] == list(range(20))
     assert called.ended - called.began >= 19 / 200
+
+
+def test_no_event_of_a_rate_is_left_out_where_every_connection_is_busy(pair: Pair) -> None:
+    assert pair.post(200, rate=1e6).next == 200
+    assert pair.post(0, seconds=0.02, rate=1e4).next == 200
 
 
 def test_a_call_of_many_events_counts_each_of_them(pair: Pair) -> None:

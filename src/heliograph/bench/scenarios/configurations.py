@@ -30,6 +30,7 @@ def measure(bench: Bench) -> Run:
     measured: list[Measured] = []
     rigs: list[Rig] = []
     for number in bench.size.configurations:
+        bench.say(f"{number:,} configurations")
         with serving(bench, Listeners(number)) as made:
             load = throughput.load(bench, made)
             one = made.publish(calls=bench.size.listed, connections=1).called

@@ -34,6 +34,7 @@ def measure(bench: Bench) -> Run:
     with rig(bench, Listeners(_WANTING, _WANTING)) as made:
         with made.serving():
             pass  # the account and its configurations are there
+        bench.say("making failures")
         seeded = made.seed(-(-bench.size.failures // _WANTING), failed=True)
         with made.serving():
             calls = {

@@ -33,6 +33,7 @@ def measure(bench: Bench) -> Run:
         with made.serving():
             pass  # the account and its configurations are there
         for rows in bench.size.histories:
+            bench.say(f"{rows:,} rows")
             made.seed(rows // _ROWS - events, failed=False)
             events = rows // _ROWS
             with made.serving():

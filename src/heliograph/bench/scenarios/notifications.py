@@ -33,6 +33,7 @@ def measure(bench: Bench) -> Run:
     with serving(bench) as made:
         notify = _notifying(made)
         for number in bench.size.notifications:
+            bench.say(f"{number:,} notifications")
             while stored < number:
                 calls = min(8, -(-(number - stored) // BATCHED["size"]))
                 made.fill(templates=notify, deliveries=1, calls=calls, **BATCHED)

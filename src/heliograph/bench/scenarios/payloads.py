@@ -19,7 +19,7 @@ def measure(bench: Bench) -> Run:
     measured: list[Measured] = []
     rigs: list[Rig] = []
     for size in bench.size.payloads:
-        at = f"{size:,} bytes"
+        bench.say(at := f"{size:,} bytes")
         with serving(bench) as made:
             found = throughput.load(
                 bench,

@@ -30,8 +30,9 @@ from heliograph.settings import environment_name
 @click.option(
     "--only",
     multiple=True,
+    metavar="SCENARIO",
     type=click.Choice(list(SCENARIOS)),
-    help="Measure this alone; give it again for more.",
+    help=f"Measure this alone; give it again for more. One of {', '.join(SCENARIOS)}.",
 )
 @click.option("--quick", is_flag=True, help="Everything small: to see that it works, not how fast.")
 @click.option("--repeat", type=click.IntRange(1), default=1, help="Runs; medians are told.")
@@ -59,7 +60,7 @@ from heliograph.settings import environment_name
     type=click.Path(path_type=Path, dir_okay=False),
     help="A file to write the report to, as a page.",
 )
-@click.argument("options", nargs=-1)
+@click.argument("options", nargs=-1, metavar="[-- OPTIONS]")
 def bench(
     only: Sequence[str],
     quick: bool,
