@@ -20,6 +20,7 @@ from heliograph.access.credentials_file import Credentials
 from heliograph.bench import events
 from heliograph.bench.orders import Open, Seed, Seeded, Stage, Staged, obeying
 from heliograph.bench.stages import Stages
+from heliograph.delivery.index import Index
 from heliograph.delivery.matching import match_all
 from heliograph.model.deliveries import (
     Answer,
@@ -85,10 +86,11 @@ class Inside:
 
     async def _seed(self, order: Seed) -> int:
         known, deliveries = await self._store.configurations(self._account_id), 0
+        index = Index().changed_to(known.all)
         for first in range(order.first, order.first + order.events, _AT_ONCE):
             numbers = range(first, min(first + _AT_ONCE, order.first + order.events))
             matched = [
-                (event, match_all(known.all, event, known.groups))
+                (event, match_all(index.candidates(event, known.groups), event, known.groups))
                 for event in _made(numbers, self._account_id)
             ]
             await self._store.accept(self._account_id, known.version, matched, notifies=False)

@@ -80,7 +80,7 @@ class Figure(Enum):
     READY = "heliograph serve, until it answers", "s"
     IDLE = "processor of a server with nothing to do", "ms/s"
     STAGE_PARSE = "parse the body", "µs"
-    STAGE_MATCH = "match 16 configurations", "µs"
+    STAGE_MATCH = "match, of 16 configurations", "µs"
     STAGE_ACCEPT = "accept, 64 at once", "µs"
     STAGE_SETTLE = "claim and settle, 64 at once", "µs"
     STAGE_COMPOSE = "render and sign", "µs"

@@ -17,6 +17,7 @@ from uuid import uuid4
 from heliograph.bench import events
 from heliograph.bench.listeners import Listeners
 from heliograph.delivery.attempt import Post, compose
+from heliograph.delivery.index import Index
 from heliograph.delivery.matching import match_all
 from heliograph.model.deliveries import Answer, Claim, Delivered, Settlement
 from heliograph.model.events import NewEvent, Verdict
@@ -43,6 +44,7 @@ class Stages:
         self._stack = AsyncExitStack()
         self._sender: Authorizer
         self._known: Configurations
+        self._index = Index()
         self._bodies: Sequence[bytes] = ()
         self._events: Sequence[NewEvent] = ()
         self._matched: Sequence[tuple[NewEvent, Sequence[Verdict]]] = ()
@@ -64,6 +66,7 @@ class Stages:
         if not self._bodies:
             templates = Listeners().templates()
             self._known = await self._store.configurations(self._account_id)
+            self._index = self._index.changed_to(self._known.all)
             self._bodies = [
                 f"{one:0{events.DIGITS}}".join(templates[one % len(templates)]).encode()
                 for one in range(number)
@@ -81,9 +84,10 @@ class Stages:
         ]
 
     async def _match(self) -> None:
-        known = self._known
+        groups = self._known.groups
         self._matched = [
-            (event, match_all(known.all, event, known.groups)) for event in self._events
+            (event, match_all(self._index.candidates(event, groups), event, groups))
+            for event in self._events
         ]
 
     async def _accept(self) -> None:
