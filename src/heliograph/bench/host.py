@@ -61,6 +61,12 @@ def processor_seconds(process: int) -> float:
     return ticks / _TICK
 
 
+def processor_seconds_of_each(process: int) -> Mapping[int, float]:
+    """What a process, and each that descends from it, has had of processors by itself."""
+    found = {one: _stat(one) for one in tree(process)}
+    return {one: sum(map(int, fields[11:13])) / _TICK for one, fields in found.items() if fields}
+
+
 def busy_seconds() -> float:
     """What everything on this machine has had of processors."""
     user, nice, system, _, _, *interrupts = map(

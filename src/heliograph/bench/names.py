@@ -51,6 +51,7 @@ class Figure(Enum):
     DRAINED = "deliveries while draining", "/s"
     CPU_PRODUCT = "processor an event: server and database", "ms"
     CPU_SERVER = "processor an event: server", "ms"
+    CPU_BUSIEST = "processor an event: busiest process of the server", "ms"
     CPU_DATABASE = "processor an event: database", "ms"
     CPU_PUBLISHER = "processor an event: publisher", "ms"
     CPU_SINK = "processor an event: sink", "ms"

@@ -70,11 +70,14 @@ class Bench:
 class Used:
     """What was needed in some time.
 
-    `processor` has the seconds of each process by name, `seconds` is what all of it lasted, and
-    `others` the seconds of processors that went elsewhere meanwhile.
+    `processor` has the seconds of each process by name, what it has started included, `busiest`
+    those of that process of the server which had most: it is the bound where there are processors
+    enough. `seconds` is what all of it lasted, and `others` the seconds of processors that went
+    elsewhere meanwhile.
     """
 
     processor: Mapping[str, float] = field(default_factory=dict)
+    busiest: float = 0.0
     seconds: float = 0.0
     others: float = 0.0
 
@@ -212,9 +215,11 @@ class Rig:
         """What processes need while the block runs; known when it has ended."""
         used = Used()
         before, busy, began = self._processor(), host.busy_seconds(), time.monotonic()
+        each = self._of_each()
         yield used
         used.seconds = time.monotonic() - began
         used.processor = {name: one - before[name] for name, one in self._processor().items()}
+        used.busiest = max(one - each.get(name, 0.0) for name, one in self._of_each().items())
         others = host.busy_seconds() - busy - sum(used.processor.values())
         used.others = max(0.0, others)
 
@@ -224,6 +229,14 @@ class Rig:
         if self.place.database is not None:
             found["database"] = host.memory(host.tree(self.place.database))
         return {name: value for name, value in found.items() if value is not None}
+
+    def _of_each(self) -> Mapping[int, float]:
+        """What each process of the server has had."""
+        return {
+            process: seconds
+            for node in self.nodes
+            for process, seconds in host.processor_seconds_of_each(node.id).items()
+        }
 
     def _processor(self) -> Mapping[str, float]:
         found = {"server": sum(host.processor_seconds(node.id) for node in self.nodes)}

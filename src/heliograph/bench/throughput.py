@@ -59,6 +59,7 @@ def figures(found: Found, at: str = "") -> Sequence[Measured]:
                 (PROCESSOR[name], used * 1000 / events)
                 for name, used in seen.used.processor.items()
             ),
+            (Figure.CPU_BUSIEST, seen.used.busiest * 1000 / events),
             (Figure.CORES, sum(seen.used.processor.values()) / seen.used.seconds),
             (Figure.CORES_OTHERS, seen.used.others / seen.used.seconds),
             *((MEMORY[name], size) for name, size in found.memory.items()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -26,6 +27,14 @@ LEAST = 5.0
 
 MOVES = {"flushes", "posts", "accepted", "delivered", "drained"}
 """What is never slower than that."""
+
+MOST = {
+    "answer": 5.0,  # KB, however many configurations there are
+    "listed_p50": 2_000.0,  # ms
+    "memory_server": 400.0,  # MB, of two nodes as well
+    "help": 10.0,  # s
+}
+"""What nothing small takes, on whatever machine."""
 
 
 def measured(folder: Path, *options: str) -> Any:
@@ -52,6 +61,7 @@ def check(told: Any, scenarios: Sequence[str]) -> None:
         for figure in one["figures"]:
             assert len(figure["runs"]) == 1
             assert figure["median"] >= (LEAST if figure["name"] in MOVES else 0), figure
+            assert figure["median"] <= MOST.get(figure["name"], math.inf), figure
 
 
 @pytest.mark.timeout(600)
