@@ -109,8 +109,6 @@ class Connection:
         """End the connection, if it has not ended yet."""
         self._close(by_listener=False)
 
-    # ---------------------------------------------------------------------- what comes
-
     def _readable(self) -> None:
         # Until there is no more or the answer is whole: of a connection that was reset uvloop
         # tells once, and drops it.
@@ -189,8 +187,6 @@ class Connection:
         if not self._answered.done():
             self._answered.set_exception(error)
 
-    # -------------------------------------------------------------------- what goes out
-
     def _write(self) -> None:
         """Send what goes out now, and the rest when there is room for it."""
         try:
@@ -225,8 +221,6 @@ class Connection:
                 self._loop.add_writer(self._socket, self._write)
             else:
                 self._loop.remove_writer(self._socket)
-
-    # ------------------------------------------------------------------------- the end
 
     def _wake_by(self, due: float) -> None:
         """Have the timer ring at that time of the loop; it may ring before, for nothing."""

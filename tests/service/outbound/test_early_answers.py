@@ -150,3 +150,39 @@ def test_r5_a_reset_in_the_middle_of_an_answer_is_told_at_once(run: Run, said: b
     with threaded(serve) as url:
         what = "the listener reset the connection before answering"
         assert fault(run(post(url, budget=Budget(total=WITHIN)))) == (Phase.HEADERS, what)
+
+
+@both_loops
+def test_r5_an_answer_that_came_with_the_end_of_the_handshake_counts(
+    run: Run, tmp_path: Path
+) -> None:
+    authority = Authority()
+    tls = serving(authority.pair("localhost"), tmp_path, version=ssl.TLSVersion.TLSv1_2)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secure = tls.wrap_bio(incoming, outgoing, server_side=True)
+
+    def serve(listening: socket.socket) -> None:
+        with listening.accept()[0] as connection:
+            while True:
+                try:
+                    secure.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    connection.sendall(outgoing.read())
+                    incoming.write(connection.recv(65536))
+            secure.write(ANSWERS["with a length"])
+            connection.sendall(outgoing.read())  # in TLS 1.2 the listener's word is the last
+            while connection.recv(65536):
+                pass
+
+    with threaded(serve) as plain_url:
+        url = plain_url.replace("http://127.0.0.1", "https://localhost")
+        identity = TlsIdentity(None, None, authority.certificate)
+
+        async def posted() -> Answer | Fault:
+            async with Transport(EMULATOR, Budget(total=WITHIN)) as transport:
+                return await transport.post(url, HEADERS, BODY, identity)
+
+        came_back = run(posted())
+    assert isinstance(came_back, Answer), came_back
+    assert (came_back.status, came_back.body) == (413, b"big")

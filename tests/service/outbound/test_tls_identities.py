@@ -199,6 +199,23 @@ def test_s5_f18_a_listener_that_does_not_get_the_client_certificate_it_wants_is_
 
 
 @both_loops
+@pytest.mark.parametrize("size", [70_000, 3_000_000])
+def test_a_message_of_any_size_arrives_whole_over_tls(run: Run, size: int, tmp_path: Path) -> None:
+    async def sent(url: str) -> Answer | Fault:
+        async with Transport(EMULATOR, Budget()) as transport:
+            await transport.post(url, HEADERS, (b"head", b"x" * size))
+            return await transport.post(url, HEADERS, b"y" * size)
+
+    with secured(serving(ROOTED.pair("localhost"), tmp_path)) as listener:
+        assert isinstance(run(sent(listener.url)), Answer)
+    assert [request.rpartition(b"\r\n\r\n")[2] for request in listener.requests] == [
+        b"head" + b"x" * size,
+        b"y" * size,
+    ]
+    assert len(listener.clients) == 1, "over one connection"
+
+
+@both_loops
 def test_s5_mutual_tls_is_accepted(run: Run, tmp_path: Path) -> None:
     context = serving(ROOTED.pair("localhost"), tmp_path, clients=CLIENTS)
     with secured(context) as listener:
