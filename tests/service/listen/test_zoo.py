@@ -320,7 +320,7 @@ async def test_s3_memory_stays_flat_whatever_is_sent(name: str, variant: str | N
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    # S3's 256 KiB, and the 256 KiB that asyncio allocates for a moment to read into.
+    # S3's 256 KiB, and the 256 KiB that asyncio allocates for a moment to read the command's lines.
     assert peak < 512 * 1024
 
 
