@@ -35,6 +35,7 @@ from heliograph.errors import StorageBroken
 from heliograph.incoming.address import PublicAddress, base_uri_of
 from heliograph.incoming.bounds import bounds_from
 from heliograph.incoming.certificate import ServerCertificate
+from heliograph.incoming.crowd import Turn
 from heliograph.incoming.door import Server, bound_socket, uvicorn_config
 from heliograph.incoming.exposure import refuse_exposure
 from heliograph.model.configurations import ScheduleName
@@ -79,6 +80,7 @@ class Place:
         answers: A pipe that tells it, by one byte, that this node answers.
         log_turn: A file whose lock is the turn to write to the log.
         siblings: The others, to ask for what they count.
+        turn: When to take a connection.
         replaces: The exit status of the process that was in this place before, if one was.
     """
 
@@ -88,6 +90,7 @@ class Place:
     answers: int
     log_turn: int
     siblings: Siblings
+    turn: Turn
     replaces: int | None = None
 
     def tell_that_it_answers(self) -> None:
@@ -215,6 +218,7 @@ async def running(
                 bounds_from(settings),
                 certificate,
                 watch.turned_away,
+                None if place is None else place.turn,
             )
             stopped = asyncio.Event()
 

@@ -24,6 +24,7 @@ import click
 
 from heliograph import processors
 from heliograph.cli import signals
+from heliograph.incoming.crowd import Crowd, Turn
 from heliograph.service import EXIT_HARD_STOP, Place
 from heliograph.settings import Settings
 from heliograph.watch.siblings import Siblings, questions
@@ -123,6 +124,7 @@ class _Watcher:
         self._watched, self._watching = os.pipe()
         self._log_turn = os.memfd_create("log")
         self._questions = questions(count)
+        self._crowd = Crowd(count)
         self._all_answered = False
         self._stopping = False
         self._status = 0
@@ -158,6 +160,7 @@ class _Watcher:
             answers=answers,
             log_turn=self._log_turn,
             siblings=Siblings(node.number, self._questions),
+            turn=Turn(self._crowd, node.number),
             replaces=node.replaces,
         )
 
@@ -218,6 +221,7 @@ class _Watcher:
             return
         node.is_known()
         os.close(node.answers)
+        self._crowd.leave(node.number)
         node.process_id = 0
         node.failures = 0 if node.answered else node.failures + 1
         code = os.waitstatus_to_exitcode(how)

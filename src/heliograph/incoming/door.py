@@ -18,6 +18,7 @@ from heliograph.access.clients import client_of
 from heliograph.errors import ApiError, Unavailable, Unspecified
 from heliograph.incoming.bounds import MOST_TOLD, Bounds
 from heliograph.incoming.certificate import ServerCertificate
+from heliograph.incoming.crowd import Turn
 from heliograph.incoming.exchange import Application, Common
 from heliograph.incoming.protocol import NO_SNIFFING, GuardedProtocol
 from heliograph.settings import Settings
@@ -57,13 +58,15 @@ class Server(uvicorn.Server):
         bounds: Bounds,
         certificate: ServerCertificate | None,
         refused: Refused,
+        turn: Turn | None = None,
     ) -> None:
-        """A `certificate` of None stands for plain HTTP."""
+        """A `certificate` of None stands for plain HTTP, a `turn` of None for a node alone."""
         super().__init__(config)
         self._listening = listening
         self._bounds = bounds
         self._certificate = certificate
         self._refused = refused
+        self._turn = turn
         self._common = Common()
 
     @contextlib.contextmanager
@@ -73,7 +76,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the door instead of uvicorn's."""
         await self.lifespan.startup()
-        door = _Door(self._bounds, self._make, self._certificate, self._refused)
+        door = _Door(self._bounds, self._make, self._certificate, self._refused, self._turn)
         door.open(self._listening)
         self.servers = [door]  # type: ignore[list-item]
         self.started = True
@@ -99,8 +102,10 @@ class _Door:
         make: Callable[[Callable[[], None], ApiError | None], GuardedProtocol],
         certificate: ServerCertificate | None,
         refused: Refused,
+        turn: Turn | None,
     ) -> None:
         self._bounds = bounds
+        self._turn = turn
         self._make = make
         self._certificate = certificate
         self._refused = refused
@@ -113,12 +118,16 @@ class _Door:
     def open(self, listening: socket.socket) -> None:
         """Take connections from now on; `close` closes the socket too."""
         listening.setblocking(False)
+        self._counted()
         self._accepting = asyncio.create_task(self._accept(listening))
         # Not before the loop has let go of it.
         self._accepting.add_done_callback(lambda _: listening.close())
 
     def close(self) -> None:
         """Take no more; handshakes that are not over end."""
+        if self._turn is not None:
+            self._turn.leave()
+            self._turn = None
         if self._accepting is not None:
             self._accepting.cancel()
         for task in self._welcoming:
@@ -130,10 +139,9 @@ class _Door:
             await asyncio.wait([self._accepting, *self._welcoming])
 
     async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, address = await loop.sock_accept(listening)
+                connection, address = await self._next(listening)
             except OSError as error:
                 # Else the client was gone before it was taken.
                 if error.errno in _EXHAUSTED:
@@ -141,11 +149,21 @@ class _Door:
                     await asyncio.sleep(_PAUSE)
                 continue
             try:
-                self._take(connection, str(address[0]))
+                self._take(connection, address)
             except Exception as bug:  # or nobody would be taken any more
                 connection.close()
                 self._broke(bug)
             await asyncio.sleep(0)  # so that who came first is answered first
+
+    async def _next(self, listening: socket.socket) -> tuple[socket.socket, str]:
+        if self._turn is not None:
+            return await self._turn.take(listening)
+        connection, address = await asyncio.get_running_loop().sock_accept(listening)
+        return connection, str(address[0])
+
+    def _counted(self) -> None:
+        if self._turn is not None:
+            self._turn.has(self._count)
 
     def _take(self, connection: socket.socket, address: str) -> None:
         client, bounds = client_of(address), self._bounds
@@ -155,6 +173,7 @@ class _Door:
             return
         protocol = self._make(self._leaving(client), None)
         self._count += 1
+        self._counted()
         self._here[client] += 1
         self._start(self._welcome(connection, client, protocol))
 
@@ -217,6 +236,7 @@ class _Door:
             if not left:
                 left = True
                 self._count -= 1
+                self._counted()
                 self._here[client] -= 1
                 if not self._here[client]:
                     del self._here[client]
