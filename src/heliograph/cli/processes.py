@@ -227,7 +227,8 @@ class _Watcher:
         code = os.waitstatus_to_exitcode(how)
         status = code if code >= 0 else _SIGNALLED - code
         if self._stopping:
-            self._status = self._status or status
+            if code != -signal.SIGTERM:  # ours, which met it before it answered
+                self._status = self._status or status
         elif self._is_hopeless(node):
             if code < 0:  # else it has said itself what was wrong
                 name = signals.name_of(-code)

@@ -215,6 +215,17 @@ def test_r15_a_node_that_is_stopped_ends_in_order_and_is_replaced(
         assert server.answers
 
 
+def test_r15_a_stop_while_a_node_is_replaced_is_one_in_order(
+    tmp_path: Path, database_url: str
+) -> None:
+    with several(tmp_path, database_url) as server:
+        before = set(children(server))
+        os.kill(max(before), signal.SIGKILL)
+        until(lambda: bool(set(children(server)) - before))
+        server.process.terminate()
+        assert server.process.wait(PATIENCE) == 0
+
+
 def test_r15_nodes_whose_watcher_is_gone_stop_in_order_and_leave_the_port(
     tmp_path: Path, database_url: str
 ) -> None:
