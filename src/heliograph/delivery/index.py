@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import Final, Literal, TypeVar
 
 from heliograph.bounded import size_of
 from heliograph.delivery.matching import EVERYONE, NO_GROUPS
@@ -23,16 +23,12 @@ _PLACE: Final = 200
 """About the bytes of a configuration's place in the index; each event and each user is one."""
 
 
-class _People(NamedTuple):
-    """Some people: a user, a group's, or all of them.
+_People = tuple[bool, Literal["all", "user", "group"], str]
+"""Some people: a user or a group, by its id, or all of them.
 
-    They are who send an envelope or, where `received`, who receive it. It is no dataclass: of each
-    event some are made and looked up.
-    """
-
-    received: bool
-    kind: Literal["all", "user", "group"]
-    name: str = ""
+They are who receive an envelope where the first is True, else who send it. Of each event some are
+made and looked up.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +109,20 @@ def _people_of(configuration: ConnectConfiguration) -> Iterator[_People]:
     """Whose events may be wanted."""
     interest = configuration.interest
     if interest.all_users or interest.all_users_except:
-        yield _People(interest.received, "all")
+        yield interest.received, "all", ""
         return
     for user_id in interest.user_ids:
-        yield _People(interest.received, "user", user_id)
+        yield interest.received, "user", user_id
     for group_id in interest.group_ids:
-        yield _People(interest.received, "group", group_id)
+        yield interest.received, "group", group_id
 
 
 def _people_of_event(event: NewEvent, groups: Memberships) -> Iterator[_People]:
     """Whose an event is."""
     senders = () if event.user_id is None else (event.user_id.lower(),)
     for received, user_ids in ((False, senders), (True, event.recipients)):
-        yield _People(received, "all")
+        yield received, "all", ""
         for user_id in user_ids:
-            yield _People(received, "user", user_id)
+            yield received, "user", user_id
             for group_id in groups.get(user_id, EVERYONE) | EVERYONE:
-                yield _People(received, "group", group_id)
+                yield received, "group", group_id
