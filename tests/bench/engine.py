@@ -1,7 +1,8 @@
 """What an engine alone takes for an event: `uv run python -m tests.bench.engine --help`.
 
 Accept, claim and settle of a store in this process, without HTTP: a call for each event, those of a
-round at once, as publishers do, and then one claim and one settle. Shown is the processor time of
+round at once, as publishers do, and then one claim and one settle; or, where accepts hand over what
+can be sent at once, no claim. Shown is the processor time of
 this process for an event, threads included; a PostgreSQL server's own is not in it. Of some
 readings the least counts: what else runs on the machine only adds.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -18,13 +20,14 @@ import uvloop
 
 from heliograph.delivery.matching import match_all
 from heliograph.model.accounts import Account
-from heliograph.model.deliveries import Delivered
+from heliograph.model.deliveries import Claim, Delivered
 from heliograph.model.events import NewEvent
 from heliograph.settings import Settings
 from heliograph.store import Store
 from heliograph.store.opening import open_store
 from tests.bench import command
 from tests.support import ACCOUNT, new_event, settled, wanted_configuration
+from tests.taking import Sending
 
 _READINGS: Final = 5
 
@@ -61,8 +64,11 @@ class Engine:
         for name in _NAMES:
             await self._store.create_configuration(wanted_configuration(events=[name]))
 
-    async def round(self, size: int) -> tuple[float, float, float]:
+    async def round(self, size: int, *, handing_over: bool) -> tuple[float, float, float]:
         """Seconds of processor time of accepting, claiming and settling so many events."""
+        sending = Sending(self._store)
+        if not handing_over:
+            self._store.hand_to(None)
         events = [self._event() for _ in range(size)]
         known = await self._store.configurations(ACCOUNT)
         matched = [(event, match_all(known.all, event, known.groups)) for event in events]
@@ -71,7 +77,9 @@ class Engine:
             *(self._store.accept(ACCOUNT, known.version, [one]) for one in matched)
         )
         accepted = time.process_time()
-        claims = (await self._store.claim(size, size)).claims
+        claims: Sequence[Claim] = sending.taken
+        if not handing_over:
+            claims = (await self._store.claim(size, size)).claims
         claimed = time.process_time()
         await self._store.settle([settled(claim, Delivered()) for claim in claims])
         return accepted - began, claimed - accepted, time.process_time() - claimed
@@ -82,15 +90,15 @@ class Engine:
         return new_event(name, f"env-{self._count}", f"event-{self._count}")
 
 
-async def measured(settings: Settings, size: int, rounds: int) -> Figures:
+async def measured(settings: Settings, size: int, rounds: int, *, handing_over: bool) -> Figures:
     """The least of some readings of so many rounds."""
     async with open_store(settings) as store:
         engine = Engine(store)
         await engine.prepare()
-        await engine.round(size)
+        await engine.round(size, handing_over=handing_over)
         readings = []
         for _ in range(_READINGS):
-            taken = [await engine.round(size) for _ in range(rounds)]
+            taken = [await engine.round(size, handing_over=handing_over) for _ in range(rounds)]
             readings.append([sum(part) / rounds / size * 1e6 for part in zip(*taken, strict=True)])
     least = [min(part) for part in zip(*readings, strict=True)]
     return Figures("postgres" if settings.database_url else "sqlite", size, *least)
@@ -107,11 +115,14 @@ def main() -> None:
     parser = command.parser("engine", __doc__)
     parser.add_argument("--size", type=int, default=64, help="events of a round")
     parser.add_argument("--rounds", type=int, default=20, help="rounds of a reading")
+    parser.add_argument("--handing-over", action="store_true", help="accepts hand over")
     given = parser.parse_args()
     with command.place(given) as (folder, options):
         url = options[-1] if options else ""
         settings = Settings(data_dir=folder, database_url=url, i_accept_data_loss=True)
-        found = uvloop.run(measured(settings, given.size, given.rounds))
+        found = uvloop.run(
+            measured(settings, given.size, given.rounds, handing_over=given.handing_over)
+        )
     print(json.dumps(asdict(found), indent=2) if given.json else table(found))  # noqa: T201
 
 

@@ -309,7 +309,9 @@ class Database:
             most = max(0, min(here, room - len(claims), share))
             in_order = sorted(due[connect_id], key=lambda one: (one.due, one.delivery_id))
             claims += [self._claim_one(one, epoch) for one in in_order[:most]]
-        return ClaimResult(tuple(claims), None if later is None else from_microseconds(later))
+        next_due = None if later is None else from_microseconds(later)
+        left = len(claims) < sum(map(len, due.values()))
+        return ClaimResult(tuple(claims), next_due, left=left)
 
     def _claim_one(self, delivery: Delivery, epoch: int) -> Claim:
         self.attempt_ids += 1

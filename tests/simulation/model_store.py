@@ -18,6 +18,7 @@ from heliograph.model.events import Accepted, NewEvent, Verdict
 from heliograph.model.logs import Cursor, LogQuery, Requeued
 from heliograph.store import ClaimResult, Configurations, DeliveryProgress, RequeuePage
 from heliograph.store.loads import Load
+from heliograph.store.openings import Taker
 from heliograph.store.times import from_microseconds, to_microseconds
 from tests.simulation.database import Database
 from tests.simulation.loop import Owner, SimulatedLoop
@@ -300,6 +301,9 @@ class NodeStore:
     def when_due(self, wake: Callable[[], None]) -> None:
         self._wake = wake
 
+    def hand_to(self, taker: Taker | None) -> None:
+        """Nothing is handed over here: what is accepted waits."""
+
     async def wait_for_hint(self) -> None:
         if not self._database.leases:
             await asyncio.Event().wait()
@@ -354,7 +358,7 @@ class NodeStore:
         def claim() -> ClaimResult:
             now = self._now()
             if not self._database.alive(self.epoch, now):
-                return ClaimResult((), None)
+                return ClaimResult((), None, left=True)
             if lost:
                 self._database.unclaim(self.epoch, self._claimed, now)
             in_flight = Counter(self._claimed.values())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
@@ -31,6 +33,7 @@ from heliograph.model.deliveries import (
 )
 from heliograph.store import Store, loads
 from heliograph.store.loads import Load
+from heliograph.store.openings import Openings
 from heliograph.watch import UNWATCHED, Observer
 from heliograph.wire.messages.legacy_times import UTC_ZONE
 
@@ -100,6 +103,13 @@ class Dispatcher:
         self._suspensions = 0
         self._pacing = Pacing(self._capacity.in_flight, self._capacity.per_configuration)
         self._load = Load(self._capacity.bytes)
+        self._of_accounts: Counter[str] = Counter()
+        # What the last look left, as `ClaimResult` has it; nobody has looked yet.
+        self._left = self._crowded = True
+        self._claiming = False
+        self._taken = asyncio.Event()
+        self._taken.set()
+        self._offered_in = 0
         self._renderings = Renderings(zone)
         self._sending: dict[asyncio.Task[None], Claim] = {}
         self._unsettled = 0
@@ -151,6 +161,7 @@ class Dispatcher:
             StorageBroken: the database's files failed; the process must end.
         """
         self._store.when_due(self._signals.work.set)
+        self._store.hand_to(self)
         settling = asyncio.create_task(self._settle_finished())
         settling.add_done_callback(lambda _: self._signals.work.set())
         try:
@@ -160,40 +171,85 @@ class Dispatcher:
                 if settling.done():
                     settling.result()
                 looked = self._clock.monotonic()
-                claimed, next_due = await self._claim(looked)
-                if claimed or self._stopping:
+                again, next_due = await self._look(looked)
+                if again or self._stopping:
                     continue
                 await self._clock.wait(self._signals.work, self._until(next_due, looked))
             await self._drain(grace, settling)
         finally:
+            self._store.hand_to(None)
             for task in (settling, *self._telling):
                 task.cancel()
             await asyncio.gather(settling, *self._telling, return_exceptions=True)
 
-    async def _claim(self, now: float) -> tuple[bool, datetime | None]:
-        """Start an attempt for each delivery claimed; when to look again if there is none.
+    def openings(self) -> Openings | None:
+        """What an accept may claim for us, if it may: see `Taker`.
+
+        It may not while a claim is under way, so that neither has to reckon with the other; nor
+        while something waits for its turn (R7), nor for the last slots.
+        """
+        room = self._pacing.usual_slots - self._unsettled
+        claimed_alone = self._claiming or not self._taken.is_set()
+        if claimed_alone or self._crowded or self._suspended or self._stopping or room <= 0:
+            return None
+        self._taken.clear()
+        self._offered_in = self._suspensions
+        return Openings(
+            room=room,
+            first=FIRST,
+            free=self._pacing.free(self._unsettled, self._clock.monotonic()),
+            per_account=self._capacity.per_account,
+            of_accounts=self._of_accounts.copy(),
+            bytes=self._load.room(),
+        )
+
+    def take(self, claims: Sequence[Claim]) -> None:
+        """Start an attempt for each delivery that was claimed as it was accepted."""
+        self._taken.set()
+        self._begin(claims, self._clock.monotonic(), self._offered_in)
+
+    async def _look(self, now: float) -> tuple[bool, datetime | None]:
+        """Claim what is due; whether to look again at once, and if not when.
 
         `now` is in monotonic seconds.
         """
-        room = self._capacity.in_flight - self._unsettled
-        if room <= 0 or self._suspended:
-            return False, None  # the next settlement, or `resume`, wakes us
-        suspensions = self._suspensions
-        free = self._pacing.free(self._unsettled, now)
+        self._claiming = True  # from here on an accept hands nothing over
         try:
-            result = await self._store.claim(
-                room=room,
-                per_unlisted=FIRST,
-                free=free,
-                per_account=self._capacity.per_account,
-                load=self._load,
-            )
+            if not self._taken.is_set():
+                await self._clock.wait(self._taken, _STORAGE_PAUSE)
+            return await self._claim(now)
         except StorageUnavailable as trouble:
             await self._pause("claim", trouble)
             return True, None
-        for claim in result.claims:
+        finally:
+            self._claiming = False
+
+    async def _claim(self, now: float) -> tuple[bool, datetime | None]:
+        """See `_look`; starts an attempt for each delivery claimed."""
+        room = self._capacity.in_flight - self._unsettled
+        self._left = True
+        if room <= 0 or self._suspended:
+            self._crowded = True
+            return False, None  # the next settlement, or `resume`, wakes us
+        suspensions = self._suspensions
+        free = self._pacing.free(self._unsettled, now)
+        result = await self._store.claim(
+            room=room,
+            per_unlisted=FIRST,
+            free=free,
+            per_account=self._capacity.per_account,
+            load=self._load,
+        )
+        self._left, self._crowded = result.left, result.crowded
+        self._begin(result.claims, now, suspensions)
+        return result.left and bool(result.claims), result.next_due
+
+    def _begin(self, claims: Sequence[Claim], now: float, suspensions: int) -> None:
+        """Start attempts; those claimed before as many suspensions as there are now may be sent."""
+        for claim in claims:
             self._unsettled += 1
             self._load.began(claim)
+            self._of_accounts[claim.event.account_id] += 1
             configuration, rate = claim.configuration, claim.configuration.pace.rate
             part = None if rate is None else rate / self._capacity.nodes
             self._pacing.began(configuration.connect_id, part, now)
@@ -202,7 +258,6 @@ class Dispatcher:
             task.add_done_callback(self._sent)
             if self._suspensions != suspensions:  # claimed under a lease that may be gone
                 task.cancel()
-        return bool(result.claims), result.next_due
 
     async def _pause(self, doing: str, trouble: StorageUnavailable) -> None:
         _log.warning("storage_pause", doing=doing, reason=str(trouble))
@@ -277,9 +332,11 @@ class Dispatcher:
             self._unsettled -= len(batch)
             for settlement in batch:
                 self._load.ended(settlement.claim)
+            self._of_accounts -= Counter(one.claim.event.account_id for one in batch)
             self._observer.settled(len(batch))
             self._signals.announce_settled()
-            self._signals.work.set()
+            if self._left:
+                self._signals.work.set()
 
     async def _settle(self, batch: list[Settlement]) -> None:
         failpoint("settle.batch_build")
@@ -354,6 +411,8 @@ class Dispatcher:
 
     async def _drain(self, grace: float, settling: asyncio.Task[None]) -> None:
         """Let what is in flight finish within `grace`, cut the rest off, settle all of it."""
+        if not self._taken.is_set():
+            await self._clock.wait(self._taken, grace)
         if self._sending:
             await asyncio.wait(self._sending, timeout=grace)
         for task in list(self._sending):

@@ -9,6 +9,7 @@ for the others (R7). A configuration may bound the messages that it gets in a se
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,11 @@ class Pacing:
         # Those whose turn a time may bring.
         self._timed: set[int] = set()
 
+    @property
+    def usual_slots(self) -> int:
+        """Those of which a listener may have more than one."""
+        return math.ceil(self._slots * (1.0 - _RESERVED))
+
     def began(self, connect_id: int, rate: float | None, now: float) -> None:
         """An attempt begins; `rate` is how many messages a second its configuration allows."""
         listener = self._listeners.setdefault(connect_id, _Listener(at=now))
@@ -159,7 +165,7 @@ class Pacing:
         late: what has ended by then leaves more room and not less, and what a failure takes
         away counts from the next time on.
         """
-        return Free(self._listeners, now, tight=sending >= self._slots * (1.0 - _RESERVED))
+        return Free(self._listeners, now, tight=sending >= self.usual_slots)
 
     def next_turn(self, now: float) -> float | None:
         """Seconds until a listener that waits for its rate, or is down, may have a message."""

@@ -38,6 +38,7 @@ from heliograph.model.people import Memberships
 from heliograph.store.historical import HistoricalPublishing
 from heliograph.store.loads import Load
 from heliograph.store.oauth import OAuthClients
+from heliograph.store.openings import Taker
 from heliograph.store.people import People
 from heliograph.store.sign_ins import SignIns
 
@@ -74,10 +75,16 @@ class Configurations:
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """The deliveries to send now, and when the next one is due (UTC; None: none waits)."""
+    """The deliveries to send now, and when the next one is due (UTC; None: none waits).
+
+    `left` tells that something due may have been left, for want of room of any kind, and `crowded`
+    that it was not for its own listener's.
+    """
 
     claims: tuple[Claim, ...]
     next_due: datetime | None
+    left: bool = False
+    crowded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +215,17 @@ class Store(Protocol):
         """Have `wake` called whenever something may have become due, in place of the one before.
 
         That is after every transaction of ours that has changed a delivery, whichever verb's it
-        was and whoever still waits for it: no verb has to say so (R21). It is called in the event
-        loop, before or as the verb returns, and must return at once.
+        was and whoever still waits for it: no verb has to say so (R21). Left out may be those
+        of which an accept, claim or settle knows that nothing waits by them. It is called in the
+        event loop, before or as the verb returns, and must return at once.
+        """
+        ...
+
+    def hand_to(self, taker: Taker | None) -> None:
+        """Have accepts claim for `taker` what it can send at once, in place of the one before.
+
+        That is what nothing waits before: neither in its lane (R6) nor for its configuration. It
+        is handed over after the commit, whether or not anybody still waits for the accept.
         """
         ...
 

@@ -154,6 +154,7 @@ async def test_r11_the_observer_is_told_for_how_long_the_storage_was_away(
     store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, doing: str
 ) -> None:
     await store.create_configuration(wanted_configuration())
+    monkeypatch.setattr(store, "hand_to", lambda _taker: None)  # what is accepted is claimed
     async with watching(store, clock, Listener(lambda _url, _body: always(OK))) as part:
         await part.signals_seen()  # later nothing but its own patience lets it look again
         refused = refuse_once(monkeypatch, store, doing)

@@ -29,6 +29,7 @@ async def test_r8_what_was_claimed_while_the_lease_was_lost_is_not_sent(
             part.dispatcher.suspend()  # as the lease keeper does, while the claim is on its way
         return found
 
+    monkeypatch.setattr(store, "hand_to", lambda _taker: None)  # what is accepted is claimed
     async with dispatching(store, clock, listener) as part:
         for envelope_id in ("env-1", "env-2"):  # the second time is no different
             monkeypatch.setattr(store, "claim", claim)

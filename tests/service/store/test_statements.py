@@ -32,6 +32,7 @@ from tests.support import (
     new_event,
     wanted_configuration,
 )
+from tests.taking import Sending
 
 T = TypeVar("T")
 
@@ -136,6 +137,23 @@ async def costs(store: Store, counting: Sqlite | Postgres) -> dict[str, tuple[in
     return taken
 
 
+async def costs_of_handing_over(
+    store: Store, counting: Sqlite | Postgres
+) -> dict[str, tuple[int, int]]:
+    """The same where what is accepted is sent at once: nothing claims it."""
+    known = await store.configurations(ACCOUNT)
+    taken = {}
+    for size in (1, MANY):
+        sending = Sending(store)
+        events = [new_event(envelope_id=f"{n} of {size} handed over") for n in range(size)]
+        matched = [(event, match_all(known.all, event, known.groups)) for event in events]
+        calls = [store.accept(ACCOUNT, known.version, [one]) for one in matched]
+        _, taken[f"accept {size}"] = await counting.of(asyncio.gather(*calls))
+        assert len(sending.taken) == size
+        _, taken[f"settle {size}"] = await counting.of(deliver(store, sending.taken))
+    return taken
+
+
 async def test_what_an_event_costs_sqlite(tmp_path: Path, clock: ManualClock) -> None:
     with counted_flushes() as flushes:
         keyring = KeyRing.load(tmp_path / "master.key")
@@ -148,6 +166,12 @@ async def test_what_an_event_costs_sqlite(tmp_path: Path, clock: ManualClock) ->
             "settle 1": (9, 1),
             "accept 64": (263, 1),
             "claim 64": (135, 1),
+            "settle 64": (261, 1),
+        }
+        assert await costs_of_handing_over(store, Sqlite(store, flushes)) == {
+            "accept 1": (12, 1),
+            "settle 1": (9, 1),
+            "accept 64": (264, 1),
             "settle 64": (261, 1),
         }
         await store.close()

@@ -20,8 +20,8 @@ from heliograph.outbound.tokens import Tokens
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.queue import Queue as PostgresQueue
 from heliograph.store.principals import Principals
-from heliograph.store.sqlite import queue as sqlite_queue
 from heliograph.store.sqlite.connection import connect
+from heliograph.store.sqlite.known import MOST, Known
 from heliograph.store.sqlite.node import start
 from heliograph.store.turns import Owners
 from tests.support import ManualClock
@@ -49,7 +49,7 @@ def parts(clock: ManualClock) -> Sequence[object]:
         *(limits, Windows(1, 60), TokenGuesses(1, lambda: 0.0), Throttle(clock, 1, 1.0)),
         *(SignIn(store), Publisher(store, Signals()), Tokens(store, clock)),
         *(Principals(store, clock), Owners()),
-        *(sqlite_queue.Queue(keyring, now, 1, 0), PostgresQueue(keyring, now)),
+        *(Known(keyring), PostgresQueue(keyring, now)),
     ]
 
 
@@ -68,18 +68,18 @@ def test_r13_of_many_accounts_a_queue_knows_those_that_came_last(
 ) -> None:
     path = tmp_path / "heliograph.db"
     db = connect(path)
-    epoch = start(db, StoreClock(clock), path)
-    queue = sqlite_queue.Queue(KeyRing(bytes(32)), lambda: 0, epoch, 0)
+    start(db, StoreClock(clock), path)
+    read = Known(KeyRing(bytes(32)))
     for number in range(MANY):
         account_id = f"account {number}"
-        queue.version_of(db, account_id)
-        queue._active_keys(db, account_id)
-        queue._client(db, account_id)
-        queue._oauth_client(db, account_id)
-    known = {name: len(memory) for name, memory in memories(queue).items()}
-    assert sorted(set(known.values())) == [0, sqlite_queue._MOST_KNOWN], known
-    assert f"account {MANY - 1}" in queue._versions
-    assert "account 0" not in queue._versions
+        read.version_of(db, account_id)
+        read.active_keys(db, account_id)
+        read.client(db, account_id)
+        read.oauth_client(db, account_id)
+    known = {name: len(memory) for name, memory in memories(read).items()}
+    assert sorted(set(known.values())) == [0, MOST], known
+    assert f"account {MANY - 1}" in read._versions
+    assert "account 0" not in read._versions
 
 
 def test_r13_of_many_configurations_the_owners_are_known_of_those_that_were_due_last() -> None:

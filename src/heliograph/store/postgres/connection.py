@@ -195,17 +195,25 @@ class Database:
             raise translate(error) from error
 
 
-async def execute(connection: Connection, statement: str, values: Any = None) -> AsyncCursor[Any]:
-    """The cursor of a statement of our own; the columns of its rows have names."""
+async def execute(
+    connection: Connection, statement: str, values: Any = None, *, quiet: bool = False
+) -> AsyncCursor[Any]:
+    """The cursor of a statement of our own; the columns of its rows have names.
+
+    A `quiet` one makes nothing due, whatever it changes.
+    """
     cursor = connection.cursor(row_factory=namedtuple_row)
     await cursor.execute(statement, values, binary=True)
-    _note(connection, statement, cursor.rowcount)
+    if not quiet:
+        _note(connection, statement, cursor.rowcount)
     return cursor
 
 
-async def fetch(connection: Connection, statement: str, values: Any = None) -> list[Any]:
-    """All rows of a statement of our own; their columns have names."""
-    return await (await execute(connection, statement, values)).fetchall()
+async def fetch(
+    connection: Connection, statement: str, values: Any = None, *, quiet: bool = False
+) -> list[Any]:
+    """All rows of a statement of our own; see `execute`."""
+    return await (await execute(connection, statement, values, quiet=quiet)).fetchall()
 
 
 async def fetch_first(connection: Connection, statement: str, values: Any = None) -> Any:

@@ -95,7 +95,7 @@ class Queue:
         """See `Store.claim`. Nothing is claimed without a lease (R8)."""
         now = self._now()
         if await fetch_first(db, _Q["node_alive"], {"epoch": self.epoch, "now": now}) is None:
-            return ClaimResult((), None)
+            return ClaimResult((), None, left=True, crowded=True)
         self.looked_us = now
         if self._claims_lost or not 0 <= now - self._unclaimed_us < _UNCLAIM_EVERY_US:
             # Now and then in any case: what was lost may be committed long after it was, by
@@ -113,12 +113,19 @@ class Queue:
         free = {c: free.get(c, per_unlisted - in_flight[c]) for c in self._due.turn()}
         bytes_left = None if load is None else load.room()
         claims = await self._claim_turn(db, free, room, turns, now, bytes_left)
+        begun = Counter(claim.configuration.connect_id for claim in claims)
+        crowded = any(begun[c] < free[c] for c in self._due.marks)
         if not claims and (beyond := turns.beyond(room)):
             left = {c: free[c] for c in self._due.turn()}  # the first look emptied the others
             turns = Turns(accounts, {}, None)
             claims = await self._claim_turn(db, left, beyond, turns, now, bytes_left)
         later = await fetch_first(db, _Q["next_due"], (now,))
-        return ClaimResult(tuple(claims), from_microseconds(later.due_us) if later else None)
+        return ClaimResult(
+            tuple(claims),
+            from_microseconds(later.due_us) if later else None,
+            left=bool(self._due.marks),
+            crowded=crowded,
+        )
 
     def claimed(self, claims: Iterable[Claim]) -> None:
         """Note claims whose transaction is committed."""
@@ -183,6 +190,7 @@ class Queue:
                 "epoch": self.epoch,
                 "now": now,
             },
+            quiet=True,
         )
         by_configuration: dict[int, list[int]] = {connect_id: [] for connect_id in most}
         for row in claimed:
@@ -439,7 +447,8 @@ class Queue:
             ids = [settlement.claim.delivery_id for settlement in in_order]
             await run(db, _Q["settle_order"], (ids,))
         if delivered:
-            gone = await fetch(db, _Q["settle_delivered"], {**fence_columns(delivered), "now": now})
+            values_gone = {**fence_columns(delivered), "now": now}
+            gone = await fetch(db, _Q["settle_delivered"], values_gone, quiet=True)
             moved += gone
             ended += [(row.connect_id, row.lane) for row in gone]
         if others:

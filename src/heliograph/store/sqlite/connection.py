@@ -159,10 +159,13 @@ class Writer:
         rolled_back: Callable[[], None],
         path: Path,
         deliveries_changed: Callable[[], None] = lambda: None,
+        quiet: Callable[[], int] = lambda: 0,
     ) -> None:
         """`rolled_back` is called on the writer thread when a whole transaction was undone.
 
-        `deliveries_changed` is called in the loop after each commit of which that is true.
+        `deliveries_changed` is called in the loop after each commit of which that is true, but
+        for changes of which `quiet` says that nothing is due by them: it is asked on the writer
+        thread how many those of the transaction are.
         """
         self._path = path
         self._inode = path.stat().st_ino
@@ -170,7 +173,8 @@ class Writer:
         self._loop = loop
         self._rolled_back = rolled_back
         self._deliveries_changed = deliveries_changed
-        self._changed_tables: set[str] = set()
+        self._quiet = quiet
+        self._changed = 0
         connection.set_update_hook(self._note)
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._broken: StorageBroken | None = None
@@ -201,7 +205,7 @@ class Writer:
             batch, last = self._gather(first)
             self._commit(batch)
             try:
-                changed = "delivery" in self._changed_tables
+                changed = self._changed > self._quiet()
                 self._loop.call_soon_threadsafe(self._tell, batch, changed)
             except RuntimeError:  # the loop is gone: nobody waits any more
                 return
@@ -216,7 +220,7 @@ class Writer:
 
     def _note(self, _kind: int, _database: str, table: str, _row: int) -> None:
         """SQLite tells of each row that changes: no statement can forget to (R21)."""
-        self._changed_tables.add(table)
+        self._changed += table == "delivery"
 
     def _gather(self, first: _Work) -> tuple[list[_Work], bool]:
         batch = [first]
@@ -231,7 +235,7 @@ class Writer:
         return batch, False
 
     def _commit(self, batch: list[_Work]) -> None:
-        self._changed_tables.clear()
+        self._changed = 0
         if self._broken is not None:
             _fail(batch, self._broken)
             return
@@ -251,7 +255,7 @@ class Writer:
             if not isinstance(translated, StorageUnavailable):
                 translated = self._break(translated)
             _fail(batch, translated)
-            self._changed_tables.clear()
+            self._changed = 0
             self._rolled_back()
             if connection.in_transaction:
                 try:

@@ -16,7 +16,7 @@ import apsw
 
 from heliograph.clock import Clock, Leap, StoreClock
 from heliograph.errors import StorageUnavailable
-from heliograph.model.deliveries import Settlement
+from heliograph.model.deliveries import Claim, Settlement
 from heliograph.model.events import Accepted, NewEvent, Verdict
 from heliograph.model.logs import Cursor, LogQuery, Order, Requeued
 from heliograph.store import (
@@ -33,6 +33,7 @@ from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import Load
 from heliograph.store.sqlite import retention
+from heliograph.store.sqlite.accept import accept
 from heliograph.store.sqlite.connection import (
     Readers,
     Writer,
@@ -42,6 +43,7 @@ from heliograph.store.sqlite.connection import (
     translate,
 )
 from heliograph.store.sqlite.engine import SqliteEngine, run_verb
+from heliograph.store.sqlite.known import Known
 from heliograph.store.sqlite.node import damaged, start
 from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.sqlite.queue import Queue
@@ -71,8 +73,9 @@ class SqliteStore(StoreVerbs):
         self._lock = lock
         self._epoch = start(connection, steady, path, adopt=adopt)
         last_attempt = connection.execute(_Q["attempt_last"]).get or 0
+        self._known = Known(keyring)
         self._queue = Queue(
-            keyring, lambda: to_microseconds(steady.now()), self._epoch, last_attempt
+            self._known, lambda: to_microseconds(steady.now()), self._epoch, last_attempt
         )
         self._writer = Writer(
             connection,
@@ -80,10 +83,11 @@ class SqliteStore(StoreVerbs):
             rolled_back=self._queue.forget,
             path=path,
             deliveries_changed=self._something_due,
+            quiet=self._queue.quiet,
         )
         self._readers = Readers(path)
         self._accepting = GroupCommit(self._accept_batch)
-        engine = SqliteEngine(self._writer, self._readers, self._queue.changed_by)
+        engine = SqliteEngine(self._writer, self._readers, self._known.changed_by)
         super().__init__(engine, keyring, steady)
 
     @classmethod
@@ -161,7 +165,18 @@ class SqliteStore(StoreVerbs):
     async def _accept_batch(
         self, batch: Sequence[Submitted]
     ) -> Sequence[Sequence[Accepted] | Exception]:
-        return await self._writer.write(lambda db: self._queue.accept(db, batch), "accept")
+        taker = self._taker
+        claims: Sequence[Claim] = ()
+        openings = None if taker is None else taker.openings()
+        try:
+            results, claims = await self._writer.write(
+                lambda db: accept(db, batch, self._known, self._queue, openings, self._now()),
+                "accept",
+            )
+        finally:
+            if taker is not None and openings is not None:
+                taker.take(claims)
+        return results
 
     async def claim(
         self,

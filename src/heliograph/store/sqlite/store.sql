@@ -111,9 +111,9 @@ values (
     :status, :deliveries, :generated_us, :now, :digest, :meaning, :document
 );
 
--- name: event_last
--- The place of the newest event that is, or was, there.
-select seq from sqlite_sequence where name = 'event';
+-- name: newest_rows
+-- The numbers of the newest event and delivery that are, or were, there.
+select name, seq from sqlite_sequence where name in ('event', 'delivery');
 
 -- name: events_known
 select e.account_id, e.event_id, e.digest, e.meaning, e.deliveries, e.envelope_id
@@ -147,13 +147,19 @@ where excluded.generated_us >= generated_us;
 
 -- name: delivery_add
 insert into delivery (
-    account_id, event_row, connect_id, envelope_id, lane, state, held_reason, due_us, seed,
-    schedule_started_us, created_us, failed_us, error, recipient
+    delivery_id, account_id, event_row, connect_id, envelope_id, lane, state, held_reason, due_us,
+    seed, schedule_started_us, created_us, failed_us, error, recipient, epoch, attempt_id,
+    claimed_us, attempts, schedule_attempts, unsettled_claims
 )
 values (
-    :account_id, :event_row, :connect_id, :envelope_id, :lane, :state, :held_reason, :due, :seed,
-    :now, :now, :failed_us, :error, :recipient
+    :delivery_id, :account_id, :event_row, :connect_id, :envelope_id, :lane, :state, :held_reason,
+    :due_us, :seed, :now, :now, :failed_us, :error, :recipient, :epoch, :attempt_id, :claimed_us,
+    :claims, :claims, :claims
 );
+
+-- name: is_due
+-- Whether something waits for a configuration that could be claimed.
+select 1 from delivery where state = 'waiting' and connect_id = ? and due_us <= ? limit 1;
 
 -- name: down_until
 -- Until when listeners are down, behind which what comes now must wait.
@@ -278,7 +284,7 @@ set
     due_us = null,
     epoch = :epoch,
     attempt_id = :attempt_id,
-    claimed_us = :now,
+    claimed_us = :claimed_us,
     attempts = attempts + 1,
     schedule_attempts = schedule_attempts + 1,
     unsettled_claims = unsettled_claims + 1

@@ -44,6 +44,7 @@ from heliograph.store import (
 )
 from heliograph.store.attendance import unattended
 from heliograph.store.keyring import KeyRing
+from heliograph.store.openings import Taker
 from heliograph.store.people import People
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import (
@@ -81,6 +82,7 @@ class StoreVerbs:
         self.oauth = OAuthVerbs(engine, keyring, self._now)
         self.historical = HistoricalVerbs(engine, keyring, self._now)
         self._wake: Callable[[], None] = lambda: None
+        self._taker: Taker | None = None
 
     @property
     def clock(self) -> StoreClock:
@@ -92,6 +94,9 @@ class StoreVerbs:
 
     def when_due(self, wake: Callable[[], None]) -> None:
         self._wake = wake
+
+    def hand_to(self, taker: Taker | None) -> None:
+        self._taker = taker
 
     def _something_due(self) -> None:
         """A transaction has changed deliveries."""
