@@ -84,6 +84,12 @@ def bench(
     place = (folder or Path(tempfile.gettempdir())) / "heliograph-bench"
     with _ended_by_sigterm(), _progress() as progress, files.room(place) as room:
         shown = progress.add_task("")
+
+        def tell(result: Result) -> None:
+            progress.stop()  # its line is on the same terminal
+            _print(result)
+            progress.start()
+
         found = run(
             Bench(
                 QUICK if quick else FULL,
@@ -94,7 +100,7 @@ def bench(
             ),
             scenarios,
             repeat,
-            _print,
+            tell,
         )
     if json_file is not None:
         files.write(json_file, msgspec.json.encode(report.document(found)) + b"\n", 0o644)
