@@ -43,6 +43,7 @@ class Figure(Enum):
     ACCEPT_P99 = "request to 202, p99", "ms"
     DELIVERED = "deliveries, until the last has arrived", "/s"
     DELIVERED_MEANWHILE = "deliveries while publishing", "/s"
+    DELIVERED_AFTER = "deliveries once publishing had ended", "/s"
     RATE = "events published", "/s"
     ARRIVAL_P50 = "202 to arrival, p50", "ms"
     ARRIVAL_P99 = "202 to arrival, p99", "ms"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import MEMORY, PROCESSOR, Figure
-from heliograph.bench.orders import Called
+from heliograph.bench.orders import Called, Told
 from heliograph.bench.report import Measured, Run, percentile
 from heliograph.bench.rig import Bench, Rig, Seen, run_of, serving
+
+_SHORTEST: Final = 0.5
+"""Seconds of which a rate says something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ def figures(found: Found, at: str = "") -> Sequence[Measured]:
             (Figure.ACCEPT_P99, percentile(milliseconds, 99)),
             (Figure.DELIVERED, told.arrived / max(1e-9, told.last - called.began)),
             (Figure.DELIVERED_MEANWHILE, told.meanwhile / lasted),
+            *_after(called, told),
             (Figure.CPU_PRODUCT, seen.used.product * 1000 / events),
             *(
                 (PROCESSOR[name], used * 1000 / events)
@@ -65,6 +69,14 @@ def figures(found: Found, at: str = "") -> Sequence[Measured]:
             *((MEMORY[name], size) for name, size in found.memory.items()),
         )
     ]
+
+
+def _after(called: Called, told: Told) -> Sequence[tuple[Figure, float]]:
+    """What is told of deliveries that nothing was published beside, where there were some."""
+    seconds = told.last - called.ended
+    if seconds < _SHORTEST:
+        return []
+    return [(Figure.DELIVERED_AFTER, (told.arrived - told.meanwhile) / seconds)]
 
 
 def one_at_a_time(called: Called, at: str = "") -> Sequence[Measured]:

@@ -122,6 +122,20 @@ def test_a_server_that_does_not_start_is_told_with_what_it_said(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_scenario_is_run_as_often_as_is_asked_and_told_as_a_page(tmp_path: Path) -> None:
+    page, report = tmp_path / "bench.md", tmp_path / "bench.json"
+    words = ["--only", "machine", "--repeat", "2", "--folder", str(tmp_path)]
+    subprocess.run(
+        [*BENCH, *words, "--markdown", str(page), "--json", str(report)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    (machine,) = json.loads(report.read_bytes())["scenarios"]
+    assert {len(figure["runs"]) for figure in machine["figures"]} == {2}
+    assert "## machine\n" in page.read_text()
+    assert "in 2 runs." in page.read_text()
+
+
 def test_what_only_postgresql_has_is_not_measured_on_sqlite() -> None:
     done = subprocess.run([*BENCH, "--only", "nodes"], capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -55,11 +55,17 @@ def test_full_load_is_told_by_the_second_and_by_the_event() -> None:
     assert found[Figure.ACCEPTED] == 4.0
     assert found[Figure.DELIVERED] == 10.0  # until the last had arrived
     assert found[Figure.DELIVERED_MEANWHILE] == 15.0
+    assert found[Figure.DELIVERED_AFTER] == 5.0
     assert found[Figure.CPU_PRODUCT] == pytest.approx(3.0)
     assert found[Figure.CPU_SERVER] == pytest.approx(2.0)
     assert found[Figure.CPU_BUSIEST] == pytest.approx(1.25)
     assert found[Figure.MEMORY_SERVER] == 80.0
     assert Figure.MEMORY_DATABASE not in found
+
+
+def test_what_was_sent_after_publishing_is_no_rate_where_nearly_all_had_arrived() -> None:
+    soon = replace(SEEN, told=Told(40, 39, 0, 102.1, 1, []))
+    assert Figure.DELIVERED_AFTER not in values(throughput.figures(throughput.Found(soon, {})))
 
 
 def test_a_drain_is_told_in_seconds_and_by_the_second() -> None:
