@@ -17,6 +17,7 @@ from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable, UnsafeStorage
 from heliograph.model.accounts import Account
 from heliograph.model.checks import Check
+from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import Claim, Delivered
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
@@ -276,6 +277,39 @@ async def test_f27_what_another_node_changed_is_published_to_though_most_is_know
     assert await deliveries("with one that wants another event") == 1
     await second.delete_configuration(ACCOUNT, new.connect_id)
     assert await deliveries("with none") == 0
+
+
+async def test_a_claim_reads_the_configurations_that_it_needs_and_again_those_that_changed(
+    open_node: OpenNode,
+) -> None:
+    first, second = await two_nodes(open_node)
+    (one,) = (await first.configurations(ACCOUNT)).all
+    other = await second.create_configuration(wanted_configuration(events=["envelope-voided"]))
+    await second.create_configuration(wanted_configuration(events=["envelope-declined"]))
+    kept = first._queue._configurations
+
+    async def claimed(name: str, envelope_id: str) -> ConnectConfiguration:
+        await accept(second, new_event(name, envelope_id))
+        (claim,) = await claim_all(first)
+        await deliver(first, [claim])
+        return claim.configuration
+
+    assert await claimed("envelope-sent", "env-1") == one
+    assert await claimed("envelope-voided", "env-2") == other
+    assert set(kept) == {one.connect_id, other.connect_id}
+    changed = wanted_configuration(
+        connect_id=other.connect_id, name="changed", events=["envelope-voided"]
+    )
+    await second.update_configuration(changed)
+    before = await claimed("envelope-sent", "env-3")
+    assert before is await claimed("envelope-sent", "env-4")
+    assert set(kept) == {one.connect_id}
+    assert await claimed("envelope-voided", "env-5") == changed
+    # What was forgotten of the account may have changed in any way since.
+    first._queue._accounts.clear()
+    again = await claimed("envelope-sent", "env-6")
+    assert again == before
+    assert again is not before
 
 
 async def test_r4_settling_while_another_node_pauses_leaves_nothing_waiting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from heliograph.model.accounts import Account, HmacKey, Secret
@@ -13,14 +13,19 @@ from heliograph.model.deliveries import Proofs
 
 @dataclass(slots=True)
 class KnownAccount:
-    """What claims need of an account, as it was at a version."""
+    """What claims need of an account, as it was at a version.
+
+    `reading` stands for what was read of its configurations, and not forgotten, since the account
+    is known; `live` are those of one claim.
+    """
 
     version: int
-    live: dict[int, ConnectConfiguration]
+    reading: object
     keys: tuple[HmacKey, ...]
     client: tuple[str, Secret] | None
     oauth: ClientCredentials | None
     account: Account
+    live: Mapping[int, ConnectConfiguration] = field(default_factory=dict)
 
     def is_aggregate(self, connect_id: int) -> bool:
         """Whether its messages stand for several events."""

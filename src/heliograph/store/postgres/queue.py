@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from heliograph.bounded import LARGEST, Bounded, size_of
+from heliograph.bounded import Bounded
 from heliograph.failpoints import failpoint
 from heliograph.model.accounts import Account
 from heliograph.model.configurations import ConnectConfiguration
@@ -48,13 +48,16 @@ _Q: Final = QUERIES
 
 _UNCLAIM_EVERY_US: Final = 5 * SECOND
 _MOST_ACCOUNTS: Final = 20_000
-"""Accounts whose configurations and keys are kept: those that sent last."""
+"""Accounts whose keys are kept: those that sent last."""
 
-_MOST_BYTES: Final = 128 * 2**20
-"""Bytes of all that is kept of accounts."""
+_MOST_CONFIGURATIONS: Final = 20_000
+"""Of those that were sent to last."""
+
+_MOST_BYTES: Final = 64 * 2**20
+"""Bytes of all that is kept of accounts, and of all configurations."""
 
 _LARGEST: Final = 8 * 2**20
-"""Bytes of what is kept of one."""
+"""Bytes of what is kept of an account beside its configurations."""
 
 
 class Queue:
@@ -73,6 +76,10 @@ class Queue:
         self._owners = Owners()
         self._events: WeakValueDictionary[int, Event] = WeakValueDictionary()
         self._accounts = Bounded[str, KnownAccount](_MOST_ACCOUNTS, _MOST_BYTES, _LARGEST)
+        # Each with the `reading` of its account that it is of.
+        self._configurations = Bounded[int, tuple[object, ConnectConfiguration]](
+            _MOST_CONFIGURATIONS, _MOST_BYTES
+        )
 
     def begin_epoch(self, epoch: int) -> None:
         """Forget what an earlier epoch had claimed: it was taken over."""
@@ -250,11 +257,28 @@ class Queue:
         accounts = await self._refresh(db, sorted({row.account_id for row in claimed}))
         for account_id, account in accounts.items():
             of_account = {row.connect_id for row in claimed if row.account_id == account_id}
-            others = of_account - account.live.keys()
-            if others:  # those that are not kept are read as they are needed
-                live = account.live | await self._by_id(db, account_id, sorted(others))
-                accounts[account_id] = replace(account, live=live)
+            live = await self._live(db, account_id, account, of_account)
+            accounts[account_id] = replace(account, live=live)
         return accounts
+
+    async def _live(
+        self, db: Connection, account_id: str, account: KnownAccount, connect_ids: set[int]
+    ) -> dict[int, ConnectConfiguration]:
+        """Configurations of an account, of which those that are not known are read."""
+        live = {}
+        for connect_id in connect_ids:
+            reading, configuration = self._configurations.get(connect_id) or (None, None)
+            if configuration is not None and reading is account.reading:
+                live[connect_id] = configuration
+        missing = sorted(connect_ids - live.keys())
+        values = {"account_id": account_id, "connect_ids": missing}
+        for row in await fetch(db, _Q["configurations_by_id"], values) if missing else ():
+            (configuration,) = sealing.configurations(self._keyring, account_id, [row[:3]])
+            live[row.connect_id] = configuration
+            # An ad hoc one is of few envelopes; and another claim may have looked again meanwhile.
+            if not row.ad_hoc and self._accounts.get(account_id) is account:
+                self._configurations[row.connect_id] = account.reading, configuration
+        return live
 
     async def _stored(self, db: Connection, claimed: Sequence[Any]) -> dict[int, Any]:
         """The events of what was taken, by place; those that are heavy without their documents."""
@@ -380,12 +404,14 @@ class Queue:
         for account_id, version in await fetch(db, _Q["versions"], (account_ids,)):
             account = self._accounts.get(account_id)
             if account is None or account.version != version:
-                account = await self._read(db, account_id, version)
+                account = await self._read(db, account_id, version, account)
                 self._accounts[account_id] = account
             accounts[account_id] = account
         return accounts
 
-    async def _read(self, db: Connection, account_id: str, version: int) -> KnownAccount:
+    async def _read(
+        self, db: Connection, account_id: str, version: int, before: KnownAccount | None
+    ) -> KnownAccount:
         values = {"account_id": account_id}
         keys = await fetch(db, _Q["hmac_keys"], values)
         certificate = await fetch(db, _Q["client_certificate"], values)
@@ -393,26 +419,26 @@ class Queue:
         (row,) = await fetch(db, _Q["account"], values)
         return KnownAccount(
             version=version,
-            live=await self._listed(db, account_id),
+            reading=await self._changed(db, account_id, version, before),
             keys=sealing.keys(self._keyring, keys),
             client=sealing.client_certificate(self._keyring, account_id, certificate),
             oauth=sealing.oauth_client(self._keyring, account_id, oauth),
             account=Account(row.account_id, row.external_id, row.name),
         )
 
-    async def _listed(self, db: Connection, account_id: str) -> dict[int, ConnectConfiguration]:
-        """Those that are listed, but for large ones: they are read as they are needed."""
-        found = await fetch(db, _Q["configurations"], {"account_id": account_id})
-        read = sealing.configurations(self._keyring, account_id, found)
-        return {one.connect_id: one for one in read if size_of(one) <= LARGEST}
+    async def _changed(
+        self, db: Connection, account_id: str, version: int, before: KnownAccount | None
+    ) -> object:
+        """Forget the configurations that have changed since; returns the `reading` of the others.
 
-    async def _by_id(
-        self, db: Connection, account_id: str, connect_ids: list[int]
-    ) -> dict[int, ConnectConfiguration]:
-        values = {"account_id": account_id, "connect_ids": connect_ids}
-        found = await fetch(db, _Q["configurations_by_id"], values)
-        read = sealing.configurations(self._keyring, account_id, found)
-        return {configuration.connect_id: configuration for configuration in read}
+        That is a new one where what was known is of another past, or nothing is known.
+        """
+        if before is None or before.version > version:
+            return object()
+        values = {"account_id": account_id, "version": before.version}
+        for (connect_id,) in await fetch(db, _Q["configurations_changed"], values):
+            self._configurations.pop(connect_id)
+        return before.reading
 
     async def _unclaim(self, db: Connection, now: int) -> None:
         values = {

@@ -145,8 +145,13 @@ where
     and not d.attempt_id = any(%(known)s)
 returning d.delivery_id, d.state, d.connect_id, d.lane;
 
+-- name: configurations_changed
+-- Those that a later version than the one that is known has changed.
+select connect_id from connect_configuration
+where account_id = %(account_id)s and version > %(version)s and ad_hoc is null;
+
 -- name: configurations_by_id
-select connect_id, document, sealed
+select connect_id, document, sealed, ad_hoc is not null as ad_hoc
 from connect_configuration
 where
     connect_id = any(%(connect_ids)s::bigint[]) and account_id = %(account_id)s
