@@ -8,6 +8,8 @@ from typing import Final
 from heliograph.api import saving
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.parameters import row_id
+from heliograph.aside import RECORD, aside
+from heliograph.delivery.publisher import Publisher
 from heliograph.delivery.silences import silences
 from heliograph.egress import Guard
 from heliograph.errors import InvalidBody, NotFound
@@ -23,8 +25,11 @@ _ACCOUNT: Final = "/accounts/{accountId}/connect"
 class Configurations:
     """The operations of an account's configurations."""
 
-    def __init__(self, store: Store, guard: Guard, fidelity: Fidelity) -> None:
+    def __init__(
+        self, store: Store, publisher: Publisher, guard: Guard, fidelity: Fidelity
+    ) -> None:
         self._store = store
+        self._publisher = publisher
         self._guard = guard
         self._fidelity = fidelity
 
@@ -84,7 +89,8 @@ class Configurations:
         ]
 
     async def _list_configurations(self, call: Call) -> rest.ConnectConfigResults:
-        return self._results((await self._store.configurations(call.account_id)).all)
+        found = await self._publisher.configurations(call.account_id)
+        return await aside(RECORD * len(found), lambda: self._results(found))
 
     async def _get_configuration(self, call: Call) -> rest.ConnectConfigResults:
         connect_id = row_id(call.path["connectId"], "connectId")

@@ -67,7 +67,7 @@ def operations_of(
     republisher = Republisher(store, store.clock, signals)
     return [
         *Intake(store, publisher, guard, fidelity, watch.observer).operations(),
-        *Configurations(store, guard, fidelity).operations(),
+        *Configurations(store, publisher, guard, fidelity).operations(),
         *Failures(store, republisher, zone).operations(),
         *Resends(store, republisher).operations(),
         *HmacKeys(store).operations(),

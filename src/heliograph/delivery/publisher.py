@@ -201,6 +201,16 @@ class Publisher:
         ids = dict.fromkeys(filter(None, (event.envelope.envelope_id for event in events)))
         return await self._store.notified(account_id, list(ids))
 
+    async def configurations(self, account_id: str) -> Sequence[ConnectConfiguration]:
+        """All that an account has now, but for ad hoc ones, by id.
+
+        What publishes know of them is not read again. It is no answer that is shared: one that was
+        on its way might not have what the caller has just changed.
+        """
+        known = self._known.get(account_id)
+        before = None if known is None else known.configurations
+        return (await self._store.configurations(account_id, before)).all
+
     async def _configurations(self, account_id: str) -> _Known:
         return self._known.get(account_id) or await self._read(account_id, None)
 

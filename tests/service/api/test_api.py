@@ -277,6 +277,25 @@ async def test_of_many_skipped_configurations_ten_are_told_or_all_where_somebody
     assert (refused.status, refused.error) == (400, "INVALID_REQUEST_PARAMETER")
 
 
+async def test_what_is_listed_after_a_publish_has_what_was_changed_since(api: Client) -> None:
+    async def names() -> list[str]:
+        listed = (await api.call("GET", api.connect)).json
+        assert listed["totalRecords"] == str(len(listed["configurations"]))
+        return [one["name"] for one in listed["configurations"]]
+
+    ids = [
+        await api.configure("http://127.0.0.1:4999/", name=name)
+        for name in ("same", "changed", "gone")
+    ]
+    assert await names() == ["same", "changed", "gone"]
+    await api.call("POST", "events", published())
+    assert await names() == ["same", "changed", "gone"]
+    await api.call("PUT", api.connect, {"connectId": ids[1], "name": "new"})
+    await api.call("DELETE", ids[2])
+    await api.configure("http://127.0.0.1:4999/", name="later")
+    assert await names() == ["same", "new", "later"]
+
+
 async def test_lists_come_as_on_the_page_in_xml(api: Client, listener: LoopbackListener) -> None:
     await api.configure(listener.base)
     listener.status = 500
