@@ -59,7 +59,7 @@ QUERY = {
 QUERY_WITHOUT = {
     *("additional_info", "count", "domain_users_only", "from_date", "list_included_users"),
     *("order", "start_position", "status", "to_date", "include_account_id_guid"),
-    *("all", "allow_all_languages", "delete", "dry_run", "preview_billing_plan"),
+    *("all", "allow_all_languages", "delete", "dry_run", "explain", "preview_billing_plan"),
 }
 BODY = {
     "accountId": "account",
