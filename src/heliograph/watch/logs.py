@@ -49,6 +49,9 @@ _CALLS_TOLD: Final = 20
 
 _CLOCK: Final = SystemClock()
 
+_AT_ONCE: Final = ("error", "critical")
+"""Levels whose lines are waited for."""
+
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 
 
@@ -60,10 +63,7 @@ Render = Callable[[Entry], bytes]
 
 
 class Lines:
-    """Takes entries from any thread, and writes them in a thread of its own.
-
-    The method names are the log levels: what structlog calls on the logger that it wraps.
-    """
+    """Takes entries from any thread, and writes them in a thread of its own."""
 
     def __init__(self, stream: BinaryIO, render: Render, turn: int | None = None) -> None:
         """`turn` is the file that is locked for each write, where other processes write too."""
@@ -78,23 +78,17 @@ class Lines:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
-    def info(self, entry: Entry) -> None:
-        """Have an entry written soon."""
-        if len(self._waiting) >= _MOST_WAITING:
+    def take(self, entry: Entry) -> None:
+        """Have an entry written soon, and an error before this returns, if it can be."""
+        if entry[1] in _AT_ONCE:
+            self._waiting.append(entry)
+            self.flush()
+        elif len(self._waiting) >= _MOST_WAITING:
             self._dropped += 1
-            return
-        self._waiting.append(entry)
-        if not self._some.is_set():
-            self._some.set()
-
-    debug = warning = warn = msg = info
-
-    def error(self, entry: Entry) -> None:
-        """Have an entry written, and wait for it as long as that may take."""
-        self.info(entry)
-        self.flush()
-
-    critical = exception = fatal = error
+        else:
+            self._waiting.append(entry)
+            if not self._some.is_set():
+                self._some.set()
 
     def flush(self) -> None:
         """Wait until what was given so far is written, or `_FLUSH` has passed."""
@@ -159,6 +153,23 @@ class Lines:
             return self._render((entry[0], "error", broke))
 
 
+class _Later:
+    """A text that is made of others where its line is spelled, and not where it is noted."""
+
+    __slots__ = ("_make", "_of")
+
+    def __init__(self, make: Callable[..., str], *of: str) -> None:
+        self._make = make
+        self._of = of
+
+    def __str__(self) -> str:
+        return self._make(*self._of)
+
+
+def _trace_id(account_id: str, event_id: str) -> str:
+    return tracing.of_event(account_id, event_id).trace_id
+
+
 class LogObserver:
     """One wide line for each event that was accepted, and for each attempt."""
 
@@ -185,7 +196,7 @@ class LogObserver:
                 repeated=accepted.repeated,
                 bytes=len(receipt.event.document),
                 ms=milliseconds,
-                trace_id=tracing.of_event(account_id, accepted.event_id).trace_id,
+                trace_id=_Later(_trace_id, account_id, accepted.event_id),
                 caller_trace_id=caller,
             )
 
@@ -213,7 +224,7 @@ class LogObserver:
             delivery_id=claim.delivery_id,
             configuration_id=claim.configuration.connect_id,
             event_id=event.event_id,
-            listener=bare_url(claim.configuration.url),
+            listener=_Later(bare_url, claim.configuration.url),
             number=claim.number,
             outcome=outcome_name(outcome),
             phase=None if why is None else why.phase.value,
@@ -221,7 +232,7 @@ class LogObserver:
             status=None if settlement.answer is None else settlement.answer.status,
             ms=_milliseconds(settlement.seconds),
             next_try=outcome.when if isinstance(outcome, RetryAt) else None,
-            trace_id=tracing.of_event(event.account_id, claim.shown.event_id).trace_id,
+            trace_id=_Later(_trace_id, event.account_id, claim.shown.event_id),
             **({} if claim.resent_by is None else {"resent_by": claim.resent_by}),
         )
 
@@ -273,8 +284,8 @@ def writing(
     root = logging.getLogger()
     before = structlog.get_config(), root.handlers[:], root.level
     structlog.configure(
-        processors=[_tell_exception, _note],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        processors=[],
+        wrapper_class=type("Logger", (_Logger,), {"least": number}),
         logger_factory=lambda *_: lines,
         context_class=dict,
         cache_logger_on_first_use=False,
@@ -290,6 +301,47 @@ def writing(
         root.setLevel(before[2])
         structlog.configure(**before[0])
         lines.close()
+
+
+class _Logger(structlog.BoundLoggerBase):
+    """Notes what it is told. structlog's own takes it through a chain of functions, which costs
+    more than all else of a line."""
+
+    least = logging.NOTSET
+    _logger: Lines
+
+    def is_enabled_for(self, level: int) -> bool:
+        """Whether lines of this level are written."""
+        return level >= self.least
+
+    def debug(self, event: str, **values: Any) -> None:
+        if self.least <= logging.DEBUG:
+            self._note("debug", event, values)
+
+    def info(self, event: str, **values: Any) -> None:
+        if self.least <= logging.INFO:
+            self._note("info", event, values)
+
+    def warning(self, event: str, **values: Any) -> None:
+        if self.least <= logging.WARNING:
+            self._note("warning", event, values)
+
+    def error(self, event: str, **values: Any) -> None:
+        self._note("error", event, values)
+
+    def critical(self, event: str, **values: Any) -> None:
+        self._note("critical", event, values)
+
+    def exception(self, event: str, **values: Any) -> None:
+        """An error, with the exception that is being handled."""
+        self._note("error", event, {"exc_info": True, **values})
+
+    def _note(self, level: str, event: str, values: dict[str, Any]) -> None:
+        found = values.pop("exc_info", None)
+        error = found if isinstance(found, BaseException) else sys.exception() if found else None
+        if error is not None:
+            values["exception"] = told(error)
+        self._logger.take((_CLOCK.now(), level, {"event": event, **self._context, **values}))
 
 
 class _Handler(logging.Handler):
@@ -308,8 +360,7 @@ class _Handler(logging.Handler):
         line = {"event": event, "logger": record.name}
         if record.exc_info is not None and record.exc_info[1] is not None:
             line["exception"] = told(record.exc_info[1])
-        write = self._lines.error if record.levelno >= logging.ERROR else self._lines.info
-        write((_CLOCK.now(), record.levelname.lower(), line))
+        self._lines.take((_CLOCK.now(), record.levelname.lower(), line))
 
 
 def told(error: BaseException, most: int = _MOST_TOLD) -> str:
@@ -323,25 +374,6 @@ def told(error: BaseException, most: int = _MOST_TOLD) -> str:
     return text[:kept] + gap + text[-kept:]
 
 
-def _tell_exception(
-    _logger: Any, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """`exc_info` as text: a processor of structlog."""
-    found = event.pop("exc_info", None)
-    error = found if isinstance(found, BaseException) else sys.exception() if found else None
-    if error is not None:
-        event["exception"] = told(error)
-    return event
-
-
-def _note(
-    _logger: Any, method: str, event: MutableMapping[str, Any]
-) -> tuple[tuple[Entry], dict[str, Any]]:
-    """What a method of `Lines` is called with: a processor of structlog, the last one."""
-    return ((_CLOCK.now(), _LEVEL_NAMES.get(method, method), event),), {}
-
-
-_LEVEL_NAMES: Final = {"exception": "error", "warn": "warning", "fatal": "critical"}
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
