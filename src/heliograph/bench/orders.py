@@ -9,12 +9,12 @@ import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import uvloop
 
-_LONGEST_LINE = 2**30
+_LONGEST_LINE: Final = 2**30
 
 
 class Connect(msgspec.Struct, tag=True):

@@ -72,8 +72,27 @@ def child(module: str) -> Iterator[Child]:
         [sys.executable, "-m", f"{__package__}.{module}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env=environment_without_settings(),
     ) as process:
         yield Child(module, process)
+
+
+def command(*words: str) -> float:
+    """Run a command of `heliograph` to its end; the seconds that it took.
+
+    Raises:
+        BenchFailed: it fails.
+    """
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "heliograph.cli", *words],
+        env=environment_without_settings(),
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchFailed(f"heliograph {words[0]} ended with {done.returncode}.")
+    return time.monotonic() - began
 
 
 @dataclass(frozen=True, slots=True)

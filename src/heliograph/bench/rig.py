@@ -142,8 +142,6 @@ class Rig:
         self.told: Told | None = None
         """What the sink has at the end; known when the block of `rig` has ended."""
 
-    # ------------------------------------------------------------------ what is measured
-
     def begin(self, **how: Any) -> None:
         """Publish; `how` are fields of `Calls`. `answered` waits for the answers."""
         order = Calls(path=self.events, templates=self.listeners.templates(), first=self._next)
@@ -249,8 +247,6 @@ class Rig:
     def tally(self) -> None:
         """Look at the sink for the last time: what servers that stop send twice counts too."""
         self.told = self.sink.ask(Tell(), Told)
-
-    # ------------------------------------------------------------------ what is arranged
 
     @contextlib.contextmanager
     def serving(self, *options: str, nodes: int = 1) -> Iterator[None]:

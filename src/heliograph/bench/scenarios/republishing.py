@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from heliograph.bench import events
 from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import MEMORY, Figure
 from heliograph.bench.orders import Called, Tell, Told
+from heliograph.bench.processes import command
 from heliograph.bench.report import Measured, Run, percentile
 from heliograph.bench.rig import Bench, Rig, rig, run_of
 
@@ -41,7 +40,7 @@ def measure(bench: Bench) -> Run:
         failures = made.seed(-(-bench.size.outage // _WANTING), failed=True).deliveries
         with made.serving():
             listed = made.call(f"{made.connect}/failures", calls=1, connections=1).took[0]
-            exported = _export(made)
+            exported = command("failures", "export", "-", "--data-dir", str(made.place.data_dir))
             began = time.monotonic()
             made.begin(templates=[events.template("nobody")], seconds=bench.size.steady, rate=_RATE)
             _republish(made)
@@ -65,16 +64,6 @@ def figures(found: Found) -> Sequence[Measured]:
         Measured(Figure.BESIDE_P99, percentile(milliseconds, 99)),
         *(Measured(MEMORY[name], size) for name, size in found.memory.items()),
     ]
-
-
-def _export(made: Rig) -> float:
-    """The seconds of `heliograph failures export`."""
-    words = [sys.executable, "-m", "heliograph.cli", "failures", "export", "-"]
-    began = time.monotonic()
-    subprocess.run(
-        [*words, "--data-dir", str(made.place.data_dir)], check=True, stdout=subprocess.DEVNULL
-    )
-    return time.monotonic() - began
 
 
 def _republish(made: Rig) -> None:

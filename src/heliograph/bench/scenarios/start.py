@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from heliograph.bench.names import Figure
+from heliograph.bench.processes import command
 from heliograph.bench.report import Measured, Run
 from heliograph.bench.rig import Bench, run_of, serving
 
@@ -25,10 +24,7 @@ class Found:
 
 def measure(bench: Bench) -> Run:
     """Each once, with nothing in the database."""
-    words = [sys.executable, "-m", "heliograph.cli", "--help"]
-    began = time.monotonic()
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-    told = time.monotonic() - began
+    told = command("--help")
     with serving(bench) as made:
         ready = made.nodes[0].seconds
         memory = made.memory().get("server", 0.0)
