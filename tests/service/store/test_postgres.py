@@ -24,6 +24,8 @@ from heliograph.store import Store
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres import connection
 from heliograph.store.postgres.doctor import database_checks
+from heliograph.store.postgres.engine import VERBS
+from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.store import PostgresStore
 from heliograph.store.sql import migrations
 from tests.busy import hang
@@ -310,6 +312,24 @@ async def test_a_claim_reads_the_configurations_that_it_needs_and_again_those_th
     again = await claimed("envelope-sent", "env-6")
     assert again == before
     assert again is not before
+
+
+async def test_what_has_changed_of_many_configurations_is_looked_up(
+    open_node: OpenNode, database_url: str
+) -> None:
+    await two_nodes(open_node)
+    added = """
+    insert into connect_configuration
+    (account_id, name, url, publishing, paused, document, created_us, changed_us, version)
+    select %s, '', '', true, false, '{}', 0, 0, n from generate_series(1, 2000) as n
+    """
+    values = {"account_id": ACCOUNT, "version": 1_990}
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(added, (ACCOUNT,))
+        connection.execute("analyze connect_configuration")
+        for query in (VERBS["configurations_since"], QUERIES["configurations_changed"]):
+            plan = "\n".join(row[0] for row in connection.execute(f"explain {query}", values))
+            assert "connect_configuration_changed" in plan, plan
 
 
 async def test_r4_settling_while_another_node_pauses_leaves_nothing_waiting(

@@ -25,6 +25,7 @@ from heliograph.store.keyring import KeyRing
 from heliograph.store.sql import migrations
 from heliograph.store.sqlite.connection import PRAGMAS, Writer, connect
 from heliograph.store.sqlite.doctor import due_check
+from heliograph.store.sqlite.engine import VERBS
 from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.sqlite.store import SqliteStore
 from heliograph.store.times import to_microseconds
@@ -509,6 +510,18 @@ async def test_s17_a_historical_publish_looks_each_envelope_up(
         plan = [row[3] for row in database.execute(f"explain query plan {statement}", values)]
         assert "SEARCH v USING PRIMARY KEY (account_id=? AND envelope_id=?)" in plan, plan
     database.close()
+
+
+async def test_what_has_changed_of_many_configurations_is_looked_up(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    await (await open_sqlite(tmp_path, clock)).close()
+    with contextlib.closing(apsw.Connection(str(tmp_path / "heliograph.db"))) as database:
+        query = VERBS["configurations_since"]
+        values = {"account_id": ACCOUNT, "version": 1}
+        plan = [row[3] for row in database.execute(f"explain query plan {query}", values)]
+    looked_up = "connect_configuration_changed (account_id=? AND version>?)"
+    assert any(looked_up in step for step in plan), plan
 
 
 _LEFT_OPEN = """
