@@ -8,11 +8,11 @@ a hundred. Readers have connections of their own and never wait for the writer (
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -291,44 +291,63 @@ class Writer:
 
 
 class Readers:
-    """A few threads, each with a connection that cannot write."""
+    """A few threads, each with a connection that cannot write.
+
+    They are handed work as the writer is: an executor's way there and back takes longer than a
+    short read.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._inode = path.stat().st_ino
-        self._local = threading.local()
-        self._open: list[apsw.Connection] = []
-        self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
+        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"sqlite-reader-{number}", daemon=True)
+            for number in range(_READERS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def read(self, run: Callable[[apsw.Connection], T]) -> T:
         """Run `run` on a reader: one snapshot, of everything committed before it."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, run)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._work.put(_Work(run, "read", future))
+        return await future
 
     async def close(self) -> None:
         """Wait for running reads and close the connections."""
-        await asyncio.to_thread(self._pool.shutdown)
-        for connection in self._open:
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+
+    def _run(self) -> None:
+        connection: apsw.Connection | None = None
+        while (work := self._work.get()) is not None:
+            if work.future.cancelled():
+                continue
+            try:
+                connection = connection or self._connected()
+                work.result = self._read(connection, work.run)
+            except BaseException as error:
+                work.error = translate(error) if isinstance(error, apsw.Error) else error
+            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+                work.future.get_loop().call_soon_threadsafe(_resolve, [work])
+            del work  # with what was read, which may be large
+        if connection is not None:
             connection.close()
 
-    def _read(self, run: Callable[[apsw.Connection], T]) -> T:
+    def _read(self, connection: apsw.Connection, run: Callable[[apsw.Connection], T]) -> T:
+        connection.execute("begin")  # one snapshot for all of the work's queries
         try:
-            connection = self._connection()
-            connection.execute("begin")  # one snapshot for all of the work's queries
-            try:
-                return run(connection)
-            finally:
-                connection.execute("rollback")
-        except apsw.Error as error:
-            raise translate(error) from error
+            return run(connection)
+        finally:
+            connection.execute("rollback")
 
-    def _connection(self) -> apsw.Connection:
-        connection: apsw.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            _see_that_it_is_there(self._path, self._inode)
-            connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
-            connection.set_busy_timeout(1500)
-            self._local.connection = connection
-            self._open.append(connection)
+    def _connected(self) -> apsw.Connection:
+        _see_that_it_is_there(self._path, self._inode)
+        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection.set_busy_timeout(1500)
         return connection
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from heliograph.store.sqlite.connection import Readers
 from heliograph.watch import logs
 from tests.server import Client, serving
 from tests.support import published
@@ -25,7 +26,14 @@ def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         given.append(getattr(work, "__qualname__", str(work)))
         return submit(self, work, *args, **named)
 
+    read = Readers.read
+
+    async def counted_read(self: Readers, run: Any) -> Any:
+        given.append("a read")
+        return await read(self, run)
+
     monkeypatch.setattr(ThreadPoolExecutor, "submit", counted)
+    monkeypatch.setattr(Readers, "read", counted_read)
     return given
 
 
@@ -38,7 +46,7 @@ async def test_a_known_token_and_its_account_are_looked_up_in_no_thread(
         assert (await api.call("GET", "mobile_notifiers")).status == 200
     assert handed_over == []
     await api.call("GET", "")
-    assert len(handed_over) == 1  # the listing itself
+    assert handed_over == ["a read"]  # the listing itself
 
 
 async def test_a_call_leaves_no_line_of_log_and_a_publish_one(tmp_path: Path) -> None:
