@@ -151,7 +151,7 @@ class Postgres:
         self._close = lambda: _stop(server)
 
     def arguments(self) -> list[str]:
-        return ["--database-url", self.url, "--processes", "1"]
+        return ["--database-url", self.url]
 
     def in_flight(self, folder: Path) -> int:
         instance = (folder / "node-id").read_text()

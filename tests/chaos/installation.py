@@ -24,8 +24,9 @@ from tests.busy import hang
 from tests.chaos.checker import Lapse
 from tests.chaos.engines import Engine, Postgres, Sqlite
 
-KINDS = ("sqlite-1", "postgres-1", "postgres-3")
-"""What can be under test: an engine and how many nodes."""
+KINDS = ("sqlite-1", "postgres-1", "postgres-3", "postgres-1x2")
+"""What can be under test: an engine, how many servers, and where it is not one how many processes
+each has."""
 
 START_SECONDS = 30.0
 LEASE_SECONDS = 4.0
@@ -52,6 +53,7 @@ class Node:
     name: str
     folder: Path
     engine: Engine
+    processes: int = 1
     options: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
     prefix: Sequence[str] = ()
@@ -78,6 +80,7 @@ class Node:
             *("--data-dir", str(self.folder), "--egress", "emulator"),
             *("--fidelity", "relaxed"),
             *("--lease", str(LEASE_SECONDS), "--attempt-timeout", str(ATTEMPT_SECONDS)),
+            *("--processes", str(self.processes)),
             *("--i-accept-data-loss", *self.engine.arguments(), *self.options),
         ]
 
@@ -127,8 +130,11 @@ class Node:
         """As kill -9."""
         self.up.clear()
         if self.running:
+            behind = self.behind_port() if self.processes > 1 else []
             self.signal(signal.SIGKILL)
             await self.ended()
+            for process in behind:
+                await self.without(process)
 
     async def stop(self) -> int:
         """SIGTERM, and its exit status."""
@@ -155,7 +161,7 @@ class Node:
         assert self.process is not None
         return self.process.pid
 
-    def processes(self) -> list[int]:
+    def behind_port(self) -> list[int]:
         """The ids of the processes behind its port, where there are several."""
         return [one.pid for one in psutil.Process(self.process_id).children()]
 
@@ -245,10 +251,14 @@ def make(
         engine: A database to use instead of a new one.
         change: Is given each node, to set options, environment or prefix.
     """
-    name, _, count = kind.partition("-")
+    name, _, counts = kind.partition("-")
+    count, _, processes = counts.partition("x")
     if engine is None:
         engine = Sqlite(folder) if name == "sqlite" else Postgres.started()
-    nodes = [Node(f"node-{n}", folder / f"node-{n}", engine) for n in range(1, int(count) + 1)]
+    nodes = [
+        Node(f"node-{number}", folder / f"node-{number}", engine, int(processes or 1))
+        for number in range(1, int(count) + 1)
+    ]
     for node in nodes:
         if change is not None:
             change(node)

@@ -16,7 +16,7 @@ from tests.chaos.ledger import entries
     "F27",
     "configurations paused, moved, deleted while in flight",
     quick={"sqlite-1": 3, "postgres-1": 3},
-    full={"sqlite-1": 12, "postgres-1": 12, "postgres-3": 12},
+    full={"sqlite-1": 12, "postgres-1": 12, "postgres-3": 12, "postgres-1x2": 12},
 )
 async def changed(context: Context) -> Result:
     """Nothing is sent to a paused or deleted configuration, nor to an old URL, after the

@@ -223,8 +223,8 @@ async def one_clock(context: Context) -> Result:
 @fault(
     "C11",
     "who comes in the place of a dead process is taken for another node",
-    quick={"postgres-1": 1},
-    full={"postgres-1": 1},
+    quick={"postgres-1x2": 1},
+    full={"postgres-1x2": 1},
     control=True,
 )
 async def nameless(context: Context) -> Result:

@@ -59,7 +59,7 @@ def _answered(load: Load, result: Result) -> None:
     "F5",
     "PostgreSQL stands still for 1 to 10 s",
     quick={"postgres-1": 1},
-    full={"postgres-1": 12, "postgres-3": 12},
+    full={"postgres-1": 12, "postgres-3": 12, "postgres-1x2": 12},
 )
 async def still(context: Context) -> Result:
     """Publish answers 503 within 2 s; work resumes within 5 s after it goes on (R11)."""
@@ -88,7 +88,7 @@ async def still(context: Context) -> Result:
     "F6",
     "PostgreSQL restarts; connections and the checkpointer are killed",
     quick={"postgres-1": 2},
-    full={"postgres-1": 20, "postgres-3": 20},
+    full={"postgres-1": 20, "postgres-3": 20, "postgres-1x2": 20},
 )
 async def restart(context: Context) -> Result:
     """Work resumes within 5 s after the database accepts connections; nothing is lost."""

@@ -32,7 +32,7 @@ TAKEN_OVER = LEASE_SECONDS + 5.0
     "F1",
     "kill -9 under load",
     quick={"sqlite-1": 30, "postgres-1": 3, "postgres-3": 2},
-    full={"sqlite-1": 200, "postgres-1": 100, "postgres-3": 100},
+    full={"sqlite-1": 200, "postgres-1": 100, "postgres-3": 100, "postgres-1x2": 50},
 )
 async def kill(context: Context) -> Result:
     """Nothing accepted is lost; at most what was in flight at a kill arrives again; the first
@@ -263,8 +263,8 @@ def observed(node: Node) -> None:
 @fault(
     "F22",
     "SIGTERM under load; rolling restart",
-    quick={"sqlite-1": 5, "postgres-3": 3},
-    full={"sqlite-1": 20, "postgres-1": 20, "postgres-3": 20},
+    quick={"sqlite-1": 5, "postgres-3": 3, "postgres-1x2": 2},
+    full={"sqlite-1": 20, "postgres-1": 20, "postgres-3": 20, "postgres-1x2": 20},
 )
 async def stop(context: Context) -> Result:
     """Nothing is lost and nothing arrives twice; the process ends with status 0 (R15)."""
@@ -292,7 +292,7 @@ async def stop(context: Context) -> Result:
     "F22b",
     "every signal but SIGKILL and SIGSTOP, under load",
     quick={"sqlite-1": 2},
-    full={"sqlite-1": 24, "postgres-1": 24},
+    full={"sqlite-1": 24, "postgres-1": 24, "postgres-1x2": 24},
 )
 async def signalled(context: Context) -> Result:
     """Nothing is lost and nothing arrives twice: what says that the process must end stops it in

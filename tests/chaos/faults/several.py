@@ -23,8 +23,8 @@ _LEASE = "60"
 @fault(
     "F35",
     "one of several processes behind a port is killed, or the one that watches over them",
-    quick={"postgres-1": 3},
-    full={"postgres-1": 120},
+    quick={"postgres-1x2": 3},
+    full={"postgres-1x2": 120},
 )
 async def one_of_several(context: Context) -> Result:
     """Nothing accepted is lost; at most what the killed process had in flight arrives again, within
@@ -36,11 +36,11 @@ async def kill_some(context: Context, change: Callable[[Node], None]) -> Result:
     """Kill one after the other, and at each third time the one that watches."""
     result = Result()
 
-    def several(node: Node) -> None:
+    def long_lease(node: Node) -> None:
         change(node)
-        node.options = ("--processes", "2", "--lease", _LEASE)
+        node.options = ("--lease", _LEASE)
 
-    async with context.bench(change=several) as bench:
+    async with context.bench(change=long_lease) as bench:
         async with bench.load() as load:
             for number in range(context.cycles):
                 await load.accepts()
@@ -57,7 +57,7 @@ async def kill_some(context: Context, change: Callable[[Node], None]) -> Result:
 async def _kill_one(bench: Bench, result: Result) -> None:
     node, engine = bench.node, bench.installation.engine
     assert isinstance(engine, Postgres)
-    process = bench.nemesis.random.choice(node.processes())
+    process = bench.nemesis.random.choice(node.behind_port())
     async with bench.nemesis.fault("kill one", node=node.name, process=process) as noted:
         # Counted while it stands still: another one has it soon after the end.
         os.kill(process, signal.SIGSTOP)
@@ -70,12 +70,12 @@ async def _kill_one(bench: Bench, result: Result) -> None:
             await asyncio.sleep(0.05)
         result.recovered(time.monotonic() - began, TAKEN_OVER, "the take-over")
         async with hang(30):
-            while len(node.processes()) < 2:
+            while len(node.behind_port()) < 2:
                 await asyncio.sleep(0.05)
 
 
 async def _kill_watcher(bench: Bench, result: Result) -> None:
-    node, others = bench.node, bench.node.processes()
+    node, others = bench.node, bench.node.behind_port()
     async with bench.nemesis.fault("kill the one that watches", node=node.name) as noted:
         node.up.clear()
         os.kill(node.process_id, signal.SIGKILL)
