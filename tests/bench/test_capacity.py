@@ -39,7 +39,8 @@ async def test_the_isolation_benchmark_measures_both_halves(tmp_path: Path) -> N
     options = ["--i-accept-data-loss"]
     found = await isolation.measure("sqlite", tmp_path, options, seconds=0.5, rate=40, listeners=4)
     assert found.hanging == 2
-    assert 0 < found.half_hang_p50 <= found.half_hang_p99
+    # A message may arrive before its publisher has the 202.
+    assert 0 <= found.half_hang_p50 <= found.half_hang_p99
     assert "R7: p99 up to" in isolation.table(found)
 
 
