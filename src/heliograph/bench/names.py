@@ -47,6 +47,8 @@ class Figure(Enum):
     RATE = "events published", "/s"
     ARRIVAL_P50 = "202 to arrival, p50", "ms"
     ARRIVAL_P99 = "202 to arrival, p99", "ms"
+    JOURNEY_P50 = "request to arrival, p50", "ms"
+    JOURNEY_P99 = "request to arrival, p99", "ms"
     BACKLOG = "deliveries that waited", ""
     DRAIN = "until all had arrived", "s"
     DRAINED = "deliveries while draining", "/s"

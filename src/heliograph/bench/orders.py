@@ -50,9 +50,9 @@ class Called(msgspec.Struct):
     """From the publisher: the calls have all been answered.
 
     Events have the numbers from `first` to below `next`, of which `refused` were answered
-    otherwise, by status (0: not at all). `took` has the seconds of each call, and `answered` when
-    each event's answer had come where a rate was asked for. `calls` were answered as wanted; the
-    last answer's body had so many `bytes`.
+    otherwise, by status (0: not at all). `took` has the seconds of each call. Where a rate was
+    asked for, `answered` has of each event when it was sent, and when its answer had come. `calls`
+    were answered as wanted; the last answer's body had so many `bytes`.
     """
 
     first: int
@@ -62,7 +62,7 @@ class Called(msgspec.Struct):
     ended: float
     took: Sequence[float]
     refused: dict[int, Sequence[int]]
-    answered: Sequence[tuple[int, float]]
+    answered: Sequence[tuple[int, float, float]]
     bytes: int
 
     @property

@@ -110,7 +110,7 @@ class _Round:
         self._good = 0
         self._bytes = 0
         self._refused: dict[int, list[int]] = {}
-        self._answered: list[tuple[int, float]] = []
+        self._answered: list[tuple[int, float, float]] = []
         self._done = asyncio.Event()
 
     async def play(self, connections: Sequence[_Connection]) -> Called:
@@ -164,7 +164,7 @@ class _Round:
         if status == self._order.status:
             self._good += 1
             if self._order.rate is not None:
-                self._answered += ((one, now) for one in self._numbers(number))
+                self._answered += ((one, began, now) for one in self._numbers(number))
         else:
             self._refuse(number, status)
         if self._order.rate is None:

@@ -111,11 +111,19 @@ class Seen:
 
         A message may arrive before the 202 does: then it took no time.
         """
-        answered = dict(self.called.answered)
+        answered = {number: at for number, _, at in self.called.answered}
+        return self._since(answered)
+
+    @property
+    def journeys(self) -> Sequence[float]:
+        """Milliseconds from each request to the arrival, where events came at a rate."""
+        return self._since({number: at for number, at, _ in self.called.answered})
+
+    def _since(self, times: Mapping[int, float]) -> Sequence[float]:
         return [
-            max(0.0, arrived - answered[number]) * 1000
+            max(0.0, arrived - times[number]) * 1000
             for number, arrived in self.told.each
-            if number in answered
+            if number in times
         ]
 
 

@@ -97,7 +97,8 @@ def test_a_sink_that_gets_nothing_more_says_so_and_one_that_has_enough_at_once(
 
 def test_events_come_at_a_rate_and_each_answer_has_its_time(pair: Pair) -> None:
     called = pair.post(20, rate=200.0)
-    assert [number for number, _ in sorted(called.answered)] == list(range(20))
+    assert [number for number, *_ in sorted(called.answered)] == list(range(20))
+    assert all(called.began <= sent < at <= called.ended for _, sent, at in called.answered)
     assert called.ended - called.began >= 19 / 200
 
 

@@ -22,7 +22,7 @@ CALLED = Called(
     ended=102.0,
     took=[0.001] * 8,
     refused={503: [11, 12]},
-    answered=[(10, 100.5), (13, 101.0)],
+    answered=[(10, 100.2, 100.5), (13, 100.4, 101.0)],
     bytes=200,
 )
 TOLD = Told(
@@ -48,6 +48,7 @@ def test_refused_events_are_not_accepted_ones() -> None:
 
 def test_a_message_that_came_before_its_202_took_no_time_and_one_without_does_not_count() -> None:
     assert SEEN.lags == [pytest.approx(100.0), 0.0]
+    assert SEEN.journeys == pytest.approx([400.0, 500.0])
 
 
 def test_full_load_is_told_by_the_second_and_by_the_event() -> None:

@@ -44,5 +44,7 @@ def figures(found: Found) -> Sequence[Measured]:
             Measured(Figure.RATE, seen.rate, at),
             Measured(Figure.ARRIVAL_P50, percentile(lags, 50), at),
             Measured(Figure.ARRIVAL_P99, percentile(lags, 99), at),
+            Measured(Figure.JOURNEY_P50, percentile(seen.journeys, 50), at),
+            Measured(Figure.JOURNEY_P99, percentile(seen.journeys, 99), at),
         ]
     return measured

@@ -39,5 +39,7 @@ def figures(found: Found) -> Sequence[Measured]:
         Measured(Figure.ACCEPT_P99, percentile(accepts, 99)),
         Measured(Figure.ARRIVAL_P50, percentile(lags, 50)),
         Measured(Figure.ARRIVAL_P99, percentile(lags, 99)),
+        Measured(Figure.JOURNEY_P50, percentile(seen.journeys, 50)),
+        Measured(Figure.JOURNEY_P99, percentile(seen.journeys, 99)),
         Measured(Figure.CORES_OTHERS, seen.used.others / seen.used.seconds),
     ]
