@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import os
+import ssl
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,6 +35,7 @@ from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.transport import Budget, Transport
 from heliograph.wire.messages import signing
 from tests.bench.http import Client, Sink
+from tests.pki import Authority, Pair, serving
 from tests.support import ACCOUNT, START, ManualClock, published, wanted_configuration
 
 LISTENERS: Final = 16
@@ -56,11 +61,14 @@ class Figures:
     bare_least: float
 
 
-def _listen(told: Connection, count: int) -> None:
+def _listen(told: Connection, count: int, tls: tuple[Pair, Path] | None) -> None:
     async def serve() -> None:
         loop = asyncio.get_running_loop()
+        context = None if tls is None else serving(*tls)
         servers = [
-            await loop.create_server(lambda: Sink(lambda body, at: None), "127.0.0.1", 0)
+            await loop.create_server(
+                lambda: Sink(lambda body, at: None), "127.0.0.1", 0, ssl=context
+            )
             for _ in range(count)
         ]
         told.send([server.sockets[0].getsockname()[1] for server in servers])
@@ -70,17 +78,22 @@ def _listen(told: Connection, count: int) -> None:
 
 
 @contextmanager
-def listening(count: int) -> Iterator[list[ConnectConfiguration]]:
-    """Configurations of so many listeners in another process."""
+def listening(count: int, folder: Path | None = None) -> Iterator[list[ConnectConfiguration]]:
+    """Configurations of so many listeners in another process, over TLS with a folder for that."""
+    base, tls = "http://127.0.0.1", None
+    if folder is not None:
+        authority = Authority()
+        trusted = folder / "trusted.pem"
+        trusted.write_text(authority.certificate)
+        os.environ["SSL_CERT_FILE"] = str(trusted)
+        base, tls = "https://localhost", (authority.pair("localhost"), folder)
     spawning = multiprocessing.get_context("spawn")
     ours, theirs = spawning.Pipe()
-    process = spawning.Process(target=_listen, args=(theirs, count), daemon=True)
+    process = spawning.Process(target=_listen, args=(theirs, count, tls), daemon=True)
     process.start()
     try:
         yield [
-            wanted_configuration(
-                connect_id=number, urlToPublishTo=f"http://127.0.0.1:{port}/hooks/{number}"
-            )
+            wanted_configuration(connect_id=number, urlToPublishTo=f"{base}:{port}/hooks/{number}")
             for number, port in enumerate(ours.recv(), start=1)
         ]
     finally:
@@ -103,29 +116,38 @@ def _events(count: int) -> list[Event]:
 
 
 async def measure(configurations: Sequence[ConnectConfiguration], posts: int) -> Figures:
-    """Make and post `posts` messages in each round; a first one is not counted."""
-    proofs = Proofs(
-        (HmacKey("1", signing.new_secret(), START), HmacKey("2", signing.new_secret(), START))
-    )
-    clock, events = ManualClock(), _events(posts)
-    making, posting, bare = [], [], []
-    async with Transport(Guard(Profile.EMULATOR), Budget()) as transport:
-        sender = Authorizer(transport, clock, total=100.0)
-        for _ in range(1 + _ROUNDS):
-            began = time.process_time()
-            made = _made(events, configurations, proofs)
-            making.append(time.process_time() - began)
-            began = time.process_time()
+    """Make and post `posts` messages in each round; the first round of each is not counted."""
+    keys = [HmacKey(key_id, signing.new_secret(), START) for key_id in ("1", "2")]
+    proofs, events, made = Proofs(tuple(keys)), _events(posts), list[Made]()
+    async with (
+        Transport(Guard(Profile.EMULATOR), Budget()) as transport,
+        _bare(configurations) as bare,
+    ):
+        sender = Authorizer(transport, ManualClock(), total=100.0)
+
+        async def make() -> None:
+            made[:] = _made(events, configurations, proofs)
+
+        async def post() -> None:
             left = iter(made)
             await asyncio.gather(*(_post(sender, left, proofs) for _ in range(UNDER_WAY)))
-            posting.append(time.process_time() - began)
-            bare.append(await _bare(made))
-    rounds = [[seconds / posts * 1e6 for seconds in part[1:]] for part in (making, posting, bare)]
-    return Figures(
-        posts,
-        len(made[0][1].body),
-        *(round(figure, 1) for part in rounds for figure in (median(part), min(part))),
-    )
+
+        async def post_bare() -> None:
+            left = iter(made)
+            await asyncio.gather(*(_post_bare(client, left) for client in bare))
+
+        figures = []
+        for part in (make, post, post_bare):
+            rounds = [await _seconds(part) / posts * 1e6 for _ in range(1 + _ROUNDS)][1:]
+            figures += [round(median(rounds), 1), round(min(rounds), 1)]
+    return Figures(posts, len(made[0][1].body), *figures)
+
+
+async def _seconds(part: Callable[[], Awaitable[None]]) -> float:
+    """Of processor time."""
+    began = time.process_time()
+    await part()
+    return time.process_time() - began
 
 
 Made = tuple[ConnectConfiguration, Post]
@@ -156,27 +178,27 @@ async def _post(sender: Authorizer, left: Iterator[Made], proofs: Proofs) -> Non
         assert isinstance(came_back, Answer), came_back
 
 
-async def _bare(made: Sequence[Made]) -> float:
-    """Seconds of processor time that the bare client takes for all of them."""
-    clients = []
+async def _post_bare(client: Client, left: Iterator[Made]) -> None:
+    for _, post in left:
+        await client.call("POST", "/hooks", post.body)
+
+
+@asynccontextmanager
+async def _bare(configurations: Sequence[ConnectConfiguration]) -> AsyncIterator[list[Client]]:
+    """Connections of a client that does nothing but post, as many as posts are under way."""
+    clients, context = [], ssl.create_default_context()
     for number in range(UNDER_WAY):
-        port = urlsplit(made[number % len(made)][0].url).port or 0
+        place = urlsplit(configurations[number % len(configurations)].url)
         _, client = await asyncio.get_running_loop().create_connection(
-            lambda: Client("Host: listener\r\n"), "127.0.0.1", port
+            lambda: Client("Host: listener\r\n"),
+            place.hostname or "",
+            place.port or 0,
+            ssl=context if place.scheme == "https" else None,
         )
         clients.append(client)
-    left = iter(made)
-
-    async def go_on(client: Client) -> None:
-        for _, post in left:
-            await client.call("POST", "/hooks", post.body)
-
-    began = time.process_time()
-    await asyncio.gather(*map(go_on, clients))
-    seconds = time.process_time() - began
+    yield clients
     for client in clients:
         client.transport.close()
-    return seconds
 
 
 def table(found: Figures) -> str:
@@ -201,9 +223,13 @@ def table(found: Figures) -> str:
 def main() -> None:
     parser = ArgumentParser(prog="python -m tests.bench.posts", description=__doc__)
     parser.add_argument("--posts", type=int, default=5000, help="in each of the rounds")
+    parser.add_argument("--tls", action="store_true", help="to listeners whose URLs are https")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with listening(LISTENERS) as configurations:
+    with (
+        TemporaryDirectory() as folder,
+        listening(LISTENERS, Path(folder) if given.tls else None) as configurations,
+    ):
         found = uvloop.run(measure(configurations, given.posts))
     print(json.dumps(asdict(found), indent=2) if given.json else table(found))  # noqa: T201
 

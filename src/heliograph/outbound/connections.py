@@ -82,7 +82,7 @@ class Connection:
         keeps = False
         try:
             self._write()
-            if self._secure is not None:  # what came with its handshake
+            if self._secure is not None and not trip.reused:  # what came with its handshake
                 self._decrypt(self._secure, b"")
             head = await self._answered
             keeps = trip.answer.keeps and not self._unsent and not self._pieces

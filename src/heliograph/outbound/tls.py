@@ -118,13 +118,17 @@ class Secure:
         self._incoming.write(came)
         plain = b""
         try:
-            while piece := self._object.read(_RECORD):
+            # Asked only where there is something: to be told that there is not costs more.
+            while self._incoming.pending or self._object.pending():
+                piece = self._object.read(_RECORD)
+                if not piece:
+                    return plain, ssl.SSLZeroReturnError()
                 plain += piece
         except ssl.SSLWantReadError:
-            return plain, None
+            pass
         except ssl.SSLError as error:
             return plain, error
-        return plain, ssl.SSLZeroReturnError()
+        return plain, None
 
     def unsent(self) -> bytes:
         """What TLS itself has to say; it is to be sent before anything else."""
