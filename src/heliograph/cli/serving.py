@@ -18,8 +18,9 @@ import heliograph
 from heliograph import service
 from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.cli import processes, signals
-from heliograph.cli.exits import Stop, unusable, wrong
+from heliograph.cli.exits import Stop, stop_for, unusable, wrong
 from heliograph.cli.terminal import output
+from heliograph.errors import HeliographError
 from heliograph.files import FULL
 from heliograph.incoming.address import base_uri_of
 from heliograph.incoming.bounds import proxies_from
@@ -100,7 +101,8 @@ def run(options: dict[str, Any], *, api: bool) -> None:
     signals.hold()
     try:
         if settings.processes == 1:
-            _serve(settings, api, lambda server: announce(settings, server.base_uri))
+            with logs.writing(settings.log_format, settings.log_level):
+                _serve(settings, api, lambda server: announce(settings, server.base_uri))
             return
         with contextlib.closing(bound_socket(settings)) as listening:
             address = base_uri_of(settings.host, listening.getsockname()[1], certificate)
@@ -109,8 +111,12 @@ def run(options: dict[str, Any], *, api: bool) -> None:
             )
             if isinstance(become, int):
                 click.get_current_context().exit(become)
-            each = processes.share(settings)
-            _serve(each, api, lambda _: become.tell_that_it_answers(), become)
+            with logs.writing(
+                *(settings.log_format, settings.log_level),
+                process=become.number,
+                turn=become.log_turn,
+            ):
+                _take_place(processes.share(settings), api, become)
     except OSError as error:
         raise _not_started(settings, error) from None
 
@@ -127,11 +133,22 @@ def _serve(
         signals.heed(server)
         answers(server)
 
-    number, turn = (None, None) if place is None else (place.number, place.log_turn)
-    with logs.writing(settings.log_format, settings.log_level, process=number, turn=turn):
-        if place is not None and place.replaces is not None:
-            _log.warning("process_replaced", status=place.replaces)
-        uvloop.run(service.serve(settings, begun, api=api, place=place))
+    uvloop.run(service.serve(settings, begun, api=api, place=place))
+
+
+def _take_place(settings: Settings, api: bool, place: service.Place) -> None:
+    """Run one of several nodes. The others go on while one that replaces another does not start:
+    that is told in the log, which they write (S12), and not as the last word of a command."""
+    if place.replaces is not None:
+        _log.warning("process_replaced", status=place.replaces)
+    try:
+        _serve(settings, api, lambda _: place.tell_that_it_answers(), place)
+    except (HeliographError, OSError, ExceptionGroup) as error:
+        stop = stop_for(error)
+        if place.replaces is None or stop is None:
+            raise
+        _log.error("process_failed", error=stop.message)
+        click.get_current_context().exit(stop.exit_code)
 
 
 def _announce(settings: Settings, base_uri: str) -> None:

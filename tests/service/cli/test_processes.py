@@ -261,7 +261,9 @@ def test_nodes_that_come_up_no_more_end_the_server_with_their_status(
         for node in children(server):
             os.kill(node, signal.SIGKILL)
         assert server.process.wait(PATIENCE) == 5
-        assert "Error: " in server.log.read_text()
+        failed = logged(server, "process_failed")
+        assert len(failed) >= 3
+        assert all("master.key is missing" in line["error"] for line in failed)
 
 
 def test_a_server_that_cannot_start_says_so_once(tmp_path: Path) -> None:
