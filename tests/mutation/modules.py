@@ -26,6 +26,8 @@ class Module:
 MODULES: Final = (
     Module("delivery/retry.py", ("unit/delivery/test_retry.py",)),
     Module("delivery/matching.py", ("unit/delivery/test_matching.py",)),
+    Module("delivery/index.py", ("unit/delivery/test_index.py",)),
+    Module("delivery/silences.py", ("unit/delivery/test_silences.py",)),
     Module("delivery/pacing.py", ("unit/delivery/test_pacing.py",)),
     Module("egress.py", ("unit/ground/test_egress.py",)),
     Module("delivery/signals.py", ("service/delivery/test_republishing.py",)),
@@ -77,6 +79,7 @@ MODULES: Final = (
     Module("store/verbs/sign_ins.py", ("contract/test_sign_ins.py",)),
     Module("store/verbs/sign_in_rows.py", ("contract/test_sign_ins.py",)),
     Module("store/verbs/oauth.py", ("contract/test_oauth_clients.py",)),
+    Module("store/verbs/resending.py", ("contract/test_resending.py",)),
     Module("store/verbs/historical.py", ("contract/test_historical.py",)),
     Module(
         "store/verbs/configurations.py",
