@@ -33,6 +33,9 @@ class Sending:
             self.load.began(claim)
         self.taken += claims
 
+    async def get_on(self, deliveries: int) -> None:
+        """It sends nothing: nobody waits for it."""
+
     @property
     def envelopes(self) -> list[str]:
         """The envelopes of what was taken."""

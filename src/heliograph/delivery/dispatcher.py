@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
@@ -47,6 +48,13 @@ _SHORTEST_WAIT: Final = 0.001
 """Seconds between two looks for what is due."""
 
 _TOO_MANY: Final = 429
+
+_ROUNDS: Final = 8
+"""Rounds of the loop that an attempt takes at the most between its beginning and its end, where its
+listener answers at once."""
+
+_LONGEST_TURN: Final = 0.25
+"""Seconds that accepting waits for sending at the most: the storage may be slow for one of them."""
 
 _log = structlog.get_logger()
 
@@ -110,6 +118,10 @@ class Dispatcher:
         self._taken = asyncio.Event()
         self._taken.set()
         self._offered_in = 0
+        # How far sending has got, for who takes turns with it (R23).
+        self._ended = self._steps = 0
+        self._settling = False
+        self._step = asyncio.Event()
         self._renderings = Renderings(zone)
         self._sending: dict[asyncio.Task[None], Claim] = {}
         self._unsettled = 0
@@ -208,6 +220,30 @@ class Dispatcher:
         self._taken.set()
         self._begin(claims, self._clock.monotonic(), self._offered_in)
 
+    async def get_on(self, deliveries: int) -> None:
+        """Have the loop until so many attempts have ended, or all that run wait for listeners.
+
+        What is in our own hands is a look or a settlement under way, and whatever an attempt does
+        in the loop: it has come to its listener's turn when the loop went round `_ROUNDS` times
+        and none began or ended. Also it ends after `_LONGEST_TURN`.
+        """
+        ended = self._ended + deliveries
+        still, steps = 0, self._steps
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_TURN):
+                while self._ended < ended and still < _ROUNDS and not self._stopping:
+                    if self._claiming or self._settling:
+                        self._step.clear()
+                        await self._step.wait()
+                    else:
+                        await asyncio.sleep(0)
+                    still, steps = (still + 1 if steps == self._steps else 0), self._steps
+
+    def _stepped(self) -> None:
+        """Sending has got on."""
+        self._steps += 1
+        self._step.set()
+
     async def _look(self, now: float) -> tuple[bool, datetime | None]:
         """Claim what is due; whether to look again at once, and if not when.
 
@@ -223,6 +259,7 @@ class Dispatcher:
             return True, None
         finally:
             self._claiming = False
+            self._stepped()
 
     async def _claim(self, now: float) -> tuple[bool, datetime | None]:
         """See `_look`; starts an attempt for each delivery claimed."""
@@ -242,7 +279,8 @@ class Dispatcher:
         )
         self._left, self._crowded = result.left, result.crowded
         self._begin(result.claims, now, suspensions)
-        return result.left and bool(result.claims), result.next_due
+        # What a listener has no room for itself waits for a settlement.
+        return result.crowded and bool(result.claims), result.next_due
 
     def _begin(self, claims: Sequence[Claim], now: float, suspensions: int) -> None:
         """Start attempts; those claimed before as many suspensions as there are now may be sent."""
@@ -318,18 +356,23 @@ class Dispatcher:
         self._mark_down(settlement)
         self._finished.append(settlement)
         self._finished_some.set()
+        self._stepped()
         self._observer.attempted(settlement)
 
     async def _settle_finished(self) -> None:
         while True:
+            self._settling = False
+            self._stepped()
             await self._finished_some.wait()
             self._finished_some.clear()
+            self._settling = True
             batch, self._finished = self._finished, []
             await self._settle(batch)
             await self._queue_behind(batch)
             await self._hasten(batch)
             await self._disable_gone(batch)
             self._unsettled -= len(batch)
+            self._ended += len(batch)
             for settlement in batch:
                 self._load.ended(settlement.claim)
             self._of_accounts -= Counter(one.claim.event.account_id for one in batch)

@@ -1,4 +1,4 @@
-"""Accepts gather while one is committed, and all of them go into the next transaction.
+"""Accepts gather while some are committed, and go into the next transaction, in turn with sending.
 
 A flush to disk costs the same for one event as for a hundred. Both engines accept so.
 """
@@ -6,20 +6,23 @@ A flush to disk costs the same for one event as for a hundred. Both engines acce
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from heliograph.errors import ConfigurationsChanged, EventConflict, StorageUnavailable
+from heliograph.model.deliveries import Claim
 from heliograph.model.events import Accepted, NewEvent, Verdict, Wanted
 from heliograph.store import rows
 from heliograph.store.times import to_microseconds
 from heliograph.store.verbs import PATIENCE
 
-T = TypeVar("T")
-Item = TypeVar("Item")
+TURN: Final = 128
+"""Deliveries of one turn of accepting (R23); a call that makes more has a turn of its own."""
 
-_MOST_ITEMS: Final = 512
+_MOST_CALLS: Final = 512
 _MOST_BATCHES: Final = 4
 
 
@@ -31,6 +34,11 @@ class Submitted:
     version: int
     events: Sequence[tuple[NewEvent, Sequence[Verdict]]]
     notifies: bool
+
+    @property
+    def deliveries(self) -> int:
+        """Those that it makes, where none of its events is there already."""
+        return sum(isinstance(verdict, Wanted) for _, asked in self.events for verdict in asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,22 @@ class New:
     def known(self) -> rows.KnownEvent:
         """What a repeat of it in the same transaction is compared with."""
         return rows.KnownEvent(self.event.digest, self.event.meaning, self.deliveries)
+
+
+Results = Sequence[Sequence[Accepted] | Exception]
+"""The answer to each call of a batch, in its order, or why it was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedBatch:
+    """What became of a batch: the answers, and what was claimed for who sends.
+
+    `behind` counts all of its deliveries where some that are due had to wait, else it is 0.
+    """
+
+    results: Results
+    claims: Sequence[Claim] = ()
+    behind: int = 0
 
 
 Events = dict[tuple[str, str], New]
@@ -106,60 +130,88 @@ def generated_us(event: NewEvent, now: int) -> int:
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting(Generic[Item, T]):
-    item: Item
-    future: asyncio.Future[T]
+class _Waiting:
+    submitted: Submitted
+    deliveries: int
+    at: float
+    future: asyncio.Future[Sequence[Accepted]]
     begun: bool = False
 
 
-class GroupCommit(Generic[Item, T]):
-    """Gathers what is submitted while a transaction runs, and commits it in the next one.
+class GroupCommit:
+    """Gathers the accepts that come while a transaction runs, and commits them in the next one.
 
-    `commit` gets items and gives a result, or an error of its own, for each; an error that it
-    raises is everybody's.
+    It takes turns with sending (R23): a transaction makes at most `TURN` deliveries, or is one
+    call's, and before the next one `let_send` has returned.
     """
 
     def __init__(
-        self, commit: Callable[[Sequence[Item]], Awaitable[Sequence[T | Exception]]]
+        self,
+        commit: Callable[
+            [Sequence[Submitted]], Awaitable[Sequence[Sequence[Accepted] | Exception]]
+        ],
+        let_send: Callable[[], Awaitable[None]],
     ) -> None:
+        """What `commit` raises is everybody's."""
         self._commit = commit
-        self._waiting: list[_Waiting[Item, T]] = []
+        self._let_send = let_send
+        self._waiting: deque[_Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._committing: list[list[_Waiting]] = []
+        self._expiry: asyncio.TimerHandle | None = None
         self._turns: asyncio.Task[None] | None = None
+        self._progress = 0.0
+        """When something was committed last, in the loop's time."""
 
-    async def submit(self, item: Item) -> T:
-        """Wait until the item is committed.
+    async def submit(self, submitted: Submitted) -> Sequence[Accepted]:
+        """Wait until it is committed, for as long as it takes while others are.
+
+        What was submitted is committed also where its caller is cancelled.
 
         Raises:
-            StorageUnavailable: not within `PATIENCE` seconds.
+            StorageUnavailable: for `PATIENCE` seconds nothing was committed.
         """
-        waiting: _Waiting[Item, T] = _Waiting(item, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(submitted, submitted.deliveries, loop.time(), loop.create_future())
         self._waiting.append(waiting)
         if self._turns is None or self._turns.done():
             self._turns = asyncio.create_task(self._take_turns())
-        await asyncio.wait({waiting.future}, timeout=PATIENCE)
-        if waiting.future.done():
-            return waiting.future.result()
-        waiting.future.cancel()
-        raise StorageUnavailable(
-            "The database did not answer in time: whether this was stored is unknown."
-            if waiting.begun
-            else "The database does not answer."
-        )
+        if self._expiry is None:
+            self._expiry = loop.call_later(PATIENCE, self._expire)
+        return await waiting.future
+
+    def _expire(self) -> None:
+        """Tell those that have waited for too long, and come back for the others."""
+        loop = asyncio.get_running_loop()
+        unanswered = [
+            waiting
+            for waiting in itertools.chain(*self._committing, self._waiting)
+            if not waiting.future.done()
+        ]
+        ends = []
+        for waiting in unanswered:
+            end = max(waiting.at, self._progress) + PATIENCE
+            if end > loop.time():
+                ends.append(end)
+            else:
+                why = (
+                    "The database did not answer in time: whether this was stored is unknown."
+                    if waiting.begun
+                    else "The database does not answer."
+                )
+                waiting.future.set_exception(StorageUnavailable(why))
+        self._expiry = loop.call_at(min(ends), self._expire) if ends else None
 
     async def close(self) -> None:
         """Wait for what has begun."""
         if self._turns is not None:
             await asyncio.wait({self._turns})
+        if self._expiry is not None:
+            self._expiry.cancel()
 
     async def _take_turns(self) -> None:
         while self._waiting:
-            batch = [
-                waiting for waiting in self._waiting[:_MOST_ITEMS] if not waiting.future.done()
-            ]
-            del self._waiting[:_MOST_ITEMS]
-            if not batch:
-                continue
+            batch = self._next()
             for waiting in batch:
                 waiting.begun = True
             task = asyncio.create_task(self._run(batch))
@@ -169,12 +221,26 @@ class GroupCommit(Generic[Item, T]):
             await asyncio.wait({task}, timeout=PATIENCE)
             if len(self._running) >= _MOST_BATCHES:
                 await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            await self._let_send()
 
-    async def _run(self, batch: list[_Waiting[Item, T]]) -> None:
+    def _next(self) -> list[_Waiting]:
+        """Those whose turn it is, in the order in which they came; who was told is left out."""
+        batch: list[_Waiting] = []
+        deliveries = 0
+        while self._waiting and len(batch) < _MOST_CALLS:
+            deliveries += self._waiting[0].deliveries
+            if batch and deliveries > TURN:
+                break
+            waiting = self._waiting.popleft()
+            if waiting.future.cancelled() or not waiting.future.done():
+                batch.append(waiting)
+        return batch
+
+    async def _run(self, batch: list[_Waiting]) -> None:
+        results: Results
         try:
-            results: Sequence[T | Exception] = await self._commit(
-                [waiting.item for waiting in batch]
-            )
+            results = await self._committed(batch)
+            self._progress = asyncio.get_running_loop().time()
         except StorageUnavailable as error:
             results = [error] * len(batch)
         except Exception as error:
@@ -190,3 +256,10 @@ class GroupCommit(Generic[Item, T]):
                 waiting.future.set_exception(result)
             else:
                 waiting.future.set_result(result)
+
+    async def _committed(self, batch: list[_Waiting]) -> Results:
+        self._committing.append(batch)
+        try:
+            return await self._commit([waiting.submitted for waiting in batch])
+        finally:
+            self._committing.remove(batch)

@@ -65,3 +65,11 @@ class Taker(Protocol):
     def take(self, claims: Sequence[Claim]) -> None:
         """What was claimed by the last openings, and is committed; it must return at once."""
         ...
+
+    async def get_on(self, deliveries: int) -> None:
+        """Return when so many attempts have ended, or when sending waits for listeners alone.
+
+        Asked after an accept of so many that has left some waiting: they are accepted no faster
+        than they are sent, by as much as that is in our own hands (R23).
+        """
+        ...

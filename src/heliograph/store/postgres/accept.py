@@ -8,9 +8,9 @@ from typing import Final
 
 from heliograph.failpoints import failpoint
 from heliograph.model.deliveries import DeliveryState
-from heliograph.model.events import Accepted, HeldReason, Wanted
+from heliograph.model.events import HeldReason, Wanted
 from heliograph.store import rows
-from heliograph.store.accepting import Events, Submitted, sorted_out
+from heliograph.store.accepting import AcceptedBatch, Events, Submitted, sorted_out
 from heliograph.store.postgres.columns import columns, event_columns, summary_columns
 from heliograph.store.postgres.connection import Connection, Raced, fetch, run
 from heliograph.store.postgres.queries import QUERIES
@@ -22,16 +22,15 @@ _SEEDS: Final = random.Random()  # noqa: S311 (spreads retries; guards nothing)
 
 async def accept(
     db: Connection, batch: Sequence[Submitted], now: Callable[[], int]
-) -> list[Sequence[Accepted] | Exception]:
+) -> AcceptedBatch:
     """See `Store.accept`; each of the batch is all or none. `now` is microseconds UTC."""
     failpoint("accept.tx_begin")
     accounts = sorted({submitted.account_id for submitted in batch})
     versions = {row[0]: row[1:] for row in await fetch(db, _Q["accounts_shared"], (accounts,))}
     live = await _live_ad_hoc(db, batch)
     results, new = sorted_out(batch, versions, live, await _known(db, batch))
-    if new:
-        await _add(db, new, now())
-    return results
+    behind = await _add(db, new, now()) if new else 0
+    return AcceptedBatch(results, behind=behind)
 
 
 async def _live_ad_hoc(db: Connection, batch: Sequence[Submitted]) -> list[tuple[int, str | None]]:
@@ -60,7 +59,8 @@ async def _known(
     }
 
 
-async def _add(db: Connection, new: Events, now: int) -> None:
+async def _add(db: Connection, new: Events, now: int) -> int:
+    """Add events and deliveries; as many as `AcceptedBatch.behind` has it."""
     # In one order in every transaction, so that none waits for another crosswise.
     in_order = sorted(new)
     added = await fetch(
@@ -88,8 +88,9 @@ async def _add(db: Connection, new: Events, now: int) -> None:
     }
     if links:
         await run(db, _Q["notifications_add"], columns(sorted(links), 3))
-    await _add_deliveries(db, new, places, now)
+    behind = await _add_deliveries(db, new, places, now)
     failpoint("accept.fanout")
+    return behind
 
 
 async def _add_deliveries(
@@ -97,7 +98,7 @@ async def _add_deliveries(
     new: Events,
     places: dict[tuple[str, str], int],
     now: int,
-) -> None:
+) -> int:
     wanted = [
         (key, addition.event, verdict)
         for key, addition in new.items()
@@ -105,7 +106,7 @@ async def _add_deliveries(
         if isinstance(verdict, Wanted)
     ]
     if not wanted:
-        return
+        return 0
     busy = await _busy(db, [verdict for _, _, verdict in wanted])
     connect_ids = sorted({verdict.connect_id for _, _, verdict in wanted})
     down = dict(await fetch(db, _Q["down_until"], (connect_ids,)))
@@ -118,6 +119,10 @@ async def _add_deliveries(
         states.append(DeliveryState.WAITING if reason is None else DeliveryState.HELD)
         held.append(reason)
         listed.append(rows.listed_at_once(verdict, down=verdict.connect_id in down))
+    due = [
+        max(now + int((verdict.gathers or 0) * _SECOND), down.get(verdict.connect_id, 0))
+        for _, _, verdict in wanted
+    ]
     await run(
         db,
         _Q["deliveries_add"],
@@ -130,16 +135,17 @@ async def _add_deliveries(
             "lanes": [verdict.lane for _, _, verdict in wanted],
             "states": [state.value for state in states],
             "held": [reason and reason.value for reason in held],
-            "due": [
-                max(now + int((verdict.gathers or 0) * _SECOND), down.get(verdict.connect_id, 0))
-                for _, _, verdict in wanted
-            ],
+            "due": due,
             "failed": [error and now for error in listed],
             "errors": listed,
             "recipients": [verdict.recipient for _, _, verdict in wanted],
             "seeds": [_SEEDS.getrandbits(31) for _ in wanted],
         },
     )
+    some_wait = any(
+        state is DeliveryState.WAITING and at <= now for state, at in zip(states, due, strict=True)
+    )
+    return len(wanted) if some_wait else 0
 
 
 async def _busy(db: Connection, wanted: Sequence[Wanted]) -> set[tuple[int, str | None]]:

@@ -22,7 +22,7 @@ from heliograph.store import (
     RequeuePage,
     Retired,
 )
-from heliograph.store.accepting import GroupCommit, Submitted
+from heliograph.store.accepting import GroupCommit, Results, Submitted
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import Load
 from heliograph.store.postgres import node, retention
@@ -75,7 +75,7 @@ class PostgresStore(StoreVerbs):
         self._lease_us = round(lease * 1_000_000)
         self._queue = Queue(keyring, self._now)
         self._lease_lost = False
-        self._accepting = GroupCommit(self._accept_batch)
+        self._accepting = GroupCommit(self._accept_batch, self._let_send)
 
     @classmethod
     async def open(
@@ -230,10 +230,10 @@ class PostgresStore(StoreVerbs):
         submitted = Submitted(account_id, version, events, notifies)
         return await self._accepting.submit(submitted)
 
-    async def _accept_batch(
-        self, batch: Sequence[Submitted]
-    ) -> Sequence[Sequence[Accepted] | Exception]:
-        return await self._database.transact(lambda db: accept(db, batch, self._now), "accept")
+    async def _accept_batch(self, batch: Sequence[Submitted]) -> Results:
+        accepted = await self._database.transact(lambda db: accept(db, batch, self._now), "accept")
+        self._behind = accepted.behind
+        return accepted.results
 
     async def claim(
         self,

@@ -11,9 +11,16 @@ import apsw
 
 from heliograph.failpoints import failpoint
 from heliograph.model.deliveries import Claim, DeliveryState
-from heliograph.model.events import Accepted, HeldReason, Wanted
+from heliograph.model.events import HeldReason, Wanted
 from heliograph.store import rows
-from heliograph.store.accepting import Events, New, Submitted, generated_us, sorted_out
+from heliograph.store.accepting import (
+    AcceptedBatch,
+    Events,
+    New,
+    Submitted,
+    generated_us,
+    sorted_out,
+)
 from heliograph.store.loads import Document
 from heliograph.store.openings import Openings
 from heliograph.store.sqlite.connection import fetch
@@ -34,11 +41,8 @@ def accept(
     queue: Queue,
     openings: Openings | None,
     now: int,
-) -> tuple[list[Sequence[Accepted] | Exception], Sequence[Claim]]:
-    """See `Store.accept`; each of the batch is all or none. And what was claimed by `openings`.
-
-    `now` is microseconds UTC.
-    """
+) -> AcceptedBatch:
+    """See `Store.accept`; each of the batch is all or none. `now` is microseconds UTC."""
     failpoint("accept.tx_begin")
     accounts = {submitted.account_id for submitted in batch}
     versions = {account_id: known.version_of(db, account_id) for account_id in accounts}
@@ -47,7 +51,7 @@ def accept(
         live = fetch(db, _Q["held_of_live"], {"connect_ids": json.dumps(connect_ids)})
     results, new = sorted_out(batch, versions, live, _there(db, batch))
     if not new:
-        return results, ()
+        return AcceptedBatch(results)
     newest = dict(fetch(db, _Q["newest_rows"]))
     events = _add_events(db, new, newest.get("event", 0) + 1, now)
     failpoint("accept.event_insert")
@@ -56,9 +60,11 @@ def accept(
     if openings is not None:
         claims = _Handing(db, known, queue, openings, now).claim(deliveries)
     db.executemany(_Q["delivery_add"], deliveries)
-    queue.made_quiet(sum(one["state"] is not DeliveryState.WAITING for one in deliveries))
+    waiting = [one for one in deliveries if one["state"] is DeliveryState.WAITING]
+    queue.made_quiet(len(deliveries) - len(waiting))
     failpoint("accept.fanout")
-    return results, claims
+    some_wait = any(one["due_us"] <= now for one in waiting)
+    return AcceptedBatch(results, claims, behind=len(deliveries) if some_wait else 0)
 
 
 def _there(

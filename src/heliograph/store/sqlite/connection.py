@@ -213,8 +213,12 @@ class Writer:
                 return
 
     def _tell(self, batch: Iterable[_Work], deliveries_changed: bool) -> None:
-        """Runs in the loop: callers hear of their work, and then whoever looks for what is due."""
-        _resolve(batch)
+        """Runs in the loop: callers hear of their work, and then whoever looks for what is due.
+
+        An accept is first, since publishers hear of theirs from who heard of all (S17).
+        """
+        _resolve([work for work in batch if work.name == "accept"])
+        self._loop.call_soon(_resolve, [work for work in batch if work.name != "accept"])
         if deliveries_changed:
             self._deliveries_changed()
 

@@ -28,7 +28,7 @@ from heliograph.store import (
     Statistics,
     batches,
 )
-from heliograph.store.accepting import GroupCommit, Submitted
+from heliograph.store.accepting import GroupCommit, Results, Submitted
 from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import Load
@@ -86,7 +86,7 @@ class SqliteStore(StoreVerbs):
             quiet=self._queue.quiet,
         )
         self._readers = Readers(path)
-        self._accepting = GroupCommit(self._accept_batch)
+        self._accepting = GroupCommit(self._accept_batch, self._let_send)
         engine = SqliteEngine(self._writer, self._readers, self._known.changed_by)
         super().__init__(engine, keyring, steady)
 
@@ -162,21 +162,20 @@ class SqliteStore(StoreVerbs):
     ) -> Sequence[Accepted]:
         return await self._accepting.submit(Submitted(account_id, version, events, notifies))
 
-    async def _accept_batch(
-        self, batch: Sequence[Submitted]
-    ) -> Sequence[Sequence[Accepted] | Exception]:
+    async def _accept_batch(self, batch: Sequence[Submitted]) -> Results:
         taker = self._taker
-        claims: Sequence[Claim] = ()
         openings = None if taker is None else taker.openings()
+        claims: Sequence[Claim] = ()
         try:
-            results, claims = await self._writer.write(
+            accepted = await self._writer.write(
                 lambda db: accept(db, batch, self._known, self._queue, openings, self._now()),
                 "accept",
             )
+            claims, self._behind = accepted.claims, accepted.behind
+            return accepted.results
         finally:
             if taker is not None and openings is not None:
                 taker.take(claims)
-        return results
 
     async def claim(
         self,

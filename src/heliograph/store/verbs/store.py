@@ -83,6 +83,7 @@ class StoreVerbs:
         self.historical = HistoricalVerbs(engine, keyring, self._now)
         self._wake: Callable[[], None] = lambda: None
         self._taker: Taker | None = None
+        self._behind = 0
 
     @property
     def clock(self) -> StoreClock:
@@ -97,6 +98,12 @@ class StoreVerbs:
 
     def hand_to(self, taker: Taker | None) -> None:
         self._taker = taker
+
+    async def _let_send(self) -> None:
+        """Between two turns of accepting (R23): of `_behind` deliveries some had to wait."""
+        behind, self._behind = self._behind, 0
+        if behind and self._taker is not None:
+            await self._taker.get_on(behind)
 
     def _something_due(self) -> None:
         """A transaction has changed deliveries."""
