@@ -17,13 +17,6 @@ from tests.support import ACCOUNT, OTHER_ACCOUNT, new_event
 from tests.taking import Sending
 
 
-@pytest.fixture(params=["sqlite"])
-def engine(request: pytest.FixtureRequest) -> str:
-    """PostgreSQL claims what it has accepted."""
-    name: str = request.param
-    return name
-
-
 async def test_r1_r5_what_can_be_sent_at_once_is_handed_over_as_a_claim(
     store: Store, traffic: Traffic
 ) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
+import psycopg
 import pytest
 
 from heliograph.model.deliveries import Answer, Claim
@@ -14,13 +16,6 @@ from heliograph.store.sqlite.store import SqliteStore
 from tests.busy import hang
 from tests.service.delivery.test_dispatcher import OK, Listener, always, dispatching
 from tests.support import ACCOUNT, ManualClock, claim_all, new_event, wanted_configuration
-
-
-@pytest.fixture(params=["sqlite"])
-def engine(request: pytest.FixtureRequest) -> str:
-    """PostgreSQL claims what it has accepted."""
-    name: str = request.param
-    return name
 
 
 async def test_what_comes_while_nothing_waits_is_sent_without_a_claim(
@@ -64,29 +59,41 @@ async def test_r6_r7_what_a_listener_has_no_room_for_waits_and_is_claimed_in_ord
         assert all(b'"env-%d"' % number in body for number, body in enumerate(came))
 
 
-async def test_r15_what_is_accepted_as_the_dispatcher_stops_is_not_left_in_flight(
-    store: Store, clock: ManualClock
-) -> None:
-    assert isinstance(store, SqliteStore)
-    await store.create_configuration(wanted_configuration())
+@asynccontextmanager
+async def accepts_held_up(store: Store, request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """No accept is committed in the block."""
+    if not isinstance(store, SqliteStore):
+        url = request.getfixturevalue("database_url")
+        async with await psycopg.AsyncConnection.connect(url) as other:
+            await other.execute("select from account for update")
+            yield
+        return
     held, go_on = threading.Event(), threading.Event()
 
     def hold(_db: object) -> None:
         held.set()
         go_on.wait(10)
 
+    holding = asyncio.ensure_future(store._writer.write(hold))
+    await asyncio.to_thread(held.wait)
+    yield
+    go_on.set()
+    await holding
+
+
+async def test_r15_what_is_accepted_as_the_dispatcher_stops_is_not_left_in_flight(
+    store: Store, clock: ManualClock, request: pytest.FixtureRequest
+) -> None:
+    await store.create_configuration(wanted_configuration())
     listener = Listener(lambda _url, _body: always(OK))
     async with dispatching(store, clock, listener) as part:
         await clock.until_waited_for()
-        holding = asyncio.ensure_future(store._writer.write(hold))
-        await asyncio.to_thread(held.wait)
-        publishing = asyncio.ensure_future(part.publisher.publish(ACCOUNT, [new_event()]))
-        while part.dispatcher.openings() is not None:  # until the accept has them
-            part.dispatcher.take(())
-            await asyncio.sleep(0)
-        part.dispatcher.stop()
-        go_on.set()
-        await holding
+        async with accepts_held_up(store, request):
+            publishing = asyncio.ensure_future(part.publisher.publish(ACCOUNT, [new_event()]))
+            while part.dispatcher.openings() is not None:  # until the accept has them
+                part.dispatcher.take(())
+                await asyncio.sleep(0)
+            part.dispatcher.stop()
         await publishing
     assert (await store.statistics()).in_flight == 0
     assert len(listener.received) + len(await claim_all(store)) == 1

@@ -72,6 +72,13 @@ def counted_flushes() -> Iterator[Flushes]:
         flushes.unregister()
 
 
+class Unseen:
+    """Counts nothing."""
+
+    async def of(self, work: Awaitable[T]) -> tuple[T, tuple[int, int]]:
+        return await work, (0, 0)
+
+
 class Sqlite:
     """Counts the statements and the flushes of what is awaited."""
 
@@ -92,7 +99,8 @@ class Sqlite:
 class Postgres:
     """Counts the statements and the round trips of what is awaited, from libpq's own trace.
 
-    The hint that other nodes get of an accept is among them: three of each.
+    The hint that other nodes get of an accept is among them: three of each. There is none where all
+    that was accepted was claimed at once.
     """
 
     def __init__(self, store: PostgresStore, trace: TextIO) -> None:
@@ -122,12 +130,15 @@ async def ready(store: Store) -> None:
     await deliver(store, await claim_all(store))
 
 
-async def costs(store: Store, counting: Sqlite | Postgres) -> dict[str, tuple[int, int]]:
+async def costs(
+    store: Store, counting: Sqlite | Postgres | Unseen, name: str = ""
+) -> dict[str, tuple[int, int]]:
     """What each step takes: of one event alone, and of 64 that are published at once."""
+    store.hand_to(None)
     known = await store.configurations(ACCOUNT)
     taken = {}
     for size in (1, MANY):
-        events = [new_event(envelope_id=f"{n} of {size}") for n in range(size)]
+        events = [new_event(envelope_id=f"{n} of {size}{name}") for n in range(size)]
         matched = [(event, match_all(known.all, event, known.groups)) for event in events]
         calls = [store.accept(ACCOUNT, known.version, [one]) for one in matched]
         _, taken[f"accept {size}"] = await counting.of(asyncio.gather(*calls))
@@ -138,14 +149,14 @@ async def costs(store: Store, counting: Sqlite | Postgres) -> dict[str, tuple[in
 
 
 async def costs_of_handing_over(
-    store: Store, counting: Sqlite | Postgres
+    store: Store, counting: Sqlite | Postgres | Unseen, name: str = ""
 ) -> dict[str, tuple[int, int]]:
     """The same where what is accepted is sent at once: nothing claims it."""
     known = await store.configurations(ACCOUNT)
     taken = {}
     for size in (1, MANY):
         sending = Sending(store)
-        events = [new_event(envelope_id=f"{n} of {size} handed over") for n in range(size)]
+        events = [new_event(envelope_id=f"{n} of {size}{name} handed over") for n in range(size)]
         matched = [(event, match_all(known.all, event, known.groups)) for event in events]
         calls = [store.accept(ACCOUNT, known.version, [one]) for one in matched]
         _, taken[f"accept {size}"] = await counting.of(asyncio.gather(*calls))
@@ -185,14 +196,25 @@ async def test_what_an_event_costs_postgres(
         *(database_url, keyring, clock), instance="test", lease=YEARS, accept_data_loss=True
     )
     await ready(store)
+    unseen = Unseen()
+    for n in range(4):  # each connection prepares a statement that it has run twice
+        await costs(store, unseen, f"before {n}")
+        await costs_of_handing_over(store, unseen, f"before {n}")
     with (tmp_path / "trace").open("w+") as trace:
+        counting = Postgres(store, trace)
         # Statements, and round trips.
-        assert await costs(store, Postgres(store, trace)) == {
+        assert await costs(store, counting) == {
             "accept 1": (13, 13),
             "claim 1": (8, 8),
             "settle 1": (7, 7),
             "accept 64": (13, 13),
             "claim 64": (8, 8),
+            "settle 64": (8, 8),
+        }
+        assert await costs_of_handing_over(store, counting) == {
+            "accept 1": (12, 12),
+            "settle 1": (7, 7),
+            "accept 64": (12, 12),
             "settle 64": (8, 8),
         }
     await store.close()

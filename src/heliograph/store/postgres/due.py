@@ -49,6 +49,10 @@ class DueMarks:
             self.marks[connect_id] = min(self.marks.get(connect_id, since), since)
         self.seen_until_us = now
 
+    def mark(self, connect_id: int) -> int:
+        """From what due time on something of a configuration may wait."""
+        return self.marks.get(connect_id, self.seen_until_us - _OVERLAP_US)
+
     def turn(self) -> list[int]:
         """The configurations with a mark, beginning behind the one that was served last (R7)."""
         known = sorted(self.marks)

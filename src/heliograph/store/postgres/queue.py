@@ -66,15 +66,17 @@ class Queue:
     def __init__(self, keyring: KeyRing, now: Callable[[], int]) -> None:
         self._keyring = keyring
         self._now = now
-        self._due = DueMarks()
+        self.due = DueMarks()
         self.epoch = 0
         self.looked_us: int | None = None
         # What this node has claimed and not settled: configuration by attempt.
         self._claimed: dict[int, int] = {}
         self._claims_lost = False
+        self.is_handing_over = False
+        """Whether an accept may have claimed what is not noted here yet."""
         self._unclaimed_us = 0
-        self._owners = Owners()
-        self._events: WeakValueDictionary[int, Event] = WeakValueDictionary()
+        self.owners = Owners()
+        self.events: WeakValueDictionary[int, Event] = WeakValueDictionary()
         self._accounts = Bounded[str, KnownAccount](_MOST_ACCOUNTS, _MOST_BYTES, _LARGEST)
         # Each with the `reading` of its account that it is of.
         self._configurations = Bounded[int, tuple[object, ConnectConfiguration]](
@@ -104,39 +106,44 @@ class Queue:
         if await fetch_first(db, _Q["node_alive"], {"epoch": self.epoch, "now": now}) is None:
             return ClaimResult((), None, left=True, crowded=True)
         self.looked_us = now
-        if self._claims_lost or not 0 <= now - self._unclaimed_us < _UNCLAIM_EVERY_US:
+        late = not 0 <= now - self._unclaimed_us < _UNCLAIM_EVERY_US
+        if (self._claims_lost or late) and not self.is_handing_over:
             # Now and then in any case: what was lost may be committed long after it was, by
             # a server that still waited for its standby when the connection broke.
             await self._unclaim(db, now)
             self._unclaimed_us = now
-        since = self._due.since(now)
+        since = self.due.since(now)
         due = await fetch(db, _Q["due_since"], {"since": since, "now": now})
         failpoint("claim.select")
-        self._due.note((connect_id for (connect_id,) in due), since, now)
+        self.due.note((connect_id for (connect_id,) in due), since, now)
         in_flight = Counter(self._claimed.values())
-        accounts = await self._accounts_of(db, {*self._due.marks, *in_flight})
+        accounts = await self._accounts_of(db, {*self.due.marks, *in_flight})
         # Who is alone has nobody to leave room for.
-        turns = Turns(accounts, in_flight, per_account if self._owners.several else None)
-        free = {c: free.get(c, per_unlisted - in_flight[c]) for c in self._due.turn()}
+        turns = Turns(accounts, in_flight, per_account if self.owners.several else None)
+        free = {c: free.get(c, per_unlisted - in_flight[c]) for c in self.due.turn()}
         bytes_left = None if load is None else load.room()
         claims = await self._claim_turn(db, free, room, turns, now, bytes_left)
         begun = Counter(claim.configuration.connect_id for claim in claims)
-        crowded = any(begun[c] < free[c] for c in self._due.marks)
+        crowded = any(begun[c] < free[c] for c in self.due.marks)
         if not claims and (beyond := turns.beyond(room)):
-            left = {c: free[c] for c in self._due.turn()}  # the first look emptied the others
+            left = {c: free[c] for c in self.due.turn()}  # the first look emptied the others
             turns = Turns(accounts, {}, None)
             claims = await self._claim_turn(db, left, beyond, turns, now, bytes_left)
         later = await fetch_first(db, _Q["next_due"], (now,))
         return ClaimResult(
             tuple(claims),
             from_microseconds(later.due_us) if later else None,
-            left=bool(self._due.marks),
+            left=bool(self.due.marks),
             crowded=crowded,
         )
 
     def claimed(self, claims: Iterable[Claim]) -> None:
-        """Note claims whose transaction is committed."""
+        """Note claims of a claim that is committed: whatever was lost before was put back by it."""
         self._claims_lost = False
+        self.noted(claims)
+
+    def noted(self, claims: Iterable[Claim]) -> None:
+        """Note claims whose transaction is committed."""
         for claim in claims:
             self._claimed[claim.attempt_id] = claim.configuration.connect_id
 
@@ -160,11 +167,11 @@ class Queue:
         return []
 
     async def _accounts_of(self, db: Connection, connect_ids: set[int]) -> Mapping[int, str]:
-        accounts = self._owners.known(connect_ids)
+        accounts = self.owners.known(connect_ids)
         unknown = connect_ids - accounts.keys()
         if unknown:
             found = dict(await fetch(db, _Q["configuration_accounts"], (sorted(unknown),)))
-            self._owners.note(found)
+            self.owners.note(found)
             accounts |= found
         return accounts
 
@@ -182,11 +189,11 @@ class Queue:
             shares[connect_id] = most
             turns.took(connect_id, most)
             room -= most
-            self._due.last_served = connect_id
+            self.due.last_served = connect_id
         return shares
 
     async def _take(self, db: Connection, most: dict[int, int], now: int) -> list[Any]:
-        marks = self._due.marks
+        marks = self.due.marks
         claimed = await fetch(
             db,
             _Q["claim"],
@@ -296,7 +303,7 @@ class Queue:
         events = {
             event_row: event
             for event_row in wanted
-            if (event := self._events.get(event_row)) is not None
+            if (event := self.events.get(event_row)) is not None
         }
         missing = {
             event_row: row
@@ -314,7 +321,7 @@ class Queue:
             except Exception as error:
                 problems[event_row] = error
                 continue
-            events[event_row] = self._events[event_row] = Event(
+            events[event_row] = self.events[event_row] = Event(
                 row.account_id, row.event_id, row.name, row.envelope_id, at, document
             )
         return events, problems
@@ -329,15 +336,15 @@ class Queue:
     ) -> bool:
         event, shown = _document(stored[row.event_row]), None if last is None else _document(last)
         parts = parts_of(account.live[row.connect_id], event, shown)
-        return bytes_left.take(row.account_id, parts, several=self._owners.several)
+        return bytes_left.take(row.account_id, parts, several=self.owners.several)
 
     async def _put_back(self, db: Connection, passed_over: Sequence[Any]) -> None:
         """Let what found no room wait as it did."""
         if not passed_over:
             return
         for row in passed_over:
-            mark = self._due.marks.get(row.connect_id, row.due_us)
-            self._due.marks[row.connect_id] = min(mark, row.due_us)
+            mark = self.due.marks.get(row.connect_id, row.due_us)
+            self.due.marks[row.connect_id] = min(mark, row.due_us)
         ids, due = columns([(row.delivery_id, row.due_us) for row in passed_over], 2)
         await run(db, _Q["claims_put_back"], {"delivery_ids": ids, "due": due})
 
@@ -402,12 +409,23 @@ class Queue:
         """What is known of the accounts; of those whose version has changed it is read anew."""
         accounts: dict[str, KnownAccount] = {}
         for account_id, version in await fetch(db, _Q["versions"], (account_ids,)):
-            account = self._accounts.get(account_id)
-            if account is None or account.version != version:
-                account = await self._read(db, account_id, version, account)
-                self._accounts[account_id] = account
-            accounts[account_id] = account
+            accounts[account_id] = await self._at(db, account_id, version)
         return accounts
+
+    async def account_at(
+        self, db: Connection, account_id: str, version: int, connect_ids: set[int]
+    ) -> KnownAccount:
+        """An account at a version, with these of its configurations."""
+        account = await self._at(db, account_id, version)
+        return replace(account, live=await self._live(db, account_id, account, connect_ids))
+
+    async def _at(self, db: Connection, account_id: str, version: int) -> KnownAccount:
+        """What is known of an account, read anew where that was at another version."""
+        account = self._accounts.get(account_id)
+        if account is None or account.version != version:
+            account = await self._read(db, account_id, version, account)
+            self._accounts[account_id] = account
+        return account
 
     async def _read(
         self, db: Connection, account_id: str, version: int, before: KnownAccount | None

@@ -12,7 +12,7 @@ import structlog
 
 from heliograph.clock import Clock, Leap, StoreClock
 from heliograph.errors import StorageUnavailable, UnsafeStorage
-from heliograph.model.deliveries import LEASE_SECONDS, Settlement
+from heliograph.model.deliveries import LEASE_SECONDS, Claim, Settlement
 from heliograph.model.events import Accepted, NewEvent, Verdict
 from heliograph.model.logs import Cursor, LogQuery, Order, Requeued
 from heliograph.store import (
@@ -22,9 +22,10 @@ from heliograph.store import (
     RequeuePage,
     Retired,
 )
-from heliograph.store.accepting import GroupCommit, Results, Submitted
+from heliograph.store.accepting import AcceptedBatch, GroupCommit, Results, Submitted
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import Load
+from heliograph.store.openings import Openings
 from heliograph.store.postgres import node, retention
 from heliograph.store.postgres.accept import accept
 from heliograph.store.postgres.connection import (
@@ -231,9 +232,32 @@ class PostgresStore(StoreVerbs):
         return await self._accepting.submit(submitted)
 
     async def _accept_batch(self, batch: Sequence[Submitted]) -> Results:
-        accepted = await self._database.transact(lambda db: accept(db, batch, self._now), "accept")
+        taker = self._taker
+        openings = None if taker is None else taker.openings()
+        if taker is None or openings is None:
+            accepted = await self._accepted(batch, None)
+        else:
+            claims: Sequence[Claim] = ()
+            self._queue.is_handing_over = True
+            try:
+                accepted = await self._accepted(batch, openings)
+                claims = accepted.claims
+                self._queue.noted(claims)
+            except BaseException:
+                self._queue.claim_failed()
+                raise
+            finally:
+                self._queue.is_handing_over = False
+                taker.take(claims)
         self._behind = accepted.behind
         return accepted.results
+
+    async def _accepted(
+        self, batch: Sequence[Submitted], openings: Openings | None
+    ) -> AcceptedBatch:
+        return await self._database.transact(
+            lambda db: accept(db, batch, self._queue, openings, self._now()), "accept"
+        )
 
     async def claim(
         self,

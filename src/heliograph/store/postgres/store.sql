@@ -326,23 +326,30 @@ select
 from gone;
 
 -- name: deliveries_add
+-- What is claimed as it is accepted has an epoch.
 insert into delivery (
     created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason,
-    due_us, seed, schedule_started_us, failed_us, error, recipient
+    due_us, seed, schedule_started_us, failed_us, error, recipient, epoch, attempt_id, claimed_us,
+    attempts, schedule_attempts, unsettled_claims
 )
 select
     n.created_us, n.event_row, n.account_id, n.connect_id, n.envelope_id, n.lane, n.state,
-    n.held_reason, n.due_us, n.seed, n.created_us, n.failed_us, n.error, n.recipient
+    n.held_reason, n.due_us, n.seed, n.created_us, n.failed_us, n.error, n.recipient, n.epoch,
+    case when n.epoch is not null then nextval('attempt_id_sequence') end,
+    case when n.epoch is not null then n.created_us end,
+    c.claims, c.claims, c.claims
 from unnest(
     %(created)s::bigint[], %(event_rows)s::bigint[], %(account_ids)s::text[],
     %(connect_ids)s::bigint[], %(envelope_ids)s::text[], %(lanes)s::text[], %(states)s::text[],
     %(held)s::text[], %(due)s::bigint[], %(seeds)s::integer[], %(failed)s::bigint[],
-    %(errors)s::text[], %(recipients)s::text[]
+    %(errors)s::text[], %(recipients)s::text[], %(epochs)s::bigint[]
 ) with ordinality as n (
     created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason, due_us,
-    seed, failed_us, error, recipient, place
+    seed, failed_us, error, recipient, epoch, place
 )
-order by n.place;
+cross join lateral (select case when n.epoch is null then 0 else 1 end as claims) as c
+order by n.place
+returning event_row, connect_id, recipient, delivery_id, attempt_id;
 
 -- name: down_until
 -- Until when listeners are down, behind which what comes now must wait. Locked against a settle
@@ -380,6 +387,18 @@ where
 -- keeps the cost to what is new, however many dead rows a pinned snapshot keeps (F20).
 select distinct connect_id from delivery
 where state = 'waiting' and due_us >= %(since)s and due_us <= %(now)s;
+
+-- name: due_of
+-- Those of these configurations for which something waits, from the marks on.
+select m.connect_id
+from unnest(%(connect_ids)s::bigint[], %(marks)s::bigint[]) as m (connect_id, mark)
+where
+    exists (
+        select from delivery as d
+        where
+            d.connect_id = m.connect_id and d.state = 'waiting'
+            and d.due_us >= m.mark and d.due_us <= %(now)s
+    );
 
 -- name: next_due
 select due_us from delivery
