@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--handing-over", action="store_true", help="accepts hand over")
     given = parser.parse_args()
     with command.place(given) as (folder, options):
-        url = options[-1] if options else ""
+        url = dict(zip(options[::2], options[1::2], strict=True)).get("--database-url", "")
         settings = Settings(data_dir=folder, database_url=url, i_accept_data_loss=True)
         found = uvloop.run(
             measured(settings, given.size, given.rounds, handing_over=given.handing_over)
