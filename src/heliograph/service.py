@@ -198,7 +198,7 @@ async def running(
             signals = Signals()
             alerts = AlertHook(settings.alert_url, transport)
             dispatcher = _dispatcher(settings, store, hands, signals, watch, alerts.tell)
-            sign_in = SignIn(store)
+            sign_in = SignIn(store, settings.processes or 1)
             public = PublicAddress(settings, base_uri, certificate) if api else None
             operations = (
                 []

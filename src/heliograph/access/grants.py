@@ -66,12 +66,21 @@ class Client:
 class Grants:
     """Turns grants into tokens."""
 
-    def __init__(self, store: Store, audiences: Callable[[], Collection[str]], once: bool) -> None:
-        """`audiences` are what an assertion may be meant for; `once` refuses its second use."""
+    def __init__(
+        self,
+        store: Store,
+        audiences: Callable[[], Collection[str]],
+        once: bool,
+        nodes: int = 1,
+    ) -> None:
+        """`audiences` are what an assertion may be meant for; `once` refuses its second use.
+
+        `nodes` answer on one port.
+        """
         self._store = store
         self._audiences = audiences
         self._once = once
-        self._throttle = token_requests(store.clock)
+        self._throttle = token_requests(store.clock, nodes)
 
     async def by_assertion(self, text: str, address: str) -> Granted:
         """A token for a signed assertion: for the user that it names, or the application.

@@ -27,10 +27,11 @@ _WRONG: Final = "The e-mail or the password is wrong."
 class SignIn:
     """Checks passwords, here and for the legacy header, by one count of failures."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, nodes: int = 1) -> None:
+        """`nodes` answer on one port."""
         self._store = store
         self._passwords = Passwords()
-        self._guesses = PasswordGuesses(store.clock)
+        self._guesses = PasswordGuesses(store.clock, nodes)
         # Passwords that were right for a hash: the legacy header comes with every call, and
         # scrypt is slow on purpose. Bound to the stored hash, which a new password replaces.
         self._salt = secrets.token_bytes(32)

@@ -86,9 +86,12 @@ class PasswordGuesses:
     make the memory forget them.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, nodes: int = 1) -> None:
+        """`nodes` answer on one port: together they let as many guesses pass."""
         self._throttles = Throttles(
-            Throttle(clock, 30, 10.0), Throttle(clock, 10, 60.0), Throttle(clock, 50, 10.0)
+            _shared(clock, 30, 10.0, nodes),
+            _shared(clock, 10, 60.0, nodes),
+            _shared(clock, 50, 10.0, nodes),
         )
 
     def take(self, address: str, user: str) -> int:
@@ -100,13 +103,18 @@ class PasswordGuesses:
         self._throttles.give_back(address, f"{address} {user}", user)
 
 
-def token_requests(clock: Clock) -> Throttle:
-    """Failed grants: 100 from one address, then one a second.
+def token_requests(clock: Clock, nodes: int = 1) -> Throttle:
+    """Failed grants: 100 from one address, then one a second; by all `nodes` of a port together.
 
     Not by the application, too: keys and secrets are not to be guessed, and whoever knows an
     integration key, which is no secret, could shut its application out.
     """
-    return Throttle(clock, 100, 1.0)
+    return _shared(clock, 100, 1.0, nodes)
+
+
+def _shared(clock: Clock, burst: int, seconds: float, nodes: int) -> Throttle:
+    """A node's part of what all that answer on its port let pass."""
+    return Throttle(clock, -(-burst // nodes), seconds * nodes)
 
 
 class TokenGuesses:

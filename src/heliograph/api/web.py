@@ -118,7 +118,7 @@ def web(
     )
     if public is not None:
         routes += reference.routes(operations, public.base_uri)
-        grants = Grants(store, public.audiences, public.once)
+        grants = Grants(store, public.audiences, public.once, settings.processes or 1)
         routes += OAuth(store, callers, grants, public, watch.observer).routes()
         routes += ConsentPages(store, sign_in, public, watch.observer).routes()
     return application(operations, callers.of, routes, watch.observer, limits)

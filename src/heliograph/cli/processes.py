@@ -58,11 +58,12 @@ def chosen(settings: Settings) -> int:
 
 
 def share(settings: Settings) -> Settings:
-    """The settings of one of its nodes: what goes out is bounded for all of them together.
+    """The settings of one of its nodes: what goes out is bounded for all of them together, and so
+    are guesses at tokens (S13).
 
-    What comes in is bounded for each alone, for the system chooses who takes a connection.
+    What else comes in is bounded for each alone, for the system chooses who takes a connection.
     """
-    names = ("in_flight", "in_flight_mib", "per_configuration")
+    names = ("in_flight", "in_flight_mib", "per_configuration", "refused_limit")
     parts = {name: -(-getattr(settings, name) // settings.processes) for name in names}
     return replace(settings, **parts)
 

@@ -309,6 +309,7 @@ def test_what_goes_out_is_shared_out_and_each_node_has_some() -> None:
     settings = Settings(processes=3, in_flight=512, in_flight_mib=2)
     one = share(settings)
     assert (one.in_flight, one.in_flight_mib, one.per_configuration) == (171, 1, 3)
+    assert one.refused_limit == 34  # S13: of 100 guesses at tokens
     assert one.connections == settings.connections
 
 

@@ -77,6 +77,21 @@ def test_s13_many_clients_together_guess_at_one_user_as_little_as_one_in_ten_sec
     assert guesses.take(addresses[0], "bob") == 0
 
 
+def test_s13_nodes_behind_one_port_let_as_many_guesses_pass_as_one(clock: ManualClock) -> None:
+    parts = [PasswordGuesses(clock, nodes=2) for _ in range(2)]
+    grants = [throttle.token_requests(clock, nodes=4) for _ in range(4)]
+
+    def passed(seconds: float) -> tuple[int, int]:
+        clock.move(seconds)
+        return (
+            sum(one.take("6.6.6.6", "ada") == 0 for one in parts for _ in range(60)),
+            sum(one.take("6.6.6.6") == 0 for one in grants for _ in range(60)),
+        )
+
+    assert passed(0) == (10, 100)
+    assert passed(240) == (4, 100)
+
+
 def test_r13_no_more_keys_are_known_than_there_is_room_for(clock: ManualClock) -> None:
     slow = Throttle(clock, 1, 10.0)
     for number in range(throttle._MOST_KEYS + 10):
