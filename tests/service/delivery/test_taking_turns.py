@@ -87,4 +87,4 @@ async def test_r23_sending_a_backlog_does_not_keep_publishers_waiting(
     async with dispatching(store, clock, listener) as part:
         (receipt,) = await part.publisher.publish(ACCOUNT, [new_event()])
         assert receipt.accepted.deliveries == 1
-        assert len(listener.received) < 2 * TURN
+        assert len(listener.received) < len(backlog)
