@@ -58,7 +58,7 @@ EXIT_HARD_STOP: Final = 130
 
 _BACKLOG: Final = 2048
 
-_MOST_SENDERS: Final = 3
+_UNASKED_SENDERS: Final = 3
 """Sender processes unless another number is given: more would wait for the one that hands over."""
 
 _LONGEST_NUMBER: Final = 1_000
@@ -135,7 +135,7 @@ def senders_from(settings: Settings, *, alone: bool) -> int:
     """How many sender processes there may be; `alone`: no other node answers on the same port."""
     if settings.senders != "auto":
         return int(settings.senders)
-    return min(_MOST_SENDERS, processors.usable() - 1) if alone else 0
+    return min(_UNASKED_SENDERS, processors.usable() - 1) if alone else 0
 
 
 def fidelity_from(settings: Settings) -> Fidelity:

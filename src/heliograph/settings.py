@@ -155,7 +155,8 @@ class Settings:
     senders: str = _setting(
         "auto",
         "Processes beside the server's that post messages while many are in flight: a number, 0 "
-        "for none, or auto (one for each processor but the first, at most 3).",
+        "for none, or auto (one for each processor but the first, at most 3; none where several "
+        "--processes share the port).",
     )
     grace: float = _setting(10.0, "Seconds that running attempts may take after a stop.")
     connections: int = _setting(

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.model.deliveries import NO_PROOFS, Answer, Fault, Proofs
+from heliograph.model.deliveries import Answer, Fault, Proofs
 
 _LENGTH: Final = 4
 """Bytes of a frame's length."""
@@ -53,11 +53,12 @@ class Handed(msgspec.Struct, array_like=True):
 
 
 class CameBack(msgspec.Struct, array_like=True, frozen=True):
-    """What came of a post: one of the two, or none where its attempt broke."""
+    """What came of a post: one of the two, or how its attempt broke."""
 
     number: int
     answer: Answer | None = None
     fault: Fault | None = None
+    broke: str | None = None
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -69,15 +70,17 @@ CAME_BACK: Final = msgspec.msgpack.Decoder(list[CameBack])
 def pack(configuration: ConnectConfiguration, proofs: Proofs) -> bytes:
     """What a post needs of its listener, for a process of our own and nobody else: secrets too.
 
-    The keys of messages stay here: those are signed before they are handed over.
+    The keys of messages stay here: those are signed before they are handed over. So does what the
+    configuration was read from.
     """
-    return pickle.dumps((configuration, replace(proofs, keys=())), pickle.HIGHEST_PROTOCOL)
+    needed = replace(configuration, document=b"", secrets={}), replace(proofs, keys=())
+    return pickle.dumps(needed, pickle.HIGHEST_PROTOCOL)
 
 
 def unpack(packed: bytes) -> tuple[ConnectConfiguration, Proofs]:
-    """What `pack` was given."""
+    """What `pack` left of what it was given."""
     configuration, proofs = pickle.loads(packed)  # noqa: S301 (our own server's)
-    return configuration, proofs or NO_PROOFS
+    return configuration, proofs
 
 
 def write(writer: asyncio.StreamWriter, frame: Setup | Handed | list[CameBack]) -> None:

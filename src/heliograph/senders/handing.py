@@ -35,7 +35,7 @@ LIGHT: Final = 64 * 1024
 """Bytes up to which a message, or all that is known of a listener, is copied to a process."""
 
 MOST_LISTENERS: Final = 2_000
-"""Listeners that a process knows; then it forgets them all."""
+"""Listeners that a process is told, changed ones anew; then it forgets them all."""
 
 _PATIENCE: Final = 10.0
 """Seconds beyond the time of an attempt after which a process that has not answered is ended."""
@@ -55,9 +55,12 @@ _GONE: Final = Fault(
     "the process that sent it ended before the listener had answered",
     ours=True,
 )
-_BROKE: Final = Fault(Phase.CLAIM, "an internal error of Heliograph's sender process", ours=True)
 
 _log = structlog.get_logger()
+
+
+class SenderBroke(Exception):
+    """A bug of ours showed in a sender process; the text tells of it as it was seen there."""
 
 
 @asynccontextmanager
@@ -121,9 +124,9 @@ class Handing:
             if listener is not None:
                 return await hand.post(listener, headers, body, last=last)
         self._posting_here += 1
-        if self._posting_here >= BUSY:
-            self._start()
         try:
+            if self._posting_here >= BUSY:
+                self._start()
             return await self.here.post(configuration, headers, body, proofs, last=last)
         finally:
             self._posting_here -= 1
@@ -133,11 +136,21 @@ class Handing:
         if self._clock.monotonic() < self._not_before:
             return
         while len(self._hands) < self._most:
-            self._hands.append(_Hand(self._setup, self._clock, self._lost))
+            try:
+                hand = _Hand(self._setup, self._clock, self._lost)
+            except OSError as error:  # no descriptor, process or memory is left
+                _log.error("sender_not_started", reason=str(error))
+                self._pause()
+                return
+            self._hands.append(hand)
             self.started += 1
 
     def _lost(self, hand: _Hand) -> None:
         self._hands.remove(hand)
+        self._pause()
+
+    def _pause(self) -> None:
+        """Start none for a while."""
         self._not_before = self._clock.monotonic() + _PAUSE
 
     async def close(self) -> None:
@@ -150,9 +163,7 @@ class _Known:
     """A listener as a process knows it."""
 
     number: int
-    configuration: ConnectConfiguration
-    client: tuple[str, Secret] | None
-    oauth: ClientCredentials | None
+    told: tuple[ConnectConfiguration, tuple[str, Secret] | None, ClientCredentials | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +184,7 @@ class _Hand:
         self._lost = lost
         self._waiting: dict[int, _Waiting] = {}  # the oldest first
         self._known: dict[int, _Known] = {}
+        self._told = 0
         self._numbers = 0
         self._handed: Handed | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -180,14 +192,18 @@ class _Hand:
         self.ready = False
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "heliograph.senders.process", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env=environment_without_settings(),
-                process_group=0,  # Ctrl-C is for the server, which ends it when all is settled
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "heliograph.senders.process", str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    env=environment_without_settings(),
+                    process_group=0,  # Ctrl-C is for the server, which ends it when all is settled
+                )
+            except OSError:
+                ours.close()
+                raise
         self._running = asyncio.create_task(self._run(ours))
 
     def __len__(self) -> int:
@@ -201,24 +217,22 @@ class _Hand:
     def listener(self, configuration: ConnectConfiguration, proofs: Proofs) -> int | None:
         """The number by which it knows a listener from here on; None: too large to be told."""
         known = self._known.get(configuration.connect_id)
-        if (
-            known is not None
-            and known.configuration is configuration
-            and (known.client, known.oauth) == (proofs.client, proofs.oauth)
-        ):
+        told = (configuration, proofs.client, proofs.oauth)
+        # The same by value: what the store reads anew is another object each time.
+        if known is not None and known.told == told:
             return known.number
         packed = frames.pack(configuration, proofs)
         if len(packed) > LIGHT:
             return None
-        if len(self._known) >= MOST_LISTENERS:
+        if self._told >= MOST_LISTENERS:
             self._write()  # what is on its way names some of them
             self._known.clear()
+            self._told = 0
             self._to_hand().forget = True
         number = self._next()
         self._to_hand().listeners.append(Listener(number, packed))
-        self._known[configuration.connect_id] = _Known(
-            number, configuration, proofs.client, proofs.oauth
-        )
+        self._known[configuration.connect_id] = _Known(number, told)
+        self._told += 1
         return number
 
     async def post(
@@ -270,8 +284,9 @@ class _Hand:
         finally:
             watching.cancel()
             self.ready = False
-            if self._writer is not None:
-                self._writer.close()
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
             self._process.kill()
             status = await asyncio.to_thread(self._process.wait)
             if not self._closing:
@@ -281,8 +296,13 @@ class _Hand:
 
     def _ended(self, came_back: CameBack) -> None:
         waiting = self._waiting.pop(came_back.number, None)
-        if waiting is not None and not waiting.came_back.done():
-            waiting.came_back.set_result(came_back.answer or came_back.fault or _BROKE)
+        if waiting is None or waiting.came_back.done():
+            return
+        result = came_back.answer or came_back.fault
+        if result is None:  # as if it had broken here
+            waiting.came_back.set_exception(SenderBroke(came_back.broke))
+        else:
+            waiting.came_back.set_result(result)
 
     def _give_up(self) -> None:
         """Whether listeners took what it had is unknown: it goes out again."""

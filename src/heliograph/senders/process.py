@@ -1,18 +1,21 @@
 """A sender process: posts what its server hands over, until the server is gone.
 
-It has no database, no listening socket and no log: `python -m heliograph.senders.process FD` is
-started by `handing`, with one end of a pair of sockets, and by nobody else.
+It has no database and no listening socket, and logs only why it cannot go on: `python -m
+heliograph.senders.process FD` is started by `handing`, with one end of a pair of sockets, and by
+nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import signal
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import structlog
 import uvloop
 
 from heliograph.clock import SystemClock
@@ -23,6 +26,10 @@ from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.transport import Budget, Transport
 from heliograph.senders import frames
 from heliograph.senders.frames import CameBack, Posting, Setup
+from heliograph.watch import logs
+from heliograph.watch.logs import told
+
+_log = structlog.get_logger()
 
 
 class _Posts:
@@ -44,8 +51,10 @@ class _Posts:
         for posting in handed.posts:
             # It is there now, whatever is forgotten while it runs.
             configuration, proofs = self._listeners[posting.listener]
-            posts = self._post(posting, configuration, proofs)
-            self._running[posting.number] = asyncio.create_task(posts)
+            task = asyncio.create_task(self._post(posting, configuration, proofs))
+            self._running[posting.number] = task
+            # What is cancelled before it has begun runs nothing of its own.
+            task.add_done_callback(functools.partial(self._forget, posting.number))
         for number in handed.cancelled:
             if number in self._running:
                 self._running[number].cancel()
@@ -53,19 +62,20 @@ class _Posts:
     async def _post(
         self, posting: Posting, configuration: ConnectConfiguration, proofs: Proofs
     ) -> None:
-        came_back = CameBack(posting.number)
         try:
             result = await self._authorizer.post(
                 configuration, posting.headers, posting.body, proofs, last=posting.last
             )
-            came_back = (
-                CameBack(posting.number, answer=result)
-                if isinstance(result, Answer)
-                else CameBack(posting.number, fault=result)
-            )
-        finally:
-            del self._running[posting.number]
-            self._tell(came_back)
+        except Exception as error:
+            self._tell(CameBack(posting.number, broke=told(error)))
+        else:
+            if isinstance(result, Answer):
+                self._tell(CameBack(posting.number, answer=result))
+            else:
+                self._tell(CameBack(posting.number, fault=result))
+
+    def _forget(self, number: int, _: asyncio.Task[None]) -> None:
+        del self._running[number]
 
     def _tell(self, came_back: CameBack) -> None:
         if not self._ended:  # all that end in one turn of the loop go together
@@ -111,8 +121,12 @@ def main() -> None:
     # Who stops the server by a signal to all of them lets it finish what is in flight.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as ours:
-        uvloop.run(_serve(ours))
+    with logs.writing("auto", "warning"), socket.socket(fileno=int(sys.argv[1])) as ours:
+        try:
+            uvloop.run(_serve(ours))
+        except Exception as error:
+            _log.error("sender_failed", exception=told(error))
+            raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +23,9 @@ from heliograph.egress import Guard
 from heliograph.model.deliveries import NO_PROOFS, Answer, Body, Fault, Phase, Proofs
 from heliograph.outbound.authorizer import Authorizer
 from heliograph.outbound.transport import Budget, Transport
+from heliograph.senders import frames
 from heliograph.senders import handing as module
+from heliograph.senders.frames import Handed
 from heliograph.senders.handing import LIGHT, Handing, handing
 from tests.busy import hang
 from tests.scripted import (
@@ -163,6 +167,54 @@ async def test_more_listeners_than_a_process_knows_are_told_anew(
         posts = [to.post(one, HEADERS, BODY, NO_PROOFS, last=False) for one in wanted * 2]
         came_back = await asyncio.gather(*posts)
     assert [one.status for one in came_back if isinstance(one, Answer)] == [200] * 16
+
+
+async def test_a_listener_that_changes_all_the_time_is_forgotten_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_LISTENERS", 3)
+    written: list[Any] = []
+    write = frames.write
+
+    def noting(writer: asyncio.StreamWriter, frame: Any) -> None:
+        written.append(frame)
+        write(writer, frame)
+
+    monkeypatch.setattr(frames, "write", noting)
+    async with started(monkeypatch) as to, listening(keep_answering) as listener:
+        for number in range(12):
+            wanted = configuration(listener.url, {"password": f"{number // 2}"}, userName="zoe")
+            await to.post(wanted, HEADERS, BODY, NO_PROOFS, last=False)
+    handed = [frame for frame in written if isinstance(frame, Handed)]
+    # Each is told once, though it is another object each time; no more than three are known.
+    assert sum(len(frame.listeners) for frame in handed) == 6
+    assert sum(frame.forget for frame in handed) == 1
+
+
+async def test_r9_a_process_that_cannot_be_started_costs_no_post(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise BlockingIOError(errno.EAGAIN, "no process is left")
+
+    async with hands() as to, listening(keep_answering) as listener:
+        with monkeypatch.context() as without:
+            without.setattr(subprocess, "Popen", refuse)
+            posts = (post(to, listener.url) for _ in range(module.BUSY + 1))
+            assert all(isinstance(one, Answer) for one in await asyncio.gather(*posts))
+        # They are counted down again: a few at once are few.
+        await asyncio.gather(*(post(to, listener.url) for _ in range(module.BUSY - 1)))
+        assert to.started == 0
+
+
+async def test_what_breaks_there_breaks_as_it_does_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with started(monkeypatch) as to, listening(says(OK)) as listener:
+        wanted = wanted_configuration(connect_id=7, urlToPublishTo=listener.url)
+        odd = [("X-Odd", "two\nlines")]
+        with pytest.raises(ValueError, match="control character"):
+            await to.here.post(wanted, odd, BODY)
+        with pytest.raises(module.SenderBroke, match="control character"):
+            await to.post(wanted, odd, BODY, NO_PROOFS, last=False)
 
 
 async def test_r5_a_process_that_ends_leaves_what_it_had_as_failed_by_our_fault(
