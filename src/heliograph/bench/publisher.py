@@ -6,6 +6,7 @@ Bare, so that it is no bottleneck: `machine` measures what it takes by itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections import deque
@@ -18,7 +19,7 @@ from heliograph.bench.events import DIGITS
 from heliograph.bench.orders import Called, Calls, Connect, obey
 
 _PATIENCE: Final = 120.0
-"""Seconds after which what is not answered is called refused."""
+"""Seconds without any answer after which what is not answered is called refused."""
 
 _UNANSWERED: Final = 0
 
@@ -26,7 +27,8 @@ _UNANSWERED: Final = 0
 class Publisher:
     """Connections that stay open from one order to the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = _PATIENCE) -> None:
+        self._patience = patience
         self._connections: list[_Connection] = []
         self._head = ""
 
@@ -40,23 +42,35 @@ class Publisher:
                     f"Host: bench\r\nAuthorization: Bearer {token}\r\n"
                     "Content-Type: application/json\r\n"
                 )
-                loop = asyncio.get_running_loop()
                 self._connections = [
-                    (await loop.create_connection(_Connection, *address))[1]
+                    await _opened(address)
                     for address in itertools.islice(itertools.cycle(addresses), number)
                 ]
                 return None
             case Calls():
                 head = f"{order.method} {order.path} HTTP/1.1\r\n{self._head}Content-Length: "
-                return await _Round(order, head.encode()).play(
-                    self._connections[: order.connections]
-                )
+                some = [
+                    await _opened(one.address) if one.closed else one
+                    for one in self._connections[: order.connections]
+                ]
+                self._connections[: order.connections] = some
+                return await _Round(order, head.encode(), self._patience).play(some)
+
+
+async def _opened(address: tuple[str, int]) -> _Connection:
+    loop = asyncio.get_running_loop()
+    return (await loop.create_connection(lambda: _Connection(address), *address))[1]
 
 
 class _Connection(asyncio.Protocol):
-    """One connection to a server, with at most one call on it."""
+    """One connection to a server, with at most one call on it.
 
-    def __init__(self) -> None:
+    It is `closed` by either side: a server closes what was idle for long.
+    """
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.address = address
+        self.closed = False
         self._parser = httptools.HttpResponseParser(self)
         self._round: _Round | None = None
         self._bytes = 0
@@ -84,11 +98,13 @@ class _Connection(asyncio.Protocol):
             self._round.answered(self, self._parser.get_status_code(), self._bytes)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
         if self._round is not None:
             self._round.lost(self)
 
     def close(self) -> None:
         """Close it, and tell nobody."""
+        self.closed = True
         self._round = None
         self._transport.close()
 
@@ -96,8 +112,9 @@ class _Connection(asyncio.Protocol):
 class _Round:
     """The calls of one order."""
 
-    def __init__(self, order: Calls, head: bytes) -> None:
+    def __init__(self, order: Calls, head: bytes, patience: float) -> None:
         self._order = order
+        self._patience = patience
         self._head = head
         self._pieces = [[piece.encode() for piece in pieces] for pieces in order.templates]
         self._next = order.first
@@ -125,11 +142,7 @@ class _Round:
             self._idle.extend(connections)
             await self._pace(began, order.size / order.rate)
         self._end_if_over()
-        try:
-            await asyncio.wait_for(self._done.wait(), (order.seconds or 0.0) + _PATIENCE)
-        except TimeoutError:
-            for number, _ in self._open.values():
-                self._refuse(number, _UNANSWERED)
+        await self._wait()
         return Called(
             first=order.first,
             next=self._next,
@@ -141,6 +154,19 @@ class _Round:
             answered=self._answered,
             bytes=self._bytes,
         )
+
+    async def _wait(self) -> None:
+        """Wait for the last answer, or until there was none for long: then the round is over."""
+        before = -1
+        while not self._done.is_set() and before < len(self._took):
+            before = len(self._took)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._done.wait(), self._patience)
+        self._left, self._ends = 0, 0.0
+        unanswered, self._open = self._open, {}
+        for connection, (number, _) in unanswered.items():
+            self._refuse(number, _UNANSWERED)
+            connection.close()  # what comes after all must not meet another round
 
     async def _pace(self, began: float, gap: float) -> None:
         """A call every `gap` seconds, later where no connection is free; none is left out."""

@@ -34,8 +34,8 @@ def measure(bench: Bench) -> Run:
         notify = _notifying(made)
         for number in bench.size.notifications:
             bench.say(f"{number:,} notifications")
-            while stored < number:
-                calls = min(8, -(-(number - stored) // BATCHED["size"]))
+            if stored < number:
+                calls = -(-(number - stored) // BATCHED["size"])
                 made.fill(templates=notify, deliveries=1, calls=calls, **BATCHED)
                 stored += calls * BATCHED["size"]
             made.arrived()
