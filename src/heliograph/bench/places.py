@@ -87,8 +87,11 @@ class Postgres:
         """A new database, beside the one that the URL names."""
         from heliograph.store.postgres.fresh import fresh_database  # noqa: PLC0415 (the driver)
 
-        with _new_folder(self._folder) as folder, fresh_database(self._url) as fresh:
-            yield Place(folder, fresh.url, _postmaster(fresh.process))
+        with (
+            _new_folder(self._folder) as folder,
+            fresh_database(self._url, _postmaster) as fresh,
+        ):
+            yield Place(folder, fresh.url, fresh.process)
 
     def checks(self) -> Sequence[Check]:
         """The database's settings."""
@@ -112,9 +115,9 @@ def _new_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _postmaster(backend: int | None) -> int | None:
+def _postmaster(backend: int) -> int | None:
     """The process whose child a backend is, if that is one of PostgreSQL's on this machine."""
-    if backend is None or host.name(backend) != "postgres":
+    if host.name(backend) != "postgres":
         return None
     postmaster = host.parent(backend)
     return postmaster if postmaster and host.name(postmaster) == "postgres" else None

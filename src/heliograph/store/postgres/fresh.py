@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,15 +20,19 @@ from heliograph.store.postgres.url import parameters_of
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """A database: how to connect to it, and a process that served it, if on this machine."""
+    """A database: how to connect to it, and what `look` has found, if it is on this machine."""
 
     url: str
     process: int | None
 
 
 @contextlib.contextmanager
-def fresh_database(url: str) -> Iterator[Fresh]:
+def fresh_database(url: str, look: Callable[[int], int | None]) -> Iterator[Fresh]:
     """A database beside the one that a URL names, dropped with the block.
+
+    Args:
+        url: As for `--database-url`.
+        look: Makes a process of the one that serves a connection, while it does.
 
     Raises:
         UnusableSetting: the URL cannot be read.
@@ -40,9 +44,9 @@ def fresh_database(url: str) -> Iterator[Fresh]:
     try:
         with psycopg.connect(url, autocommit=True) as connection:
             _run(connection, "database_add", name)
-        with psycopg.connect(beside) as connection:
-            process = connection.info.backend_pid if _is_here(connection) else None
         try:
+            with psycopg.connect(beside) as connection:
+                process = look(connection.info.backend_pid) if _is_here(connection) else None
             yield Fresh(beside, process)
         finally:
             with psycopg.connect(url, autocommit=True) as connection:
