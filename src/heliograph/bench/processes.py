@@ -38,10 +38,17 @@ class Child:
         self.id = process.pid
 
     def send(self, order: Any) -> None:
-        """Give an order; `receive` has its answer."""
+        """Give an order; `receive` has its answer.
+
+        Raises:
+            BenchFailed: the process has ended.
+        """
         assert self._process.stdin is not None  # noqa: S101 (for mypy: it was asked for)
-        self._process.stdin.write(msgspec.json.encode(order) + b"\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._ended() from None
 
     def receive(self, kind: type[Answer]) -> Answer:
         """The answer to the oldest order that has none.
@@ -52,7 +59,7 @@ class Child:
         assert self._process.stdout is not None  # noqa: S101 (as above)
         line = self._process.stdout.readline()
         if not line:
-            raise BenchFailed(f"{self._module} ended by itself: see what it says above.")
+            raise self._ended()
         return msgspec.json.decode(line, type=kind)
 
     def ask(self, order: Any, kind: type[Answer]) -> Answer:
@@ -63,6 +70,9 @@ class Child:
     def tell(self, order: Any) -> None:
         """Give an order that has nothing to answer, and wait until it is carried out."""
         self.ask(order, type(None))
+
+    def _ended(self) -> BenchFailed:
+        return BenchFailed(f"{self._module} ended by itself: see what it says above.")
 
 
 @contextlib.contextmanager

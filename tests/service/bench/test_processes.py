@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -125,6 +127,17 @@ def test_a_listener_that_hangs_takes_what_is_posted_and_counts_nothing(pair: Pai
 def test_a_process_that_has_ended_is_told() -> None:
     with child("sink") as sink, pytest.raises(BenchFailed, match="sink ended by itself"):
         sink.tell({"type": "Nonsense"})
+
+
+def test_a_process_that_had_ended_before_it_is_told_anything_is_told_too() -> None:
+    def tell_nobody() -> None:
+        with child("sink") as sink:
+            os.kill(sink.id, signal.SIGKILL)
+            os.waitid(os.P_PID, sink.id, os.WEXITED | os.WNOWAIT)
+            sink.send(Tell())
+
+    with pytest.raises(BenchFailed, match="sink ended by itself"):
+        tell_nobody()
 
 
 def test_what_a_process_and_its_children_take_of_the_processor_is_seen(pair: Pair) -> None:
