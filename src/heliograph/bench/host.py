@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from heliograph import processors
+
 _PROC: Final = Path("/proc")
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 """Of a processor's time, in a second."""
@@ -19,7 +21,7 @@ def facts() -> Mapping[str, str]:
     model = _found(r"^model name\s*: (.+)$", "cpuinfo") or platform.machine()
     memory = int(_found(r"^MemTotal: +(\d+) kB$", "meminfo") or 0) / 2**20
     return {
-        "processor": f"{model}, {len(os.sched_getaffinity(0))} cores",
+        "processor": f"{model}, {processors.usable()} cores",
         "memory": f"{memory:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "load before": f"{os.getloadavg()[0]:.2f} (processes that ran or waited, 1 minute)",
