@@ -49,7 +49,7 @@ def parent(process: int) -> int | None:
 def name(process: int) -> str:
     """What the kernel calls a process, empty where there is none."""
     try:
-        return (_PROC / str(process) / "comm").read_text().strip()
+        return (_PROC / str(process) / "comm").read_text(errors="replace").strip()
     except OSError:
         return ""
 
@@ -95,7 +95,7 @@ def memory(processes: Iterable[int]) -> float | None:
 def _stat(process: int) -> Sequence[str]:
     """The fields of /proc/PID/stat behind the name, which may hold anything: state, parent, …"""
     try:
-        text = (_PROC / str(process) / "stat").read_text()
+        text = (_PROC / str(process) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return ()
     return text.rpartition(")")[2].split()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -147,3 +149,18 @@ def test_what_a_process_and_its_children_take_of_the_processor_is_seen(pair: Pai
     memory = host.memory([pair.publisher.id])
     assert memory is not None
     assert 1 < memory < 200
+
+
+def test_a_process_may_have_any_name() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", "open('/proc/self/comm', 'wb').write(b'\\xff) 1'); print(input())"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        while host.name(process.pid) != "\ufffd) 1":
+            assert process.poll() is None
+        assert process.pid in host.tree(os.getpid())
+        assert host.parent(process.pid) == os.getpid()
+        process.communicate(b"\n")
