@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from heliograph.bench import host
 from tests.bench import turns
 
 
@@ -17,3 +18,12 @@ def test_s17_the_turns_benchmark_makes_each_heavy_call_and_prints_what_others_wa
     assert [one.status for one in found] == [heavy.status for heavy in calls]
     assert any(one.health > 0 and one.publish > 0 for one in found)
     assert "/healthz" in turns.table([turns.least(found)])
+
+
+def test_the_turns_benchmark_measures_one_process_on_postgresql_too(
+    tmp_path: Path, empty_database_url: str
+) -> None:
+    size = turns.Size(failures=1, users=1, values=1, body=1)
+    options = ("--database-url", empty_database_url, "--senders", "0")
+    with turns.filled(tmp_path, size, *options) as server:
+        assert host.tree(server.process.pid) == [server.process.pid]

@@ -38,6 +38,9 @@ HEALTH_WITHIN: Final = 1.0
 PUBLISH_WITHIN: Final = 2.0
 """Seconds that /healthz and a plain publish wait at most (S17)."""
 
+_ALONE: Final = ("--processes", "1")
+"""What waits is one process's turn: with several, a call may go to one that does nothing else."""
+
 HANGS: Final = 150.0 * hang_times()
 """Seconds after which a call hangs; one that waits for outcomes takes 110."""
 
@@ -364,7 +367,7 @@ def filled(folder: Path, size: Size, *options: str) -> Iterator[Server]:
 
     asyncio.run(write())
     limits = ("--hourly-limit", "0", "--burst-limit", "0", "--token-limit", "0")
-    with started(folder, *options, *limits) as server:
+    with started(folder, *options, *limits, *_ALONE) as server:
         yield server
 
 
