@@ -18,9 +18,11 @@ from typing import Any, Final
 
 import uvloop
 
+from heliograph.bench import host
 from tests.bench import command
 from tests.bench.capacity import Bench, serving
 from tests.bench.http import Client, Sink
+from tests.cost import processor_seconds
 from tests.support import published
 
 FEW: Final = 10
@@ -89,9 +91,8 @@ async def _publish(client: Client, path: str, body: Any) -> tuple[int, float]:
 
 
 def cpu_of(process: int) -> float:
-    """Milliseconds that all threads of a process were on a processor (proc(5))."""
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
+    """Milliseconds that a process, and those that it has started, were on a processor."""
+    return sum(map(processor_seconds, host.tree(process))) * 1000
 
 
 async def measure(

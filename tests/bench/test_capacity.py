@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.bench import capacity, front, isolation, notifications, posts, stalled
@@ -33,6 +35,18 @@ async def test_the_benchmark_of_notifications_measures_what_a_new_one_costs(
     assert set(found.beside) == {202}
     assert min(found.at_few, found.at_many, found.call) > 0
     assert "one new at 10 stored" in notifications.table(found)
+
+
+def test_the_processor_time_of_a_server_has_that_of_its_senders() -> None:
+    busy = "import time\nwhile time.process_time() < 0.5: pass\nprint(flush=True)\ninput()"
+    start = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", start], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        assert notifications.cpu_of(server.pid) >= 500
+        server.communicate(b"\n")
 
 
 async def test_the_isolation_benchmark_measures_both_halves(tmp_path: Path) -> None:
