@@ -122,6 +122,21 @@ def test_a_server_that_does_not_start_is_told_with_what_it_said(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("option", ["--json", "--markdown"])
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(
+    tmp_path: Path, option: str
+) -> None:
+    report = tmp_path / "missing" / "report"
+    done = subprocess.run(
+        [*BENCH, "--only", "machine", "--folder", str(tmp_path), option, str(report)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such file or directory" in done.stderr
+
+
 def test_a_scenario_is_run_as_often_as_is_asked_and_told_as_a_page(tmp_path: Path) -> None:
     page, report = tmp_path / "bench.md", tmp_path / "bench.json"
     words = ["--only", "machine", "--repeat", "2", "--folder", str(tmp_path)]

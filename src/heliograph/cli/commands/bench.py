@@ -81,6 +81,10 @@ def bench(
     if missing := [name for name in only if name not in here]:
         raise wrong(f"{missing[0]} is measured on PostgreSQL alone: give --database-url.")
     scenarios = [name for name in here if name in only] or here
+    for file in (json_file, markdown_file):
+        if file is not None:
+            with files.room(file):
+                pass  # it can be written: known before hours have passed
     place = (folder or Path(tempfile.gettempdir())) / "heliograph-bench"
     with _ended_by_sigterm(), _progress() as progress, files.room(place) as room:
         shown = progress.add_task("")
