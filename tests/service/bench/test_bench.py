@@ -122,6 +122,20 @@ def test_a_server_that_does_not_start_is_told_with_what_it_said(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("option", ["--data-dir", "--database-url"])
+def test_where_the_servers_of_a_bench_have_their_data_is_no_option_of_theirs(
+    tmp_path: Path, option: str
+) -> None:
+    done = subprocess.run(
+        [*BENCH, "--only", "machine", "--folder", str(tmp_path), "--", f"{option}=x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"{option} cannot be among the options of serve" in done.stderr
+
+
 @pytest.mark.parametrize("option", ["--json", "--markdown"])
 def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(
     tmp_path: Path, option: str

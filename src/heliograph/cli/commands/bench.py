@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from heliograph import files
 from heliograph.bench import report
 from heliograph.bench.names import OF_POSTGRESQL, SCENARIOS
+from heliograph.bench.options import own
 from heliograph.bench.places import engine_of
 from heliograph.bench.report import Result
 from heliograph.bench.rig import Bench
@@ -75,8 +76,14 @@ def bench(
 
     A server, a publisher and listeners run as processes of their own, on loopback and free ports,
     with databases that are gone at the end. The status is 1 if any delivery was lost or came
-    twice. OPTIONS, after --, are those of `heliograph serve`.
+    twice. OPTIONS, after --, are those of `heliograph serve`, but for --data-dir and
+    --database-url: each server has data of its own.
     """
+    if given := own(options):
+        raise wrong(
+            f"{given[0]} cannot be among the options of serve: each server has data of its own.",
+            "Give --folder, or --database-url before the --, to say where that is made.",
+        )
     here = [name for name in SCENARIOS if database_url or name not in OF_POSTGRESQL]
     if missing := [name for name in only if name not in here]:
         raise wrong(f"{missing[0]} is measured on PostgreSQL alone: give --database-url.")
