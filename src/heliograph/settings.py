@@ -290,12 +290,13 @@ def _check_zone(name: str) -> None:
         raise _unusable("time_zone", wanted, name) from None
 
 
-_SECRET: Final = frozenset(one.name for one in fields(Settings) if one.metadata["secret"])
+SECRETS: Final = frozenset(one.name for one in fields(Settings) if one.metadata["secret"])
+"""Settings whose values may hold a password."""
 
 
 def _unusable(name: str, wanted: str, value: object) -> ValueError:
     option = f"--{name.replace('_', '-')}"
-    shown = "" if name in _SECRET else f", not {value}"
+    shown = "" if name in SECRETS else f", not {value}"
     return ValueError(f"{option} ({environment_name(name)}) {wanted}{shown}.")
 
 

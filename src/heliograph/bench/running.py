@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import heliograph
 from heliograph.bench import host
+from heliograph.bench.options import shown
 from heliograph.bench.report import Report, Result, Run
 from heliograph.bench.rig import Bench
 
@@ -48,6 +49,6 @@ def _facts(bench: Bench) -> Mapping[str, str]:
         "durability": "; ".join(
             f"{check.name}: {check.found}" for check in bench.engine.checks() if check.found
         ),
-        "options of serve": " ".join(bench.options) or "none: the defaults",
+        "options of serve": shown(bench.options) or "none: the defaults",
         "sizes": ", ".join(f"{name} {value}" for name, value in asdict(bench.size).items()),
     }

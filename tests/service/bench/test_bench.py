@@ -151,6 +151,11 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(
     assert "No such file or directory" in done.stderr
 
 
+def test_what_may_hold_a_password_is_not_in_the_report(tmp_path: Path) -> None:
+    told = measured(tmp_path, "--only", "machine", "--", "--alert-url", "http://u:password@x/")
+    assert told["facts"]["options of serve"] == "--alert-url (hidden)"
+
+
 def test_a_scenario_is_run_as_often_as_is_asked_and_told_as_a_page(tmp_path: Path) -> None:
     page, report = tmp_path / "bench.md", tmp_path / "bench.json"
     words = ["--only", "machine", "--repeat", "2", "--folder", str(tmp_path)]
