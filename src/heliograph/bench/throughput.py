@@ -9,7 +9,7 @@ from typing import Any, Final
 from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import MEMORY, PROCESSOR, Figure
 from heliograph.bench.orders import Called, Told
-from heliograph.bench.report import Measured, Run, percentile
+from heliograph.bench.report import Measured, Run, percentile, percentiles
 from heliograph.bench.rig import Bench, Rig, Seen, run_of, serving
 
 _SHORTEST: Final = 0.5
@@ -82,7 +82,12 @@ def _after(called: Called, told: Told) -> Sequence[tuple[Figure, float]]:
 def one_at_a_time(called: Called, at: str = "") -> Sequence[Measured]:
     """What is told of calls on one connection."""
     milliseconds = [second * 1000 for second in called.took]
+    return percentiles(Figure.ONE_P50, Figure.ONE_P99, milliseconds, at)
+
+
+def arrivals(seen: Seen, at: str = "") -> Sequence[Measured]:
+    """What is told of messages of events that came at a rate."""
     return [
-        Measured(Figure.ONE_P50, percentile(milliseconds, 50), at),
-        Measured(Figure.ONE_P99, percentile(milliseconds, 99), at),
+        *percentiles(Figure.ARRIVAL_P50, Figure.ARRIVAL_P99, seen.lags, at),
+        *percentiles(Figure.JOURNEY_P50, Figure.JOURNEY_P99, seen.journeys, at),
     ]

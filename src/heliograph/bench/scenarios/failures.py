@@ -10,7 +10,7 @@ from heliograph.bench import events
 from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import MEMORY, Figure
 from heliograph.bench.orders import Called
-from heliograph.bench.report import Measured, Run, percentile
+from heliograph.bench.report import Measured, Run, percentiles
 from heliograph.bench.rig import Bench, Rig, rig, run_of
 
 _WANTING: Final = 40
@@ -58,10 +58,7 @@ def figures(found: Found) -> Sequence[Measured]:
     ]
     for name, called in found.calls.items():
         milliseconds = [second * 1000 for second in called.took]
-        measured += [
-            Measured(Figure.LISTED_P50, percentile(milliseconds, 50), name),
-            Measured(Figure.LISTED_P99, percentile(milliseconds, 99), name),
-        ]
+        measured += percentiles(Figure.LISTED_P50, Figure.LISTED_P99, milliseconds, name)
     return measured
 
 

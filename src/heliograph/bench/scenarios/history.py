@@ -9,7 +9,7 @@ from typing import Final
 from heliograph.bench import throughput
 from heliograph.bench.names import Figure
 from heliograph.bench.orders import Called
-from heliograph.bench.report import Measured, Run, percentile
+from heliograph.bench.report import Measured, Run, percentiles
 from heliograph.bench.rig import Bench, rig, run_of
 
 _ROWS: Final = 3
@@ -52,6 +52,5 @@ def figures(found: Found, at: str) -> Sequence[Measured]:
     return [
         *throughput.figures(found.load, at),
         *throughput.one_at_a_time(found.one, at),
-        Measured(Figure.LOG_P50, percentile(milliseconds, 50), at),
-        Measured(Figure.LOG_P99, percentile(milliseconds, 99), at),
+        *percentiles(Figure.LOG_P50, Figure.LOG_P99, milliseconds, at),
     ]

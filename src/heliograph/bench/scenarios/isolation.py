@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from heliograph.bench import throughput
 from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import Figure
-from heliograph.bench.report import Measured, Run, percentile
+from heliograph.bench.report import Measured, Run
 from heliograph.bench.rig import Bench, Seen, run_of, serving
 
 _ATTEMPT: Final = ("--attempt-timeout", "10", "--grace", "1")
@@ -39,12 +40,5 @@ def figures(found: Found) -> Sequence[Measured]:
     """What is told: of the listeners that answer alone."""
     measured = []
     for seen, at in ((found.well, "all answer"), (found.hanging, "half hang")):
-        lags = seen.lags
-        measured += [
-            Measured(Figure.RATE, seen.rate, at),
-            Measured(Figure.ARRIVAL_P50, percentile(lags, 50), at),
-            Measured(Figure.ARRIVAL_P99, percentile(lags, 99), at),
-            Measured(Figure.JOURNEY_P50, percentile(seen.journeys, 50), at),
-            Measured(Figure.JOURNEY_P99, percentile(seen.journeys, 99), at),
-        ]
+        measured += [Measured(Figure.RATE, seen.rate, at), *throughput.arrivals(seen, at)]
     return measured

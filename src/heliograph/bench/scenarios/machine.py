@@ -16,7 +16,7 @@ from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import Figure
 from heliograph.bench.orders import Called, Calls, Connect, Listen, Listening
 from heliograph.bench.processes import child
-from heliograph.bench.report import Measured, Run, percentile
+from heliograph.bench.report import Measured, Run, percentiles
 from heliograph.bench.rig import BATCH, BATCHED, CONNECTIONS, Bench
 
 _PAGE: Final = b"\0" * 4096
@@ -59,8 +59,7 @@ def figures(found: Found) -> Sequence[Measured]:
     single, batched = (one.calls / (one.ended - one.began) for one in (found.single, found.batched))
     return [
         Measured(Figure.FLUSHES, len(found.flushes) / sum(found.flushes)),
-        Measured(Figure.FLUSH_P50, percentile(milliseconds, 50)),
-        Measured(Figure.FLUSH_P99, percentile(milliseconds, 99)),
+        *percentiles(Figure.FLUSH_P50, Figure.FLUSH_P99, milliseconds),
         Measured(Figure.POSTS, single),
         Measured(Figure.POSTS_BATCHED, batched * BATCH),
         *(

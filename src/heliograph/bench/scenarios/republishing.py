@@ -12,7 +12,7 @@ from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import MEMORY, Figure
 from heliograph.bench.orders import Called, Tell, Told
 from heliograph.bench.processes import command
-from heliograph.bench.report import Measured, Run, percentile
+from heliograph.bench.report import Measured, Run, percentiles
 from heliograph.bench.rig import Bench, Rig, rig, run_of
 
 _WANTING: Final = 40
@@ -60,8 +60,7 @@ def figures(found: Found) -> Sequence[Measured]:
         Measured(Figure.FAILURES_LISTED, found.listed),
         Measured(Figure.EXPORTED, found.exported),
         Measured(Figure.REPUBLISHED, found.republished),
-        Measured(Figure.BESIDE_P50, percentile(milliseconds, 50)),
-        Measured(Figure.BESIDE_P99, percentile(milliseconds, 99)),
+        *percentiles(Figure.BESIDE_P50, Figure.BESIDE_P99, milliseconds),
         *(Measured(MEMORY[name], size) for name, size in found.memory.items()),
     ]
 
