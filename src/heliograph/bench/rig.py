@@ -205,13 +205,19 @@ class Rig:
         """Wait until everything that was accepted has arrived."""
         self.sink.tell(Await(self.expected, _QUIET))
 
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[Child]:
+        """A process of `inside.py` that has the data open. No server may run."""
+        with child("inside") as inside:
+            inside.tell(Open(str(self.place.data_dir), self.place.database_url))
+            yield inside
+
     def seed(self, number: int, *, failed: bool) -> Seeded:
         """Let so many events of the first user have been delivered, or have failed, in the past.
 
         No server may run.
         """
-        with child("inside") as inside:
-            inside.tell(Open(str(self.place.data_dir), self.place.database_url))
+        with self.inside() as inside:
             seeded = inside.ask(Seed(number, self._next, failed), Seeded)
         self._next += number
         return seeded

@@ -9,8 +9,8 @@ from typing import Final
 from heliograph.bench import host, throughput
 from heliograph.bench.listeners import Listeners
 from heliograph.bench.names import Figure
-from heliograph.bench.orders import Called, Open, Stage, Staged
-from heliograph.bench.processes import Child, child
+from heliograph.bench.orders import Called, Stage, Staged
+from heliograph.bench.processes import Child
 from heliograph.bench.report import Measured, Run
 from heliograph.bench.rig import Bench, Rig, rig, run_of, serving
 
@@ -41,8 +41,7 @@ def measure(bench: Bench) -> Run:
     with rig(bench) as made:
         with made.serving():
             pass  # the account and its configurations are there
-        with child("inside") as inside:
-            inside.tell(Open(str(made.place.data_dir), made.place.database_url))
+        with made.inside() as inside:
             stages = {
                 figure: _stage(made, inside, name, events) for name, figure in _STAGES.items()
             }
