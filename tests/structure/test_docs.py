@@ -90,3 +90,18 @@ def test_each_promise_that_is_listed_has_a_test_that_names_it() -> None:
     tests = " ".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     proved = {found.upper() for found in re.findall(r"_([rs]\d+)(?=_)", tests)}
     assert promised - proved == set()
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/how-to/measure.md"])
+def test_each_benchmark_of_the_checkout_is_listed_and_no_other(page: str) -> None:
+    listed = re.findall(
+        r"^(?:\$|\| `)\s?uv run python -m tests\.bench\.(\w+)",
+        (ROOT / page).read_text(),
+        re.MULTILINE,
+    )
+    runnable = [
+        file.stem
+        for file in (ROOT / "tests" / "bench").glob("*.py")
+        if 'if __name__ == "__main__":' in file.read_text(encoding="utf-8")
+    ]
+    assert sorted(listed) == sorted(runnable)
