@@ -78,9 +78,17 @@ class Server:
 
 @contextlib.contextmanager
 def started(
-    folder: Path, *options: str, prefix: Sequence[str] = (), module: str = "heliograph.cli"
+    folder: Path,
+    *options: str,
+    prefix: Sequence[str] = (),
+    module: str = "heliograph.cli",
+    own_group: bool = False,
+    **environment: str,
 ) -> Iterator[Server]:
-    """A server on a free port that admits loopback listeners, relaxed; stopped with the block."""
+    """A server on a free port that admits loopback listeners, relaxed; stopped with the block.
+
+    With `own_group` its number is also that of a group, which only what it starts is in.
+    """
     data, log = folder / "data", folder / "server.log"
     words = (
         *(sys.executable, "-m", module, "serve", "--port", "0", "--data-dir", data),
@@ -92,7 +100,8 @@ def started(
             [*prefix, *map(str, words)],
             stdout=subprocess.PIPE,
             stderr=file,
-            env={**os.environ, "COLUMNS": "200"},
+            env={**os.environ, "COLUMNS": "200", **environment},
+            start_new_session=own_group,
         )
     try:
         assert process.stdout is not None

@@ -153,6 +153,7 @@ class _Watcher:
         for other in self._nodes:
             if other.process_id or other is node:
                 os.close(other.answers)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a stop as the others: no KeyboardInterrupt
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOPS, signal.SIGCHLD})
         return Place(
             node.number,
@@ -168,22 +169,17 @@ class _Watcher:
     def _comes_up(self, node: _Node) -> bool:
         """Wait until it answers; False where it has ended, or a stop is wanted."""
         while not node.is_known(_LOOK):
-            if signal.sigpending() & _STOPS:
+            if self._is_to_stop():
                 return False
         return node.answered
 
+    def _is_to_stop(self) -> bool:
+        """Whether a stop has come, be it that it was not taken yet."""
+        return self._stopping or bool(signal.sigpending() & _STOPS)
+
     def _watch(self) -> Place | int:
         """Hand signals on, and start anew who has ended, until all have."""
-        while True:
-            for node in self._nodes:
-                if node.process_id:
-                    self._reap(node)
-            if self._stopping and not any(node.process_id for node in self._nodes):
-                return self._status
-            for node in self._nodes:
-                due = node.again is not None and node.again <= time.monotonic()
-                if due and (place := self._start(node)) is not None:
-                    return place
+        while not self._stopping or any(node.process_id for node in self._nodes):
             number = self._next_signal()
             if number in _STOPS and self._stopping:
                 self._hand_on(signal.SIGKILL)
@@ -192,6 +188,14 @@ class _Watcher:
                 self._stop()
             if number is not None:
                 self._hand_on(number)
+            for node in self._nodes:
+                if node.process_id:
+                    self._reap(node)
+            for node in self._nodes:
+                due = node.again is not None and node.again <= time.monotonic()
+                if due and (place := self._start(node)) is not None:
+                    return place
+        return self._status
 
     def _next_signal(self) -> int | None:
         """What to hand on; None where a node has ended, or is to start."""
@@ -227,8 +231,8 @@ class _Watcher:
         node.failures = 0 if node.answered else node.failures + 1
         code = os.waitstatus_to_exitcode(how)
         status = code if code >= 0 else _SIGNALLED - code
-        if self._stopping:
-            if code != -signal.SIGTERM:  # ours, which met it before it answered
+        if self._is_to_stop():  # which a group gets all at once: nobody failed by it
+            if -code not in _STOPS:  # else it met that before it answered
                 self._status = self._status or status
         elif self._is_hopeless(node):
             if code < 0:  # else it has said itself what was wrong

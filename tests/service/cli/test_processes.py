@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -224,6 +225,27 @@ def test_r15_a_stop_while_a_node_is_replaced_is_one_in_order(
         until(lambda: bool(set(children(server)) - before))
         server.process.terminate()
         assert server.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_r15_one_stop_of_the_whole_group_while_a_node_starts_is_one_in_order(
+    tmp_path: Path, database_url: str, stop: signal.Signals
+) -> None:
+    options = ("--database-url", database_url, "--processes", "2")
+    with started(
+        tmp_path, *options, module="tests.hindered", own_group=True, HINDERED="asleep:2"
+    ) as server:
+        assert server.answers
+        (_, second) = children(server)
+        server.process.send_signal(signal.SIGSTOP)  # it is to look only when both have come
+        os.killpg(server.process.pid, stop)
+        until(lambda: has_ended(second))
+        server.process.send_signal(signal.SIGCONT)
+        assert server.process.wait(PATIENCE) == 0
+        assert not re.search("^(Error|Aborted)", server.log.read_text(), re.MULTILINE)
+    with psycopg.connect(database_url) as connection:
+        ((alive,),) = connection.execute("select count(*) from node where stopped_us is null")
+        assert alive == 0  # who was killed would have left its lease
 
 
 def test_r15_nodes_whose_watcher_is_gone_stop_in_order_and_leave_the_port(
