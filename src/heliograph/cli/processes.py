@@ -34,10 +34,10 @@ _STOPS: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 _MOST: Final = 8
 """Processes where nobody says how many: each has connections to the database."""
 
-_APART: Final = 1.0
+_APART: Final = 1
 """Seconds between two starts of one node: who has lived for longer is replaced at once."""
 
-_LONGEST_APART: Final = 30.0
+_LONGEST_APART: Final = 30
 """The same, doubled each time that it ended before it answered."""
 
 _MOST_FAILURES: Final = 3
@@ -66,6 +66,11 @@ def share(settings: Settings) -> Settings:
     names = ("in_flight", "in_flight_mib", "per_configuration", "refused_limit")
     parts = {name: -(-getattr(settings, name) // settings.processes) for name in names}
     return replace(settings, **parts)
+
+
+def apart(failures: int) -> int:
+    """Seconds between two starts of a node, of which so many in a row came to nothing."""
+    return min(_APART * 2**failures, _LONGEST_APART)
 
 
 def divide(count: int, listening: socket.socket, announce: Callable[[], None]) -> Place | int:
@@ -242,8 +247,7 @@ class _Watcher:
             self._stop()
             self._hand_on(signal.SIGTERM)
         else:
-            doubled = _APART * 2 ** min(node.failures, _MOST_FAILURES)
-            node.again = node.started + min(doubled, _LONGEST_APART)
+            node.again = node.started + apart(node.failures)
             node.replaces = status
 
     def _is_hopeless(self, node: _Node) -> bool:

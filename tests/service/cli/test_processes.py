@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from heliograph.cli.processes import chosen, share
+from heliograph.cli.processes import apart, chosen, share
 from heliograph.incoming import dev_certificate
 from heliograph.processors import usable
 from heliograph.settings import Settings
@@ -333,6 +333,11 @@ def test_what_goes_out_is_shared_out_and_each_node_has_some() -> None:
     assert (one.in_flight, one.in_flight_mib, one.per_configuration) == (171, 1, 3)
     assert one.refused_limit == 34  # S13: of 100 guesses at tokens
     assert one.connections == settings.connections
+
+
+def test_starts_that_come_to_nothing_are_ever_further_apart_up_to_half_a_minute() -> None:
+    assert [apart(failures) for failures in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    assert apart(100_000) == 30
 
 
 async def test_a_synchronous_retry_is_answered_whichever_process_sends_it(
