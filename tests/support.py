@@ -173,3 +173,24 @@ async def deliver(store: Store, claims: Sequence[Claim]) -> list[bool]:
 
 async def give_up(store: Store, claims: Sequence[Claim]) -> list[bool]:
     return list(await store.settle([settled(claim, GaveUp(WHY)) for claim in claims]))
+
+
+class LoopTime:
+    """The running loop's own time, which a test moves ahead: timers fire, and nobody sleeps."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        real, self._ahead = loop.time, 0.0
+        vars(loop)["time"] = lambda: real() + self._ahead
+
+    async def move(self, seconds: float) -> None:
+        """Let whoever can go on do so, time pass, and whoever waited for it go on."""
+        await rounds()
+        self._ahead += seconds
+        await rounds()
+
+
+async def rounds(count: int = 20) -> None:
+    """Let the loop go round so often."""
+    for _ in range(count):
+        await asyncio.sleep(0)

@@ -131,11 +131,22 @@ def generated_us(event: NewEvent, now: int) -> int:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
+    """A call that has no answer yet; `at` is when it came, in the loop's time.
+
+    `patient_since` is set while its transaction runs: what others commit no longer tells it
+    anything then.
+    """
+
     submitted: Submitted
     deliveries: int
     at: float
     future: asyncio.Future[Sequence[Accepted]]
-    begun: bool = False
+    patient_since: float | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether its caller has an answer; who has gone away has none."""
+        return self.future.done() and not self.future.cancelled()
 
 
 class GroupCommit:
@@ -156,20 +167,19 @@ class GroupCommit:
         self._commit = commit
         self._let_send = let_send
         self._waiting: deque[_Waiting] = deque()
-        self._running: set[asyncio.Task[None]] = set()
-        self._committing: list[list[_Waiting]] = []
+        self._running: dict[asyncio.Task[None], list[_Waiting]] = {}
         self._expiry: asyncio.TimerHandle | None = None
         self._turns: asyncio.Task[None] | None = None
         self._progress = 0.0
         """When something was committed last, in the loop's time."""
 
     async def submit(self, submitted: Submitted) -> Sequence[Accepted]:
-        """Wait until it is committed, for as long as it takes while others are.
+        """Wait for a turn as long as others are committed meanwhile, and until it is committed.
 
         What was submitted is committed also where its caller is cancelled.
 
         Raises:
-            StorageUnavailable: for `PATIENCE` seconds nothing was committed.
+            StorageUnavailable: for `PATIENCE` seconds nothing was committed, nor is it by then.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(submitted, submitted.deliveries, loop.time(), loop.create_future())
@@ -185,22 +195,27 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         unanswered = [
             waiting
-            for waiting in itertools.chain(*self._committing, self._waiting)
+            for waiting in itertools.chain(*self._running.values(), self._waiting)
             if not waiting.future.done()
         ]
         ends = []
         for waiting in unanswered:
-            end = max(waiting.at, self._progress) + PATIENCE
+            since = waiting.patient_since
+            end = (self._patient_since(waiting) if since is None else since) + PATIENCE
             if end > loop.time():
                 ends.append(end)
             else:
                 why = (
                     "The database did not answer in time: whether this was stored is unknown."
-                    if waiting.begun
+                    if since is not None
                     else "The database does not answer."
                 )
                 waiting.future.set_exception(StorageUnavailable(why))
         self._expiry = loop.call_at(min(ends), self._expire) if ends else None
+
+    def _patient_since(self, waiting: _Waiting) -> float:
+        """From when on the patience of who has no transaction yet is counted."""
+        return max(waiting.at, self._progress)
 
     async def close(self) -> None:
         """Wait for what has begun."""
@@ -212,11 +227,11 @@ class GroupCommit:
     async def _take_turns(self) -> None:
         while self._waiting:
             batch = self._next()
-            for waiting in batch:
-                waiting.begun = True
+            if not batch:
+                continue
             task = asyncio.create_task(self._run(batch))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running[task] = batch
+            task.add_done_callback(self._running.pop)
             # A transaction that hangs must not hold up those behind it for ever.
             await asyncio.wait({task}, timeout=PATIENCE)
             if len(self._running) >= _MOST_BATCHES:
@@ -228,12 +243,13 @@ class GroupCommit:
         batch: list[_Waiting] = []
         deliveries = 0
         while self._waiting and len(batch) < _MOST_CALLS:
-            deliveries += self._waiting[0].deliveries
-            if batch and deliveries > TURN:
-                break
-            waiting = self._waiting.popleft()
-            if waiting.future.cancelled() or not waiting.future.done():
+            waiting = self._waiting[0]
+            if not waiting.told:
+                deliveries += waiting.deliveries
+                if batch and deliveries > TURN:
+                    break
                 batch.append(waiting)
+            self._waiting.popleft()
         return batch
 
     async def _run(self, batch: list[_Waiting]) -> None:
@@ -246,7 +262,8 @@ class GroupCommit:
         except Exception as error:
             if len(batch) > 1:  # one of them is to blame: each stands for itself
                 for waiting in batch:
-                    await self._run([waiting])
+                    if not waiting.told:
+                        await self._run([waiting])
                 return
             results = [error]
         for waiting, result in zip(batch, results, strict=True):
@@ -258,8 +275,10 @@ class GroupCommit:
                 waiting.future.set_result(result)
 
     async def _committed(self, batch: list[_Waiting]) -> Results:
-        self._committing.append(batch)
+        for waiting in batch:
+            waiting.patient_since = self._patient_since(waiting)
         try:
             return await self._commit([waiting.submitted for waiting in batch])
         finally:
-            self._committing.remove(batch)
+            for waiting in batch:
+                waiting.patient_since = None
