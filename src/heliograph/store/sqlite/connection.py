@@ -161,7 +161,7 @@ class Writer:
         deliveries_changed: Callable[[], None] = lambda: None,
         quiet: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`rolled_back` is called on the writer thread when a whole transaction was undone.
+        """`rolled_back` is called on the writer thread when something was undone.
 
         `deliveries_changed` is called in the loop after each commit of which that is true, but
         for changes of which `quiet` says that nothing is due by them: it is asked on the writer
@@ -290,6 +290,7 @@ class Writer:
             if isinstance(error, apsw.Error) and translate(error) is not error:
                 raise  # the database failed, not this piece of work
             work.error = error
+            self._rolled_back()
             connection.execute("rollback to work")
         connection.execute("release work")
 

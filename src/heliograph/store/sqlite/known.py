@@ -2,7 +2,7 @@
 
 Everything here runs on the writer thread. Nobody else writes this database (R20), so what the
 writer has read stays true until the writer changes it: it is kept in memory, and forgotten when a
-transaction is rolled back.
+transaction, or a part of one, is rolled back.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Known:
         self._oauth = Bounded[str, ClientCredentials | None](MOST, _MOST_BYTES)
 
     def forget(self) -> None:
-        """Drop what was read: a rolled-back transaction may have been its source."""
+        """Drop what was read: what was rolled back may have been its source."""
         self._versions.clear()
         self.owners.forget()
         self._events.clear()  # what was rolled back gives its place to another

@@ -56,7 +56,7 @@ class Queue:
         return quiet
 
     def forget(self) -> None:
-        """A transaction was rolled back, and with it what was read there."""
+        """Something was rolled back, and with it what was read there."""
         self._made_quiet = 0
         self._known.forget()
 
