@@ -70,7 +70,7 @@ def share(settings: Settings) -> Settings:
 
 def apart(failures: int) -> int:
     """Seconds between two starts of a node, of which so many in a row came to nothing."""
-    return min(_APART * 2**failures, _LONGEST_APART)
+    return min(_APART << failures, _LONGEST_APART)
 
 
 def divide(count: int, listening: socket.socket, announce: Callable[[], None]) -> Place | int:

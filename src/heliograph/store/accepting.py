@@ -22,6 +22,9 @@ from heliograph.store.verbs import PATIENCE
 TURN: Final = 128
 """Deliveries of one turn of accepting (R23); a call that makes more has a turn of its own."""
 
+TURN_BYTES: Final = 4 * 1024 * 1024
+"""The same in bytes of documents: who has little to write is not committed with who has much."""
+
 _MOST_CALLS: Final = 512
 _MOST_BATCHES: Final = 4
 
@@ -39,6 +42,11 @@ class Submitted:
     def deliveries(self) -> int:
         """Those that it makes, where none of its events is there already."""
         return sum(isinstance(verdict, Wanted) for _, asked in self.events for verdict in asked)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its documents."""
+        return sum(len(event.document) for event, _ in self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,7 @@ class _Waiting:
 
     submitted: Submitted
     deliveries: int
+    size: int
     at: float
     future: asyncio.Future[Sequence[Accepted]]
     patient_since: float | None = None
@@ -152,8 +161,8 @@ class _Waiting:
 class GroupCommit:
     """Gathers the accepts that come while a transaction runs, and commits them in the next one.
 
-    It takes turns with sending (R23): a transaction makes at most `TURN` deliveries, or is one
-    call's, and before the next one `let_send` has returned.
+    It takes turns with sending (R23): a transaction makes at most `TURN` deliveries, of at most
+    `TURN_BYTES`, or is one call's, and before the next one `let_send` has returned.
     """
 
     def __init__(
@@ -182,7 +191,9 @@ class GroupCommit:
             StorageUnavailable: for `PATIENCE` seconds nothing was committed, nor is it by then.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(submitted, submitted.deliveries, loop.time(), loop.create_future())
+        waiting = _Waiting(
+            submitted, submitted.deliveries, submitted.size, loop.time(), loop.create_future()
+        )
         self._waiting.append(waiting)
         if self._turns is None or self._turns.done():
             self._turns = asyncio.create_task(self._take_turns())
@@ -241,12 +252,13 @@ class GroupCommit:
     def _next(self) -> list[_Waiting]:
         """Those whose turn it is, in the order in which they came; who was told is left out."""
         batch: list[_Waiting] = []
-        deliveries = 0
+        deliveries = size = 0
         while self._waiting and len(batch) < _MOST_CALLS:
             waiting = self._waiting[0]
             if not waiting.told:
                 deliveries += waiting.deliveries
-                if batch and deliveries > TURN:
+                size += waiting.size
+                if batch and (deliveries > TURN or size > TURN_BYTES):
                     break
                 batch.append(waiting)
             self._waiting.popleft()

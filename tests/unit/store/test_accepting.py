@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from heliograph.errors import StorageUnavailable
 from heliograph.model.events import Accepted, Wanted
-from heliograph.store.accepting import TURN, GroupCommit, Submitted
+from heliograph.store.accepting import TURN, TURN_BYTES, GroupCommit, Submitted
 from heliograph.store.verbs import PATIENCE
 from tests.support import LoopTime, new_event, rounds
 
@@ -32,10 +33,13 @@ class Commits:
     async def _nobody_sends(self) -> None:
         pass
 
-    def submit(self, name: str, deliveries: int = 0) -> asyncio.Task[Sequence[Accepted]]:
-        """One call, which asks for so many deliveries."""
+    def submit(
+        self, name: str, deliveries: int = 0, size: int = 0
+    ) -> asyncio.Task[Sequence[Accepted]]:
+        """One call, which asks for so many deliveries of a document of so many bytes."""
         verdicts = [Wanted(number) for number in range(deliveries)]
-        submitted = Submitted(name, 1, [(new_event(), verdicts)], notifies=True)
+        event = replace(new_event(), document=bytes(size))
+        submitted = Submitted(name, 1, [(event, verdicts)], notifies=True)
         return asyncio.create_task(self.group.submit(submitted))
 
 
@@ -87,6 +91,14 @@ async def test_r11_what_others_commit_does_not_make_who_is_committed_wait_for_lo
     await time.move(PATIENCE / 4)
     assert [is_refused(call) for call in (before, hangs)] == [True, True]
     commits.hangs.set()
+    await commits.group.close()
+
+
+async def test_s17_who_has_much_to_write_has_a_turn_of_its_own() -> None:
+    commits = Commits()
+    sizes = {"before": 10, "much": TURN_BYTES, "behind": 10, "next": TURN_BYTES - 10}
+    await asyncio.gather(*(commits.submit(name, size=size) for name, size in sizes.items()))
+    assert commits.batches == [["before"], ["much"], ["behind", "next"]]
     await commits.group.close()
 
 
