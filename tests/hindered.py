@@ -1,14 +1,18 @@
 """`heliograph`, hindered where it makes processes: `python -m tests.hindered`.
 
 `HINDERED=asleep:2` keeps the second node from ever answering: it says so on standard
-output and waits.
+output and waits. `HINDERED=refused:2` has the system refuse, from the banner on, the next two
+pipes and the next two processes.
 """
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import signal
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import click
 
@@ -17,6 +21,8 @@ from heliograph.service import Place
 from heliograph.settings import Settings
 
 VARIABLE: Final = "HINDERED"
+
+T = TypeVar("T")
 
 ASLEEP: Final = "Stop it: it sleeps"
 """What the node says that never answers; `tests.process.started` takes it for the banner."""
@@ -35,7 +41,29 @@ def _put_to_sleep(number: int) -> None:
     serving._take_place = take
 
 
+def _refuse(times: int) -> None:
+    announce = serving._announce
+
+    def begin(settings: Settings, base_uri: str) -> None:
+        os.pipe = _refused(os.pipe, errno.EMFILE, times)
+        os.fork = _refused(os.fork, errno.EAGAIN, times)
+        announce(settings, base_uri)
+
+    serving._announce = begin
+
+
+def _refused(function: Callable[[], T], number: int, times: int) -> Callable[[], T]:
+    asked = itertools.count(1)
+
+    def call() -> T:
+        if next(asked) <= times:
+            raise OSError(number, os.strerror(number))
+        return function()
+
+    return call
+
+
 if __name__ == "__main__":
     how, _, which = os.environ[VARIABLE].partition(":")
-    {"asleep": _put_to_sleep}[how](int(which))
+    {"asleep": _put_to_sleep, "refused": _refuse}[how](int(which))
     main()

@@ -24,6 +24,7 @@ import click
 
 from heliograph import processors
 from heliograph.cli import signals
+from heliograph.cli.exits import Exit
 from heliograph.incoming.crowd import Crowd, Turn
 from heliograph.service import EXIT_HARD_STOP, Place
 from heliograph.settings import Settings
@@ -148,9 +149,15 @@ class _Watcher:
         return self._watch()
 
     def _start(self, node: _Node) -> Place | None:
-        node.answers, answers = os.pipe()
+        """Raises OSError where the system makes no process, and leaves nothing open then."""
         node.answered, node.again, node.started = False, None, time.monotonic()
-        node.process_id = os.fork()
+        node.answers, answers = os.pipe()
+        try:
+            node.process_id = os.fork()
+        except OSError:
+            os.close(node.answers)
+            os.close(answers)
+            raise
         if node.process_id:
             os.close(answers)
             return None
@@ -198,7 +205,7 @@ class _Watcher:
                     self._reap(node)
             for node in self._nodes:
                 due = node.again is not None and node.again <= time.monotonic()
-                if due and (place := self._start(node)) is not None:
+                if due and (place := self._start_anew(node)) is not None:
                     return place
         return self._status
 
@@ -211,6 +218,17 @@ class _Watcher:
         else:
             found = signal.sigwaitinfo(waited)
         return None if found is None or found.si_signo == signal.SIGCHLD else found.si_signo
+
+    def _start_anew(self, node: _Node) -> Place | None:
+        """Replace who has ended; where the system makes no process now, that start has failed."""
+        try:
+            return self._start(node)
+        except OSError as error:
+            node.failures += 1
+            why = f"process {node.number} cannot be started: {error.strerror}"
+            if not self._is_to_stop():
+                self._try_again(node, Exit.NO, why)
+            return None
 
     def _hand_on(self, number: int) -> None:
         for node in self._nodes:
@@ -239,16 +257,21 @@ class _Watcher:
         if self._is_to_stop():  # which a group gets all at once: nobody failed by it
             if -code not in _STOPS:  # else it met that before it answered
                 self._status = self._status or status
-        elif self._is_hopeless(node):
-            if code < 0:  # else it has said itself what was wrong
-                name = signals.name_of(-code)
-                click.echo(f"Error: {name} ended process {node.number} as it started.", err=True)
+            return
+        node.replaces = status
+        why = f"{signals.name_of(-code)} ended process {node.number} as it started"
+        self._try_again(node, status, why if code < 0 else "")  # else it has said so itself
+
+    def _try_again(self, node: _Node, status: int, why: str) -> None:
+        """Start it anew when it is time; where that is hopeless say why, and end."""
+        if self._is_hopeless(node):
+            if why:
+                click.echo(f"Error: {why}.", err=True)
             self._status = status
             self._stop()
             self._hand_on(signal.SIGTERM)
         else:
             node.again = node.started + apart(node.failures)
-            node.replaces = status
 
     def _is_hopeless(self, node: _Node) -> bool:
         """Whether what it ended with ends the server."""

@@ -288,6 +288,36 @@ def test_nodes_that_come_up_no_more_end_the_server_with_their_status(
         assert all("master.key is missing" in line["error"] for line in failed)
 
 
+def test_a_process_that_the_system_does_not_make_is_tried_again_beside_one_that_answers(
+    tmp_path: Path, database_url: str
+) -> None:
+    options = ("--database-url", database_url, "--processes", "2")
+    with started(tmp_path, *options, module="tests.hindered", HINDERED="refused:1") as server:
+        (first, second) = children(server)
+        opened = Path(f"/proc/{server.process.pid}/fd")
+        before = len(list(opened.iterdir()))
+        os.kill(second, signal.SIGKILL)
+        until(lambda: bool(logged(server, "process_replaced")))
+        (replaced,) = logged(server, "process_replaced")
+        assert (replaced["process"], replaced["status"]) == (2, 128 + signal.SIGKILL)
+        assert children(server)[0] == first
+        assert len(list(opened.iterdir())) == before  # of what was refused nothing stays open
+        assert server.answers
+
+
+def test_a_server_whose_processes_the_system_makes_no_more_ends_and_says_why(
+    tmp_path: Path, database_url: str
+) -> None:
+    options = ("--database-url", database_url, "--processes", "2")
+    with started(tmp_path, *options, module="tests.hindered", HINDERED="refused:99") as server:
+        for node in children(server):
+            os.kill(node, signal.SIGKILL)
+        assert server.process.wait(PATIENCE) == 1
+        (said,) = [line for line in server.log.read_text().splitlines() if "Error:" in line]
+        why = "cannot be started: Too many open files"
+        assert said in {f"Error: process {number} {why}." for number in (1, 2)}
+
+
 def test_a_server_that_cannot_start_says_so_once(tmp_path: Path) -> None:
     url = f"postgresql://nobody@/none?host={tmp_path}"
     words = ("serve", "--port", "0", "--data-dir", tmp_path / "data", "--processes", "4")
