@@ -76,9 +76,10 @@ class Turn:
 
     async def _leave_to_others(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        until = loop.time() + _PATIENCE
-        if until - _PATIENCE < self._impatient_until:
+        now = loop.time()
+        if now < self._impatient_until:
             return
+        until = now + _PATIENCE
         while self._is_ahead() and select.select([listening], [], [], 0)[0]:
             if loop.time() >= until:
                 self._impatient_until = until + _IMPATIENCE
