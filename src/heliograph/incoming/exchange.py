@@ -23,7 +23,8 @@ _CONTROLS: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _JOINED: Final = 64 * 1024
 """Bytes of a body up to which it is copied behind its head, which is cheaper than two buffers."""
 
-_WITHOUT_BODY: Final = (204, 304)
+WITHOUT_BODY: Final = (204, 304)
+"""Statuses of answers that have none, nor a length of one."""
 
 Headers = list[tuple[bytes, bytes]]
 Scope = MutableMapping[str, Any]
@@ -152,7 +153,7 @@ class Exchange:
             lines.append(b"connection: close\r\n")
         if self._scope["method"] == "HEAD":
             self._body = _Body.LEFT_OUT
-        elif length is None and status not in _WITHOUT_BODY:
+        elif length is None and status not in WITHOUT_BODY:
             self._body = _Body.IN_CHUNKS
             lines.append(b"transfer-encoding: chunked\r\n")
         self._left = length or 0

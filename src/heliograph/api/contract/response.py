@@ -8,10 +8,8 @@ from typing import Final
 
 import msgspec
 
-from heliograph.incoming.exchange import Send
+from heliograph.incoming.exchange import WITHOUT_BODY, Send
 from heliograph.wire.media_types import JSON
-
-_WITHOUT_BODY: Final = (204, 304)
 
 _NONE: Final[Mapping[str, str]] = {}
 
@@ -37,7 +35,7 @@ class Response:
             media_type += "; charset=utf-8"
         if media_type:
             self.headers["content-type"] = media_type
-        if isinstance(body, bytes) and status not in _WITHOUT_BODY:
+        if isinstance(body, bytes) and status not in WITHOUT_BODY:
             self.headers["content-length"] = str(len(body))
 
     async def write(self, send: Send) -> None:
