@@ -25,8 +25,15 @@ from heliograph.outbound.trip import Trip
 _READ: Final = 16 * 1024
 """Bytes read at once."""
 
+_READS: Final = 4
+"""Reads in one turn of the loop: TLS has records that bring no data and cost much, and a listener
+may send them faster than they are read."""
+
 _PIECE: Final = 256 * 1024
 """Bytes of a large message written at once; then others have their turn of the loop."""
+
+_MOST_UNSENT: Final = 2 * _PIECE
+"""Bytes that wait for room: a piece, and what TLS replies to who reads none of it."""
 
 _ODD_WITHIN: Final = 5.0
 """Seconds that the body of an answer with an odd head has: it may not end where that says."""
@@ -58,6 +65,7 @@ class Connection:
         self._unsent: bytes | memoryview = b""
         self._pieces: list[bytes | memoryview] = []  # what goes out next is last
         self._awaits_room = False
+        self._reads_on = False
         self._broken: OSError | None = None
         self._due = self._rings = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -100,9 +108,11 @@ class Connection:
         """Whether an idle connection may be used again.
 
         Nothing is due on it. If there is something to read, then that is the listener's close
-        (or a breach of HTTP), even if the loop has not seen it yet.
+        (or a breach of HTTP), even if the loop has not seen it yet. Only TLS may have something
+        to say of its own, and where there is no end of that, nobody sees what is behind it.
         """
-        self._readable()
+        if not self._read():
+            self._lost(None)
         return not self.closed
 
     def close(self) -> None:
@@ -110,32 +120,49 @@ class Connection:
         self._close(by_listener=False)
 
     def _readable(self) -> None:
+        if not self._reads_on:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Read in this turn, and if there is more also in the next: the loop may not tell again."""
+        self._reads_on = not self._read()
+        if self._reads_on:
+            self._loop.call_soon(self._read_on)
+
+    def _read(self) -> bool:
+        """Read what a turn has time for; gives whether that was all, or all that is wanted now."""
         # Until there is no more or the answer is whole: of a connection that was reset uvloop
         # tells once, and drops it.
-        while not self.closed:
+        for _ in range(_READS):
+            if self.closed:
+                return True
             try:
                 came = self._socket.recv(_READ)
             except (BlockingIOError, InterruptedError):
-                return
+                return True
             except OSError as error:
                 self._lost(error)
-                return
+                return True
             if not came:
                 self._lost(None)
             elif self._secure is None:
                 self._take(came)
             else:
                 self._decrypt(self._secure, came)
-            if self._answered.done():
-                return
+            if self._trip is not None and self._answered.done():
+                return True
+        return self.closed
 
     def _decrypt(self, secure: Secure, came: bytes) -> None:
         plain, end = secure.decrypt(came)
         if plain:
             self._take(plain)
         said = secure.unsent()
-        if (said or self._pieces) and not self.closed:  # a handshake within the connection
+        if said:
             self._unsent = bytes(self._unsent) + said
+        if len(self._unsent) > _MOST_UNSENT:
+            self._lost(None)
+        elif (said or self._pieces) and not self.closed:  # a handshake within the connection
             self._write()
         if end is not None:
             self._lost(None if isinstance(end, ssl.SSLZeroReturnError) else end)

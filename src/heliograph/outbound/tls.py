@@ -87,6 +87,7 @@ class Secure:
                 self._object.do_handshake()
             except ssl.SSLWantReadError:
                 await loop.sock_sendall(outgoing, self.unsent())
+                await asyncio.sleep(0)  # where something has come, sock_recv does not wait
                 came = await loop.sock_recv(outgoing, _RECORD)
                 if not came:
                     raise ConnectionError from None
