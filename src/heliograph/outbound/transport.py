@@ -28,7 +28,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 from heliograph.bounded import Bounded
 from heliograph.egress import Guard, Refused, Target
@@ -202,8 +201,7 @@ class Transport:
         """
         place = self._places.get(url)
         if place is None:
-            self._guard.check_url(url)
-            place = self._places[url] = _read(url)
+            place = self._places[url] = _read(url, self._guard.check_url(url))
         return place
 
     async def _exchange(
@@ -274,16 +272,16 @@ _NOBODY: Final = TlsIdentity(None, None, None)
 _CONNECTING: Final = frozenset({Phase.DNS, Phase.CONNECT, Phase.TLS})
 
 
-def _read(url: str) -> _Place:
-    parts = urlsplit(url)
-    scheme, host = parts.scheme, parts.hostname or ""
-    usual = 443 if scheme == "https" else 80
+def _read(url: str, target: Target) -> _Place:
     # As configured: nothing is decoded and quoted again.
-    after = url.partition("://")[2].removeprefix(parts.netloc)
-    path = after if after.startswith("/") else f"/{after}"
-    opening = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc.removesuffix(f':{usual}')}\r\n"
-    port = parts.port or usual
-    return _Place(Target(scheme, host, port), f"{scheme}://{host}:{port}", opening)
+    _, _, after = url.partition("://")
+    authority = after.partition("?")[0].partition("/")[0]
+    path = after.removeprefix(authority)
+    if not path.startswith("/"):
+        path = f"/{path}"
+    usual = 443 if target.scheme == "https" else 80
+    opening = f"POST {path} HTTP/1.1\r\nHost: {authority.removesuffix(f':{usual}')}\r\n"
+    return _Place(target, f"{target.scheme}://{target.host}:{target.port}", opening)
 
 
 def _head(place: _Place, headers: Sequence[tuple[str, str]], length: int, *, once: bool) -> bytes:

@@ -9,6 +9,8 @@ import socket
 import threading
 import tracemalloc
 from contextlib import closing
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp.abc import ResolveResult
@@ -77,7 +79,8 @@ class Blind(Guard):
     """A guard whose first look sees nothing, to show that the last look stands alone."""
 
     def check_url(self, url: str) -> Target:
-        return Target("http", "anything", 80)
+        parts = urlsplit(url)
+        return Target(parts.scheme, parts.hostname or "", parts.port or 80)
 
 
 @pytest.mark.parametrize("guard", [PUBLIC, Blind(Profile.PUBLIC)])
@@ -90,6 +93,22 @@ async def test_s1_the_public_profile_refuses_loopback_at_the_url_and_at_connect(
     assert phase is Phase.REFUSED_ADDRESS
     assert "egress profile" in what
     assert listener.connections == 0
+
+
+class Elsewhere(Guard):
+    """A guard that finds another target in a URL than anybody else would."""
+
+    def check_url(self, url: str) -> Target:
+        return replace(super().check_url(url), host="b.example.org")
+
+
+async def test_s1_what_the_guard_has_vetted_is_what_is_connected_to() -> None:
+    names = Names({"a.example.org": ["127.0.0.1"], "b.example.org": ["127.0.0.1"]})
+    async with listening(says(OK)) as listener:
+        url = f"http://a.example.org:{listener.port}/"
+        came_back = await post(url, guard=Elsewhere(Profile.EMULATOR), resolver=names)
+    assert isinstance(came_back, Answer), came_back
+    assert names.asked == ["b.example.org"]
 
 
 async def test_s1_a_proxy_of_the_environment_gets_nothing(
