@@ -59,16 +59,15 @@ class Pool:
         self._idle: dict[str, list[Connection]] = {}  # what was used last is last
 
     def take(self, origin: str) -> Connection | None:
-        """A connection that may be used again, if there is one."""
+        """A connection that may be used again, if there is one; none beside one found dead."""
         idle = self._idle.get(origin)
-        while idle:
-            # What was used last: the others get old, and are closed.
-            connection = idle.pop()
-            if not idle:
-                del self._idle[origin]
-            if connection.is_alive():
-                return connection
-        return None
+        if not idle:
+            return None
+        # What was used last: the others get old, and are closed.
+        connection = idle.pop()
+        if not idle:
+            del self._idle[origin]
+        return connection if connection.is_alive() else None
 
     def connection(
         self, origin: str, connected: socket.socket, secure: tls.Secure | None

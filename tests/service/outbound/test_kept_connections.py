@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -116,6 +117,33 @@ async def test_r3_a_close_that_is_seen_while_a_connection_is_idle_is_remembered(
             for _ in range(20):  # turns of the loop, in which it reads the close
                 await asyncio.sleep(0)
     assert closing_said(listener) == [False, True, True]
+
+
+async def test_r3_none_is_used_beside_an_idle_connection_that_is_found_dead() -> None:
+    """Both are idle when the listener closes the one that was used last, unseen by the loop."""
+    both, served = asyncio.Barrier(2), list[Peer]()
+
+    async def both_at_once(listener: Listener, peer: Peer) -> None:
+        await listener.take(peer)
+        if listener.connections <= 2:
+            await both.wait()
+        await peer.send(OK)
+        while True:
+            await listener.take(peer)
+            served.append(peer)
+            await peer.send(OK)
+
+    async with listening(both_at_once) as listener, Transport(EMULATOR, Budget()) as transport:
+
+        async def post() -> None:
+            assert isinstance(await transport.post(listener.url, HEADERS, BODY), Answer)
+
+        await asyncio.gather(post(), post())
+        await post()
+        served[0].writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        await post()
+    assert closing_said(listener) == [False, False, False, True]
+    assert listener.connections == 3
 
 
 async def test_one_listeners_haste_is_no_others() -> None:
