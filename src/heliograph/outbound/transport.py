@@ -179,7 +179,7 @@ class Transport:
         if place.target.scheme == "http" or identity == _NOBODY:
             identity = None
         offers = identity is not None and identity.certificate is not None
-        trip = Trip(place.target, Answering(self._bounds), offers=offers)
+        trip = Trip(place.target, Answering(self._bounds), self._budget.total, offers=offers)
         until = asyncio.get_running_loop().time() + self._budget.total
         try:
             if identity is None:
@@ -222,7 +222,7 @@ class Transport:
         length = sum(map(len, parts))
         head = _head(place, headers, length, once=once)
         if connection is None:
-            connection = await self._connect(pool, trip, origin)
+            connection = await self._connect(pool, trip, origin, until)
         parts = (b"".join((head, *parts)),) if length <= _TOGETHER else (head, *parts)
         came = await connection.exchange(trip, parts, until)
         failpoint("send.body")
@@ -232,11 +232,14 @@ class Transport:
             pool.give(origin, connection)
         return _answer(came, trip.answer.body)
 
-    async def _connect(self, pool: Pool, trip: Trip, origin: str) -> Connection:
+    async def _connect(self, pool: Pool, trip: Trip, origin: str, until: float) -> Connection:
         budget = self._budget
         failpoint("send.connect")
-        async with asyncio.timeout(min(budget.connect, budget.total)):
+        by = asyncio.get_running_loop().time() + budget.connect
+        trip.within = budget.connect if by < until else budget.total
+        async with asyncio.timeout_at(min(by, until)):
             connected, secure = await self._dialler.connect(trip, pool.context)
+        trip.within = budget.total
         return pool.connection(origin, connected, secure)
 
     def _fault(self, trip: Trip, error: Malformed | OSError, origin: str) -> Fault:
@@ -245,9 +248,7 @@ class Transport:
         answer = None if head is None else _answer(head, trip.answer.body)
         # The system's "timed out" is a TimeoutError too, and no end of our patience.
         if isinstance(error, TimeoutError) and error.errno is None:
-            connecting = phase in _CONNECTING
-            seconds = min(budget.connect, budget.total) if connecting else budget.total
-            what = words.too_slow(phase, target, seconds)
+            what = words.too_slow(phase, target, trip.within)
             return Fault(phase, what, answer, ours=phase is Phase.DNS)  # as a resolver's (R9)
         if isinstance(error, RefusedAddress):
             return Fault(Phase.REFUSED_ADDRESS, words.refused(target.host, self._guard.profile))
@@ -269,7 +270,6 @@ class Transport:
 
 
 _NOBODY: Final = TlsIdentity(None, None, None)
-_CONNECTING: Final = frozenset({Phase.DNS, Phase.CONNECT, Phase.TLS})
 
 
 def _read(url: str, target: Target) -> _Place:

@@ -11,14 +11,15 @@ class Trip:
     """One post on its way, and its `answer` as far as that has come.
 
     It `offers` a client certificate, to who asks for one. `reused` says whether its connection has
-    carried a message before.
+    carried a message before, `within` how many seconds it must have done what it is at.
     """
 
-    __slots__ = ("answer", "offers", "phase", "reused", "target")
+    __slots__ = ("answer", "offers", "phase", "reused", "target", "within")
 
-    def __init__(self, target: Target, answer: Answering, *, offers: bool) -> None:
+    def __init__(self, target: Target, answer: Answering, within: float, *, offers: bool) -> None:
         self.target = target
         self.answer = answer
+        self.within = within
         self.offers = offers
         self.phase = Phase.CONNECT
         self.reused = False

@@ -7,7 +7,9 @@ import contextlib
 import gzip
 import socket
 import threading
+import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -16,8 +18,10 @@ import pytest
 from aiohttp.abc import ResolveResult
 
 from heliograph.egress import Guard, Profile, Target
+from heliograph.model.configurations import TlsIdentity
 from heliograph.model.deliveries import Answer, Fault, Phase
 from heliograph.outbound.transport import Budget, Transport
+from tests.pki import Authority
 from tests.scripted import (
     BODY,
     EMULATOR,
@@ -350,6 +354,23 @@ async def test_r9_f17_a_name_that_does_not_resolve_is_a_dns_fault(
     assert (phase, came_back.ours) == (Phase.DNS, ours)
     assert said.startswith("the host name hooks.example.org ")
     assert said.endswith(what)
+
+
+async def test_s3_the_time_to_connect_ends_with_that_for_everything() -> None:
+    """What an identity brings is read in a thread, and for a second none is free."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    identity = TlsIdentity(None, None, Authority().certificate)
+    budget = Budget(total=2.0, connect=1.9)
+    async with listening(hang) as listener, Transport(EMULATOR, budget) as transport:
+        busy = loop.run_in_executor(None, time.sleep, 1.0)
+        begun = loop.time()
+        url = listener.url.replace("http:", "https:")
+        came_back = await transport.post(url, HEADERS, BODY, identity)
+        took = loop.time() - begun
+        await busy
+    assert fault(came_back) == (Phase.TLS, "the TLS handshake did not end within 2 s")
+    assert took < 2.8
 
 
 @pytest.mark.parametrize("budget", [Budget(connect=0.1), Budget(total=0.1)])
