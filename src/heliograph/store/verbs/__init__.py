@@ -21,7 +21,7 @@ PATIENCE: Final = 1.7
 """Seconds a caller waits for the database: a publish is answered within 2 s (R11)."""
 
 BULK_PATIENCE: Final = 30.0
-"""Seconds a caller waits for what changes many users or groups, all or none."""
+"""Seconds a caller waits for what changes many users, groups or deliveries, all or none."""
 
 LISTING_PATIENCE: Final = 30.0
 """Seconds a caller waits for a page of a listing."""

@@ -48,6 +48,7 @@ from heliograph.store.openings import Taker
 from heliograph.store.people import People
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import (
+    BULK_PATIENCE,
     LISTING_PATIENCE,
     Engine,
     Step,
@@ -224,12 +225,13 @@ class StoreVerbs:
     ) -> bool:
         return await self._engine.write(
             lambda: configurations.update(self._keyring, wanted, self._now(), version),
+            BULK_PATIENCE,
             name="config.update",
         )
 
     async def delete_configuration(self, account_id: str, connect_id: int) -> bool:
         return await self._engine.write(
-            lambda: configurations.delete(account_id, connect_id, self._now())
+            lambda: configurations.delete(account_id, connect_id, self._now()), BULK_PATIENCE
         )
 
     async def configurations(
