@@ -458,6 +458,7 @@ class Dispatcher:
             await self._clock.wait(self._taken, grace)
         if self._sending:
             await asyncio.wait(self._sending, timeout=grace)
+        self._suspensions += 1  # what an accept hands over from here on is cut off as well
         for task in list(self._sending):
             task.cancel()
         if self._sending:

@@ -9,13 +9,16 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from heliograph.clock import Clock
 from heliograph.errors import ConfigurationsChanged, EventConflict, StorageUnavailable
-from heliograph.model.deliveries import Claim
+from heliograph.model.deliveries import Claim, Interrupted, Phase, Settlement, Why
 from heliograph.model.events import Accepted, NewEvent, Verdict, Wanted
 from heliograph.store import rows
+from heliograph.store.openings import Openings, Taker
 from heliograph.store.times import to_microseconds
 from heliograph.store.verbs import PATIENCE
 
@@ -24,6 +27,8 @@ TURN: Final = 128
 
 TURN_BYTES: Final = 4 * 1024 * 1024
 """The same in bytes of documents: who has little to write is not committed with who has much."""
+
+_NOT_SENT: Final = Why(Phase.CLAIM, "Heliograph stopped before this was sent")
 
 _MOST_CALLS: Final = 512
 _MOST_BATCHES: Final = 4
@@ -294,3 +299,62 @@ class GroupCommit:
         finally:
             for waiting in batch:
                 waiting.patient_since = None
+
+
+class Accepting:
+    """The accepts of a store: they hand over what can be sent at once (decision 38), and let what
+    had to wait be sent before more is accepted (decision 39)."""
+
+    def __init__(
+        self,
+        accepted: Callable[[Sequence[Submitted], Openings | None], Awaitable[AcceptedBatch]],
+        settle: Callable[[Sequence[Settlement]], Awaitable[object]],
+        clock: Clock,
+    ) -> None:
+        """`accepted` commits a batch, and claims what there are openings for."""
+        self._accepted = accepted
+        self._settle = settle
+        self._clock = clock
+        self._group = GroupCommit(self._accept, self._let_send)
+        self._taker: Taker | None = None
+        self._behind = 0
+
+    def hand_to(self, taker: Taker | None) -> None:
+        """See `Store.hand_to`."""
+        self._taker = taker
+
+    async def submit(self, submitted: Submitted) -> Sequence[Accepted]:
+        """See `GroupCommit.submit`."""
+        return await self._group.submit(submitted)
+
+    async def close(self) -> None:
+        """Wait for what has begun."""
+        await self._group.close()
+
+    async def _accept(self, batch: Sequence[Submitted]) -> Results:
+        taker = self._taker
+        openings = None if taker is None else taker.openings()
+        claims: Sequence[Claim] = ()
+        try:
+            accepted = await self._accepted(batch, openings)
+            claims, self._behind = accepted.claims, accepted.behind
+        finally:
+            gone = taker is not self._taker
+            if taker is not None and openings is not None:
+                taker.take(() if gone else claims)
+        if claims and gone:
+            await self._put_back(claims)
+        return accepted.results
+
+    async def _put_back(self, claims: Sequence[Claim]) -> None:
+        """Let what was claimed for somebody who sends no more wait again (R15)."""
+        outcome, now = Interrupted(_NOT_SENT), self._clock.now()
+        # Where that is not to be had now, it is found in flight as after a crash.
+        with suppress(StorageUnavailable):
+            await self._settle([Settlement(claim, outcome, None, now, 0.0) for claim in claims])
+
+    async def _let_send(self) -> None:
+        """Between two turns (R23): of `_behind` deliveries some had to wait."""
+        behind, self._behind = self._behind, 0
+        if behind and self._taker is not None:
+            await self._taker.get_on(behind)

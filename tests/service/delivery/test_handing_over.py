@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import psycopg
 import pytest
 
-from heliograph.model.deliveries import Answer, Claim
+from heliograph.model.deliveries import Answer, Claim, Settlement
 from heliograph.store import ClaimResult, Store
 from heliograph.store.sqlite.store import SqliteStore
 from tests.busy import hang
@@ -97,6 +97,67 @@ async def test_r15_what_is_accepted_as_the_dispatcher_stops_is_not_left_in_fligh
         await publishing
     assert (await store.statistics()).in_flight == 0
     assert len(listener.received) + len(await claim_all(store)) == 1
+
+
+async def test_r15_what_is_accepted_after_the_dispatcher_has_stopped_waits(
+    store: Store, clock: ManualClock, request: pytest.FixtureRequest
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    listener = Listener(lambda _url, _body: always(OK))
+    async with (
+        AsyncExitStack() as held,
+        dispatching(store, clock, listener, grace=0.0) as part,
+    ):
+        await clock.until_waited_for()
+        await held.enter_async_context(accepts_held_up(store, request))
+        publishing = asyncio.ensure_future(part.publisher.publish(ACCOUNT, [new_event()]))
+        while part.dispatcher.openings() is not None:  # until the accept has them
+            part.dispatcher.take(())
+            await asyncio.sleep(0)
+    (receipt,) = await publishing
+    assert receipt.accepted.deliveries == 1
+    assert (await store.statistics()).in_flight == 0
+    assert (listener.received, len(await claim_all(store))) == ([], 1)
+
+
+async def test_r15_what_is_handed_over_after_the_grace_is_cut_off(
+    store: Store,
+    clock: ManualClock,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    listener = Listener(lambda _url, _body: never())
+    settling, go_on, real = asyncio.Event(), asyncio.Event(), store.settle
+
+    async def settle(settlements: Sequence[Settlement]) -> Sequence[bool]:
+        settling.set()
+        await go_on.wait()
+        return await real(settlements)
+
+    monkeypatch.setattr(store, "settle", settle)
+    async with hang(10), dispatching(store, clock, listener, grace=0.0) as part:
+        await clock.until_waited_for()
+        await part.publisher.publish(ACCOUNT, [new_event(envelope_id="is in flight")])
+        while not listener.received:
+            await asyncio.sleep(0)
+        async with accepts_held_up(store, request):
+            publishing = asyncio.ensure_future(part.publisher.publish(ACCOUNT, [new_event()]))
+            while part.dispatcher.openings() is not None:
+                part.dispatcher.take(())
+                await asyncio.sleep(0)
+            part.dispatcher.stop()
+            await settling.wait()
+        await publishing
+        go_on.set()
+    assert (await store.statistics()).in_flight == 0
+    assert (len(listener.received), len(await claim_all(store))) == (1, 2)
+
+
+async def never() -> Answer:
+    """A listener that does not answer."""
+    await asyncio.Event().wait()
+    return OK
 
 
 async def test_r8_nothing_is_handed_to_a_node_that_has_given_up_its_sends(

@@ -8,7 +8,8 @@ one of them and `Database.transact` runs it again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -91,6 +92,18 @@ class Queue:
     def claim_failed(self) -> None:
         """A claim may have been committed without our knowing: the next one puts it back."""
         self._claims_lost = True
+
+    @contextmanager
+    def handing_over(self) -> Iterator[None]:
+        """An accept that may claim runs in the block."""
+        self.is_handing_over = True
+        try:
+            yield
+        except BaseException:
+            self.claim_failed()
+            raise
+        finally:
+            self.is_handing_over = False
 
     async def claim(
         self,

@@ -12,8 +12,7 @@ import structlog
 
 from heliograph.clock import Clock, Leap, StoreClock
 from heliograph.errors import StorageUnavailable, UnsafeStorage
-from heliograph.model.deliveries import LEASE_SECONDS, Claim, Settlement
-from heliograph.model.events import Accepted, NewEvent, Verdict
+from heliograph.model.deliveries import LEASE_SECONDS, Settlement
 from heliograph.model.logs import Cursor, LogQuery, Order, Requeued
 from heliograph.store import (
     BATCH,
@@ -22,7 +21,7 @@ from heliograph.store import (
     RequeuePage,
     Retired,
 )
-from heliograph.store.accepting import AcceptedBatch, GroupCommit, Results, Submitted
+from heliograph.store.accepting import AcceptedBatch, Accepting, Submitted
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import Load
 from heliograph.store.openings import Openings
@@ -69,14 +68,15 @@ class PostgresStore(StoreVerbs):
     ) -> None:
         self._hints = Hints(database)
         self._source = clock
-        super().__init__(PostgresEngine(database), keyring, StoreClock(clock), _REVOKED_WITHIN)
+        steady = StoreClock(clock)
+        accepting = Accepting(self._accepted, self.settle, steady)
+        super().__init__(PostgresEngine(database), keyring, steady, accepting, _REVOKED_WITHIN)
         self._database = database
         database.deliveries_changed = self._deliveries_changed
         self._instance = instance
         self._lease_us = round(lease * 1_000_000)
         self._queue = Queue(keyring, self._now)
         self._lease_lost = False
-        self._accepting = GroupCommit(self._accept_batch, self._let_send)
 
     @classmethod
     async def open(
@@ -220,44 +220,15 @@ class PostgresStore(StoreVerbs):
     async def reseal(self) -> int:
         return await self._database.transact(lambda db: node.reseal(db, self._keyring))
 
-    async def accept(
-        self,
-        account_id: str,
-        version: int,
-        events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
-        *,
-        notifies: bool = True,
-    ) -> Sequence[Accepted]:
-        submitted = Submitted(account_id, version, events, notifies)
-        return await self._accepting.submit(submitted)
-
-    async def _accept_batch(self, batch: Sequence[Submitted]) -> Results:
-        taker = self._taker
-        openings = None if taker is None else taker.openings()
-        if taker is None or openings is None:
-            accepted = await self._accepted(batch, None)
-        else:
-            claims: Sequence[Claim] = ()
-            self._queue.is_handing_over = True
-            try:
-                accepted = await self._accepted(batch, openings)
-                claims = accepted.claims
-                self._queue.noted(claims)
-            except BaseException:
-                self._queue.claim_failed()
-                raise
-            finally:
-                self._queue.is_handing_over = False
-                taker.take(claims)
-        self._behind = accepted.behind
-        return accepted.results
-
     async def _accepted(
         self, batch: Sequence[Submitted], openings: Openings | None
     ) -> AcceptedBatch:
-        return await self._database.transact(
-            lambda db: accept(db, batch, self._queue, openings, self._now()), "accept"
-        )
+        with contextlib.nullcontext() if openings is None else self._queue.handing_over():
+            accepted = await self._database.transact(
+                lambda db: accept(db, batch, self._queue, openings, self._now()), "accept"
+            )
+            self._queue.noted(accepted.claims)
+            return accepted
 
     async def claim(
         self,

@@ -16,8 +16,7 @@ import apsw
 
 from heliograph.clock import Clock, Leap, StoreClock
 from heliograph.errors import StorageUnavailable
-from heliograph.model.deliveries import Claim, Settlement
-from heliograph.model.events import Accepted, NewEvent, Verdict
+from heliograph.model.deliveries import Settlement
 from heliograph.model.logs import Cursor, LogQuery, Order, Requeued
 from heliograph.store import (
     BATCH,
@@ -28,10 +27,11 @@ from heliograph.store import (
     Statistics,
     batches,
 )
-from heliograph.store.accepting import GroupCommit, Results, Submitted
+from heliograph.store.accepting import AcceptedBatch, Accepting, Submitted
 from heliograph.store.file_lock import FileLock
 from heliograph.store.keyring import KeyRing
 from heliograph.store.loads import Load
+from heliograph.store.openings import Openings
 from heliograph.store.sqlite import retention
 from heliograph.store.sqlite.accept import accept
 from heliograph.store.sqlite.connection import (
@@ -86,9 +86,8 @@ class SqliteStore(StoreVerbs):
             quiet=self._queue.quiet,
         )
         self._readers = Readers(path)
-        self._accepting = GroupCommit(self._accept_batch, self._let_send)
         engine = SqliteEngine(self._writer, self._readers, self._known.changed_by)
-        super().__init__(engine, keyring, steady)
+        super().__init__(engine, keyring, steady, Accepting(self._accepted, self.settle, steady))
 
     @classmethod
     async def open(cls, path: Path, keyring: KeyRing, clock: Clock, *, adopt: bool = False) -> Self:
@@ -152,30 +151,13 @@ class SqliteStore(StoreVerbs):
     async def ready(self) -> None:
         await self.renew_lease()
 
-    async def accept(
-        self,
-        account_id: str,
-        version: int,
-        events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
-        *,
-        notifies: bool = True,
-    ) -> Sequence[Accepted]:
-        return await self._accepting.submit(Submitted(account_id, version, events, notifies))
-
-    async def _accept_batch(self, batch: Sequence[Submitted]) -> Results:
-        taker = self._taker
-        openings = None if taker is None else taker.openings()
-        claims: Sequence[Claim] = ()
-        try:
-            accepted = await self._writer.write(
-                lambda db: accept(db, batch, self._known, self._queue, openings, self._now()),
-                "accept",
-            )
-            claims, self._behind = accepted.claims, accepted.behind
-            return accepted.results
-        finally:
-            if taker is not None and openings is not None:
-                taker.take(claims)
+    async def _accepted(
+        self, batch: Sequence[Submitted], openings: Openings | None
+    ) -> AcceptedBatch:
+        return await self._writer.write(
+            lambda db: accept(db, batch, self._known, self._queue, openings, self._now()),
+            "accept",
+        )
 
     async def claim(
         self,

@@ -16,7 +16,7 @@ from heliograph.clock import Leap, StoreClock
 from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import PENDING, DeliveryState
-from heliograph.model.events import Envelope
+from heliograph.model.events import Accepted, Envelope, NewEvent, Verdict
 from heliograph.model.logs import (
     AttemptDetail,
     Chosen,
@@ -42,6 +42,7 @@ from heliograph.store import (
     rows,
     sealing,
 )
+from heliograph.store.accepting import Accepting, Submitted
 from heliograph.store.attendance import unattended
 from heliograph.store.keyring import KeyRing
 from heliograph.store.openings import Taker
@@ -72,19 +73,19 @@ class StoreVerbs:
         engine: Engine,
         keyring: KeyRing,
         clock: StoreClock,
+        accepting: Accepting,
         revoked_within: float | None = None,
     ) -> None:
         """For `revoked_within` see `PeopleVerbs`."""
         self._engine = engine
         self._keyring = keyring
         self._clock = clock
+        self._accepting = accepting
         self._people = PeopleVerbs(engine, clock, revoked_within)
         self.sign_ins = SignInVerbs(engine, clock, self._people.forget)
         self.oauth = OAuthVerbs(engine, keyring, self._now)
         self.historical = HistoricalVerbs(engine, keyring, self._now)
         self._wake: Callable[[], None] = lambda: None
-        self._taker: Taker | None = None
-        self._behind = 0
 
     @property
     def clock(self) -> StoreClock:
@@ -98,13 +99,17 @@ class StoreVerbs:
         self._wake = wake
 
     def hand_to(self, taker: Taker | None) -> None:
-        self._taker = taker
+        self._accepting.hand_to(taker)
 
-    async def _let_send(self) -> None:
-        """Between two turns of accepting (R23): of `_behind` deliveries some had to wait."""
-        behind, self._behind = self._behind, 0
-        if behind and self._taker is not None:
-            await self._taker.get_on(behind)
+    async def accept(
+        self,
+        account_id: str,
+        version: int,
+        events: Sequence[tuple[NewEvent, Sequence[Verdict]]],
+        *,
+        notifies: bool = True,
+    ) -> Sequence[Accepted]:
+        return await self._accepting.submit(Submitted(account_id, version, events, notifies))
 
     def _something_due(self) -> None:
         """A transaction has changed deliveries."""
