@@ -57,14 +57,14 @@ class Head:
         return self.status < 200 and self.status != 101
 
 
-def may_begin(came: bytes | bytearray) -> bool:
+def may_begin(came: bytes) -> bool:
     """Whether a head that has come as far as this may still have a legible status line."""
     if b"\n" in came:
         return _STATUS_LINE.match(came) is not None
     return came.startswith(_BEGIN) or _BEGIN.startswith(came)
 
 
-def end(came: bytes | bytearray) -> int:
+def end(came: bytes) -> int:
     """How many bytes the head takes, its empty line included; -1 while it has not ended."""
     found = _END.search(came)
     return -1 if found is None else found.end()
