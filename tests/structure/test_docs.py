@@ -12,6 +12,7 @@ import pytest
 from heliograph import errors
 from heliograph.api.contract.selection import NAMES
 from heliograph.bench.names import SCENARIOS
+from heliograph.model.causes import CAUSES, Cause
 from heliograph.model.deliveries import Phase
 from heliograph.settings import Settings, environment_name
 from heliograph.wire.rest import ConnectCustomConfiguration, ConnectEventData
@@ -56,6 +57,15 @@ def test_each_parameter_of_a_listing_and_each_phase_is_documented() -> None:
     text = read("logs-and-failures.md")
     for name in (*NAMES, *(phase.value for phase in Phase)):
         assert f"`{name}`" in text, name
+
+
+def test_the_causes_that_are_documented_are_those_that_there_are() -> None:
+    rows = re.findall(r"^\| `([a-z ]+)` \| (.+) \|$", read("incidents.md"), re.MULTILINE)
+    documented = {
+        Cause(phase, what) for phase, whats in rows for what in re.findall("`(.+?)`", whats)
+    }
+    numbered = {cause for cause in CAUSES if re.match(r"HTTP \d\d\d", cause.what)}
+    assert documented - {Cause("status", "HTTP 503")} == CAUSES - numbered
 
 
 def test_each_field_of_a_configuration_is_documented() -> None:

@@ -37,6 +37,7 @@ COLUMNS: Final = (
     "heldReason",
     "retryCount",
     "error",
+    "cause",
 )
 """Of a CSV file: fields of a failure as the API names them; dates are in UTC."""
 

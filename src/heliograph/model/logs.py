@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
+from heliograph.model.causes import Cause
 from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState, Why
 from heliograph.model.events import Event, HeldReason
 
@@ -67,7 +68,8 @@ class LogEntry:
     An attempt has the `log_id` of its own, and a `failure_id` where its delivery still has an open
     failure; a failure has the `log_id` of its newest attempt that was logged, if one was.
     `next_try` is set while another attempt is due; `state` is the delivery's, `held` why that is
-    held. `resent_by` names who asked for what was delivered to be sent again.
+    held. `resent_by` names who asked for what was delivered to be sent again. `cause` is what
+    `error` tells of, where there is one.
     """
 
     account_id: str
@@ -93,6 +95,7 @@ class LogEntry:
     held: HeldReason | None = None
     of_failure: bool = False
     resent_by: str | None = None
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ class ConnectDebugLog(Wire):
 
 
 class ConnectLog(Wire):
-    """A log entry or a failure, as on the page and in its order, and extensions of ours while the
-    failure is open: `deliveryState`, `nextTry` where another one is due, `heldReason` where none
-    is yet. `event` is there where it is about no envelope, `resentBy` where somebody asked for what
-    was delivered to be sent again."""
+    """A log entry or a failure, as on the page and in its order, and extensions of ours: `cause`
+    where it failed, and while the failure is open `deliveryState`, `nextTry` where another one is
+    due, `heldReason` where none is yet. `event` is there where it is about no envelope, `resentBy`
+    where somebody asked for what was delivered to be sent again."""
 
     account_id: str | None = None
     envelope_id: str | None = None
@@ -50,6 +50,9 @@ class ConnectLog(Wire):
     failure_id: str | None = None
     retry_uri: str | None = None
     connect_debug_log: list[ConnectDebugLog] | None = None
+    cause: Annotated[
+        str | None, own("Why it failed, in few enough words to count by: see incidents.")
+    ] = None
     delivery_state: Annotated[
         str | None, own("While the failure is open: waiting, held, in_flight or failed.")
     ] = None
@@ -157,6 +160,7 @@ def log_to_wire(entry: LogEntry) -> ConnectLog:
     held = entry.held if is_open else None
     return ConnectLog(
         account_id=entry.account_id,
+        cause=None if entry.cause is None else str(entry.cause),
         config_url=entry.config_url,
         connect_id=str(entry.connect_id),
         created=dates.render(entry.created_at),

@@ -432,7 +432,7 @@ ENTRY = LogEntry(
 )
 
 
-LOG_EXTENSIONS = {"deliveryState", "event", "heldReason", "nextTry", "resentBy"}
+LOG_EXTENSIONS = {"cause", "deliveryState", "event", "heldReason", "nextTry", "resentBy"}
 
 
 def test_a_log_entry_has_the_eighteen_fields_of_the_page() -> None:

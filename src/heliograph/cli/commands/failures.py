@@ -117,6 +117,7 @@ def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
             ("Next try", local_time_and_zone(failure.get("nextTry")) or next_try(failure)),
             ("Resent by", failure.get("resentBy")),
             ("Error", failure.get("error")),
+            ("Cause", failure.get("cause")),
         ],
     )
     _print_tries(failure.get("connectDebugLog") or [])

@@ -99,6 +99,7 @@ def show(credentials: Credentials, log_id: str, as_json: bool) -> None:
                 ("Posted", local_time_and_zone(entry.get("created"))),
                 ("Try", tries(entry)),
                 ("Error", entry.get("error")),
+                ("Cause", entry.get("cause")),
                 ("Open failure", entry.get("failureId")),
                 ("Next try", local_time_and_zone(entry.get("nextTry")) or next_try(entry)),
             ],

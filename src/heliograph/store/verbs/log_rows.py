@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from heliograph.model.causes import cause_of
 from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState, Phase, Why
 from heliograph.model.events import Event
 from heliograph.model.logs import AttemptDetail, Chosen, Cursor, LogEntry, LogQuery
@@ -107,6 +108,7 @@ def entry(account_id: str, row: Any) -> LogEntry:
         held=reason_held(row.held_reason),
         of_failure=bool(row.of_failure),
         resent_by=row.resent_by,
+        cause=None if row.error is None else cause_of(row.error),
     )
 
 
