@@ -75,6 +75,17 @@ class Endpoint:
         self._observer.answered(self._name(request), response.status, code, seconds)
 
 
+def only(method: str, answer: Respond, *others: str) -> Respond:
+    """Answer calls of one method; a refusal names `others` too, which are served as that one."""
+
+    async def respond(request: Request) -> Response:
+        if request.method != method:
+            raise MethodNotAllowed([method, *others])
+        return await answer(request)
+
+    return respond
+
+
 def api_error(request: Request, problem: Exception) -> ApiError:
     """What the caller is told of what went wrong."""
     if isinstance(problem, ApiError):

@@ -21,6 +21,7 @@ from heliograph.api.contract.endpoint import (
     Respond,
     api_error,
     mark,
+    only,
 )
 from heliograph.api.contract.parameters import Parameter
 from heliograph.api.contract.request import Request
@@ -185,13 +186,8 @@ def application(
 
 def page(path: str, show: Respond) -> Route:
     """A path beside the operations: whoever asks is shown the same, and nobody is told of it."""
-
-    async def only(request: Request) -> Response:
-        if request.method != "GET":
-            raise MethodNotAllowed(["GET", "HEAD"])
-        return await show(request)
-
-    return Route(path, Endpoint(_nameless, only, _refuse, UNWATCHED, {}))
+    answer = only("GET", show, "HEAD")
+    return Route(path, Endpoint(_nameless, answer, _refuse, UNWATCHED, {}))
 
 
 def _nameless(_: Request) -> str:

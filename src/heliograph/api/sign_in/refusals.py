@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from heliograph.api.contract.endpoint import Endpoint, Refusal, Respond, api_error, mark
+from heliograph.api.contract.endpoint import Endpoint, Refusal, Respond, api_error, mark, only
 from heliograph.api.contract.request import Request
 from heliograph.api.contract.response import Response, in_json
 from heliograph.errors import ApiError, MethodNotAllowed, OAuthRefused, Unavailable, Unspecified
@@ -38,18 +38,13 @@ def oauth_endpoint(
 ) -> Endpoint:
     """The path of one method; `show` makes the answer to a call that is refused."""
 
-    async def only(request: Request) -> Response:
-        if request.method != method:
-            raise MethodNotAllowed([method])
-        return await answer(request)
-
     def refuse(request: Request, problem: Exception) -> Refusal:
         refused = _oauth(request, problem)
         response = show(refused)
         mark(response, refused.status, refused.retry_after, problem)
         return Refusal(refused.error, response)
 
-    return Endpoint(lambda _: name, only, refuse, observer, _HEADERS)
+    return Endpoint(lambda _: name, only(method, answer), refuse, observer, _HEADERS)
 
 
 def _oauth(request: Request, problem: Exception) -> OAuthRefused:
