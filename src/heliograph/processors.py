@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-ROOT = Path("/")
+_ROOT = Path("/")
 
 
-def usable(root: Path = ROOT) -> int:
+def usable(root: Path = _ROOT) -> int:
     """At least 1. A part of a processor counts as one.
 
     Args:

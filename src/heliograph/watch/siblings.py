@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-PATIENCE: Final = 1.0
+_PATIENCE: Final = 1.0
 """Seconds that a node has for its answer: who stands still, or is no more, is left out."""
 
 _MOST_READ: Final = 2**18
@@ -76,7 +76,7 @@ async def _answer_of(other: socket.socket) -> bytes:
             with theirs:
                 socket.send_fds(other, [b"?"], [theirs.fileno()])
             parts = []
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(_PATIENCE):
                 while part := await asyncio.get_running_loop().sock_recv(ours, _MOST_READ):
                     parts.append(part)
             return b"".join(parts)
@@ -85,5 +85,5 @@ async def _answer_of(other: socket.socket) -> bytes:
 
 async def _give(asker: socket.socket, answer: bytes) -> None:
     with asker, contextlib.suppress(OSError, TimeoutError):  # it may wait no more
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(_PATIENCE):
             await asyncio.get_running_loop().sock_sendall(asker, answer)
