@@ -72,7 +72,9 @@ class Queue:
         self.looked_us: int | None = None
         # What this node has claimed and not settled: configuration by attempt.
         self._claimed: dict[int, int] = {}
-        self._claims_lost = False
+        # Times that claims may have been committed without our knowing; how many of them are put
+        # back, and will be when the claim that runs is committed.
+        self._losses = self._put_back_losses = self._putting_back = 0
         self.is_handing_over = False
         """Whether an accept may have claimed what is not noted here yet."""
         self._unclaimed_us = 0
@@ -91,7 +93,7 @@ class Queue:
 
     def claim_failed(self) -> None:
         """A claim may have been committed without our knowing: the next one puts it back."""
-        self._claims_lost = True
+        self._losses += 1
 
     @contextmanager
     def handing_over(self) -> Iterator[None]:
@@ -120,9 +122,11 @@ class Queue:
             return ClaimResult((), None, left=True, crowded=True)
         self.looked_us = now
         late = not 0 <= now - self._unclaimed_us < _UNCLAIM_EVERY_US
-        if (self._claims_lost or late) and not self.is_handing_over:
+        self._putting_back = self._put_back_losses
+        if (self._losses > self._put_back_losses or late) and not self.is_handing_over:
             # Now and then in any case: what was lost may be committed long after it was, by
             # a server that still waited for its standby when the connection broke.
+            self._putting_back = self._losses
             await self._unclaim(db, now)
             self._unclaimed_us = now
         since = self.due.since(now)
@@ -151,8 +155,8 @@ class Queue:
         )
 
     def claimed(self, claims: Iterable[Claim]) -> None:
-        """Note claims of a claim that is committed: whatever was lost before was put back by it."""
-        self._claims_lost = False
+        """Note claims of a claim that is committed, and what was put back by it."""
+        self._put_back_losses = self._putting_back
         self.noted(claims)
 
     def noted(self, claims: Iterable[Claim]) -> None:

@@ -223,12 +223,21 @@ class PostgresStore(StoreVerbs):
     async def _accepted(
         self, batch: Sequence[Submitted], openings: Openings | None
     ) -> AcceptedBatch:
-        with contextlib.nullcontext() if openings is None else self._queue.handing_over():
-            accepted = await self._database.transact(
-                lambda db: accept(db, batch, self._queue, openings, self._now()), "accept"
-            )
-            self._queue.noted(accepted.claims)
-            return accepted
+        if openings is None:
+            return await self._accept(batch, None)
+        try:
+            with self._queue.handing_over():
+                accepted = await self._accept(batch, openings)
+                self._queue.noted(accepted.claims)
+                return accepted
+        except BaseException:
+            self._something_due()  # what it may have claimed is put back by the next look (R21)
+            raise
+
+    async def _accept(self, batch: Sequence[Submitted], openings: Openings | None) -> AcceptedBatch:
+        return await self._database.transact(
+            lambda db: accept(db, batch, self._queue, openings, self._now()), "accept"
+        )
 
     async def claim(
         self,
