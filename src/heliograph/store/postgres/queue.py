@@ -39,7 +39,7 @@ from heliograph.store.postgres.columns import (
     settle_columns,
     where_next,
 )
-from heliograph.store.postgres.connection import Connection, fetch, fetch_first, run
+from heliograph.store.postgres.connection import Connection, execute, fetch, fetch_first, run
 from heliograph.store.postgres.due import SECOND, DueMarks
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.times import from_microseconds
@@ -140,18 +140,17 @@ class Queue:
         free = {c: free.get(c, per_unlisted - in_flight[c]) for c in self.due.turn()}
         bytes_left = None if load is None else load.room()
         claims = await self._claim_turn(db, free, room, turns, now, bytes_left)
-        begun = Counter(claim.configuration.connect_id for claim in claims)
-        crowded = any(begun[c] < free[c] for c in self.due.marks)
         if not claims and (beyond := turns.beyond(room)):
             left = {c: free[c] for c in self.due.turn()}  # the first look emptied the others
             turns = Turns(accounts, {}, None)
             claims = await self._claim_turn(db, left, beyond, turns, now, bytes_left)
+        begun = Counter(claim.configuration.connect_id for claim in claims)
         later = await fetch_first(db, _Q["next_due"], (now,))
         return ClaimResult(
             tuple(claims),
             from_microseconds(later.due_us) if later else None,
             left=bool(self.due.marks),
-            crowded=crowded,
+            crowded=any(begun[c] < free[c] for c in self.due.marks),
         )
 
     def claimed(self, claims: Iterable[Claim]) -> None:
@@ -363,7 +362,9 @@ class Queue:
             mark = self.due.marks.get(row.connect_id, row.due_us)
             self.due.marks[row.connect_id] = min(mark, row.due_us)
         ids, due = columns([(row.delivery_id, row.due_us) for row in passed_over], 2)
-        await run(db, _Q["claims_put_back"], {"delivery_ids": ids, "due": due})
+        values = {"delivery_ids": ids, "due": due}
+        # Whoever looked again for these would find no room again: a settlement makes some.
+        await execute(db, _Q["claims_put_back"], values, quiet=True)
 
     async def _newest(
         self,

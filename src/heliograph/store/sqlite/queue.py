@@ -123,16 +123,15 @@ class Queue:
             most = min(free[connect_id], room - len(taking.claims), share)
             of_account = turns.room(connect_id)
             most = max(0, most if of_account is None else min(most, of_account))
-            found = 0
+            claimed: list[Claim] = []
+            more = True  # there may be
             if most > 0:
-                claimed, found = self._claim_of_configuration(db, connect_id, now, most, bytes_left)
+                claimed, more = self._claim_of_configuration(db, connect_id, now, most, bytes_left)
                 turns.took(connect_id, len(claimed))
                 taking.claims += claimed
-                taking.left |= len(claimed) < found
                 self._last_served = connect_id
-            if found == most:  # there may be more
-                taking.left = True
-                taking.crowded |= most < free[connect_id]
+            taking.left |= more
+            taking.crowded |= more and len(claimed) < free[connect_id]
 
     def _claim_of_configuration(
         self,
@@ -141,9 +140,10 @@ class Queue:
         now: int,
         limit: int,
         bytes_left: Room | None,
-    ) -> tuple[list[Claim], int]:
-        """Claim what is due of a configuration; and how many were found, in room or not."""
+    ) -> tuple[list[Claim], bool]:
+        """Claim what is due of a configuration; and whether more may be, beyond limit or room."""
         claims = []
+        passed_over = False
         configuration: ConnectConfiguration | None = None
         found = fetch(db, _Q["due_of_configuration"], (LIGHT, connect_id, now, limit))
         for row in found:
@@ -161,7 +161,8 @@ class Queue:
                     release(db, connect_id, lane, self._now())
             else:
                 claims += [claim] if claim is not None else []
-        return claims, len(found)
+                passed_over |= claim is None
+        return claims, passed_over or len(found) == limit
 
     def _claim_one(
         self,
