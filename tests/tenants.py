@@ -31,6 +31,7 @@ PATH = {
     "failureId": "failure",
     "groupId": "group",
     "integrationKey": "application",
+    "jobId": "job",
     "keyId": "key",
     "logId": "log",
     "secretId": "application secret",
@@ -59,6 +60,7 @@ QUERY = {
 QUERY_WITHOUT = {
     *("additional_info", "count", "domain_users_only", "from_date", "list_included_users"),
     *("order", "start_position", "status", "to_date", "include_account_id_guid"),
+    *("canary", "of", "ramp", "rate", "stop_percent"),
     *("all", "allow_all_languages", "delete", "dry_run", "explain", "preview_billing_plan"),
 }
 BODY = {
@@ -140,6 +142,7 @@ def bodies(own: Ids) -> dict[str, dict[str, Any]]:
         "update_connect_o_auth_config": client,
         "update_group_users": {"users": [user]},
         "update_groups": {"groups": [group]},
+        "update_republish_job": {"rate": "7"},
         "update_mobile_notifiers": device,
         "update_user": {"userName": "Renamed"},
         "update_user_password": {"newPassword": "a password of mine"},

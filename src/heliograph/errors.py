@@ -20,6 +20,8 @@
     │   ├── RequestTimedOut           408 REQUEST_TIMED_OUT
     │   ├── EventConflict             409 EVENT_ID_CONFLICT
     │   ├── TooManyKeys               409 HMAC_KEY_LIMIT_EXCEEDED
+    │   ├── TooManyRepublishJobs      409 REPUBLISH_JOB_LIMIT_EXCEEDED
+    │   ├── RepublishJobEnded         409 REPUBLISH_JOB_ENDED
     │   ├── OAuthClientExists         409 CONNECT_OAUTH_ALREADY_EXISTS
     │   ├── UserExists                409 USER_ALREADY_EXISTS_IN_ACCOUNT
     │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
@@ -262,6 +264,22 @@ class TooManyKeys(ApiError):
     status = 409
     code = "HMAC_KEY_LIMIT_EXCEEDED"
     advice = "Retire a key first."
+
+
+class TooManyRepublishJobs(ApiError):
+    """The account has as many republish jobs that have not ended as it may have."""
+
+    status = 409
+    code = "REPUBLISH_JOB_LIMIT_EXCEEDED"
+    advice = "Wait until one has finished, or cancel one."
+
+
+class RepublishJobEnded(ApiError):
+    """A republish job that is finished or cancelled cannot be changed any more."""
+
+    status = 409
+    code = "REPUBLISH_JOB_ENDED"
+    advice = "Start another job for what is left."
 
 
 class OAuthClientExists(ApiError):

@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from heliograph.clock import Clock
 from heliograph.delivery.attempt import Sender
 from heliograph.delivery.disabling import Tell, watch_listeners
 from heliograph.delivery.dispatcher import Capacity, Dispatcher
+from heliograph.delivery.jobs import run_jobs
 from heliograph.delivery.lease import LeaseKeeper, follow_hints, take_over
 from heliograph.delivery.retention import retain
 from heliograph.delivery.signals import Signals
@@ -285,6 +287,9 @@ async def _send(
         parts.create_task(take_over(store, clock, stopped, lease))
         parts.create_task(watch_clock(clock, stopped))
         parts.create_task(retain(store, clock, stopped, settings.keep_logs))
+        # Nobody else runs jobs on an SQLite file: after a crash they go on at once.
+        runner = str(uuid.uuid4()) if settings.database_url else "server"
+        parts.create_task(run_jobs(store, clock, stopped, runner))
         hints = parts.create_task(follow_hints(store, signals, stopped))
         try:
             if settings.no_dispatch:

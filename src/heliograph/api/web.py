@@ -26,6 +26,7 @@ from heliograph.api.included_users import IncludedUsers
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
 from heliograph.api.mobile_notifiers import MobileNotifiers
+from heliograph.api.republish_jobs import RepublishJobs
 from heliograph.api.resends import Resends
 from heliograph.api.sign_in.callers import Callers
 from heliograph.api.sign_in.consent import ConsentPages
@@ -70,6 +71,7 @@ def operations_of(
         *Configurations(store, publisher, guard, fidelity).operations(),
         *Failures(store, republisher, zone).operations(),
         *Resends(store, republisher).operations(),
+        *RepublishJobs(store).operations(),
         *HmacKeys(store).operations(),
         *ConnectOAuth(store, guard, sender).operations(),
         *Listeners(store, sender, zone).operations(),

@@ -122,7 +122,8 @@ class Claim:
     or a republish after retries had ended) at `schedule_started_at`. `epoch` is the fencing
     token: a settle with an older one changes nothing (R8). `gathered` is set in aggregate mode.
     `resent_by` names who asked for it to be sent again after it had been delivered. `recipient` is
-    the user whom the message is for, where each recipient of the envelope gets one.
+    the user whom the message is for, where each recipient of the envelope gets one. `job_id` is the
+    republish job that waits for what this attempt comes to.
     """
 
     delivery_id: int
@@ -138,6 +139,7 @@ class Claim:
     gathered: Gathered | None = None
     resent_by: str | None = None
     recipient: str | None = None
+    job_id: int | None = None
 
     @property
     def shown(self) -> Event:

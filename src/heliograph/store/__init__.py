@@ -5,8 +5,9 @@ alone. A verb that changes something returns only after its transaction is commi
 flushed (R1), and its commit is never cancelled. Both engines pass tests/contract/.
 
 Most verbs are written once, in store/verbs/: accounts, credentials, people, sign-ins,
-configurations, listings, logs, `progress`, `hasten`, historical publishing, and what looks at the
-whole installation. Each engine has for itself, in store/sqlite/ and store/postgres/:
+configurations, listings, logs, `progress`, `hasten`, historical publishing, republish jobs, and
+what looks at the whole installation. Each engine has for itself, in store/sqlite/ and
+store/postgres/:
 
 - `accept`, `claim`, `settle`: SQLite goes row by row on its one writer and remembers what it has
   read; PostgreSQL goes in sets, one list a column, under locks that other nodes respect.
@@ -40,6 +41,7 @@ from heliograph.store.loads import Load
 from heliograph.store.oauth import OAuthClients
 from heliograph.store.openings import Taker
 from heliograph.store.people import People
+from heliograph.store.republishing import Republishing
 from heliograph.store.sign_ins import SignIns
 
 FIRST_TOKEN = "first-administrator"  # noqa: S105 (its name: who deletes a failure with it)
@@ -183,6 +185,11 @@ class Store(Protocol):
     @property
     def historical(self) -> HistoricalPublishing:
         """What publishes envelopes of the past anew."""
+        ...
+
+    @property
+    def republishing(self) -> Republishing:
+        """What asks again for many deliveries, carefully."""
         ...
 
     @property

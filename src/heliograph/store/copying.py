@@ -55,12 +55,16 @@ TABLES: Final = (
     "envelope",
     "envelope_notification",
     "publish_transaction",
+    "republish_job",
     "event",
     "delivery",
     "attempt",
     "clock_leap",
 )
-_BY_NUMBER: Final = {"user_group", "connect_configuration", "event", "delivery", "attempt"}
+_BY_NUMBER: Final = {
+    *("user_group", "connect_configuration", "republish_job"),
+    *("event", "delivery", "attempt"),
+}
 _LARGE: Final = {"event": 200, "attempt": 1000}
 """Rows of a batch where rows may be large (documents of up to 25 MB)."""
 

@@ -235,6 +235,50 @@ select * from unnest(%s::bigint[], %s::bigint[]);
 -- name: back_clock_leap
 select at_us, gain_us from clock_leap;
 
+-- name: read_republish_job
+-- Whoever ran it is gone.
+select
+    job_id, account_id, source, selection, started_by, rate, ramp, canary, stop_percent, state, why,
+    total, asked, passed_over, delivered, failed, walked, canary_passed, base_asked,
+    base_delivered, base_failed, cursor_us, cursor_id, step, created_us, began_us, paced_us,
+    ended_us
+from republish_job where job_id > :done order by job_id limit :most;
+
+-- name: write_republish_job
+insert into republish_job (
+    job_id, account_id, source, selection, started_by, rate, ramp, canary, stop_percent, state, why,
+    total, asked, passed_over, delivered, failed, walked, canary_passed, base_asked,
+    base_delivered, base_failed, cursor_us, cursor_id, step, created_us, began_us, paced_us,
+    ended_us
+)
+select
+    job_id, account_id, source, selection, started_by, rate, ramp, canary, stop_percent, state, why,
+    total, asked, passed_over, delivered, failed, walked::integer::boolean,
+    canary_passed::integer::boolean, base_asked,
+    base_delivered, base_failed, cursor_us, cursor_id, step, created_us, began_us, paced_us,
+    ended_us
+from unnest(
+    %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[],
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]
+) as row (
+    job_id, account_id, source, selection, started_by, rate, ramp, canary, stop_percent, state, why,
+    total, asked, passed_over, delivered, failed, walked, canary_passed, base_asked,
+    base_delivered, base_failed, cursor_us, cursor_id, step, created_us, began_us, paced_us,
+    ended_us
+);
+
+-- name: back_republish_job
+select
+    job_id, account_id, source, selection, started_by, rate, ramp, canary, stop_percent, state, why,
+    total, asked, passed_over, delivered, failed, walked::integer,
+    canary_passed::integer, base_asked,
+    base_delivered, base_failed, cursor_us, cursor_id, step, created_us, began_us, paced_us,
+    ended_us
+from republish_job;
+
 -- name: read_hmac_key
 select key_id, account_id, sealed, created_us, retired_us
 from hmac_key order by key_id limit :most offset :done;
@@ -398,7 +442,7 @@ select
     d.delivery_id, d.created_us, d.event_row, d.account_id, d.connect_id, d.envelope_id, d.lane,
     d.state, d.due_us, d.held_reason, d.attempt_id, d.cancelled_by, d.seed, d.attempts,
     d.schedule_attempts, d.schedule_started_us, d.unsettled_claims, d.failed_us, d.last_try_us,
-    d.error, d.resent_by, d.recipient
+    d.error, d.resent_by, d.recipient, d.job_id
 from delivery as d where d.delivery_id > :done order by d.delivery_id limit :most;
 
 -- name: write_delivery
@@ -407,11 +451,12 @@ with given as (
         %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
         %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
         %s::integer[], %s::integer[], %s::integer[], %s::bigint[], %s::integer[], %s::bigint[],
-        %s::bigint[], %s::text[], %s::text[], %s::text[]
+        %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[]
     ) as row (
         delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state,
         due_us, held_reason, attempt_id, cancelled_by, seed, attempts, schedule_attempts,
-        schedule_started_us, unsettled_claims, failed_us, last_try_us, error, resent_by, recipient
+        schedule_started_us, unsettled_claims, failed_us, last_try_us, error, resent_by, recipient,
+        job_id
     )
 ),
 
@@ -429,12 +474,12 @@ ended as (
 insert into delivery (
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient
+    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient, job_id
 )
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient
+    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient, job_id
 from given where state not in ('delivered', 'cancelled');
 
 -- name: back_delivery
@@ -442,13 +487,13 @@ from given where state not in ('delivered', 'cancelled');
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, null, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient
+    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient, job_id
 from delivery
 union all
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, null, state, null,
     null, attempt_id, cancelled_by, null, attempts, null, null, null, null, null, null,
-    null, recipient
+    null, recipient, null
 from delivery_ended;
 
 -- name: read_attempt
@@ -489,6 +534,8 @@ select
         greatest((select max(connect_id) from connect_configuration), 1)) as configurations,
     setval(pg_get_serial_sequence('user_group', 'group_id'),
         greatest((select max(group_id) from user_group), 1)) as groups,
+    setval(pg_get_serial_sequence('republish_job', 'job_id'),
+        greatest((select max(job_id) from republish_job), 1)) as jobs,
     setval(pg_get_serial_sequence('event_key', 'event_row'),
         greatest((select max(event_row) from event_key), 1)) as events,
     setval(pg_get_serial_sequence('delivery', 'delivery_id'),

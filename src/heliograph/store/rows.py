@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
@@ -121,6 +122,41 @@ def health(settlements: Iterable[Settlement]) -> tuple[list[int], list[int]]:
             case _:
                 assert_never(settlement.outcome)
     return sorted(took), sorted(failed - took)
+
+
+@dataclass(frozen=True, slots=True)
+class JobAnswers:
+    """What attempts came to that a republish job waits for: how many were delivered, and which
+    deliveries failed."""
+
+    job_id: int
+    delivered: int
+    failed: tuple[int, ...]
+
+
+def job_answers(
+    settlements: Iterable[Settlement], ours: Callable[[Claim], bool]
+) -> Sequence[JobAnswers]:
+    """By job, in one order for every transaction. A fault of our own is no outcome (R9)."""
+    delivered: Counter[int] = Counter()
+    failed: dict[int, list[int]] = {}
+    for settlement in settlements:
+        claim = settlement.claim
+        if claim.job_id is None or not ours(claim):
+            continue
+        match settlement.outcome:
+            case Delivered():
+                delivered[claim.job_id] += 1
+            case RetryAt(counts=True) | GaveUp():
+                failed.setdefault(claim.job_id, []).append(claim.delivery_id)
+            case RetryAt() | Interrupted():
+                pass
+            case _:
+                assert_never(settlement.outcome)
+    return [
+        JobAnswers(job_id, delivered[job_id], tuple(failed.get(job_id, ())))
+        for job_id in sorted({*delivered, *failed})
+    ]
 
 
 def listed_at_once(verdict: Wanted, *, down: bool) -> str | None:

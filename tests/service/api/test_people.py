@@ -569,6 +569,7 @@ READS = {
     "get_event_failure_log",
     "get_event_log",
     "get_login_information",
+    "get_republish_job",
     "get_user",
     "list_account_users",
     "list_configurations",
@@ -577,6 +578,7 @@ READS = {
     "list_group_users",
     "list_groups",
     "list_mobile_notifiers",
+    "list_republish_jobs",
     "list_users",
 }
 """What a viewer may call."""

@@ -17,8 +17,9 @@ from heliograph.errors import UnsafeStorage
 from heliograph.model.accounts import Account, Role, Secret
 from heliograph.model.applications import CodeProof, NewApplication, NewCode, Pair, Rights
 from heliograph.model.configurations import ClientCredentials
-from heliograph.model.logs import LogQuery
+from heliograph.model.logs import Cursor, LogQuery
 from heliograph.model.people import Group, NewToken, NewUser, UserQuery
+from heliograph.model.republishing import Care, NewRepublishJob, Source
 from heliograph.store import Store, copying
 from heliograph.store.historical import Wish
 from heliograph.store.keyring import KeyRing
@@ -70,7 +71,19 @@ async def fill(folder: Path, clock: ManualClock) -> None:
     await Publisher(store, Signals()).publish(ACCOUNT, [named])
     archive = wanted_configuration(urlToPublishTo="https://archive.example.com/")
     await store.historical.submit(Wish("past", archive, ("env-0", "env-1"), "alice"))
+    await fill_jobs(store)
     await store.close()  # event-4 and event-5 were in flight
+
+
+def wanted_job() -> NewRepublishJob:
+    query, care = LogQuery(envelope_id="env-2"), Care(rate=3, canary=1)
+    return NewRepublishJob(Source.FAILURES, query, "ada", care)
+
+
+async def fill_jobs(store: Store) -> None:
+    """A job that has asked for a failure, which waits and is in no hand yet."""
+    job = await store.republishing.start(ACCOUNT, wanted_job())
+    assert await store.republishing.ask(job, 1, job.paced_at)
 
 
 async def fill_people(store: Store, clock: ManualClock) -> None:
@@ -133,6 +146,7 @@ async def listed(store: Store) -> dict[str, object]:
         "envelope": await store.envelope(ACCOUNT, "env-0"),
         "notified": await store.notified(ACCOUNT, ["env-7"]),
         "historical": await store.historical.transactions(ACCOUNT, 10),
+        "jobs": await store.republishing.jobs(ACCOUNT, 10, Cursor(2**62, 2**62)),
     }
 
 
@@ -179,7 +193,7 @@ async def test_everything_is_the_same_after_a_copy_and_goes_on(
     await grants_go_on(store, clock)
     claims = await claim_all(store)
     begun = {claim.event.event_id: claim for claim in claims if claim.number == 2}
-    assert set(begun) == {"event-4", "event-5"}
+    assert set(begun) == {"event-2", "event-4", "event-5"}
     archived = {
         claim.event.event_id
         for claim in claims
@@ -188,6 +202,9 @@ async def test_everything_is_the_same_after_a_copy_and_goes_on(
     assert archived == {"event-0", "behind"}  # the newest of both envelopes
     assert {claim.event.event_id for claim in claims} - archived - set(begun) == {"named"}
     assert all(await deliver(store, claims))
+    (job,) = await store.republishing.running()
+    assert (job.asked, job.delivered, job.pending) == (1, 1, 0)
+    assert (await store.republishing.start(ACCOUNT, wanted_job())).job_id == job.job_id + 1
     clock.move(3600)
     await store.renew_lease()
     (retried,) = await claim_all(store)

@@ -421,6 +421,7 @@ class Queue:
             gathered=gathered,
             resent_by=row.resent_by,
             recipient=row.recipient,
+            job_id=row.job_id,
         )
 
     async def _refresh(self, db: Connection, account_ids: list[str]) -> dict[str, KnownAccount]:
@@ -536,6 +537,12 @@ class Queue:
             await run(db, _Q["failing_clear"], {"connect_ids": took})
         if failing:
             await run(db, _Q["failing_add"], {"connect_ids": failing, "now": now})
+        for answers in rows.job_answers(settlements, lambda claim: claim.delivery_id in places):
+            counts = {"delivered": answers.delivered, "failed": len(answers.failed)}
+            if answers.failed:
+                left = {"job_id": answers.job_id, "ids": list(answers.failed)}
+                await run(db, _Q["job_left"], left)
+            await run(db, _Q["job_answered"], {"job_id": answers.job_id, **counts})
         return [settlement.claim.delivery_id in places for settlement in settlements]
 
     async def _merge(

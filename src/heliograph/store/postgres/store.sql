@@ -437,8 +437,8 @@ from picked
 where d.delivery_id = picked.delivery_id
 returning
     d.delivery_id, d.attempt_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed,
-    d.account_id, d.connect_id, d.event_row, d.created_us, d.resent_by, d.recipient,
-    picked.due_us;
+    d.account_id, d.connect_id, d.event_row, d.created_us, d.resent_by, d.job_id,
+    d.recipient, picked.due_us;
 
 -- name: events_of_claims
 -- Laterally, so that each is looked for in its own day only. What is heavy of them is read when it
@@ -675,7 +675,8 @@ set
     due_us = %(now)s,
     lane = null,
     schedule_attempts = 0,
-    schedule_started_us = %(now)s
+    schedule_started_us = %(now)s,
+    job_id = null
 from connect_configuration as c
 where
     d.delivery_id = any(%(delivery_ids)s) and d.state = 'failed'

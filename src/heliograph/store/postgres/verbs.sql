@@ -80,6 +80,9 @@ pg_database_size(current_database());
 -- name: delivered
 delivery_ended;
 
+-- name: delivered_until
+and d.ended_us <= :frozen;
+
 -- name: delivered_again
 -- From the history to the queue, while its event is there. It has left its lane, as what is tried
 -- again after its retries had ended (R6). The times name the partitions.
@@ -101,12 +104,13 @@ with back as (
 
 insert into delivery (
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state,
-    held_reason, due_us, attempt_id, seed, attempts, schedule_started_us, resent_by, recipient
+    held_reason, due_us, attempt_id, seed, attempts, schedule_started_us, resent_by, recipient, job_id
 )
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, null,
     case when held is null then 'waiting' else 'held' end, held, :now::bigint, attempt_id,
-    floor(random() * 2147483647)::integer, attempts, :now::bigint, :who::text, recipient
+    floor(random() * 2147483647)::integer, attempts, :now::bigint, :who::text, recipient,
+    :job_id::bigint
 from back
 returning delivery_id, state, held_reason;
 

@@ -207,6 +207,7 @@ class Queue:
             gathered=gathered,
             resent_by=row.resent_by,
             recipient=row.recipient,
+            job_id=row.job_id,
         )
 
     def _newest(self, db: apsw.Connection, row: Any) -> Any:
@@ -247,6 +248,12 @@ class Queue:
         if failed:
             values_failed = {"connect_ids": json.dumps(failed), "now": now}
             db.execute(_Q["failing_add"], values_failed)
+        for answers in rows.job_answers(settlements, lambda claim: claim.attempt_id in lanes):
+            counts = {"delivered": answers.delivered, "failed": len(answers.failed)}
+            db.execute(_Q["job_answered"], {"job_id": answers.job_id, **counts})
+            if answers.failed:
+                left = {"job_id": answers.job_id, "ids": json.dumps(answers.failed)}
+                db.execute(_Q["job_left"], left)
         return [settlement.claim.attempt_id in lanes for settlement in settlements]
 
     def _settling(self, db: apsw.Connection, settlement: Settlement, now: int) -> dict[str, Any]:

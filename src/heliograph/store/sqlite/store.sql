@@ -268,7 +268,7 @@ select document from event where event_row = ?;
 -- What is heavy of them is read when it is taken, and where no other claim has it.
 select
     d.delivery_id, d.attempts, d.schedule_attempts, d.schedule_started_us, d.seed, d.resent_by,
-    d.recipient, e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.event_row,
+    d.job_id, d.recipient, e.account_id, e.event_id, e.name, e.envelope_id, e.generated_us, e.event_row,
     length(e.document) as bytes,
     case when length(e.document) <= ? then e.document end as document
 from delivery as d
@@ -430,7 +430,8 @@ set
     due_us = :now,
     lane = null,
     schedule_attempts = 0,
-    schedule_started_us = :now
+    schedule_started_us = :now,
+    job_id = null
 where delivery_id = :delivery_id and state = 'failed';
 
 -- name: requeue_waiting

@@ -78,6 +78,10 @@ instr;
 -- name: delivered
 delivery;
 
+-- name: delivered_until
+-- By what was sent then: nobody tells when it had come to its end.
+and d.last_try_us <= :frozen;
+
 -- name: delivered_again
 -- It has left its lane, as what is tried again after its retries had ended (R6).
 update delivery
@@ -88,7 +92,8 @@ set
     lane = null,
     schedule_attempts = 0,
     schedule_started_us = :now,
-    resent_by = :who
+    resent_by = :who,
+    job_id = :job_id
 from connect_configuration as c
 where
     delivery.connect_id = c.connect_id and c.deleted_us is null

@@ -9,7 +9,7 @@ from typing import Any, Final
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import Cursor, LogQuery, Requeued
 from heliograph.store.rows import BEING_SENT, NOWHERE_TO_SEND, held_back, reason_held
-from heliograph.store.verbs import Step, Verb
+from heliograph.store.verbs import Rows, Step, Verb
 from heliograph.store.verbs.log_rows import filters_of
 
 _AGAIN: Final = "Queued: it was delivered, and is sent again."
@@ -60,17 +60,17 @@ def _of(account_id: str, query: LogQuery, after: Cursor | None) -> tuple[list[st
     return filters, values
 
 
-def resend(account_id: str, some: Sequence[Any], who: str, now: int) -> Verb[list[Requeued]]:
-    """Let deliveries wait to be sent again, and say of each how it is.
+def send_again(
+    account_id: str, some: Sequence[Any], who: str, now: int, job_id: int | None = None
+) -> Verb[tuple[set[int], Rows]]:
+    """Let deliveries wait to be sent again; `job_id` is the republish job that asks for it.
 
     `some` are rows of `delivered_page` or `delivery_of_log`; what has happened to them since they
-    were read counts.
+    were read counts. Gives the configurations that are there still, and those that wait now, as
+    rows of `delivered_again`.
     """
-    if not some:
-        return []
     connect_ids = sorted({row.connect_id for row in some})
     kept = yield Step("configurations_kept", {"account_id": account_id, "connect_ids": connect_ids})
-    live = {row.connect_id for row in kept if not row.deleted}
     again = yield Step(
         "delivered_again",
         {
@@ -79,8 +79,17 @@ def resend(account_id: str, some: Sequence[Any], who: str, now: int) -> Verb[lis
             "created": sorted({row.created_us for row in some}),
             "now": now,
             "who": who,
+            "job_id": job_id,
         },
     )
+    return {row.connect_id for row in kept if not row.deleted}, again
+
+
+def resend(account_id: str, some: Sequence[Any], who: str, now: int) -> Verb[list[Requeued]]:
+    """Let deliveries wait to be sent again, and say of each how it is; see `send_again`."""
+    if not some:
+        return []
+    live, again = yield from send_again(account_id, some, who, now)
     moved = {row.delivery_id: row for row in again}
     others = [row.delivery_id for row in some if row.delivery_id not in moved]
     states: dict[int, DeliveryState] = {}

@@ -62,6 +62,7 @@ from heliograph.store.verbs import (
 from heliograph.store.verbs.historical import HistoricalVerbs
 from heliograph.store.verbs.oauth import OAuthVerbs
 from heliograph.store.verbs.people import PeopleVerbs, write_token
+from heliograph.store.verbs.republishing import RepublishingVerbs
 from heliograph.store.verbs.sign_ins import SignInVerbs
 
 
@@ -85,6 +86,7 @@ class StoreVerbs:
         self.sign_ins = SignInVerbs(engine, clock, self._people.forget)
         self.oauth = OAuthVerbs(engine, keyring, self._now)
         self.historical = HistoricalVerbs(engine, keyring, self._now)
+        self.republishing = RepublishingVerbs(engine, clock)
         self._wake: Callable[[], None] = lambda: None
 
     @property
