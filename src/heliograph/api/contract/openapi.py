@@ -58,6 +58,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "failureId": ("The failure's number.", _ROW),
     "groupId": ("The group's number.", _ROW),
     "integrationKey": ("The application: a GUID.", _TEXT),
+    "jobId": ("The republish job's number.", _ROW),
     "keyId": ("The id of a key.", _TEXT),
     "logId": ("The log entry's number.", _ROW),
     "secretId": ("The id of a secret, which is not its text.", _TEXT),
