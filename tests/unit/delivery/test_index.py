@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from heliograph.bounded import size_of
 from heliograph.delivery.index import Index
 from heliograph.delivery.matching import match_all
 from heliograph.model.configurations import ConnectConfiguration
@@ -137,3 +138,34 @@ def test_of_many_configurations_the_one_that_wants_an_event_is_asked_alone(field
     groups = {"user-7": frozenset({"7"})}
     assert index.candidates(event, groups) == [every[7]]
     assert not index.candidates(new_event("order-x"), groups)
+
+
+def test_s17_an_index_counts_its_configurations_and_a_place_for_each_thing_that_they_list() -> None:
+    def places(**interest: Any) -> float:
+        """What one configuration takes beside itself, in places of one that lists nothing."""
+        made = wanted_configuration(connect_id=7)
+        nothing = replace(
+            made.interest, events=frozenset(), user_ids=frozenset(), group_ids=frozenset()
+        )
+        bare, full = (
+            replace(made, interest=replace(nothing, **listed)) for listed in ({}, interest)
+        )
+        plain, size = (Index().changed_to([one]).size - size_of(one) for one in (bare, full))
+        assert plain > 0
+        return size / plain
+
+    three = frozenset({"1", "2", "3"})
+    assert places() == 1
+    for listed in ("events", "user_ids", "group_ids"):
+        assert places(**{listed: three}) == 4
+    assert places(events=three, user_ids=three, group_ids=three) == 10
+
+
+def test_s17_an_index_that_has_changed_counts_what_it_has_now() -> None:
+    one = wanted_configuration(connect_id=1, events=["order"])
+    two = wanted_configuration(connect_id=2, events=["order", "invoice"])
+    sizes = {Index().changed_to([each]).size for each in (one, two)}
+    assert len(sizes) == 2
+    both = Index().changed_to([one, two])
+    assert both.size == sum(sizes)
+    assert both.changed_to([two]).size == Index().changed_to([two]).size

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from heliograph.delivery.matching import GATHERING, NO_GROUPS, includes, match, match_all
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.events import HeldReason, NewEvent, Skip, Wanted
-from heliograph.model.people import Memberships
+from heliograph.model.people import EVERYONE_ID, Memberships
 from tests.support import new_event, wanted_configuration
 
 EVENT = new_event("envelope-sent")
@@ -151,6 +151,16 @@ def test_all_users_except_leaves_out_who_is_in_a_named_group(all_users: bool) ->
     assert reason(wanted, groups=IN_SALES) == out
     assert reason(wanted, groups={"user-1": frozenset({"3"})}) is None
     assert reason(wanted, NOBODY, IN_SALES) is None
+
+
+def test_everybody_is_in_the_group_of_everyone_but_nobody_is_not() -> None:
+    everyone = frozenset({str(EVERYONE_ID)})
+    wanted = some_configuration(groups=everyone, all_users=False)
+    assert reason(wanted) is None
+    assert reason(wanted, NOBODY) == "the event names no user and allUsers is false"
+    left_out = some_configuration(groups=everyone, all_except=True)
+    assert reason(left_out) is not None
+    assert reason(left_out, NOBODY) is None
 
 
 def test_a_configuration_reads_its_group_ids_as_texts() -> None:

@@ -19,6 +19,7 @@ from heliograph.delivery.retry import (
     STANDARD,
     Schedule,
     explain,
+    is_last,
     judge,
     retry_after,
     says_gone,
@@ -349,3 +350,25 @@ def test_r9_a_date_without_a_zone_is_utc_wherever_the_server_stands(
         monkeypatch.undo()
         time.tzset()
     assert asked == START + timedelta(minutes=10)
+
+
+@given(seeds, st.sampled_from([STANDARD, DOCUSIGN, ONCE]), st.integers(1, 60), st.integers(0, 20))
+def test_an_attempt_is_the_last_exactly_if_its_failure_would_be_given_up(
+    seed: int, schedule: Schedule, number: int, days: int
+) -> None:
+    now = START + timedelta(days=days)
+    last = is_last(number=number, started_at=START, seed=seed, now=now, schedule=schedule)
+    outcome = judge(
+        answer(), number=number, started_at=START, seed=seed, now=now, schedule=schedule
+    )
+    assert last is isinstance(outcome, GaveUp)
+
+
+@given(seeds)
+def test_an_attempt_before_one_at_the_very_end_of_the_horizon_is_not_the_last(seed: int) -> None:
+    wait = timedelta(seconds=STANDARD.delay(20, seed))
+    latest = START + timedelta(seconds=STANDARD.horizon) - wait
+    for later, last in ((timedelta(), False), (timedelta(microseconds=1), True)):
+        now = latest + later
+        found = is_last(number=20, started_at=START, seed=seed, now=now, schedule=STANDARD)
+        assert found is last

@@ -129,6 +129,7 @@ def test_fidelity_no_configuration_is_silent_and_a_warned_one_gets_no_event_at_a
         ({"configurationType": "eOriginal"}, "of type eOriginal", True),
         ({"events": []}, "names no events", True),
         ({"allUsers": "false"}, "neither userIds nor groupIds names anybody", True),
+        ({"allUsers": "false", "userIds": [""], "groupIds": [" "]}, "names anybody", True),
         ({"events": ["envelope-complete"]}, "DocuSign does not have: envelope-complete.", False),
         (
             {"events": ["order.shipped"], "eventData": {"format": "xml"}},
@@ -167,3 +168,25 @@ def test_of_many_names_a_few_are_said() -> None:
     (silence,) = silences(configuration, Fidelity.RELAXED)
     assert silence.text.endswith(" and 295 more.")
     assert len(silence.text) < 500
+
+
+@pytest.mark.parametrize(
+    ("count", "ends"), [(5, "e-0, e-1, e-2, e-3, e-4."), (6, "e-3, e-4 and 1 more.")]
+)
+def test_as_many_as_are_said_are_said_whole(count: int, ends: str) -> None:
+    names = [f"envelope-{number}" for number in range(count)]
+    fields = {"allowEnvelopePublish": "true", "allUsers": "true", "events": names}
+    configuration = made(fields, Fidelity.RELAXED)
+    assert configuration is not None
+    (silence,) = silences(configuration, Fidelity.RELAXED)
+    assert silence.text.replace("envelope-", "e-").endswith(ends)
+
+
+def test_fidelity_no_configuration_is_silent_that_was_made_when_less_was_refused() -> None:
+    base = {"allowEnvelopePublish": "true", "allUsers": "true"}
+    for names, whole in ((["order.shipped"], True), (["order.shipped", "envelope-sent"], False)):
+        configuration = made({**base, "events": names}, Fidelity.RELAXED)
+        assert configuration is not None
+        (silence,) = silences(configuration, Fidelity.DOCUSIGN)
+        assert "order.shipped" in silence.text
+        assert silence.whole is whole

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from heliograph.egress import Guard, Profile, Refused, Target
+from heliograph.egress import Guard, Profile, Refused, Target, broken_label, is_name
 
 PUBLIC = Guard(Profile.PUBLIC)
 EMULATOR = Guard(Profile.EMULATOR)
@@ -485,7 +485,7 @@ def test_s1_a_uri_may_be_saved(url: str) -> None:
     "after",
     [
         *("/%zz", "/%", "/a%", "/%4", "/%4/", "/%G0", "/%%20", "/?%", "/?a=%u0041", "?%2", "/%-1"),
-        *("/[a]", "/?a[]=1", "/a[", "/]"),
+        *("/[a]", "/?a[]=1", "/a[", "/]", "/?to=http://[a]"),
     ],
 )
 def test_s1_what_is_no_uri_by_rfc_3986_is_not_saved_and_is_delivered_to_where_it_was(
@@ -496,6 +496,35 @@ def test_s1_what_is_no_uri_by_rfc_3986_is_not_saved_and_is_delivered_to_where_it
         PUBLIC.check_new_url(url)
     assert refused.value.kind == "url"
     assert verdict(PUBLIC, url) == "allow"
+
+
+def test_s1_a_sign_that_no_uri_has_is_told_with_its_place_in_the_whole_url() -> None:
+    url = "https://hooks.example.org:8443/a%zz"
+    with pytest.raises(Refused) as refused:
+        PUBLIC.check_new_url(url)
+    assert str(refused.value) == (
+        f"the URL has the character '%' at position {url.index('%') + 1}; percent-encode it, and "
+        "let two hexadecimal digits follow each %."
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        *(("crm", True), ("a.b-c.x_1.example", True), ("a..b", False), ("", False), ("a.", False)),
+        *(("-a.example", False), ("a b.example", False), ("[::1]", False)),
+        *((f"{'a.' * 126}a", True), (f"{'a.' * 126}ab", False), (f"{'a' * 64}.example", False)),
+    ],
+)
+def test_a_host_name_is_labels_between_single_dots_and_has_253_characters_at_most(
+    host: str, name: bool
+) -> None:
+    assert is_name(host) is name
+
+
+def test_a_label_that_is_ascii_in_disguise_is_broken_also_where_no_host_could_have_it() -> None:
+    assert broken_label("a.XN--abc-.example.org") == "xn--abc-"
+    assert broken_label("a.xn--bcher-kva.example.org") is None
 
 
 @pytest.mark.parametrize(
