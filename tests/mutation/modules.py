@@ -46,7 +46,11 @@ MODULES: Final = (
     ),
     Module(
         "delivery/attempt.py",
-        ("unit/delivery/test_attempt.py", "unit/wire/messages/test_message.py"),
+        (
+            "unit/delivery/test_attempt.py",
+            "unit/delivery/test_renderings.py",
+            "unit/wire/messages/test_message.py",
+        ),
     ),
     Module(
         "delivery/dispatcher.py",
@@ -59,7 +63,11 @@ MODULES: Final = (
     Module("delivery/lease.py", ("service/delivery/test_lease.py",)),
     Module(
         "delivery/retention.py",
-        ("service/delivery/test_retention.py", "contract/test_retention.py"),
+        (
+            "service/delivery/test_retention.py",
+            "contract/test_retention.py",
+            "contract/test_clock.py",
+        ),
     ),
     Module("model/accounts.py", ("unit/model/test_model.py",)),
     Module("model/deliveries.py", ("unit/model/test_model.py",)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -180,8 +181,15 @@ async def test_the_failures_of_a_query_become_due_and_the_dispatcher_is_told(
 
 
 async def test_s17_who_waits_for_many_outcomes_looks_at_some_at_a_time(
-    store: Store, clock: ManualClock
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looks, progress = list[int](), store.progress
+
+    async def looking(account_id: str, ids: Sequence[int]) -> Any:
+        looks.append(len(ids))
+        return await progress(account_id, ids)
+
+    monkeypatch.setattr(store, "progress", looking)
     await store.create_configuration(wanted_configuration(deliveryOrder="none"))
     ids = [f"e-{number}" for number in range(BATCH + 10)]
     for some in batches(ids, 100):
@@ -201,3 +209,75 @@ async def test_s17_who_waits_for_many_outcomes_looks_at_some_at_a_time(
         outcomes = await asking
     assert {one.envelope_id for one in outcomes} == set(ids)
     assert {one.note for one in outcomes} == {"Delivered."}
+    assert max(looks) == BATCH
+
+
+async def test_of_an_envelope_without_failures_what_was_delivered_is_sent_again(
+    store: Store, clock: ManualClock
+) -> None:
+    for url in ("https://one.example.com/", "https://two.example.com/"):
+        await store.create_configuration(wanted_configuration(urlToPublishTo=url))
+    await accept(store, new_event(envelope_id="env-1"), new_event(envelope_id="env-2"))
+    failing, *others = await claim_all(store)
+    await fail(store, [failing], "down", clock)
+    await deliver(store, others)
+    done = await Republisher(store, clock, Signals()).envelopes(
+        ACCOUNT, ["env-1", "env-2", "env-1"], "ada", synchronous=False
+    )
+    # Of the envelope that has a failure, only that.
+    assert [one.envelope_id for one in done] == ["env-1", "env-2", "env-2"]
+    assert sorted(
+        (claim.event.envelope_id, claim.resent_by or "") for claim in await claim_all(store)
+    ) == [("env-1", ""), ("env-2", "ada"), ("env-2", "ada")]
+
+
+@pytest.fixture
+async def many(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[Claim]:
+    """Five events of one envelope that are being sent, where two are asked about at a time."""
+    for place in ("heliograph.delivery.republish.BATCH", "heliograph.store.verbs.store.BATCH"):
+        monkeypatch.setattr(place, 2)
+    await store.create_configuration(wanted_configuration(deliveryOrder="none"))
+    await accept(store, *(new_event(event_id=str(number)) for number in range(5)))
+    return await claim_all(store)
+
+
+async def test_each_of_an_envelopes_many_failures_is_republished_once(
+    store: Store, clock: ManualClock, many: list[Claim]
+) -> None:
+    await fail(store, many, "down", clock)
+    done = await Republisher(store, clock, Signals()).envelopes(
+        ACCOUNT, ["env-1"], "ada", synchronous=False
+    )
+    assert [one.delivery_id for one in done] == sorted(claim.delivery_id for claim in many)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_each_of_what_an_envelope_delivered_is_told_of_once(
+    store: Store, clock: ManualClock, many: list[Claim], *, deleted: bool
+) -> None:
+    await deliver(store, many)
+    if deleted:  # what cannot be sent again stays what was delivered
+        await store.delete_configuration(ACCOUNT, many[0].configuration.connect_id)
+    done = await Republisher(store, clock, Signals()).envelopes(
+        ACCOUNT, ["env-1"], "ada", synchronous=False
+    )
+    assert [one.delivery_id for one in done] == sorted(claim.delivery_id for claim in many)
+    state = DeliveryState.FAILED if deleted else DeliveryState.WAITING
+    assert {one.state for one in done} == {state}
+
+
+async def test_what_a_query_selects_of_what_was_delivered_is_sent_again_page_by_page(
+    store: Store, clock: ManualClock, many: list[Claim], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heliograph.store.verbs.store.BATCH_MOST", 4)
+    await deliver(store, many)
+    republisher = Republisher(store, clock, Signals())
+    assert (await republisher.delivered(ACCOUNT, LogQuery(envelope_id="other"), "ada")) == (
+        await republisher.delivered("another", LogQuery(), "ada")
+    )
+    first = await republisher.delivered(ACCOUNT, LogQuery(), "ada")
+    assert first.next_cursor is not None
+    rest = await republisher.delivered(ACCOUNT, LogQuery(), "bob", first.next_cursor)
+    assert (len(first.requeued), len(rest.requeued), rest.next_cursor) == (4, 1, None)
+    asked = sorted(claim.resent_by or "" for claim in await claim_all(store))
+    assert asked == [*["ada"] * 4, "bob"]

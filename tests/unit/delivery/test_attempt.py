@@ -6,17 +6,19 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import heliograph
-from heliograph.delivery.attempt import attempt, compose, interrupted, message_id
+from heliograph.delivery.attempt import Renderings, attempt, compose, interrupted, message_id
 from heliograph.delivery.retry import Schedule, judge
-from heliograph.model.accounts import HmacKey, Secret
+from heliograph.model.accounts import Account, HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration, ScheduleName
 from heliograph.model.deliveries import (
     Answer,
@@ -50,6 +52,7 @@ class Listener:
 
     clock: ManualClock
     answer: Answer | Fault = OK
+    leap: timedelta = timedelta()
     asked: tuple[Any, ...] = ()
     last: bool | None = None
 
@@ -65,6 +68,7 @@ class Listener:
         self.asked = (configuration, dict(headers), body, proofs)
         self.last = last
         self.clock.move(2)
+        self.clock.jump(self.leap.total_seconds())
         return self.answer
 
 
@@ -114,6 +118,23 @@ async def test_an_attempt_of_a_gathered_message_sends_the_newest_event(clock: Ma
     assert listener.asked[1]["webhook-id"] == message_id(newest, 7)
 
 
+async def test_an_attempt_tells_times_in_the_zone_that_is_shared(clock: ManualClock) -> None:
+    listener = Listener(clock)
+    claim = claimed(eventData={"format": "xml"})
+    shared = Renderings(ZoneInfo("Asia/Kolkata"))
+    await attempt(claim, listener, clock, ScheduleName.STANDARD, shared)
+    assert b"<TimeGenerated>2026-11-23T14:30:00" in listener.asked[2]
+
+
+async def test_fidelity_message_for_each_recipient_is_the_attempts_own(clock: ManualClock) -> None:
+    listener = Listener(clock)
+    claim = replace(claimed(), recipient="user-2")
+    await attempt(claim, listener, clock, ScheduleName.STANDARD)
+    _, headers, body, _ = listener.asked
+    assert json.loads(body)["data"]["userId"] == "user-2"
+    assert headers["webhook-id"] == message_id(EVENT, 7, "user-2")
+
+
 @pytest.mark.parametrize(
     ("answer", "kept"),
     [
@@ -137,6 +158,33 @@ async def test_what_came_back_is_judged_at_its_time_and_kept(
         now=START + timedelta(seconds=2),
         uncounted=2,
     )
+
+
+class WrongMachine(ManualClock):
+    """The clock of a machine that is an hour behind the time that is believed."""
+
+    def machine(self) -> datetime:
+        return self.now() - timedelta(hours=1)
+
+
+async def test_r9_a_listeners_date_is_compared_with_the_machines_clock() -> None:
+    clock = WrongMachine()
+    asked = format_datetime(clock.machine() + timedelta(seconds=602), usegmt=True)
+    listener = Listener(clock, replace(BROKEN, headers=(("Retry-After", asked),)))
+    done = await attempt(claimed(), listener, clock, ScheduleName.STANDARD)
+    assert isinstance(done.outcome, RetryAt)
+    assert done.outcome.when == START + timedelta(seconds=602)
+
+
+@pytest.mark.parametrize("leap", [timedelta(), timedelta(days=20)])
+@pytest.mark.parametrize(("horizon", "outcome"), [(3606.9, GaveUp), (3607.0, RetryAt)])
+async def test_r9_r22_a_leap_of_the_clock_during_an_attempt_takes_nothing_of_the_horizon(
+    clock: ManualClock, leap: timedelta, horizon: float, outcome: type
+) -> None:
+    # The attempt ends 3602 seconds after its schedule began, and the next is due 5 later.
+    schedule = Schedule(first=5, factor=1, ceiling=5, horizon=horizon, jitter=0)
+    done = await attempt(claimed(), Listener(clock, BROKEN, leap), clock, schedule)
+    assert isinstance(done.outcome, outcome)
 
 
 async def test_an_attempt_follows_the_schedule_of_the_server_or_of_the_configuration(
@@ -194,6 +242,13 @@ def test_fidelity_account_id_header_is_the_same_in_every_format(shape: dict[str,
     configuration = wanted_configuration(connect_id=7, **shape)
     post = compose(EVENT, configuration, Proofs(), number=1, attempt_id=33, at=START)
     assert dict(post.headers)["X-DocuSign-AccountId"] == ACCOUNT
+
+
+def test_fidelity_sender_account_as_custom_fields_of_who_asks_for_it() -> None:
+    asks = wanted_configuration(connect_id=7, includeSenderAccountasCustomField="true")
+    proofs = Proofs(account=Account(ACCOUNT, 1001, "Navy"))
+    post = compose(EVENT, asks, proofs, number=1, attempt_id=33, at=START)
+    assert b"Navy" in post.body
 
 
 def test_a_message_keeps_its_id_after_an_update_of_heliograph() -> None:

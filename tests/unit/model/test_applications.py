@@ -39,6 +39,10 @@ def test_a_code_is_for_who_asked_for_it(
 def test_j6_scopes_that_mean_nothing_here_are_ignored() -> None:
     assert known_scopes("signature extended") == {"signature", "extended"}
     assert known_scopes("openid impersonation  SIGNATURE") == {"impersonation"}
+    # As passport-docusign has them.
+    assert known_scopes("signature,extended, impersonation") == {
+        *("signature", "extended", "impersonation")
+    }
     assert known_scopes("") == frozenset()
     assert known_scopes("signature\textended") == frozenset()  # RFC 6749, 3.3: spaces
 

@@ -11,11 +11,12 @@ from heliograph.model.configurations import (
     Authentication,
     BorrowedOAuth,
     ClientCredentials,
+    Proof,
     Rendering,
     Switches,
 )
 from heliograph.model.events import HeldReason
-from tests.support import wanted_configuration
+from tests.support import ACCOUNT, OTHER_ACCOUNT, wanted_configuration
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,40 @@ def test_r4_a_configuration_that_does_not_publish_is_disabled_also_where_it_is_p
     assert replace(made, paused=True).held is HeldReason.PAUSED
     for paused in (True, False):
         assert replace(made, publishing=False, paused=paused).held is HeldReason.DISABLED
+
+
+@pytest.mark.parametrize(
+    ("authentication", "switches", "asked"),
+    [
+        (Authentication(include_hmac=False), Switches(), ()),
+        (Authentication(), Switches(), (Proof.KEYS,)),
+        (Authentication(include_hmac=False, mutual_tls=True), Switches(), (Proof.CLIENT,)),
+        (
+            Authentication(include_hmac=False, oauth=BorrowedOAuth("none is named")),
+            Switches(),
+            (Proof.OAUTH,),
+        ),
+        (Authentication(include_hmac=False), Switches(sender_account=True), (Proof.ACCOUNT,)),
+    ],
+)
+def test_r17_nothing_of_its_account_is_asked_for_that_a_post_does_not_need(
+    authentication: Authentication, switches: Switches, asked: tuple[Proof, ...]
+) -> None:
+    made = replace(
+        wanted_configuration(),
+        authentication=authentication,
+        rendering=Rendering(switches=switches),
+    )
+    assert made.asks_for == asked
+
+
+def test_an_integrators_keys_and_oauth_client_are_taken_and_nothing_else_of_it() -> None:
+    own = wanted_configuration()
+    assert {own.owner_of(proof) for proof in Proof} == {ACCOUNT}
+    managed = replace(own, integrator=OTHER_ACCOUNT)
+    assert {proof: managed.owner_of(proof) for proof in Proof} == {
+        Proof.KEYS: OTHER_ACCOUNT,
+        Proof.OAUTH: OTHER_ACCOUNT,
+        Proof.CLIENT: ACCOUNT,
+        Proof.ACCOUNT: ACCOUNT,
+    }

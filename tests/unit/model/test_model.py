@@ -13,8 +13,16 @@ import apsw
 import msgspec
 import pytest
 
-from heliograph.model.accounts import Account, HmacKey, Secret
-from heliograph.model.deliveries import LEGAL_MOVES, Claim, DeliveryState, Gathered, Phase, Why
+from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
+from heliograph.model.deliveries import (
+    LEGAL_MOVES,
+    Claim,
+    DeliveryState,
+    Gathered,
+    Phase,
+    Why,
+    in_parts,
+)
 from heliograph.model.events import Event
 from heliograph.store import sql
 from tests.support import ACCOUNT, START, wanted_configuration
@@ -149,3 +157,16 @@ def test_s7_a_secret_cannot_be_written_joined_or_cut_as_a_text() -> None:
     for write in writers:
         with pytest.raises(TypeError):
             write(secret)
+
+
+def test_s18_who_came_with_an_application_or_until_a_time_ends_by_itself() -> None:
+    lasting = Principal(Account("a", 1, "n"), Role.VIEWER, "ci")
+    assert not lasting.ends
+    assert replace(lasting, expires_at=START).ends
+    assert replace(lasting, integration_key="key").ends
+    assert replace(lasting, expires_at=START, integration_key="key").ends
+
+
+def test_the_parts_of_a_body_are_its_bytes_in_their_order() -> None:
+    assert in_parts(b"whole") == (b"whole",)
+    assert in_parts((b"head", b"rest")) == (b"head", b"rest")
