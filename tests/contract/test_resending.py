@@ -144,6 +144,20 @@ async def test_pages_go_on_where_the_one_before_ended(
     assert some == []  # all wait already
 
 
+async def test_pages_go_on_behind_what_cannot_be_sent_again(
+    store: Store, delivered: list[Claim], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heliograph.store.verbs.store.BATCH_MOST", 6)
+    await store.delete_configuration(ACCOUNT, 1)
+    await store.delete_configuration(ACCOUNT, 2)
+    first = await store.resend_delivered(ACCOUNT, LogQuery(), "ada")
+    left = await store.chosen_delivered(ACCOUNT, LogQuery(), first.next_cursor)
+    rest = await store.resend_delivered(ACCOUNT, LogQuery(), "ada", first.next_cursor)
+    told = [done.delivery_id for done in (*first.requeued, *rest.requeued)]
+    assert (told, rest.next_cursor) == (sorted(claim.delivery_id for claim in delivered), None)
+    assert sum(one.count for one in left) == len(rest.requeued) == 2
+
+
 async def test_a_log_entry_names_the_delivery_that_is_sent_again(
     store: Store, traffic: Traffic, delivered: list[Claim], clock: ManualClock
 ) -> None:
@@ -176,7 +190,7 @@ async def test_what_is_paused_is_held_and_what_is_deleted_stays_as_it_is(
         (1, DeliveryState.HELD),
         (2, DeliveryState.FAILED),
     ]
-    assert "deleted" in done[1].note
+    assert ["paused" in done[0].note, "deleted" in done[1].note] == [True, True]
     assert await traffic.claim_all() == []
     await store.update_configuration(wanted_configuration(connect_id=1))
     (claim,) = await traffic.claim_all()
