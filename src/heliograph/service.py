@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -22,8 +22,11 @@ import structlog
 from heliograph import processors
 from heliograph.access.credentials_file import first_account
 from heliograph.access.sign_in import SignIn
+from heliograph.api.contract.routing import Route
+from heliograph.api.sign_in.callers import Callers
 from heliograph.api.web import operations_of, web
 from heliograph.clock import Clock
+from heliograph.console.front import Console, signpost
 from heliograph.delivery.attempt import Sender
 from heliograph.delivery.disabling import Tell, watch_listeners
 from heliograph.delivery.dispatcher import Capacity, Dispatcher
@@ -212,9 +215,17 @@ async def running(
                     ZoneInfo(settings.time_zone),
                 )
             )
+
+            def beside(callers: Callers) -> Sequence[Route]:
+                if public is None or not settings.console:
+                    return [signpost(console=False)]
+                pages = Console(store, operations, sign_in, callers, public, watch.observer)
+                return [signpost(console=True), *pages.routes()]
+
             server = Server(
                 uvicorn_config(
-                    web(settings, store, operations, watch, sign_in, public), settings, certificate
+                    web(settings, store, operations, watch, sign_in, public, beside),
+                    *(settings, certificate),
                 ),
                 listening,
                 bounds_from(settings),

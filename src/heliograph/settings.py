@@ -38,6 +38,7 @@ NOT_OF_DISPATCH: Final = frozenset(
         "fidelity",
         "assertions",
         "legacy_header",
+        "console",
         *_LIMITS,
         "no_dispatch",
         "adopt",
@@ -206,6 +207,9 @@ class Settings:
         False,
         "Take over an SQLite file that was copied here, after a move or a restore; the original "
         "must never start again.",
+    )
+    console: bool = _setting(
+        True, "Show the console at /console/, pages for those who sign in as a user or by a token."
     )
     metrics: bool = _setting(
         True, "Show metrics for Prometheus at /metrics, to anyone who can reach the port."

@@ -649,6 +649,79 @@ async def test_r13_what_has_expired_is_swept_as_new_rows_come(
     assert await _counts(store) == [1, 0, 1, 1, 0]
 
 
+# ------------------------------------------------------------------------------ the console
+
+
+async def test_a_session_of_the_console_stands_for_its_user_and_ends_with_the_password(
+    store: Store, clock: ManualClock
+) -> None:
+    await fill(store)
+    oauth, until = store.sign_ins, clock.now() + timedelta(seconds=60)
+    await oauth.open_console_session(ACCOUNT, Secret("one"), until, user_id=ADA)
+    found = await oauth.console_session("one")
+    assert found is not None
+    principal = found.principal
+    assert (principal.account.account_id, principal.user_id) == (ACCOUNT, ADA)
+    assert (principal.role, principal.name) == (Role.VIEWER, "ada@example.com")
+    assert (principal.expires_at, principal.ends, found.created_at) == (until, True, clock.now())
+    assert await oauth.session("one") is None
+    await oauth.set_password(ACCOUNT, ADA, "scrypt$new")
+    assert await oauth.console_session("one") is None
+    await oauth.open_console_session(ACCOUNT, Secret("two"), until, user_id=ADA)
+    await store.people.close_users(ACCOUNT, [ADA])
+    assert await oauth.console_session("two") is None
+    with pytest.raises(NotFound):
+        await oauth.open_console_session(ACCOUNT, Secret("three"), until, user_id=ADA)
+
+
+async def test_a_session_of_the_console_ends_with_its_token(
+    store: Store, clock: ManualClock
+) -> None:
+    await fill(store)
+    oauth, until = store.sign_ins, clock.now() + timedelta(hours=1)
+    for name, role in (("one", Role.ADMINISTRATOR), ("two", Role.VIEWER)):
+        made = NewToken(name, role, expires_at=clock.now() + timedelta(minutes=30))
+        await store.people.add_token(ACCOUNT, Secret(name), made)
+        await oauth.open_console_session(ACCOUNT, Secret(f"of {name}"), until, token=name)
+        found = await oauth.console_session(f"of {name}")
+        assert found is not None
+        assert (found.principal.name, found.principal.role) == (name, role)
+    page = await store.people.tokens(ACCOUNT, 0, 10)
+    (first,) = [one.token_id for one in page.tokens if one.name == "one"]
+    await store.people.revoke_token(ACCOUNT, first)
+    assert await oauth.console_session("of one") is None
+    clock.move(1800)
+    assert await oauth.console_session("of two") is None
+
+
+async def test_a_session_of_the_console_lasts_while_it_is_prolonged_and_ends_alone_or_everywhere(
+    store: Store, clock: ManualClock
+) -> None:
+    await fill(store)
+    oauth, until = store.sign_ins, clock.now() + timedelta(seconds=60)
+    for name in ("one", "two", "three"):
+        await oauth.open_console_session(ACCOUNT, Secret(name), until, user_id=ADA)
+    await oauth.open_console_session(OTHER_ACCOUNT, Secret("bob's"), until, user_id=BOB)
+    await oauth.prolong_console_session(ACCOUNT, "one", until + timedelta(seconds=60))
+    await oauth.prolong_console_session(ACCOUNT, "one", until)  # it does not end earlier
+    await oauth.prolong_console_session(OTHER_ACCOUNT, "two", until + timedelta(seconds=60))
+    clock.move(59)
+
+    async def last() -> list[str]:
+        names = ("one", "two", "three", "bob's")
+        return [one for one in names if await oauth.console_session(one) is not None]
+
+    assert await last() == ["one", "two", "three", "bob's"]
+    await oauth.close_console_session(OTHER_ACCOUNT, "three", everywhere=True)
+    await oauth.close_console_session(ACCOUNT, "three")
+    assert await last() == ["one", "two", "bob's"]
+    clock.move(1)
+    assert await last() == ["one"]
+    await oauth.open_console_session(ACCOUNT, Secret("four"), clock.now(), user_id=ADA)
+    await oauth.close_console_session(ACCOUNT, "one", everywhere=True)
+    assert await last() == []
+
+
 @pytest.mark.parametrize("way", ["session", "assertion", "code", "grant"])
 async def test_r13_whatever_adds_rows_sweeps(store: Store, clock: ManualClock, way: str) -> None:
     await fill(store)

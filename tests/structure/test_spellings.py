@@ -19,8 +19,8 @@ from tests.operations import all_operations
 
 PACKAGE: Final = Path(__file__).parents[2] / "src" / "heliograph"
 
-READERS: Final = frozenset({"bench", "cli", "listen"})
-"""Programs of their own: they read our JSON as any other client does."""
+READERS: Final = frozenset({"bench", "cli", "console", "listen"})
+"""Programs of their own, and pages: they read our JSON as any other client does."""
 
 OPENAPIS: Final = {
     "requestBody": "OpenAPI's word for the body of an operation",

@@ -17,7 +17,7 @@ from heliograph.api.contract import reference
 from heliograph.api.contract.operation import Operation, application, page
 from heliograph.api.contract.request import Request
 from heliograph.api.contract.response import Response, in_json
-from heliograph.api.contract.routing import Routes
+from heliograph.api.contract.routing import Route, Routes
 from heliograph.api.failures import Failures
 from heliograph.api.groups import Groups
 from heliograph.api.historical import Historical
@@ -93,8 +93,11 @@ def web(
     watch: Watch,
     sign_in: SignIn,
     public: PublicAddress | None,
+    beside: Callable[[Callers], Sequence[Route]] = lambda _: (),
 ) -> Routes:
-    """The application that answers; `public` None: a node that only sends tells its health."""
+    """The application that answers; `public` None: a node that only sends tells its health.
+
+    `beside` makes the routes of what stands on the API, of who may call it."""
 
     async def alive(_: Request) -> Response:
         return in_json({"status": "alive"})
@@ -123,6 +126,7 @@ def web(
         grants = Grants(store, public.audiences, public.once, settings.processes or 1)
         routes += OAuth(store, callers, grants, public, watch.observer).routes()
         routes += ConsentPages(store, sign_in, public, watch.observer).routes()
+        routes += beside(callers)
     return application(operations, callers.of, routes, watch.observer, limits)
 
 

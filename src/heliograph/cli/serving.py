@@ -165,6 +165,8 @@ def _announce(settings: Settings, base_uri: str) -> None:
     console.print(f"Heliograph {heliograph.__version__} listens on {base_uri}", style="bold")
     for name, text in (
         ("API", f"{base_uri}/restapi/v2.1/accounts/{account}"),
+        ("Reference", f"{base_uri}/docs"),
+        *([("Console", f"{base_uri}/console/")] if settings.console else []),
         ("Data", str(settings.data_dir.absolute())),
         ("Credentials", str(settings.data_dir.absolute() / FILE_NAME)),
         ("Listeners", f"{profile} (--egress {settings.egress})"),

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from heliograph.errors import NotFound
-from heliograph.model.accounts import Account, Secret
+from heliograph.model.accounts import Account, Principal, Secret
 from heliograph.model.people import User
 
 SIGNATURE: Final = "signature"
@@ -38,6 +38,10 @@ ACCESS_SECONDS: Final = 8 * 3600
 REFRESH_SECONDS: Final = 30 * 24 * 3600
 CODE_SECONDS: Final = 120
 SESSION_SECONDS: Final = 3600
+
+CONSOLE_IDLE_SECONDS: Final = 3600
+CONSOLE_SECONDS: Final = 12 * 3600
+"""How long a session of the console lasts without use, and with it."""
 
 MOST_KEYS: Final = 10
 """RSA keys, and secrets, of one application: enough to change them one after the other."""
@@ -147,6 +151,15 @@ class Person:
 
     user: User
     account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSession:
+    """Somebody who is signed in to the console; `principal.expires_at` is when that ends if it is
+    not used meanwhile."""
+
+    principal: Principal
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

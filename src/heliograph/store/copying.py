@@ -48,6 +48,7 @@ TABLES: Final = (
     "refresh_token",
     "used_assertion",
     "sign_in_session",
+    "console_session",
     "hmac_key",
     "client_certificate",
     "connect_oauth",

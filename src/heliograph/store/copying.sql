@@ -225,6 +225,22 @@ select * from unnest(%s::bytea[], %s::text[], %s::bigint[], %s::bigint[]);
 select session_hash, user_id, created_us, expires_us
 from sign_in_session;
 
+-- name: read_console_session
+select session_hash, account_id, user_id, token_hash, created_us, expires_us
+from console_session order by session_hash limit :most offset :done;
+
+-- name: write_console_session
+insert into console_session (
+    session_hash, account_id, user_id, token_hash, created_us, expires_us
+)
+select * from unnest(
+    %s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::bigint[], %s::bigint[]
+);
+
+-- name: back_console_session
+select session_hash, account_id, user_id, token_hash, created_us, expires_us
+from console_session;
+
 -- name: read_clock_leap
 select at_us, gain_us from clock_leap order by at_us limit :most offset :done;
 

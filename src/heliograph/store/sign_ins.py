@@ -20,6 +20,7 @@ from heliograph.model.applications import (
     CodeProof,
     Consent,
     ConsentPage,
+    ConsoleSession,
     Login,
     NewApplication,
     NewCode,
@@ -151,6 +152,35 @@ class SignIns(Protocol):
 
     async def close_session(self, session: str) -> None:
         """End a session."""
+        ...
+
+    async def open_console_session(
+        self,
+        account_id: str,
+        session: Secret,
+        until: datetime,
+        *,
+        user_id: str | None = None,
+        token: str | None = None,
+    ) -> None:
+        """Note that a user, or who has a token of the account, has signed in to the console.
+
+        One of both is given; the session ends with it. Raises NotFound: the user is gone.
+        """
+        ...
+
+    async def console_session(self, session: str) -> ConsoleSession | None:
+        """Whom a session of the console stands for, while it lasts."""
+        ...
+
+    async def prolong_console_session(self, account_id: str, session: str, until: datetime) -> None:
+        """Let a session last until then, if it is there; never shorter."""
+        ...
+
+    async def close_console_session(
+        self, account_id: str, session: str, *, everywhere: bool = False
+    ) -> None:
+        """End a session; `everywhere` ends all of the same user or token."""
         ...
 
     async def registered(self, integration_key: str) -> Application | None:

@@ -49,13 +49,22 @@ class Callers:
             TooManyRefused: too many tokens of this address were none.
             InvalidToken: more than one, or one that does not work.
         """
-        client, tokens = client_of_request(request), request.every("authorization")
+        tokens = request.every("authorization")
         if not tokens:
             raise NotSignedIn("Send a token: Authorization: Bearer TOKEN.")
         scheme, _, token = tokens[0].partition(" ")
         token = token.strip()
         if len(tokens) > 1 or scheme.lower() != "bearer" or not token:
             raise InvalidToken("Send one token: Authorization: Bearer TOKEN.")
+        return await self.by_text(token, client_of_request(request))
+
+    async def by_text(self, token: str, client: str) -> Principal:
+        """Whom an access token stands for; `client` is whom a guess is counted for.
+
+        Raises:
+            TooManyRefused: too many tokens of this address were none.
+            InvalidToken: it does not work.
+        """
         if refusal := self._guesses.refusal(client, token):
             raise refusal
         principal = await self._store.principal(token)

@@ -20,6 +20,7 @@ _MOVED_ALONG: Final = (
     "refresh_tokens",
     "codes",
     "sessions",
+    "console_sessions",
     "assertions",
 )
 

@@ -48,5 +48,9 @@ update authorization_code set expires_us = expires_us + :gain where expires_us >
 -- name: clock_leap_sessions
 update sign_in_session set expires_us = expires_us + :gain where expires_us > :at;
 
+-- name: clock_leap_console_sessions
+update console_session set created_us = created_us + :gain, expires_us = expires_us + :gain
+where expires_us > :at;
+
 -- name: clock_leap_assertions
 update used_assertion set expires_us = expires_us + :gain where expires_us > :at;

@@ -20,6 +20,7 @@ from heliograph.model.applications import (
     ApplicationSecret,
     CodeProof,
     Consent,
+    ConsoleSession,
     Login,
     NewApplication,
     NewCode,
@@ -39,8 +40,17 @@ SWEPT: Final = (
     "authorization_code",
     "refresh_token",
     "sign_in_session",
+    "console_session",
 )
 """Tables whose rows expire; the queries `sweep_...` delete them."""
+
+
+def console_session(row: Any) -> ConsoleSession | None:
+    """The row of `console_session`."""
+    principal = people_rows.principal(row)
+    if principal is None:
+        return None
+    return ConsoleSession(principal, from_microseconds(row.created_us))
 
 
 def new_application(account_id: str, new: NewApplication, now: int) -> dict[str, Any]:

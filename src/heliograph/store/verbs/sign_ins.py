@@ -17,6 +17,7 @@ from heliograph.model.applications import (
     CodeProof,
     Consent,
     ConsentPage,
+    ConsoleSession,
     Login,
     NewApplication,
     NewCode,
@@ -220,6 +221,7 @@ class SignInVerbs:
             yield Step("user_refreshes_delete", named)
             yield Step("user_codes_delete", named)
             yield Step("sessions_close", named)
+            yield Step("console_sessions_close", named)
 
         await self._write_and_forget(verb)
 
@@ -250,6 +252,46 @@ class SignInVerbs:
     async def close_session(self, session: str) -> None:
         values = {"session_hash": token_hash(session)}
         await self._engine.write(lambda: verb_of(Step("session_close", values)))
+
+    async def open_console_session(
+        self,
+        account_id: str,
+        session: Secret,
+        until: datetime,
+        *,
+        user_id: str | None = None,
+        token: str | None = None,
+    ) -> None:
+        def verb() -> Verb[None]:
+            yield from self._sweep()
+            if user_id is not None:
+                yield from _check_active(account_id, user_id)
+            values = {
+                "session_hash": token_hash(session.reveal()),
+                "account_id": account_id,
+                "user_id": user_id,
+                "token_hash": None if token is None else token_hash(token),
+            }
+            times = {"now": self._now(), "expires": to_microseconds(until)}
+            yield Step("console_session_open", {**values, **times})
+
+        await self._engine.write(verb)
+
+    async def console_session(self, session: str) -> ConsoleSession | None:
+        values = {"session_hash": token_hash(session), "now": self._now()}
+        return sign_in_rows.console_session(await self._row("console_session", values))
+
+    async def prolong_console_session(self, account_id: str, session: str, until: datetime) -> None:
+        values = {"session_hash": token_hash(session), "account_id": account_id}
+        step = Step("console_session_prolong", {**values, "expires": to_microseconds(until)})
+        await self._engine.write(lambda: verb_of(step))
+
+    async def close_console_session(
+        self, account_id: str, session: str, *, everywhere: bool = False
+    ) -> None:
+        query = "console_sessions_like" if everywhere else "console_session_close"
+        values = {"session_hash": token_hash(session), "account_id": account_id}
+        await self._engine.write(lambda: verb_of(Step(query, values)))
 
     async def registered(self, integration_key: str) -> Application | None:
         values = {"integration_key": integration_key}

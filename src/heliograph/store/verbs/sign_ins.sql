@@ -188,6 +188,53 @@ where s.session_hash = :session_hash and s.expires_us > :now and u.status = 'act
 -- name: session_close
 delete from sign_in_session where session_hash = :session_hash;
 
+-- name: console_sessions_close
+-- Those that a password began: whoever has a token keeps what it began.
+delete from console_session where user_id = :user_id;
+
+-- name: console_session_open
+insert into console_session (
+    session_hash, account_id, user_id, token_hash, created_us, expires_us
+)
+values (:session_hash, :account_id, :user_id, :token_hash, :now, :expires);
+
+-- name: console_session
+-- A user's token may do no more than the user, and a session no more than either.
+select
+    a.account_id, a.external_id, a.name as account_name,
+    case when u.role = 'viewer' then u.role else coalesce(t.role, u.role) end as role,
+    coalesce(t.name, u.email) as token_name, coalesce(t.token_hash, s.session_hash) as token_hash,
+    u.user_id, t.scopes, t.integration_key, s.created_us, s.expires_us
+from console_session as s
+inner join account as a on s.account_id = a.account_id
+left join token as t on s.token_hash = t.token_hash
+left join account_user as u on coalesce(s.user_id, t.user_id) = u.user_id
+where
+    s.session_hash = :session_hash and s.expires_us > :now
+    and (
+        s.token_hash is null
+        or (t.revoked_us is null and (t.expires_us is null or t.expires_us > :now))
+    )
+    and (coalesce(s.user_id, t.user_id) is null or u.status = 'active');
+
+-- name: console_session_prolong
+update console_session set expires_us = :expires
+where session_hash = :session_hash and account_id = :account_id and expires_us < :expires;
+
+-- name: console_session_close
+delete from console_session where session_hash = :session_hash and account_id = :account_id;
+
+-- name: console_sessions_like
+-- Of the same user by password, or of the same token.
+delete from console_session
+where
+    account_id = :account_id
+    and (
+        session_hash = :session_hash
+        or user_id = (select user_id from console_session where session_hash = :session_hash)
+        or token_hash = (select token_hash from console_session where session_hash = :session_hash)
+    );
+
 -- name: consented
 select scopes from consent where integration_key = :integration_key and user_id = :user_id;
 
@@ -304,5 +351,12 @@ where refresh_hash in (
 delete from sign_in_session
 where session_hash in (
     select session_hash from sign_in_session
+    where expires_us < :now order by expires_us limit :most {skip_locked}
+);
+
+-- name: sweep_console_session
+delete from console_session
+where session_hash in (
+    select session_hash from console_session
     where expires_us < :now order by expires_us limit :most {skip_locked}
 );

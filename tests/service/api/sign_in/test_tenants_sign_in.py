@@ -126,7 +126,7 @@ async def test_s8_users_of_any_account_consent_on_the_page_and_only_their_own_ac
 
 _TABLES = {
     *("application", "application_key", "application_secret", "consent", "token"),
-    *("authorization_code", "refresh_token", "sign_in_session"),
+    *("authorization_code", "refresh_token", "sign_in_session", "console_session"),
 }
 
 _Sent = tuple[str, Form]

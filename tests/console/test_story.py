@@ -1,0 +1,139 @@
+"""What somebody does at the console in a browser: by keys alone, as a viewer, behind a proxy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.chromium import ENTER, Chromium, chromium, needs_chromium
+from tests.console.world import World, furnish, sign_in
+from tests.listener import LoopbackListener
+from tests.server import Client
+
+pytestmark = [needs_chromium, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Chromium]:
+    async with chromium(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def world(api: Client, listener: LoopbackListener) -> World:
+    return await furnish(api, listener)
+
+
+async def test_a_failure_is_found_and_sent_again_by_keys_alone(
+    world: World, browser: Chromium
+) -> None:
+    await sign_in(browser, world)
+    await browser.open(f"{world.root}failures?connect_id={world.listeners['orders']}")
+    await browser.press("j", "j", ENTER)
+    await browser.shows("The last exchange")
+    assert "500 Internal Server Error" in await browser.text(".timeline")
+    world.listener.by_path = {}
+    await browser.press("r")
+    await browser.shows("Send 1 failure again?")
+    assert len(await world.failures_now()) == 6  # a preview changes nothing
+    await browser.run("document.querySelector('main .bar button').focus()")
+    await browser.press(ENTER)
+    await browser.shows("1 queued to be sent now.")
+    await world.failures(5)
+    await browser.press("?")
+    await browser.shows("next and previous row")
+    assert await browser.complaints() == []
+
+
+async def test_rows_that_are_selected_are_sent_again_or_deleted_and_no_others(
+    world: World, browser: Chromium
+) -> None:
+    await sign_in(browser, world)
+    await browser.open(f"{world.root}failures?connect_id={world.listeners['orders']}")
+    await browser.press("j", "x", "j", "x")
+    await browser.shows("the 2 rows selected")
+    await browser.click("button[value=delete]")
+    await browser.shows("Delete 2 failures?")
+    await browser.click("button.danger")
+    await browser.shows("2 deleted: none of them is tried again.")
+    left = await world.failures(4)
+    orders = [one["envelopeId"] for one in left if one["connectId"] == world.listeners["orders"]]
+    assert orders == ["envelope-0"]
+
+
+async def test_all_that_match_are_those_of_the_filters(world: World, browser: Chromium) -> None:
+    await sign_in(browser, world)
+    await browser.open(f"{world.root}failures?connect_id={world.listeners['orders']}")
+    world.listener.by_path = {}
+    await browser.click("input[value=all]")
+    await browser.click("button[value=republish]")
+    await browser.shows("all that match your filters")
+    await browser.click("main .bar button")
+    await browser.shows("3 queued to be sent now.")
+    left = await world.failures(3)
+    assert {one["connectId"] for one in left} == {world.listeners["billing"]}
+
+
+async def test_a_viewer_sees_what_can_be_done_and_why_not_by_whom(
+    world: World, browser: Chromium
+) -> None:
+    await sign_in(browser, world, viewer=True)
+    await browser.open(f"{world.root}failures")
+    await browser.shows("You are a viewer here")
+    assert await browser.count("main form[method=post] button:not(:disabled)") == 0
+    await browser.press("j", "x", "r")
+    assert (await browser.at()).endswith("/failures")
+    # Who enables it by hand is refused by the API.
+    await browser.run("document.querySelector('[value=delete]').disabled = false")
+    await browser.click("input[value=all]")
+    await browser.click("[value=delete]")
+    await browser.shows("lacks sufficient permissions")
+    assert len(await world.failures_now()) == 6
+
+
+async def test_the_console_works_behind_the_path_of_a_proxy(
+    world: World, browser: Chromium
+) -> None:
+    async def forward(request: web.Request) -> web.Response:
+        url = world.api.server.base_uri + request.raw_path.removeprefix("/some/where")
+        async with (
+            aiohttp.ClientSession(auto_decompress=False) as session,
+            session.request(
+                request.method,
+                url,
+                headers=request.headers,
+                data=await request.read(),
+                allow_redirects=False,
+            ) as answer,
+        ):
+            return web.Response(
+                status=answer.status, headers=answer.headers, body=await answer.read()
+            )
+
+    proxy = web.Application()
+    proxy.router.add_route("*", "/some/where/{rest:.*}", forward)
+    runner = web.AppRunner(proxy)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        at = f"http://127.0.0.1:{runner.addresses[0][1]}/some/where/console"
+        world.at = at
+        await browser.open(f"{at}/failures/1")  # signed out, and led back to it
+        await sign_in(browser, world, here=True)
+        await browser.shows("Failure 1")
+        assert await browser.at() == f"{at}/failures/1"
+        await browser.click("header nav a[href$=failures]")
+        await browser.find("[data-row]")
+        assert await browser.at() == f"{at}/failures"
+        for address in ("", "/", "/failures/"):
+            await browser.open(f"{at}{address}")
+            await browser.find("[data-row]")
+        assert await browser.complaints() == []
+        assert all(one.startswith((at, "chrome", "data:")) for one in await browser.requests())
+    finally:
+        await runner.cleanup()
