@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import psycopg
+
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import Claim
 from heliograph.model.events import Event, NewEvent, Wanted
@@ -42,6 +44,7 @@ class Handing:
     ) -> None:
         self._queue, self._openings, self._versions, self._now = queue, openings, versions, now
         self.epoch = queue.epoch
+        self._accounts: dict[str, KnownAccount] = {}
 
     async def chosen(self, db: Connection, new: Sequence[New]) -> list[bool]:
         """Of each, oldest first, whether it is to be claimed; without a lease none is (R8)."""
@@ -49,20 +52,23 @@ class Handing:
         if not new or await fetch_first(db, _Q["node_alive"], values) is None:
             return [False] * len(new)
         waits = await self._waits(db, new)
-        accounts = {}
         for account_id in dict.fromkeys(one.account_id for one in new):
             of_account = {one.verdict.connect_id for one in new if one.account_id == account_id}
-            accounts[account_id] = await self._queue.account_at(
-                db, account_id, self._versions[account_id], of_account
-            )
+            try:
+                self._accounts[account_id] = await self._queue.account_at(
+                    db, account_id, self._versions[account_id], of_account
+                )
+            except psycopg.Error:
+                raise
+            except Exception:  # they wait, and the claim that parks them says what is wrong (R17)
+                waits |= of_account
         chosen = []
         for one in new:
             connect_id = one.verdict.connect_id
-            fits = connect_id not in waits and self._fits(one, accounts[one.account_id])
+            fits = connect_id not in waits and self._fits(one, self._accounts[one.account_id])
             if not fits:
                 waits.add(connect_id)  # those that come after it wait too
             chosen.append(fits)
-        self._accounts = accounts
         return chosen
 
     async def _waits(self, db: Connection, new: Sequence[New]) -> set[int]:

@@ -14,6 +14,8 @@ from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
+import psycopg
+
 from heliograph.bounded import Bounded
 from heliograph.failpoints import failpoint
 from heliograph.model.accounts import Account
@@ -59,6 +61,10 @@ _MOST_BYTES: Final = 64 * 2**20
 
 _LARGEST: Final = 8 * 2**20
 """Bytes of what is kept of an account beside its configurations."""
+
+
+Unopened = dict[object, Exception]
+"""What is wrong with accounts (by id) and configurations (by number) whose secrets do not open."""
 
 
 class Queue:
@@ -239,12 +245,18 @@ class Queue:
         if not claimed:
             return [], False
         stored = await self._stored(db, claimed)
-        accounts = await self._accounts_at(db, claimed)
-        proving = await self._with_integrators(db, claimed, accounts)
+        unopened: Unopened = {}
+        accounts = await self._accounts_at(db, claimed, unopened)
+        proving = await self._with_integrators(db, claimed, accounts, unopened)
         newest = await self._newest(db, claimed, stored, accounts)
         fits, unreadable, passed_over = [], [], []
         for row in claimed:
             try:
+                account = accounts.get(row.account_id)
+                integrator = account and account.integrator(row.connect_id)
+                for secret in (row.account_id, row.connect_id, integrator):
+                    if secret in unopened:
+                        raise unopened[secret]
                 account = accounts[row.account_id]
                 last = _newer(row, stored, newest) if account.is_aggregate(row.connect_id) else None
                 if bytes_left is not None and not self._fits(
@@ -275,17 +287,24 @@ class Queue:
         await self._put_back(db, passed_over)
         return claims, bool(passed_over)
 
-    async def _accounts_at(self, db: Connection, claimed: Sequence[Any]) -> dict[str, KnownAccount]:
+    async def _accounts_at(
+        self, db: Connection, claimed: Sequence[Any], unopened: Unopened
+    ) -> dict[str, KnownAccount]:
         """The accounts of what was taken, with its configurations."""
-        accounts = await self._refresh(db, sorted({row.account_id for row in claimed}))
+        accounts = await self._refresh(db, sorted({row.account_id for row in claimed}), unopened)
         for account_id, account in accounts.items():
             of_account = {row.connect_id for row in claimed if row.account_id == account_id}
-            live = await self._live(db, account_id, account, of_account)
+            live = await self._live(db, account_id, account, of_account, unopened)
             accounts[account_id] = replace(account, live=live)
         return accounts
 
     async def _live(
-        self, db: Connection, account_id: str, account: KnownAccount, connect_ids: set[int]
+        self,
+        db: Connection,
+        account_id: str,
+        account: KnownAccount,
+        connect_ids: set[int],
+        unopened: Unopened,
     ) -> dict[int, ConnectConfiguration]:
         """Configurations of an account, of which those that are not known are read."""
         live = {}
@@ -296,7 +315,11 @@ class Queue:
         missing = sorted(connect_ids - live.keys())
         values = {"account_id": account_id, "connect_ids": missing}
         for row in await fetch(db, _Q["configurations_by_id"], values) if missing else ():
-            (configuration,) = sealing.configurations(self._keyring, account_id, [row[:3]])
+            try:
+                (configuration,) = sealing.configurations(self._keyring, account_id, [row[:3]])
+            except Exception as error:
+                unopened[row.connect_id] = error
+                continue
             live[row.connect_id] = configuration
             # An ad hoc one is of few envelopes; and another claim may have looked again meanwhile.
             if not row.ad_hoc and self._accounts.get(account_id) is account:
@@ -377,7 +400,9 @@ class Queue:
         wanted = {
             (row.account_id, stored[row.event_row].envelope_id)
             for row in claimed
-            if row.event_row in stored and accounts[row.account_id].is_aggregate(row.connect_id)
+            if row.event_row in stored
+            and row.account_id in accounts
+            and accounts[row.account_id].is_aggregate(row.connect_id)
         }
         if not wanted:
             return {}
@@ -387,7 +412,11 @@ class Queue:
         return {(row.account_id, row.envelope_id): row for row in found}
 
     async def _with_integrators(
-        self, db: Connection, claimed: Sequence[Any], accounts: Mapping[str, KnownAccount]
+        self,
+        db: Connection,
+        claimed: Sequence[Any],
+        accounts: Mapping[str, KnownAccount],
+        unopened: Unopened,
     ) -> Mapping[str, KnownAccount]:
         """The accounts, and those whose proofs they take for what was claimed."""
         wanted = {
@@ -396,7 +425,7 @@ class Queue:
             if row.account_id in accounts
         }
         more = sorted(filter(None, wanted - accounts.keys()))
-        return {**accounts, **await self._refresh(db, more)} if more else accounts
+        return {**accounts, **await self._refresh(db, more, unopened)} if more else accounts
 
     def _claim(
         self, row: Any, last: Any, events: Mapping[int, Event], accounts: Mapping[str, KnownAccount]
@@ -424,11 +453,18 @@ class Queue:
             job_id=row.job_id,
         )
 
-    async def _refresh(self, db: Connection, account_ids: list[str]) -> dict[str, KnownAccount]:
+    async def _refresh(
+        self, db: Connection, account_ids: list[str], unopened: Unopened
+    ) -> dict[str, KnownAccount]:
         """What is known of the accounts; of those whose version has changed it is read anew."""
         accounts: dict[str, KnownAccount] = {}
         for account_id, version in await fetch(db, _Q["versions"], (account_ids,)):
-            accounts[account_id] = await self._at(db, account_id, version)
+            try:
+                accounts[account_id] = await self._at(db, account_id, version)
+            except psycopg.Error:
+                raise
+            except Exception as error:
+                unopened[account_id] = error
         return accounts
 
     async def account_at(
@@ -436,7 +472,7 @@ class Queue:
     ) -> KnownAccount:
         """An account at a version, with these of its configurations."""
         account = await self._at(db, account_id, version)
-        return replace(account, live=await self._live(db, account_id, account, connect_ids))
+        return replace(account, live=await self._live(db, account_id, account, connect_ids, {}))
 
     async def _at(self, db: Connection, account_id: str, version: int) -> KnownAccount:
         """What is known of an account, read anew where that was at another version."""
