@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from heliograph.delivery import dispatcher
 from heliograph.model.deliveries import Answer
 from heliograph.store import Store
 from heliograph.store.accepting import TURN
@@ -60,6 +63,13 @@ async def test_r23_publishers_at_full_load_get_no_further_ahead_than_what_is_und
         assert while_publishing >= 0.8 * load.accepted
 
 
+@pytest.fixture
+def no_longest_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for sending, and should not, waits for longer than any test runs."""
+    monkeypatch.setattr(dispatcher, "_LONGEST_TURN", 3600.0)
+
+
+@pytest.mark.usefixtures("no_longest_turn")
 async def test_r23_a_listener_that_takes_nothing_slows_no_publisher(
     store: Store, clock: ManualClock
 ) -> None:
