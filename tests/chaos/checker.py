@@ -25,6 +25,8 @@ class Dump:
     unanswered: the delivery of each attempt that failed before the listener's answer had come,
         such as those that took too long: the listener may have taken the message, and gets it
         again.
+    broken_off: the delivery of each attempt that an error of our own ended, at any point of it: it
+        says of no answer that it knows it. It excuses no duplicate.
     """
 
     deliveries: Sequence[tuple[str, str, str]] = ()
@@ -32,6 +34,7 @@ class Dump:
     orphans: Sequence[str] = ()
     failures: Sequence[Pair] = ()
     unanswered: Sequence[Pair] = ()
+    broken_off: Sequence[Pair] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def check(
     wanted = {(event, one) for event in accepted for one in configurations}
     attempts = Counter((event, connect) for event, connect, _ in dump.attempts)
     delivered, unanswered = _outcomes(dump, "delivered"), Counter(dump.unanswered)
-    may_have = delivered + unanswered + _outcomes(dump, "unknown")
+    may_have = delivered + unanswered + Counter(dump.broken_off) + _outcomes(dump, "unknown")
     cancelled = {pair for pair, states in ends.items() if "cancelled" in states}
     ended = set(delivered) | listed | cancelled
     twice = {pair for pair, states in ends.items() if len(states) > 1}

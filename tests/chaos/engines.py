@@ -47,6 +47,7 @@ select count(*) from delivery as d inner join node as n on d.epoch = n.epoch
 where d.state = 'in_flight' and split_part(n.instance, '/', 1) = %s
 """
 _UNANSWERED = "where a.outcome = 'failed' and a.phase in ('headers', 'body')"
+_BROKEN_OFF = "where a.outcome = 'failed' and a.phase = 'claim' and a.error like '%internal error%'"
 _ORPHANS = "select problem from v_audit_orphans"
 
 
@@ -106,6 +107,7 @@ class Sqlite:
             [text for (text,) in self._read(_ORPHANS)],
             self._read(_FAILURES),
             [(event, connect) for event, connect, _ in self._read(attempts + _UNANSWERED)],
+            [(event, connect) for event, connect, _ in self._read(attempts + _BROKEN_OFF)],
         )
 
     def integrity(self) -> str:
@@ -176,6 +178,7 @@ class Postgres:
             [text for (text,) in self.ask(_ORPHANS)],
             self.ask(_FAILURES),
             [(event, connect) for event, connect, _ in self.ask(_HISTORY + _UNANSWERED)],
+            [(event, connect) for event, connect, _ in self.ask(_HISTORY + _BROKEN_OFF)],
         )
 
     def ask(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:

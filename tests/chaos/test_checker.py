@@ -107,6 +107,14 @@ def test_a_message_that_was_taken_and_whose_attempt_says_otherwise_is_seen() -> 
         assert judge(received, Dump(deliveries, attempts)).untrue == untrue
 
 
+def test_what_an_error_of_our_own_broke_off_tells_of_no_answer_and_excuses_no_duplicate() -> None:
+    received = [got("a"), got("b"), got("b")]
+    deliveries = database(received).deliveries
+    attempts = [("a", "1", "delivered"), ("b", "1", "failed"), ("b", "1", "delivered")]
+    verdict = judge(received, Dump(deliveries, attempts, broken_off=[B]))
+    assert verdict.problems(bound=0) == ["duplicates: 1 where 0 were in flight"]
+
+
 def fault(start: int, end: int, **noted: Any) -> Line:
     return {"kind": "cut", "start_ns": start * 10**9, "end_ns": end * 10**9, **noted}
 
