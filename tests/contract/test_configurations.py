@@ -9,7 +9,11 @@ import pytest
 
 from heliograph.errors import ConfigurationsChanged, Unavailable
 from heliograph.model.accounts import Account
-from heliograph.store import Configurations, Store, undisturbed
+from heliograph.model.deliveries import DeliveryState
+from heliograph.model.events import HeldReason
+from heliograph.model.logs import LogQuery
+from heliograph.store import Configurations, Store, rows, undisturbed
+from tests.contract.traffic import Traffic
 from tests.support import ACCOUNT, OTHER_ACCOUNT, wanted_configuration
 
 
@@ -27,6 +31,31 @@ async def test_a_deleted_configuration_is_not_found(store: Store) -> None:
     created = await store.create_configuration(wanted_configuration())
     assert await store.delete_configuration(ACCOUNT, created.connect_id)
     assert await store.configuration(ACCOUNT, created.connect_id) is None
+
+
+async def test_r4_what_a_deleted_configuration_did_not_get_is_a_failure(
+    store: Store, traffic: Traffic
+) -> None:
+    made = await traffic.configure()
+    await traffic.publish()
+    await store.delete_configuration(ACCOUNT, made.connect_id)
+    (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert (failure.state, failure.error) == (DeliveryState.FAILED, rows.DELETED)
+    assert await traffic.claim_all() == []
+
+
+async def test_r4_what_is_held_says_why_it_is_held_now(store: Store, traffic: Traffic) -> None:
+    made = await traffic.configure()
+    await traffic.publish()
+    for changes, reason in (
+        ({"pausePublish": "true"}, HeldReason.PAUSED),
+        ({"allowEnvelopePublish": "false"}, HeldReason.DISABLED),
+        ({"pausePublish": "true"}, HeldReason.PAUSED),
+    ):
+        changed = wanted_configuration(connect_id=made.connect_id, **changes)
+        await store.update_configuration(changed)
+        (failure,) = (await store.failures(ACCOUNT, LogQuery(), 10)).entries
+        assert (failure.state, failure.held) == (DeliveryState.HELD, reason)
 
 
 async def test_s8_another_accounts_configuration_is_not_found(store: Store) -> None:

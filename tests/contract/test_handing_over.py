@@ -115,28 +115,28 @@ async def test_r9_what_waits_for_its_next_try_holds_up_nobody(
 
 
 @pytest.mark.parametrize(
-    "bounds", [{"room": 1}, {"first": 1}, {"free": {1: 1}}], ids=["in all", "unknown", "known"]
+    "bounds", [{"room": 2}, {"first": 2}, {"free": {1: 2}}], ids=["in all", "unknown", "known"]
 )
 async def test_r7_no_more_begins_than_there_is_room_for(
     store: Store, traffic: Traffic, bounds: dict[str, Any]
 ) -> None:
     await traffic.configure()
     sending = Sending(store, **bounds)
-    await traffic.accept(*(new_event(envelope_id=f"env-{n}") for n in range(3)))
-    assert sending.envelopes == ["env-0"]
-    assert [claim.event.envelope_id for claim in await traffic.claim_all()] == ["env-1", "env-2"]
+    await traffic.accept(*(new_event(envelope_id=f"env-{n}") for n in range(4)))
+    assert sending.envelopes == ["env-0", "env-1"]
+    assert [claim.event.envelope_id for claim in await traffic.claim_all()] == ["env-2", "env-3"]
 
 
 async def test_r7_an_account_beside_others_has_its_share(store: Store, traffic: Traffic) -> None:
     await traffic.configure()
-    sending = Sending(store, per_account=1)
-    await traffic.accept(*(new_event(envelope_id=f"alone-{n}") for n in range(2)))
-    assert sending.envelopes == ["alone-0", "alone-1"]
+    sending = Sending(store, per_account=2)
+    await traffic.accept(*(new_event(envelope_id=f"alone-{n}") for n in range(3)))
+    assert sending.envelopes == ["alone-0", "alone-1", "alone-2"]
     other = Traffic(store, OTHER_ACCOUNT)
     await other.configure()
     await other.publish(envelope_id="other")
-    await traffic.accept(*(new_event(envelope_id=f"both-{n}") for n in range(2)))
-    assert sending.envelopes[2:] == ["other", "both-0"]
+    await traffic.accept(*(new_event(envelope_id=f"both-{n}") for n in range(3)))
+    assert sending.envelopes[3:] == ["other", "both-0", "both-1"]
 
 
 async def test_s17_what_finds_no_room_for_its_bytes_waits(store: Store, traffic: Traffic) -> None:
@@ -146,6 +146,21 @@ async def test_s17_what_finds_no_room_for_its_bytes_waits(store: Store, traffic:
     await traffic.publish(envelope_id="heavy-2", padding="x" * 600_000)
     assert sending.envelopes == ["heavy-1"]
     assert len(await traffic.claim_all()) == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_s17_r7_an_account_beside_others_leaves_them_room_for_their_bytes(
+    store: Store, traffic: Traffic, *, several: bool
+) -> None:
+    await traffic.configure()
+    sending = Sending(store)
+    if several:
+        other = Traffic(store, OTHER_ACCOUNT)
+        await other.configure()
+        await other.publish(envelope_id="other")
+    for number in (1, 2):
+        await traffic.publish(envelope_id=f"heavy-{number}", padding="x" * 100_000)
+    assert sending.envelopes == (["other", "heavy-1"] if several else ["heavy-1", "heavy-2"])
 
 
 async def test_what_is_held_or_gathers_is_not_handed_over(store: Store, traffic: Traffic) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from heliograph.model.causes import cause_of
 from heliograph.model.deliveries import Delivered, GaveUp
 from heliograph.model.logs import LogEntry, LogQuery, Order
 from heliograph.store import Page, Store, every_page
@@ -74,6 +76,31 @@ async def test_logs_have_the_same_filters_and_pages(failing: Store) -> None:
     rest = await failing.logs(ACCOUNT, LogQuery(connect_id=2, status="Sent"), 2, page.next_cursor)
     assert [entry.envelope_id for entry in rest.entries] == ["env-0"]
     assert rest.next_cursor is None
+
+
+async def test_logs_are_selected_by_their_attempts_and_each_that_failed_has_its_cause(
+    store: Store, traffic: Traffic, clock: ManualClock
+) -> None:
+    await traffic.configure()
+    await traffic.publish()
+    (claim,) = await traffic.claim_all()
+    await traffic.retry(claim, 60, clock.now())
+    clock.move(3600)
+    (again,) = await traffic.claim_all()
+    await traffic.settle(again, Delivered(), clock.now())
+
+    async def counts(**query: Any) -> list[int]:
+        entries = (await store.logs(ACCOUNT, LogQuery(**query), 10)).entries
+        return [entry.retry_count for entry in entries]
+
+    assert await counts() == [1, 0]
+    assert await counts(from_date=START + timedelta(hours=1)) == [1]
+    assert await counts(to_date=START + timedelta(minutes=59)) == [0]
+    assert await counts(error="internal server") == [0]
+    pages = [page async for page in every_page(store.logs, ACCOUNT, LogQuery(), size=1)]
+    (delivered,), (failed,) = (page.entries for page in pages)
+    assert (delivered.retry_count, delivered.cause) == (1, None)
+    assert (failed.retry_count, failed.cause) == (0, cause_of(f"{WHY}"))
 
 
 async def test_failures_are_kept_whatever_enable_log_says_and_logs_are_not(

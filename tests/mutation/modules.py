@@ -82,6 +82,11 @@ MODULES: Final = (
     ),
     Module("model/tokens.py", ("unit/model/test_tokens.py",)),
     Module("model/applications.py", ("unit/model/test_applications.py",)),
+    Module(
+        "store/accepting.py",
+        ("unit/store/test_accepting.py", "contract/test_accept.py", "contract/test_repeats.py"),
+    ),
+    Module("store/openings.py", ("contract/test_handing_over.py",)),
     Module("store/verbs/people.py", ("contract/test_people.py",)),
     Module("store/verbs/people_rows.py", ("contract/test_people.py",)),
     Module("store/verbs/sign_ins.py", ("contract/test_sign_ins.py",)),
@@ -95,6 +100,7 @@ MODULES: Final = (
             "contract/test_configurations.py",
             "contract/test_notifications.py",
             "contract/test_disabling.py",
+            "contract/test_outages.py",
             "contract/test_people.py",
         ),
     ),
@@ -104,6 +110,8 @@ MODULES: Final = (
             "contract/test_listings.py",
             "contract/test_settle.py",
             "contract/test_disabling.py",
+            "contract/test_recipients.py",
+            "contract/test_resending.py",
         ),
     ),
     Module(

@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from heliograph.errors import StorageUnavailable
+import pytest
+
+from heliograph.errors import ConfigurationsChanged, StorageUnavailable
 from heliograph.model.events import Accepted, Wanted
+from heliograph.store import accepting
 from heliograph.store.accepting import TURN, TURN_BYTES, GroupCommit, Submitted
 from heliograph.store.verbs import PATIENCE
 from tests.support import LoopTime, new_event, rounds
@@ -21,17 +24,20 @@ class Commits:
         self.hangs = asyncio.Event()
         self.hangs.set()
         self.breaks_together = False
-        self.group = GroupCommit(self._commit, self._nobody_sends)
+        self.refuses: dict[str, Exception] = {}
+        self.sends: list[int] = []
+        """How many batches there had been each time that sending had its turn."""
+        self.group = GroupCommit(self._commit, self._send)
 
-    async def _commit(self, batch: Sequence[Submitted]) -> Sequence[Sequence[Accepted]]:
+    async def _commit(self, batch: Sequence[Submitted]) -> Sequence[Sequence[Accepted] | Exception]:
         self.batches.append([one.account_id for one in batch])
         if self.breaks_together and len(batch) > 1:
             raise ValueError("one of them cannot be written")
         await self.hangs.wait()
-        return [()] * len(batch)
+        return [self.refuses.get(one.account_id, ()) for one in batch]
 
-    async def _nobody_sends(self) -> None:
-        pass
+    async def _send(self) -> None:
+        self.sends.append(len(self.batches))
 
     def submit(
         self, name: str, deliveries: int = 0, size: int = 0
@@ -73,6 +79,7 @@ async def test_r11_the_patience_of_who_waits_goes_on_where_its_turn_begins() -> 
     assert not second.done()
     await time.move(PATIENCE / 2)
     assert is_refused(second)
+    assert "unknown" in str(first.exception())
     commits.hangs.set()
     await commits.group.close()
 
@@ -111,6 +118,8 @@ async def test_r23_no_turn_is_taken_for_those_that_were_told() -> None:
     await rounds()
     await time.move(PATIENCE + 0.1)
     assert [is_refused(call) for call in calls] == [True, True]
+    # Of what was not begun it is known that it is not stored.
+    assert ["unknown" in str(call.exception()) for call in calls] == [True, False]
     commits.hangs.set()
     await commits.group.close()
     assert commits.batches == [["first"]]
@@ -144,3 +153,71 @@ async def test_what_was_submitted_is_committed_though_its_caller_is_gone() -> No
     commits.hangs.set()
     await commits.group.close()
     assert commits.batches == [["first"], ["second"]]
+
+
+async def test_r23_sending_has_its_turn_after_each_transaction() -> None:
+    commits = Commits()
+    await asyncio.gather(*(commits.submit(name, TURN) for name in ("first", "second")))
+    await commits.group.close()
+    assert (len(commits.batches), commits.sends) == (2, [1, 2])
+
+
+async def test_one_that_is_refused_is_told_so_alone() -> None:
+    commits = Commits()
+    commits.refuses["second"] = ConfigurationsChanged()
+    calls = [commits.submit(name) for name in ("first", "second", "third")]
+    told = await asyncio.gather(*calls, return_exceptions=True)
+    assert told == [(), commits.refuses["second"], ()]
+    assert len(commits.batches) == 1
+    await commits.group.close()
+
+
+async def test_those_that_cannot_be_written_together_are_written_one_by_one() -> None:
+    commits = Commits()
+    commits.breaks_together = True
+    calls = [commits.submit(name) for name in ("first", "second", "third")]
+    assert await asyncio.gather(*calls) == [(), (), ()]
+    assert commits.batches[1:] == [["first"], ["second"], ["third"]]
+    await commits.group.close()
+
+
+async def test_r11_where_the_storage_does_not_answer_nobody_is_tried_again() -> None:
+    batches = list[int]()
+
+    async def commit(batch: Sequence[Submitted]) -> Sequence[Sequence[Accepted]]:
+        batches.append(len(batch))
+        raise StorageUnavailable("away")
+
+    async def send() -> None:
+        """Nothing is sent."""
+
+    group = GroupCommit(commit, send)
+    submitted = Submitted("one", 1, [], notifies=False)
+    told = await asyncio.gather(*(group.submit(submitted) for _ in "ab"), return_exceptions=True)
+    assert [str(one) for one in told] == ["away", "away"]
+    assert batches == [2]
+    await group.close()
+
+
+async def test_s17_a_transaction_has_so_many_calls_and_so_many_hang_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accepting, "_MOST_CALLS", 2)
+    monkeypatch.setattr(accepting, "_MOST_BATCHES", 2)
+    commits, time = Commits(), LoopTime()
+    commits.hangs.clear()
+    calls = [commits.submit(name) for name in ("first", "second", "third")]
+    await rounds()
+    assert commits.batches == [["first", "second"]]
+    await time.move(PATIENCE / 2)
+    calls.append(commits.submit("fourth"))
+    await time.move(PATIENCE / 2)
+    assert [is_refused(call) for call in calls] == [True, True, True, False]
+    assert commits.batches[1:] == [["fourth"]]
+    await time.move(PATIENCE / 4)
+    late = commits.submit("late")
+    await time.move(PATIENCE * 3 / 4)
+    assert (len(commits.batches), late.done()) == (2, False)
+    commits.hangs.set()
+    assert await late == ()
+    await commits.group.close()
