@@ -72,7 +72,8 @@ order by {order}
 limit :limit;
 
 -- name: job_asks_ended
--- Retries had ended: the schedule begins anew, and it has left its lane, as `requeue_ended` has it.
+-- Retries had ended: the schedule begins anew, and it has left its lane, as `requeue_ended` has it. The
+-- ids lead there: an index of the account's failures would be read whole.
 update delivery
 set
     state = case when c.held is null then 'waiting' else 'held' end,
@@ -85,15 +86,15 @@ set
 from connect_configuration as c
 where
     delivery.connect_id = c.connect_id and c.deleted_us is null
-    and delivery.account_id = :account_id and delivery.delivery_id {among_numbers:ids}
+    and delivery.account_id || '' = :account_id and delivery.delivery_id {among_numbers:ids}
     and delivery.state = 'failed' and delivery.failed_us <= :frozen;
 
 -- name: job_asks_waiting
--- What waits for its next try is tried now.
+-- What waits for its next try is tried now. The ids lead there, too.
 update delivery
 set due_us = case when due_us < :now then due_us else :now end, job_id = :job_id
 where
-    account_id = :account_id and delivery_id {among_numbers:ids}
+    account_id || '' = :account_id and delivery_id {among_numbers:ids}
     and state = 'waiting' and failed_us <= :frozen;
 
 -- name: job_stepped
