@@ -345,6 +345,7 @@ class Life:
             "accountId": self.server.credentials.account_id,
             "connectId": (await self._configurations())[0],
             "failureId": (await self.call("GET", "failures")).json["failures"][0]["failureId"],
+            "jobId": (await self.call("POST", "republish_jobs?error=nothing")).json["jobId"],
             "logId": (await self.call("GET", "logs")).json["logs"][0]["logId"],
             "userId": (await self.call("GET", users)).json["users"][0]["userId"],
             "integrationKey": self.signing_in.integration_key,
@@ -361,7 +362,10 @@ class Life:
         file.write_text(json.dumps({"urlToPublishTo": url, "userName": "u", "password": secret}))
         await self.command("configurations", "create", "--file", str(file))
         file.unlink()
-        for kind in ("configurations", "logs", "failures", "hmac-keys", "tokens", "users"):
+        for kind in (
+            *("configurations", "logs", "failures", "republish"),
+            *("hmac-keys", "tokens", "users"),
+        ):
             await self.command(kind, "list")
         for connect_id in (await self._configurations())[:3]:
             await self.command("configurations", "show", connect_id)

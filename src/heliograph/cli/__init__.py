@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "configurations": "Who gets which events: list, show, create, update, delete.",
     "logs": "Every post that was logged: list, show, resend, delete.",
     "failures": "What did not arrive: list, show, republish, delete, export.",
+    "republish": "Ask again for many, slowly: start, list, show, pause, resume, cancel.",
     "users": "Who belongs to the account: list, add, password, close, import.",
     "groups": "Users that configurations name together.",
     "tokens": "Who may call the API: list, add, revoke.",
