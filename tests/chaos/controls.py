@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from heliograph.delivery.dispatcher import Dispatcher
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model.deliveries import Settlement
 from heliograph.model.events import Accepted
+from heliograph.model.republishing import RepublishJob, Source
 from heliograph.outbound import dialling
 from heliograph.store import ClaimResult, sql
 from heliograph.store.postgres import hints
@@ -35,6 +36,8 @@ from heliograph.store.postgres.store import PostgresStore
 from heliograph.store.sqlite import connection as sqlite_connection
 from heliograph.store.sqlite.queries import QUERIES as SQLITE
 from heliograph.store.sqlite.store import SqliteStore
+from heliograph.store.times import to_microseconds
+from heliograph.store.verbs import Step, republishing, resending, verb_of
 from tests.chaos.ledger import Ledger
 
 PLANT = "HELIOGRAPH_CHAOS_PLANT"
@@ -173,6 +176,37 @@ def nameless() -> None:
     PostgresStore.open = anew  # type: ignore[method-assign]
 
 
+def cursor_first() -> None:
+    """A republish job's cursor moves in a transaction of its own, before what it asks for."""
+
+    async def apart(self: Any, job: RepublishJob, most: int, paced_at: datetime) -> bool:
+        page = republishing._next(job, most)
+        found = await self._engine.read(lambda: verb_of(page))
+        some, now = found[:most], self._now()
+        last = (some[-1].created_us, some[-1].delivery_id) if some else (0, 0)
+        values = {
+            "job_id": job.job_id,
+            "step": job.step,
+            "asked": len(some),
+            "passed_over": 0,
+            "cursor_us": last[0],
+            "cursor_id": last[1],
+            "walked": len(found) <= most,
+            "paced_us": to_microseconds(paced_at),
+        }
+        await self._engine.write(lambda: verb_of(Step("job_stepped", values)))
+        await asyncio.sleep(0.3)
+        if job.source is Source.DELIVERED:
+            await self._engine.write(
+                lambda: resending.send_again(job.account_id, some, job.who, now, job.job_id)
+            )
+        else:
+            await self._engine.write(lambda: republishing._requeue(job, some, now))
+        return True
+
+    republishing.RepublishingVerbs.ask = apart  # type: ignore[method-assign]
+
+
 PLANTS: dict[str, Callable[[], None]] = {
     plant.__name__: plant
     for plant in (
@@ -186,6 +220,7 @@ PLANTS: dict[str, Callable[[], None]] = {
         trusting,
         one_clock,
         nameless,
+        cursor_first,
     )
 }
 

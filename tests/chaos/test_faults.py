@@ -81,6 +81,14 @@ async def test_f36_r4_r5_sender_processes_that_end_lose_nothing(kind: str, tmp_p
     await holds("F36", kind, tmp_path)
 
 
+@on_each_kind("F37")
+@pytest.mark.timeout(400)
+async def test_f37_r24_kills_in_the_middle_of_jobs_lose_nothing_and_ask_for_nothing_twice(
+    kind: str, tmp_path: Path
+) -> None:
+    await holds("F37", kind, tmp_path)
+
+
 @on_each_kind("F22")
 @pytest.mark.timeout(200)
 async def test_f22_r15_sigterm_under_load_loses_and_repeats_nothing(

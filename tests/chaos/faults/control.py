@@ -1,4 +1,4 @@
-"""C1 to C11: planted defects, which the suite must see: each of these runs has to fail."""
+"""C1 to C12: planted defects, which the suite must see: each of these runs has to fail."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, fault
 from tests.chaos.faults.clocks import run_two_hours_ahead, start_a_year_ahead
 from tests.chaos.faults.database import fail_over
+from tests.chaos.faults.jobs import kill_in_jobs
 from tests.chaos.faults.network import first_address_dead
 from tests.chaos.faults.process import freeze, observed
 from tests.chaos.faults.several import kill_some
@@ -230,3 +231,15 @@ async def one_clock(context: Context) -> Result:
 async def nameless(context: Context) -> Result:
     """What the dead one had in flight waits until its lease has run out."""
     return await kill_some(context, planted(controls.nameless))
+
+
+@fault(
+    "C12",
+    "a republish job's cursor moves before what it asks for",
+    quick={"sqlite-1": 3},
+    full={"sqlite-1": 6, "postgres-1": 6},
+    control=True,
+)
+async def cursor_first(context: Context) -> Result:
+    """A kill between both loses what the job had come to."""
+    return await kill_in_jobs(context, change=planted(controls.cursor_first))

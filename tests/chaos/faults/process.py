@@ -96,11 +96,11 @@ async def failpoints(context: Context) -> Result:
 
 COMMITS = (
     *("accept", "claim", "settle", "lease.renew", "lease.steal"),
-    *("config.update", "retention.batch"),
+    *("config.update", "retention.batch", "job.step"),
 )
 """The transactions that have a place of their own before and after the commit."""
 
-SELDOM = ("config.", "retention.", "retry.", "republish.", "lease.steal", "backup.")
+SELDOM = ("config.", "job.", "retention.", "retry.", "republish.", "lease.steal", "backup.")
 """What does not pass again and again by itself: the trap is set for the first time."""
 
 
@@ -154,6 +154,7 @@ async def _call_what_is_seldom_called(bench: Bench) -> None:
         ("PUT", "", bench.wanted(path, connectId=connect_id)),
         ("PUT", "envelopes/e1-0/retry_queue", None),
         ("PUT", "failures/retry_queue?all=true", None),
+        ("POST", "republish_jobs?all=true", None),
     ):
         with contextlib.suppress(*UNREACHABLE):
             await bench.client.call(method, uri, body, node=bench.node, seconds=2.0)
