@@ -314,7 +314,9 @@ def _known(server: Server, account: str) -> Mapping[str, Sequence[str]]:
     return {
         "accountId": [server.credentials.account_id, "1"],
         "connectId": ["1"],
+        "deliveryId": [one["failureId"] for one in failures],
         "envelopeId": ["env-1", "env-2"],
+        "eventId": [one["eventId"] for one in server.call("GET", "events").json["events"]],
         "failureId": [one["failureId"] for one in failures],
         "groupId": [one["groupId"] for one in made_groups],
         "integrationKey": applications,

@@ -27,7 +27,9 @@ Ids = Mapping[str, str]
 PATH = {
     "accountId": "account",
     "connectId": "connect",
+    "deliveryId": "failure",
     "envelopeId": "envelope",
+    "eventId": "event",
     "failureId": "failure",
     "groupId": "group",
     "integrationKey": "application",
@@ -49,9 +51,12 @@ QUERY = {
     "email_substring": "mark",
     "envelope_id": "envelope",
     "error": "mark",
+    "event_id": "event",
     "group_id": "group",
     "integration_key": "application",
     "search_text": "mark",
+    "sender": "mark",
+    "subject": "mark",
     "user_id": "user",
     "user_name_substring": "mark",
 }
@@ -62,6 +67,7 @@ QUERY_WITHOUT = {
     *("order", "start_position", "status", "to_date", "include_account_id_guid"),
     *("canary", "of", "ramp", "rate", "stop_percent"),
     *("all", "allow_all_languages", "delete", "dry_run", "explain", "preview_billing_plan"),
+    *("event", "state"),
 }
 BODY = {
     "accountId": "account",

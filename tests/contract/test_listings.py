@@ -10,7 +10,8 @@ import pytest
 from heliograph.model.causes import cause_of
 from heliograph.model.deliveries import Delivered, GaveUp
 from heliograph.model.logs import LogEntry, LogQuery, Order
-from heliograph.store import Page, Store, every_page
+from heliograph.store import Store
+from heliograph.store.pages import Page, every_page
 from tests.contract.traffic import Traffic
 from tests.support import ACCOUNT, OTHER_ACCOUNT, START, WHY, ManualClock, wanted_configuration
 
@@ -58,7 +59,7 @@ async def test_each_filter_narrows_the_listing(failing: Store) -> None:
 async def test_pages_follow_each_other_without_gap_or_repeat(failing: Store, order: Order) -> None:
     query = LogQuery(order=order)
     whole = (await failing.failures(ACCOUNT, query, 100)).entries
-    pages: list[Page] = [
+    pages: list[Page[LogEntry]] = [
         page async for page in every_page(failing.failures, ACCOUNT, query, size=3)
     ]
     assert [len(page.entries) for page in pages] == [3, 3, 3, 1]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from heliograph.api.contract import parameters, selection
+from heliograph.api.contract.lines import lines
 from heliograph.api.contract.operation import LINES, Call, Operation, Reply
 from heliograph.api.contract.parameters import row_id
 from heliograph.api.contract.response import Response
 from heliograph.api.contract.selection import MOST_RECORDS
+from heliograph.api.messages import messages_of
 from heliograph.aside import RECORD, aside
 from heliograph.delivery.republish import Republisher
 from heliograph.errors import (
@@ -20,13 +21,12 @@ from heliograph.errors import (
     InvalidParameter,
     NotFound,
 )
-from heliograph.model.accounts import Account, Role
+from heliograph.model.accounts import Role
 from heliograph.model.deliveries import DeliveryState
-from heliograph.model.logs import AttemptDetail, LogEntry, LogQuery, Requeued
-from heliograph.store import BATCH_MOST, Page, Store, every_page
+from heliograph.model.logs import LogEntry, LogQuery, Requeued
+from heliograph.store import BATCH_MOST, Store
+from heliograph.store.pages import Page, every_page
 from heliograph.wire import logs, rest
-from heliograph.wire.codec import encode_json
-from heliograph.wire.messages import json_sim, message
 from heliograph.wire.version2 import as_v2
 
 _ACCOUNT: Final = "/accounts/{accountId}/connect"
@@ -240,7 +240,7 @@ class Failures:
         if not _ADDITIONAL_INFO.read(call.query):
             return logs.log_to_wire(entry)
         attempts = await self._store.attempts(call.account_id, failure_id)
-        messages = await self._messages(call.principal.account, attempts)
+        messages = await messages_of(self._store, self._zone, call.principal.account, attempts)
         return logs.failure_to_wire(entry, list(zip(attempts, messages, strict=True)))
 
     async def _delete_failure(self, call: Call) -> logs.ConnectDeleteFailureResult:
@@ -274,32 +274,8 @@ class Failures:
             raise _no_log(log_id)
         if not _ADDITIONAL_INFO.read(call.query):
             return logs.log_to_wire(detail.entry)
-        (sent,) = await self._messages(call.principal.account, [detail])
+        (sent,) = await messages_of(self._store, self._zone, call.principal.account, [detail])
         return logs.detail_to_wire(detail, sent)
-
-    async def _messages(
-        self, account: Account, attempts: Sequence[AttemptDetail]
-    ) -> Sequence[bytes]:
-        """What was sent, rendered again as the configuration, if it is still there, now asks."""
-        # All are of one delivery, or there is but one.
-        if not attempts:
-            return ()
-        connect_id = attempts[0].entry.connect_id
-        configuration = await self._store.configuration(account.account_id, connect_id)
-        counted = [
-            (attempt.event, attempt.entry.retry_count, attempt.recipient) for attempt in attempts
-        ]
-
-        def rendered() -> Sequence[bytes]:
-            if configuration is None:
-                return [json_sim.render(event, connect_id, count) for event, count, _ in counted]
-            render = partial(message.render, account=account, zone=self._zone)
-            return [
-                render(event, configuration, count, recipient=recipient).body
-                for event, count, recipient in counted
-            ]
-
-        return await aside(sum(len(event.document) for event, *_ in counted), rendered)
 
     async def _delete_log(self, call: Call) -> None:
         if call.path["logId"].lower() == _ALL:
@@ -326,15 +302,13 @@ class Failures:
         listing = self._store.failures if failures else self._store.logs
         if call.accept == LINES:
             pages = every_page(listing, call.account_id, chosen.query, _LINES_PAGE, chosen.cursor)
-            return Response(_lines(pages, chosen.count, v2=call.v2), media_type=LINES)
+            shown = _log_of_v2 if call.v2 else logs.log_to_wire
+            return Response(lines(pages, chosen.count, shown), media_type=LINES)
         page = await listing(
             call.account_id, chosen.query, chosen.count or MOST_RECORDS, chosen.cursor
         )
         answer = await aside(RECORD * len(page.entries), lambda: _shown(page, failures=failures))
-        if page.next_cursor is None:
-            return Reply(answer)
-        link = selection.next_link(call.url_path, call.query, page.next_cursor)
-        return Reply(answer, {"Link": link})
+        return Reply(answer, selection.next_page(call.url_path, call.query, page.next_cursor))
 
 
 def _results(done: Sequence[Requeued], envelope_ids: Sequence[str]) -> logs.ConnectFailureResults:
@@ -352,22 +326,12 @@ def _results(done: Sequence[Requeued], envelope_ids: Sequence[str]) -> logs.Conn
     return logs.ConnectFailureResults(retry_queue=results)
 
 
-def _shown(page: Page, *, failures: bool) -> logs.ConnectLogs:
+def _shown(page: Page[LogEntry], *, failures: bool) -> logs.ConnectLogs:
     return logs.listing([logs.log_to_wire(entry) for entry in page.entries], failures=failures)
 
 
-async def _lines(
-    pages: AsyncIterator[Page], count: int | None, *, v2: bool
-) -> AsyncGenerator[bytes, None]:
-    left = count
-    async for page in pages:
-        entries: Sequence[LogEntry] = page.entries if left is None else page.entries[:left]
-        shown = [logs.log_to_wire(entry) for entry in entries]
-        yield b"".join(encode_json(as_v2(log) if v2 else log) + b"\n" for log in shown)
-        if left is not None:
-            left -= len(entries)
-            if left <= 0:
-                return
+def _log_of_v2(entry: LogEntry) -> logs.ConnectLog:
+    return as_v2(logs.log_to_wire(entry))
 
 
 def _no_failure(failure_id: int) -> NotFound:

@@ -26,6 +26,7 @@ from heliograph.api.included_users import IncludedUsers
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
 from heliograph.api.mobile_notifiers import MobileNotifiers
+from heliograph.api.published import Published
 from heliograph.api.republish_jobs import RepublishJobs
 from heliograph.api.resends import Resends
 from heliograph.api.sign_in.callers import Callers
@@ -68,6 +69,7 @@ def operations_of(
     republisher = Republisher(store, store.clock, signals)
     return [
         *Intake(store, publisher, guard, fidelity, watch.observer).operations(),
+        *Published(store, publisher, zone).operations(),
         *Configurations(store, publisher, guard, fidelity).operations(),
         *Failures(store, republisher, zone).operations(),
         *Resends(store, republisher).operations(),

@@ -207,9 +207,13 @@ class Publisher:
         What publishes know of them is not read again. It is no answer that is shared: one that was
         on its way might not have what the caller has just changed.
         """
+        return (await self.now(account_id)).all
+
+    async def now(self, account_id: str) -> Configurations:
+        """The same, and who is in the groups that they name."""
         known = self._known.get(account_id)
         before = None if known is None else known.configurations
-        return (await self._store.configurations(account_id, before)).all
+        return await self._store.configurations(account_id, before)
 
     async def _configurations(self, account_id: str) -> _Known:
         return self._known.get(account_id) or await self._read(account_id, None)

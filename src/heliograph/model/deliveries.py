@@ -26,6 +26,9 @@ PENDING: Final = "Pending"
 SKIPPED: Final = "This event was skipped due to the configuration being paused."
 """What DocuSign says of an event that comes, or would be tried, while its configuration pauses."""
 
+MERGED_INTO: Final = "merged into the message of event "
+"""Who has cancelled what an aggregate message stood for: this, and the id of its event."""
+
 Body = bytes | tuple[bytes, bytes]
 """What is posted: its bytes, or a head and what other posts have too, which they share."""
 

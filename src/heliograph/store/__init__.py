@@ -22,7 +22,7 @@ sizes of its files (`statistics`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,7 +40,9 @@ from heliograph.store.historical import HistoricalPublishing
 from heliograph.store.loads import Load
 from heliograph.store.oauth import OAuthClients
 from heliograph.store.openings import Taker
+from heliograph.store.pages import Page
 from heliograph.store.people import People
+from heliograph.store.published import Published
 from heliograph.store.republishing import Republishing
 from heliograph.store.sign_ins import SignIns
 
@@ -76,6 +78,14 @@ class Configurations:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """When a configuration was made, and when it was last changed in any way; UTC."""
+
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimResult:
     """The deliveries to send now, and when the next one is due (UTC; None: none waits).
 
@@ -87,14 +97,6 @@ class ClaimResult:
     next_due: datetime | None
     left: bool = False
     crowded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Rows of a listing, and where the next page begins (None: this was the last)."""
-
-    entries: tuple[LogEntry, ...]
-    next_cursor: Cursor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,11 @@ class Store(Protocol):
     @property
     def republishing(self) -> Republishing:
         """What asks again for many deliveries, carefully."""
+        ...
+
+    @property
+    def published(self) -> Published:
+        """Every event and every delivery, to be looked at."""
         ...
 
     @property
@@ -365,6 +372,10 @@ class Store(Protocol):
         """
         ...
 
+    async def changes(self, account_id: str, connect_ids: Sequence[int]) -> Mapping[int, Changes]:
+        """When these configurations of the account were made and last changed, by id."""
+        ...
+
     async def configurations_version(self, account_id: str) -> int:
         """The version of the account's configurations, read before what is changed under it."""
         ...
@@ -455,13 +466,13 @@ class Store(Protocol):
 
     async def failures(
         self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
-    ) -> Page:
+    ) -> Page[LogEntry]:
         """Open failures."""
         ...
 
     async def logs(
         self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
-    ) -> Page:
+    ) -> Page[LogEntry]:
         """Log entries."""
         ...
 
@@ -591,21 +602,3 @@ async def undisturbed(change: Callable[[], Awaitable[T]], doing: str) -> T:
         with suppress(ConfigurationsChanged):
             return await change()
     raise Unavailable(f"The account's configurations keep changing: {doing} again.")
-
-
-async def every_page(
-    listing: _Listing, account_id: str, query: LogQuery, size: int, after: Cursor | None = None
-) -> AsyncIterator[Page]:
-    """Walk a listing page by page, so that a long one is never held in memory."""
-    while True:
-        page = await listing(account_id, query, size, after)
-        yield page
-        if page.next_cursor is None:
-            return
-        after = page.next_cursor
-
-
-class _Listing(Protocol):
-    async def __call__(
-        self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
-    ) -> Page: ...

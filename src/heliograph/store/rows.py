@@ -10,6 +10,7 @@ from typing import Any, Final, assert_never
 
 from heliograph.errors import ConfigurationsChanged, EventConflict, TooManyKeys
 from heliograph.model.deliveries import (
+    MERGED_INTO,
     PENDING,
     SKIPPED,
     AttemptOutcome,
@@ -172,7 +173,7 @@ def merging(claim: Claim, gathered: Gathered) -> dict[str, Any]:
         "connect_id": claim.configuration.connect_id,
         "lane": claim.event.envelope_id,
         "through": gathered.through,
-        "merged_into": f"merged into the message of event {gathered.event.event_id}",
+        "merged_into": f"{MERGED_INTO}{gathered.event.event_id}",
     }
 
 

@@ -54,7 +54,9 @@ _TEXT: Final = {"type": "string", "minLength": 1}
 PATH_PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "accountId": ("The account: its GUID, or its external number.", _TEXT),
     "connectId": ("The configuration's number.", _ROW),
+    "deliveryId": ("The delivery's number.", _ROW),
     "envelopeId": ("The envelope.", _TEXT),
+    "eventId": ("The event's id.", _TEXT),
     "failureId": ("The failure's number.", _ROW),
     "groupId": ("The group's number.", _ROW),
     "integrationKey": ("The application: a GUID.", _TEXT),

@@ -10,7 +10,7 @@ import base64
 import binascii
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
@@ -103,6 +103,8 @@ FILTERS: Final = (FROM_DATE, TO_DATE, CONNECT_ID, ENVELOPE_ID, STATUS, ERROR)
 
 LISTING: Final = (*FILTERS, COUNT, CURSOR, ORDER)
 
+NAMES: Final = tuple(parameter.name for parameter in LISTING)
+
 ALL: Final = parameters.flag(
     "all", "All of the account are meant: in place of a filter.", extension=True
 )
@@ -111,8 +113,6 @@ DRY_RUN: Final = parameters.flag(
 )
 BULK: Final = (*FILTERS, ALL, DRY_RUN)
 """What a call in bulk takes, beside a cursor."""
-
-NAMES: Final = tuple(parameter.name for parameter in LISTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +129,12 @@ class Selection:
         A `to_date` of now then hides nothing; where it is of before that clock was ahead, some
         more records are selected.
         """
-        to_date = self.query.to_date
-        if to_date is None or ahead <= timedelta():
-            return self
-        return replace(self, query=replace(self.query, to_date=to_date + ahead))
+        return replace(self, query=replace(self.query, to_date=until(self.query.to_date, ahead)))
+
+
+def until(to_date: datetime | None, ahead: timedelta) -> datetime | None:
+    """The end of a listing; see `Selection.until`."""
+    return to_date if to_date is None or ahead <= timedelta() else to_date + ahead
 
 
 def read(query: Mapping[str, str]) -> Selection:
@@ -197,6 +199,11 @@ def write_cursor(cursor: Cursor) -> str:
 
 
 def next_link(path: str, query: Mapping[str, str], cursor: Cursor) -> str:
-    """The Link header (RFC 8288) of the next page."""
-    kept = {name: query[name] for name in NAMES if name in query and name != "cursor"}
+    """The Link header (RFC 8288) of the next page of a query that an operation has listed."""
+    kept = {name: text for name, text in query.items() if name != "cursor"}
     return f'<{path}?{urlencode({**kept, "cursor": write_cursor(cursor)})}>; rel="next"'
+
+
+def next_page(path: str, query: Mapping[str, str], cursor: Cursor | None) -> Mapping[str, str]:
+    """The headers that lead to the next page, where there is one."""
+    return {} if cursor is None else {"Link": next_link(path, query, cursor)}

@@ -222,3 +222,63 @@ from gone;
 -- name: clock_leap_nodes
 -- Other nodes learn of it at their next beat: until then their lease must last.
 update node set lease_until_us = lease_until_us + :gain where stopped_us is null;
+
+-- name: event_of_id
+-- What makes an id exist once knows where its event is.
+event as e
+inner join event_key as k
+    on
+        k.account_id = :account_id and k.event_id = :event_id
+        and e.event_row = k.event_row and e.created_us = k.created_us;
+
+-- name: events_then_deliveries
+-- One after the other, in the order of the index, until a page is full: `offset 0` keeps the planner,
+-- which takes the first ones for dear, from joining all of them and sorting that.
+event as e
+cross join lateral (
+    select * from v_delivery as one
+    where one.event_row = e.event_row and one.created_us = e.created_us
+    offset 0
+) as d
+cross join lateral (
+    select one.name, one.url from connect_configuration as one
+    where one.connect_id = d.connect_id
+    offset 0
+) as c;
+
+-- name: deliveries_then_events
+-- As above.
+v_delivery as d
+cross join lateral (
+    select * from event as one
+    where one.event_row = d.event_row and one.created_us = d.created_us
+    offset 0
+) as e
+cross join lateral (
+    select one.name, one.url from connect_configuration as one
+    where one.connect_id = d.connect_id
+    offset 0
+) as c;
+
+-- name: last_try_of_delivery
+-- What has ended, or has come back from the history, has left it to its attempts. The times spare
+-- looking into other days; nodes' clocks differ by less than one.
+case when d.last_try_us is not null or d.attempts = 0 then d.last_try_us else (
+    select a.started_us from attempt as a
+    where
+        a.delivery_id = d.delivery_id
+        and a.started_us >= d.created_us - 86400000000
+        and a.started_us <= coalesce(d.ended_us + 86400000000, 9223372036854775807)
+    order by a.attempt_id desc
+    limit 1
+) end;
+
+-- name: deliveries_event_id
+and e.event_row = (
+    select k.event_row from event_key as k
+    where k.account_id = :account_id and k.event_id = :event_id
+)
+and e.created_us = (
+    select k.created_us from event_key as k
+    where k.account_id = :account_id and k.event_id = :event_id
+);

@@ -453,10 +453,12 @@ where account_id = :account_id and delivery_id = :delivery_id and failed_us is n
 returning connect_id, lane;
 
 -- name: retire_candidates
+-- By account and state, as the index has it.
 select delivery_id, event_row, attempts
 from delivery
-where state in ('delivered', 'cancelled') and created_us < ?
-order by created_us, delivery_id
+where
+    account_id in (select account_id from account)
+    and state in ('delivered', 'cancelled') and state <> 'in_flight' and created_us < ?
 limit ?;
 
 -- name: retire_attempts

@@ -169,3 +169,23 @@ where connect_id = :connect_id and state in ('waiting', 'held');
 -- name: clock_leap_nodes
 -- There is one node, and it has no lease.
 select :gain as gain;
+
+-- name: event_of_id
+event as e;
+
+-- name: events_then_deliveries
+-- A cross join keeps its order here.
+event as e
+cross join delivery as d on e.event_row = d.event_row
+cross join connect_configuration as c on d.connect_id = c.connect_id;
+
+-- name: deliveries_then_events
+delivery as d
+cross join event as e on d.event_row = e.event_row
+cross join connect_configuration as c on d.connect_id = c.connect_id;
+
+-- name: last_try_of_delivery
+d.last_try_us;
+
+-- name: deliveries_event_id
+and e.event_id = :event_id;

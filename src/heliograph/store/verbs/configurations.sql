@@ -105,3 +105,7 @@ where
 
 -- name: failing_clear
 delete from failing_configuration where connect_id {among_numbers:connect_ids};
+
+-- name: configuration_changes
+select connect_id, created_us, changed_us from connect_configuration
+where account_id = :account_id and connect_id {among_numbers:connect_ids};

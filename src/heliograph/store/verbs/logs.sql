@@ -69,9 +69,8 @@ d.delivery_id;
 and d.delivery_id > :after_id;
 
 -- name: delivered_of_envelopes
--- Said of both: one engine has an index of its events by this, the other of its history.
-and e.account_id = :account_id and e.envelope_id {among_texts:envelope_ids}
-and d.envelope_id {among_texts:envelope_ids};
+-- Both engines have an index of their events by this.
+and e.account_id = :account_id and e.envelope_id {among_texts:envelope_ids};
 
 -- name: delivered_chosen
 select

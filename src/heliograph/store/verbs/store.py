@@ -31,11 +31,11 @@ from heliograph.store import (
     BATCH,
     BATCH_MOST,
     FIRST_TOKEN,
+    Changes,
     Configurations,
     DeliveryProgress,
     Failing,
     Orphan,
-    Page,
     RequeuePage,
     Statistics,
     batches,
@@ -46,6 +46,7 @@ from heliograph.store.accepting import Accepting, Submitted
 from heliograph.store.attendance import unattended
 from heliograph.store.keyring import KeyRing
 from heliograph.store.openings import Taker
+from heliograph.store.pages import Page
 from heliograph.store.people import People
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import (
@@ -62,6 +63,7 @@ from heliograph.store.verbs import (
 from heliograph.store.verbs.historical import HistoricalVerbs
 from heliograph.store.verbs.oauth import OAuthVerbs
 from heliograph.store.verbs.people import PeopleVerbs, write_token
+from heliograph.store.verbs.published import PublishedVerbs
 from heliograph.store.verbs.republishing import RepublishingVerbs
 from heliograph.store.verbs.sign_ins import SignInVerbs
 
@@ -86,6 +88,7 @@ class StoreVerbs:
         self.sign_ins = SignInVerbs(engine, clock, self._people.forget)
         self.oauth = OAuthVerbs(engine, keyring, self._now)
         self.historical = HistoricalVerbs(engine, keyring, self._now)
+        self.published = PublishedVerbs(engine)
         self.republishing = RepublishingVerbs(engine, clock)
         self._wake: Callable[[], None] = lambda: None
 
@@ -248,6 +251,16 @@ class StoreVerbs:
             lambda: configurations.listed(self._keyring, account_id, known)
         )
 
+    async def changes(self, account_id: str, connect_ids: Sequence[int]) -> Mapping[int, Changes]:
+        values = {"account_id": account_id, "connect_ids": list(connect_ids)}
+        step = Step("configuration_changes", values)
+        return {
+            row.connect_id: Changes(
+                from_microseconds(row.created_us), from_microseconds(row.changed_us)
+            )
+            for row in await self._engine.read(lambda: verb_of(step))
+        }
+
     async def configurations_version(self, account_id: str) -> int:
         return await self._engine.read(lambda: configurations.version(account_id))
 
@@ -309,17 +322,17 @@ class StoreVerbs:
 
     async def failures(
         self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
-    ) -> Page:
+    ) -> Page[LogEntry]:
         return await self._page("failures", account_id, query, limit, after)
 
     async def logs(
         self, account_id: str, query: LogQuery, limit: int, after: Cursor | None = None
-    ) -> Page:
+    ) -> Page[LogEntry]:
         return await self._page("logs", account_id, query, limit, after)
 
     async def _page(
         self, name: str, account_id: str, query: LogQuery, limit: int, after: Cursor | None
-    ) -> Page:
+    ) -> Page[LogEntry]:
         step = log_rows.listing(name, account_id, query, limit, after)
         found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
         entries = tuple(log_rows.entry(account_id, row) for row in found[:limit])
