@@ -1,4 +1,4 @@
-"""`heliograph failures export`: all failures of a selection, streamed to a file."""
+"""`heliograph failures export` and its like: all of a selection, streamed to a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO
 
 import click
 import msgspec
@@ -17,82 +17,80 @@ import msgspec
 from heliograph import files
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, server_options
-from heliograph.cli.selecting import count_and_order_options, filter_options
+from heliograph.cli.selecting import count_and_order_options
 from heliograph.cli.terminal import counted, notes
 from heliograph.plain import harmless_json, spreadsheet_cell
 
-COLUMNS: Final = (
-    "failureId",
-    "envelopeId",
-    "subject",
-    "userName",
-    "email",
-    "status",
-    "connectId",
-    "configUrl",
-    "created",
-    "lastTry",
-    "nextTry",
-    "deliveryState",
-    "heldReason",
-    "retryCount",
-    "error",
-    "cause",
-)
-"""Of a CSV file: fields of a failure as the API names them; dates are in UTC."""
+Filters = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""Adds the filters of a listing to a command, which gets them as `chosen`."""
 
 
-@click.command(
-    epilog="\b\nExamples:\n  heliograph failures export failures.csv\n"
-    "  heliograph failures export - --connect-id 1 | jq -r .envelopeId"
-)
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["ndjson", "csv"]),
-    help="Default: csv for a FILE that ends in .csv, else ndjson.",
-)
-@filter_options
-@count_and_order_options
-@server_options
-def export(
-    credentials: Credentials,
-    file: Path,
-    form: str | None,
-    chosen: dict[str, str],
-    count: int | None,
-    order: str,
-) -> None:
-    """Write failures to FILE (- for standard output), however many there are.
+def exporting(
+    path: str, noun: tuple[str, str], columns: tuple[str, ...], filters: Filters
+) -> click.Command:
+    """The command that writes a listing to a file.
 
-    NDJSON holds the API's records, one to a line. In CSV, what a spreadsheet could take for a
-    formula, the whole cell or a part of it, begins with an apostrophe. FILE appears when it is
-    complete, and only its owner can read it.
+    Args:
+        path: The listing.
+        noun: One of its records in words, and several.
+        columns: Of a CSV file: fields of a record as the API names them; dates are in UTC.
+        filters: Its options.
     """
-    form = form or ("csv" if file.suffix.lower() == ".csv" else "ndjson")
-    query = {**chosen, "order": order, **({"count": str(count)} if count else {})}
-    with _opened(file) as stream:
-        number = asyncio.run(_write(credentials, query, _csv if form == "csv" else _ndjson, stream))
-    if str(file) != "-":
-        notes().print(f"{counted(number, 'failure')} written to {file}.", soft_wrap=True)
 
+    @click.command(
+        "export",
+        epilog=f"\b\nExamples:\n  heliograph {path} export {path}.csv\n"
+        f"  heliograph {path} export - --from 2h | jq -r .envelopeId",
+    )
+    @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
+    @click.option(
+        "--format",
+        "form",
+        type=click.Choice(["ndjson", "csv"]),
+        help="Default: csv for a FILE that ends in .csv, else ndjson.",
+    )
+    @filters
+    @count_and_order_options
+    @server_options
+    def export(
+        credentials: Credentials,
+        file: Path,
+        form: str | None,
+        chosen: dict[str, str],
+        count: int | None,
+        order: str,
+    ) -> None:
+        form = form or ("csv" if file.suffix.lower() == ".csv" else "ndjson")
+        query = {**chosen, "order": order, **({"count": str(count)} if count else {})}
+        with _opened(file) as stream:
+            csv_columns = columns if form == "csv" else None
+            number = asyncio.run(_write(credentials, path, query, csv_columns, stream))
+        if str(file) != "-":
+            notes().print(f"{counted(number, *noun)} written to {file}.", soft_wrap=True)
 
-_Convert = Callable[[bytes], bytes]
+    export.help = (
+        f"Write {noun[1]} to FILE (- for standard output), however many there are.\n\n"
+        "NDJSON holds the API's records, one to a line. In CSV, what a spreadsheet could take for "
+        "a formula, the whole cell or a part of it, begins with an apostrophe. FILE appears when "
+        "it is complete, and only its owner can read it."
+    )
+    return export
 
 
 async def _write(
-    credentials: Credentials, query: Mapping[str, str], convert: _Convert, stream: BinaryIO
+    credentials: Credentials,
+    path: str,
+    query: Mapping[str, str],
+    columns: tuple[str, ...] | None,
+    stream: BinaryIO,
 ) -> int:
+    """Write records as CSV with these columns, or as NDJSON; the number of them."""
     number = 0
-    if convert is _csv:
-        stream.write(_row(COLUMNS))
-    async with (
-        Connection(credentials) as connection,
-        connection.lines("failures", query) as lines,
-    ):
+    if columns is not None:
+        stream.write(_row(columns))
+    async with Connection(credentials) as connection, connection.lines(path, query) as lines:
         async for line in lines:
-            stream.write(convert(line))
+            stream.write(_ndjson(line) if columns is None else _csv(line, columns))
             number += 1
     return number
 
@@ -101,9 +99,9 @@ def _ndjson(line: bytes) -> bytes:
     return harmless_json(line.decode()).encode() + b"\n"
 
 
-def _csv(line: bytes) -> bytes:
+def _csv(line: bytes, columns: tuple[str, ...]) -> bytes:
     record = msgspec.json.decode(line, type=dict[str, str])
-    return _row([spreadsheet_cell(record.get(name, "")) for name in COLUMNS])
+    return _row([spreadsheet_cell(record.get(name, "")) for name in columns])
 
 
 def _row(cells: tuple[str, ...] | list[str]) -> bytes:

@@ -24,7 +24,7 @@ from heliograph.cli.terminal import (
     zone_of,
 )
 
-Kind = Literal["failures", "logs"]
+Kind = Literal["failures", "logs", "events", "deliveries"]
 
 TABLE_MOST: Final = 100
 """Records that a table shows when nobody says how many."""

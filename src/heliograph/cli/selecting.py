@@ -1,15 +1,16 @@
-"""The filters of logs and failures, as options: one spelling for list, republish and the rest."""
+"""The filters of listings, as options: one spelling for list, republish and the rest."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
 
+from heliograph.model.deliveries import DeliveryState
 from heliograph.wire import dates
 from heliograph.wire.messages.json_sim import STATUS_WORDS
 
@@ -44,19 +45,45 @@ class Moment(click.ParamType[datetime]):
         return when
 
 
-_FILTERS: Final = (
-    click.option("--from", "from_date", type=Moment(), help="Not before: a time, or 2h for ago."),
-    click.option("--to", "to_date", type=Moment(), help="Not after."),
-    click.option("--connect-id", help="Only this configuration's."),
-    click.option("--envelope-id", help="Only this envelope's."),
-    click.option(
+_FROM: Final = click.option(
+    "--from", "from_date", type=Moment(), help="Not before: a time, or 2h for ago."
+)
+_TO: Final = click.option("--to", "to_date", type=Moment(), help="Not after.")
+_CONNECT_ID: Final = click.option("--connect-id", help="Only this configuration's.")
+_ENVELOPE_ID: Final = click.option("--envelope-id", help="Only this envelope's.")
+
+_FILTERS: Final = {
+    "from_date": _FROM,
+    "to_date": _TO,
+    "connect_id": _CONNECT_ID,
+    "envelope_id": _ENVELOPE_ID,
+    "status": click.option(
         "--status",
         type=click.Choice(list(STATUS_WORDS.values()), case_sensitive=False),
         metavar="STATUS",
         help=f"The envelope's status: {', '.join(list(STATUS_WORDS.values())[1:])}.",
     ),
-    click.option("--error", help="Only those whose error contains this text."),
-)
+    "error": click.option("--error", help="Only those whose error contains this text."),
+}
+_OF_EVENTS: Final = {
+    "from_date": _FROM,
+    "to_date": _TO,
+    "envelope_id": _ENVELOPE_ID,
+    "event": click.option("--event", help="Only events of this name."),
+    "sender": click.option("--sender", help="Only where the sender has this e-mail."),
+    "subject": click.option("--subject", help="Only where this is the subject, all of it."),
+}
+_OF_DELIVERIES: Final = {
+    **_OF_EVENTS,
+    "event_id": click.option("--event-id", help="Only this event's."),
+    "connect_id": _CONNECT_ID,
+    "state": click.option(
+        "--state",
+        type=click.Choice([state.value for state in DeliveryState], case_sensitive=False),
+        metavar="STATE",
+        help=f"Only those in this state: {', '.join(DeliveryState)}.",
+    ),
+}
 
 _SHOWN: Final = (
     click.option("--count", type=click.IntRange(1), help="At most so many records."),
@@ -71,16 +98,32 @@ _SHOWN: Final = (
 
 
 def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the filters; the command gets them as `chosen`, in the API's spelling."""
+    """Adds the filters of logs and failures; the command gets them as `chosen`."""
+    return _choosing(_FILTERS, command)
+
+
+def event_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the filters of events."""
+    return _choosing(_OF_EVENTS, command)
+
+
+def delivery_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the filters of deliveries."""
+    return _choosing(_OF_DELIVERIES, command)
+
+
+def _choosing(
+    options: Mapping[str, Callable[..., Any]], command: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Adds options; the command gets those that are given as `chosen`, in the API's spelling."""
 
     @functools.wraps(command)
-    def with_chosen(**options: Any) -> Any:
-        names = ("from_date", "to_date", "connect_id", "envelope_id", "status", "error")
-        chosen = {name: _text(options.pop(name)) for name in names}
-        return command(chosen={name: text for name, text in chosen.items() if text}, **options)
+    def with_chosen(**given: Any) -> Any:
+        chosen = {name: _text(given.pop(name)) for name in options}
+        return command(chosen={name: text for name, text in chosen.items() if text}, **given)
 
     wrapped: Callable[..., Any] = with_chosen
-    for option in reversed(_FILTERS):
+    for option in reversed([*options.values()]):
         wrapped = option(wrapped)
     return wrapped
 

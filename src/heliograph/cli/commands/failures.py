@@ -15,7 +15,7 @@ from heliograph.cli.asking import dry_run_option
 from heliograph.cli.bulk import Bulk, choose_one
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
-from heliograph.cli.export import export
+from heliograph.cli.export import exporting
 from heliograph.cli.grouping import Commands
 from heliograph.cli.listing import (
     next_try,
@@ -59,6 +59,27 @@ _DELETE: Final = Bulk(
     asks_above=0,
     goes_on=False,
 )
+
+
+_COLUMNS: Final = (
+    "failureId",
+    "envelopeId",
+    "subject",
+    "userName",
+    "email",
+    "status",
+    "connectId",
+    "configUrl",
+    "created",
+    "lastTry",
+    "nextTry",
+    "deliveryState",
+    "heldReason",
+    "retryCount",
+    "error",
+    "cause",
+)
+"""Of an export as CSV."""
 
 
 @click.group(cls=Commands)
@@ -221,7 +242,7 @@ def delete(
         output().print(f"Deleted {counted(int(done['changed']), 'failure')}.")
 
 
-failures.add_command(export)
+failures.add_command(exporting("failures", ("failure", "failures"), _COLUMNS, filter_options))
 
 
 async def _republish_envelopes(

@@ -1,0 +1,96 @@
+"""`heliograph events`: what was published, and to whom it went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from heliograph.access.credentials_file import Credentials
+from heliograph.cli.account_calls import run
+from heliograph.cli.connection import Connection, json_option, segment, server_options
+from heliograph.cli.export import exporting
+from heliograph.cli.grouping import Commands
+from heliograph.cli.listing import sender
+from heliograph.cli.published import print_events, print_outcome, show_published
+from heliograph.cli.selecting import count_and_order_options, event_filter_options
+from heliograph.cli.terminal import local_time_and_zone, output, print_fields, print_json
+
+
+@click.group(cls=Commands)
+def events() -> None:
+    """What was published, wanted or not."""
+
+
+@events.command("list", epilog="Example: heliograph events list --sender ada@example.com")
+@event_filter_options
+@count_and_order_options
+@click.option("--json", "as_json", is_flag=True, help="The API's document, with all records.")
+@server_options
+def list_events(
+    credentials: Credentials,
+    chosen: dict[str, str],
+    count: int | None,
+    order: str,
+    as_json: bool,
+) -> None:
+    """List events, with the number of their deliveries."""
+    query = {**chosen, "order": order}
+    show_published(credentials, "events", query, count, as_json, print_events)
+
+
+@events.command(epilog="Example: heliograph events show closing-of-e-1 --explain")
+@click.argument("event_id", metavar="ID")
+@click.option("--explain", is_flag=True, help="Say of all configurations why they do not get it.")
+@json_option
+@server_options
+def show(credentials: Credentials, event_id: str, explain: bool, as_json: bool) -> None:
+    """Show an event: to whom it went, with what result, and why not to others.
+
+    The reasons are told from the configurations as they are now.
+    """
+
+    async def ask(connection: Connection) -> Any:
+        query = {"explain": str(explain).lower(), "additional_info": "true"}
+        return (await connection.call("GET", f"events/{segment(event_id)}", query=query)).json
+
+    event = run(credentials, ask)
+    if as_json:
+        print_json(event)
+        return
+    print_fields(
+        output(),
+        [
+            ("Event", event["event"]),
+            ("Id", event["eventId"]),
+            ("Envelope", event.get("envelopeId")),
+            ("Subject", event.get("subject")),
+            ("Sender", sender(event)),
+            ("Status", event["status"]),
+            ("Generated", local_time_and_zone(event["generated"])),
+            ("Accepted", local_time_and_zone(event["created"])),
+        ],
+    )
+    output().print()
+    print_outcome(event)
+
+
+events.add_command(
+    exporting(
+        "events",
+        ("event", "events"),
+        (
+            "eventId",
+            "event",
+            "envelopeId",
+            "subject",
+            "userName",
+            "email",
+            "status",
+            "created",
+            "generated",
+            "deliveryCount",
+        ),
+        event_filter_options,
+    )
+)
