@@ -30,6 +30,7 @@ from tests.support import (
     ManualClock,
     new_event,
     retry_in,
+    settled,
     wanted_configuration,
 )
 
@@ -202,6 +203,24 @@ async def test_r8_a_settle_of_what_was_taken_over_changes_no_row(
     assert not await again.settle(claim, Delivered())
     assert (await again.store.logs(ACCOUNT, LogQuery(), 10)).entries == before
     assert await again.deliver([retried]) == [True]
+
+
+async def test_r8_two_settles_of_one_delivery_in_one_batch_are_told_apart_by_their_claims(
+    open_store: OpenStore, one_waiting: Store, traffic: Traffic
+) -> None:
+    (claim,) = await traffic.claim_all()
+    await traffic.publish()  # the next one of its lane
+    await one_waiting.close()
+
+    again = Traffic(await open_store())
+    (retried,) = await again.claim_all()
+    batch = [settled(claim, GaveUp(WHY)), settled(retried, retry_in(3600))]
+    assert list(await again.store.settle(batch)) == [False, True]
+    (failure,) = (await again.store.failures(ACCOUNT, LogQuery(), 10)).entries
+    assert failure.state is DeliveryState.WAITING
+    assert await again.claim_all() == []  # nothing has let the next one go
+    newest, oldest = (await again.store.logs(ACCOUNT, LogQuery(), 10)).entries
+    assert (oldest.retry_count, newest.retry_count) == (0, 1)
 
 
 async def test_r5_an_attempt_whose_failure_was_deleted_meanwhile_is_closed_with_its_outcome(

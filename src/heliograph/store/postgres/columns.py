@@ -148,7 +148,7 @@ def place_columns(
     settlements: Sequence[Settlement], places: dict[int, tuple[int, int]]
 ) -> dict[str, list[int]]:
     """Where the events of settled deliveries are."""
-    placed = [places[settlement.claim.delivery_id] for settlement in settlements]
+    placed = [places[settlement.claim.attempt_id] for settlement in settlements]
     return {
         "event_rows": [event_row for event_row, _ in placed],
         "created": [created for _, created in placed],

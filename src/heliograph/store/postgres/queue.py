@@ -554,15 +554,16 @@ class Queue:
             values = [where_next(settlement, holding, now) for settlement in others]
             moved_others = await fetch(db, _Q["settle_others"], settle_columns(others, values, now))
             failed = {
-                settlement.claim.delivery_id
+                settlement.claim.attempt_id
                 for settlement, value in zip(others, values, strict=True)
                 if value["state"] == DeliveryState.FAILED
             }
             moved += moved_others
             ended += [
-                (row.connect_id, row.lane) for row in moved_others if row.delivery_id in failed
+                (row.connect_id, row.lane) for row in moved_others if row.attempt_id in failed
             ]
-        places = {row.delivery_id: (row.event_row, row.created_us) for row in moved}
+        # By attempt: an older claim of the same delivery may be in the batch, and is not ours.
+        places = {row.attempt_id: (row.event_row, row.created_us) for row in moved}
         failpoint("settle.failure_row")
         await self._add_attempts(db, in_order, places)
         failpoint("settle.next_due")
@@ -573,13 +574,13 @@ class Queue:
             await run(db, _Q["failing_clear"], {"connect_ids": took})
         if failing:
             await run(db, _Q["failing_add"], {"connect_ids": failing, "now": now})
-        for answers in rows.job_answers(settlements, lambda claim: claim.delivery_id in places):
+        for answers in rows.job_answers(settlements, lambda claim: claim.attempt_id in places):
             counts = {"delivered": answers.delivered, "failed": len(answers.failed)}
             if answers.failed:
                 left = {"job_id": answers.job_id, "ids": list(answers.failed)}
                 await run(db, _Q["job_left"], left)
             await run(db, _Q["job_answered"], {"job_id": answers.job_id, **counts})
-        return [settlement.claim.delivery_id in places for settlement in settlements]
+        return [settlement.claim.attempt_id in places for settlement in settlements]
 
     async def _merge(
         self,
@@ -592,7 +593,7 @@ class Queue:
         merging = [
             rows.merging(settlement.claim, settlement.claim.gathered)
             for settlement in delivered
-            if settlement.claim.gathered is not None and settlement.claim.delivery_id in places
+            if settlement.claim.gathered is not None and settlement.claim.attempt_id in places
         ]
         if not merging:
             return []
@@ -611,12 +612,12 @@ class Queue:
         settlements: Sequence[Settlement],
         places: dict[int, tuple[int, int]],
     ) -> None:
-        ours = [settlement for settlement in settlements if settlement.claim.delivery_id in places]
+        ours = [settlement for settlement in settlements if settlement.claim.attempt_id in places]
         if ours:
             values = {**attempt_columns(ours), **place_columns(ours, places)}
             await run(db, _Q["attempts_add"], values)
         stale = [
-            settlement for settlement in settlements if settlement.claim.delivery_id not in places
+            settlement for settlement in settlements if settlement.claim.attempt_id not in places
         ]
         if stale:
             await run(db, _Q["attempts_close_late"], attempt_columns(stale))

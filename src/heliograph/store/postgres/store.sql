@@ -519,7 +519,7 @@ kept as (
     from gone
 )
 
-select delivery_id, event_row, created_us, connect_id, lane from gone;
+select attempt_id, event_row, created_us, connect_id, lane from gone;
 
 -- name: settle_others
 -- Fenced as above.
@@ -545,7 +545,7 @@ from unnest(
 where
     d.delivery_id = s.delivery_id and d.state = 'in_flight' and d.epoch = s.epoch
     and d.attempt_id = s.attempt_id
-returning d.delivery_id, d.event_row, d.created_us, d.connect_id, d.lane;
+returning d.attempt_id, d.event_row, d.created_us, d.connect_id, d.lane;
 
 -- name: attempts_add
 insert into attempt (
