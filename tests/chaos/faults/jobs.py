@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 from heliograph.failpoints import VARIABLE
-from tests.busy import hang
+from tests.busy import hang, hang_times
 from tests.chaos.bench import Bench, Result
 from tests.chaos.catalogue import Context, fault
 from tests.chaos.installation import DidNotStart
@@ -72,7 +72,7 @@ async def _one_job(bench: Bench, connect_id: str, of: str, most_kills: int, resu
     """Start a job, and kill nodes until it has an end; how often."""
     query = f"connect_id={connect_id}&of={of}&rate={_RATE}"
     job = await bench.client.done("POST", f"republish_jobs?{query}")
-    kills, deadline = 0, time.monotonic() + _ENDS
+    kills, deadline = 0, time.monotonic() + _ENDS * hang_times()
     # What it sends again, somebody asked for: it is not what a kill has made arrive twice.
     sent_again = {"in_flight": _DELIVERIES} if of == "delivered" else {}
     async with bench.nemesis.fault("job", of=of, **sent_again):
