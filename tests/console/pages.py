@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from tests.console.world import World
 
 
 async def pages(world: World) -> dict[str, str]:
     """The address of every page below the root."""
-    failure = (await world.failures_now())[-1]["failureId"]
+    oldest = (await world.failures_now())[-1]
+    failure, envelope = oldest["failureId"], oldest["envelopeId"]
+    post = (await world.api.call("GET", "logs")).json["logs"][0]["logId"]
     return {
         "failures": "failures",
         "failures by error": "failures?group=error",
         "no failures": "failures?error=nothing+like+it",
         "failure": f"failures/{failure}",
+        "listeners": "listeners",
+        "listener": f"listeners/{world.listeners['orders']}",
+        "new listener": "listeners/new",
+        "edit listener": f"listeners/{world.listeners['billing']}/edit",
+        "delete listener": f"listeners/{world.listeners['billing']}/delete",
+        "log": "log",
+        "empty log": "log?error=nothing+like+it",
+        "post": f"log/{post}",
+        "envelope": f"envelopes?{urlencode({'q': envelope})}",
+        "no envelope": "envelopes?q=nobody",
+        "settings": "settings",
         "help": "help",
     }

@@ -95,6 +95,45 @@ async def test_a_viewer_sees_what_can_be_done_and_why_not_by_whom(
     assert len(await world.failures_now()) == 6
 
 
+async def test_a_listener_is_made_tested_paused_resumed_changed_and_deleted(
+    world: World, browser: Chromium
+) -> None:
+    await sign_in(browser, world)
+    await browser.open(f"{world.root}listeners/new")
+    await browser.type("#name", "shipping")
+    await browser.type("#urlToPublishTo", "ftp://nowhere")
+    await browser.click("main form button")
+    await browser.shows("urlToPublishTo")  # what the API says of it, and what was typed is kept
+    assert await browser.run("return document.querySelector('#name').value") == "shipping"
+    await browser.run("document.querySelector('#urlToPublishTo').value = ''")
+    await browser.type("#urlToPublishTo", f"{world.listener.base}/shipping")
+    await browser.click("main form button")
+    await browser.shows("Saved.")
+    await browser.click("form[action$=test] button")
+    await browser.shows("Taken, after")
+    assert "Content-Type: application/json" in await browser.text("section pre")
+    page = f"{world.root}listeners/4"
+    for button, note, field in (
+        ("Pause", "Paused: its events are kept", "pausePublish=false"),
+        ("Resume", "Resumed: what was kept", "pausePublish=true"),
+    ):
+        await browser.click("form[action$=switch] button")
+        await browser.shows(note)
+        assert await browser.count(f"button[value='{field}']") == 1, button
+    await browser.open(f"{page}/edit")
+    await browser.click("#includeHMAC")
+    await browser.click("main form button")
+    await browser.shows("Saved.")
+    shown = (await world.api.call("GET", "4")).json["configurations"][0]
+    wanted = {"name": "shipping", "includeHMAC": "false", "enableLog": "true", "allUsers": "true"}
+    assert {name: shown[name] for name in wanted} == wanted
+    assert shown["events"] == ["envelope-completed", "envelope-sent"]
+    await browser.open(f"{page}/delete")
+    await browser.click("button.danger")
+    await browser.shows("Deleted.")
+    assert (await world.api.call("GET", "4")).status == 404
+
+
 async def test_the_console_works_behind_the_path_of_a_proxy(
     world: World, browser: Chromium
 ) -> None:

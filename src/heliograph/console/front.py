@@ -17,7 +17,7 @@ from heliograph.api.contract.request import Request
 from heliograph.api.contract.response import Response
 from heliograph.api.contract.routing import SLASH, Route
 from heliograph.api.sign_in.callers import Callers
-from heliograph.console import failures, help_page, shown
+from heliograph.console import account, failures, help_page, listeners, posts, shown
 from heliograph.console.assets import Assets
 from heliograph.console.calls import Calls, ProblemOfCall
 from heliograph.console.sessions import Sessions
@@ -46,6 +46,10 @@ _HEADERS: Final = {
 
 _NAVIGATION: Final = (
     ("failures", "Failures"),
+    ("listeners", "Listeners"),
+    ("log", "Log"),
+    ("envelopes", "Envelope"),
+    ("settings", "Settings"),
     ("help", "Help"),
 )
 """The first part of a path, and what it is called."""
@@ -81,7 +85,8 @@ class Console:
 
     def routes(self) -> Sequence[Route]:
         """The routes of every page."""
-        places = [Place("", self._first), *failures.places(), *help_page.places()]
+        modules = (failures, listeners, posts, account, help_page)
+        places = [Place("", self._first), *(one for module in modules for one in module.places())]
         return [
             page(f"{ROOT}/static/{{digest}}/{{name}}", self._assets.show),
             self._route("sign-in", self._sign_in),
