@@ -13,6 +13,7 @@ async def pages(world: World) -> dict[str, str]:
     failure, envelope = oldest["failureId"], oldest["envelopeId"]
     post = (await world.api.call("GET", "logs")).json["logs"][0]["logId"]
     return {
+        "now": "now",
         "failures": "failures",
         "failures by error": "failures?group=error",
         "no failures": "failures?error=nothing+like+it",
@@ -28,5 +29,7 @@ async def pages(world: World) -> dict[str, str]:
         "envelope": f"envelopes?{urlencode({'q': envelope})}",
         "no envelope": "envelopes?q=nobody",
         "settings": "settings",
+        "jobs": "republish",
+        "job": f"republish/{await world.job()}",
         "help": "help",
     }

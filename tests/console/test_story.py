@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from tests.chromium import ENTER, Chromium, chromium, needs_chromium
-from tests.console.world import World, furnish, sign_in
+from tests.console.world import World, event, furnish, sign_in
 from tests.listener import LoopbackListener
 from tests.server import Client
 
@@ -72,10 +72,50 @@ async def test_all_that_match_are_those_of_the_filters(world: World, browser: Ch
     await browser.click("input[value=all]")
     await browser.click("button[value=republish]")
     await browser.shows("all that match your filters")
+    await browser.shows("So many must be delivered before any other is sent.")
     await browser.click("main .bar button")
-    await browser.shows("3 queued to be sent now.")
+    await browser.shows("Republish job 1")
+    await browser.shows("finished")  # the page renews itself
     left = await world.failures(3)
     assert {one["connectId"] for one in left} == {world.listeners["billing"]}
+
+
+async def test_a_job_that_stops_itself_is_let_go_on_and_cancelled(
+    world: World, browser: Chromium
+) -> None:
+    await sign_in(browser, world)
+    query = f"connect_id={world.listeners['orders']}&canary=1"
+    assert (await world.api.call("POST", f"republish_jobs?{query}")).status == 200
+    await browser.open(f"{world.root}republish")
+    await browser.press("j", ENTER)
+    await browser.shows("stopped")  # the listener still fails, and so did the first one
+    await browser.click("button[value=running]")
+    await browser.find("button[value=cancelled]")
+    await browser.click("button[value=cancelled]")
+    await browser.shows("cancelled")
+    assert await browser.complaints() == []
+
+
+async def test_now_shows_what_fails_as_it_fails_and_says_when_it_is_stale(
+    world: World, browser: Chromium
+) -> None:
+    await sign_in(browser, world)
+    await browser.open(f"{world.root}now")
+    await browser.shows("500 Internal Server Error")
+    world.listener.by_path = {"/orders": 500, "/crm": 503}
+    sent = [event("envelope-9", "An offer")]
+    assert (await world.api.call("POST", "events", sent)).status == 202
+    await browser.shows("HTTP 503")
+    assert await browser.count("[data-stale]:not([hidden])") == 0
+    await browser.devtools(
+        "Network.emulateNetworkConditions",
+        offline=True,
+        latency=0,
+        downloadThroughput=0,
+        uploadThroughput=0,
+    )
+    await browser.find("[data-stale]:not([hidden])")
+    assert "The server does not answer" in await browser.text()
 
 
 async def test_a_viewer_sees_what_can_be_done_and_why_not_by_whom(
@@ -171,7 +211,7 @@ async def test_the_console_works_behind_the_path_of_a_proxy(
         assert await browser.at() == f"{at}/failures"
         for address in ("", "/", "/failures/"):
             await browser.open(f"{at}{address}")
-            await browser.find("[data-row]")
+            await browser.find("main h1")
         assert await browser.complaints() == []
         assert all(one.startswith((at, "chrome", "data:")) for one in await browser.requests())
     finally:

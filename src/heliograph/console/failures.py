@@ -29,6 +29,9 @@ _PAGE_ROWS: Final = 100
 _TYPED_ABOVE: Final = 1_000
 """Of more the number is typed before it is done."""
 
+_CARE: Final = ("rate", "ramp", "canary", "stop_percent")
+"""How carefully a republish job asks: the parameters of the call that starts one."""
+
 _PHASES: Final = (
     *(Phase.DNS, Phase.CONNECT, Phase.TLS, Phase.WRITE),
     *(Phase.HEADERS, Phase.BODY, Phase.STATUS),
@@ -261,7 +264,7 @@ async def _preview(visit: Visit) -> Page | GoTo:
     asked = _asked(visit)
     if visit.form.get("which") != "all" and not asked.ids:
         return GoTo("failures", "Nothing was selected: mark rows first, or choose all that match.")
-    method, path = ("PUT", "failures/retry_queue") if asked.republish else ("DELETE", "failures")
+    method, path = ("POST", "republish_jobs") if asked.republish else ("DELETE", "failures")
     query = {**asked.query, "dry_run": "true"}
     if asked.ids:
         found = await asyncio.gather(*(visit.get(f"failures/{segment(one)}") for one in asked.ids))
@@ -270,13 +273,14 @@ async def _preview(visit: Visit) -> Page | GoTo:
     else:
         result = (await visit.call(method, path, query)).value
         command = command_of(
-            f"failures {'republish' if asked.republish else 'delete'} --dry-run",
+            "republish start --dry-run" if asked.republish else "failures delete --dry-run",
             asked.filters,
         )
         same = [
             Same.of(*(visit, path, command if asked.filters else f"{command} --all"), query, method)
         ]
     names = await listeners_of(visit)
+    count = result.get("total") or result["count"]
     return Page(
         "act.html",
         "Send again" if asked.republish else "Delete",
@@ -284,7 +288,8 @@ async def _preview(visit: Visit) -> Page | GoTo:
             "asked": asked,
             "result": result,
             "names": names,
-            "typed": int(result["count"]) > _TYPED_ABOVE,
+            "count": count,
+            "typed": int(count) > _TYPED_ABOVE,
             "filters": asked.filters,
         },
         same,
@@ -295,13 +300,16 @@ async def _act(visit: Visit) -> Page | GoTo:
     asked, count = _asked(visit), visit.form.get("count", "0")
     if int(count) > _TYPED_ABOVE and visit.form.get("typed", "").replace(",", "") != count:
         return GoTo("failures", "Nothing was changed: the number that was typed is another one.")
+    if asked.republish and not asked.ids:
+        care = {name: visit.form[name] for name in _CARE if name in visit.form}
+        job = (await visit.call("POST", "republish_jobs", {**asked.query, **care})).value
+        return GoTo(f"republish/{job['jobId']}", "Started.")
     if asked.republish:
         changed, left = 0, 0
-        for query in [_only(await visit.get(f"failures/{segment(one)}")) for one in asked.ids] or [
-            asked.query
-        ]:
-            done = await _every_batch(visit, "PUT", "failures/retry_queue", query)
-            changed, left = changed + done[0], left + done[1]
+        for one in asked.ids:
+            query = _only(await visit.get(f"failures/{segment(one)}"))
+            done = (await visit.call("PUT", "failures/retry_queue", query)).value
+            changed, left = changed + int(done["changed"]), left + int(done["unchanged"])
         note = f"{changed:,} queued to be sent now."
         if left:
             note += (
@@ -313,19 +321,9 @@ async def _act(visit: Visit) -> Page | GoTo:
         for one in asked.ids:
             await visit.call("DELETE", f"failures/{segment(one)}")
         return GoTo("failures", f"{len(asked.ids):,} deleted: none of them is tried again.")
-    changed, _ = await _every_batch(visit, "DELETE", "failures", asked.query)
-    return GoTo("failures", f"{changed:,} deleted: none of them is tried again.")
-
-
-async def _every_batch(
-    visit: Visit, method: str, path: str, query: dict[str, str]
-) -> tuple[int, int]:
-    """Repeat a call in bulk until nothing more matches: how many were changed, and how many not."""
-    changed = left = 0
-    while True:
-        done = (await visit.call(method, path, query)).value
-        changed, left = changed + int(done["changed"]), left + int(done.get("unchanged") or "0")
+    changed = 0
+    while True:  # the same call finds what is left
+        done = (await visit.call("DELETE", "failures", asked.query)).value
+        changed += int(done["changed"])
         if not done.get("nextCursor"):
-            return changed, left
-        if method == "PUT":  # where the same DELETE finds what is left
-            query = {**query, "cursor": done["nextCursor"]}
+            return GoTo("failures", f"{changed:,} deleted: none of them is tried again.")

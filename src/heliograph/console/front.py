@@ -17,7 +17,7 @@ from heliograph.api.contract.request import Request
 from heliograph.api.contract.response import Response
 from heliograph.api.contract.routing import SLASH, Route
 from heliograph.api.sign_in.callers import Callers
-from heliograph.console import account, failures, help_page, listeners, posts, shown
+from heliograph.console import account, failures, help_page, jobs, listeners, now, posts, shown
 from heliograph.console.assets import Assets
 from heliograph.console.calls import Calls, ProblemOfCall
 from heliograph.console.sessions import Sessions
@@ -45,7 +45,9 @@ _HEADERS: Final = {
 }
 
 _NAVIGATION: Final = (
+    ("now", "Now"),
     ("failures", "Failures"),
+    ("republish", "Republish"),
     ("listeners", "Listeners"),
     ("log", "Log"),
     ("envelopes", "Envelope"),
@@ -85,7 +87,7 @@ class Console:
 
     def routes(self) -> Sequence[Route]:
         """The routes of every page."""
-        modules = (failures, listeners, posts, account, help_page)
+        modules = (now, failures, jobs, listeners, posts, account, help_page)
         places = [Place("", self._first), *(one for module in modules for one in module.places())]
         return [
             page(f"{ROOT}/static/{{digest}}/{{name}}", self._assets.show),
@@ -100,7 +102,7 @@ class Console:
         return Route(at, endpoint)
 
     async def _first(self, _visit: Visit) -> GoTo:
-        return GoTo("failures")
+        return GoTo("now")
 
     async def _sign_in(self, request: Request) -> Response:
         """The form, and what it posts to: a user's password, or a token."""

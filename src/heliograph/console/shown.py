@@ -43,6 +43,15 @@ def counted(count: str | int, singular: str, plural: str = "") -> str:
     return f"{int(count):,} {singular if int(count) == 1 else plural or singular + 's'}"
 
 
+def seconds(text: str | int) -> str:
+    """How long something takes, for people."""
+    left = int(text)
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if left >= 2 * size:
+            return counted(round(left / size), name)
+    return counted(left, "second")
+
+
 def readable(payload: str | None) -> str:
     """A message with its JSON indented, for people."""
     try:
@@ -63,6 +72,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "number": number,
     "counted": counted,
     "readable": readable,
+    "seconds": seconds,
     "shortened": shortened,
 }
 """Of the templates, by their names there."""

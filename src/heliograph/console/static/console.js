@@ -94,5 +94,14 @@
     showTimes();
     countSelected();
   });
-  document.addEventListener("htmx:afterSwap", (event) => showTimes(event.detail.elt));
+  // What is live says when it is not.
+  const stale = (is) => all("[data-stale]").forEach((note) => { note.hidden = !is; });
+  for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+    document.addEventListener(name, () => stale(true));
+  }
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // Nothing moves under the pointer, nor away from the focus.
+    if (document.querySelector("[data-row]:is(:hover, :focus-within)")) event.detail.shouldSwap = false;
+  });
+  document.addEventListener("htmx:afterSwap", () => { stale(false); showTimes(); });
 })();
