@@ -28,6 +28,7 @@ async def pages(world: World) -> dict[str, str]:
         "post": f"log/{post}",
         "envelope": f"envelopes?{urlencode({'q': envelope})}",
         "no envelope": "envelopes?q=nobody",
+        "envelopes of a sender": f"envelopes?{urlencode({'q': oldest['email']})}",
         "settings": "settings",
         "jobs": "republish",
         "job": f"republish/{await world.job()}",

@@ -216,3 +216,15 @@ async def test_the_console_works_behind_the_path_of_a_proxy(
         assert all(one.startswith((at, "chrome", "data:")) for one in await browser.requests())
     finally:
         await runner.cleanup()
+
+
+async def test_an_envelope_is_found_by_what_is_known_of_it(world: World, browser: Chromium) -> None:
+    await sign_in(browser, world)
+    await browser.open(f"{world.root}failures/1")
+    await browser.press("/")
+    await browser.type("#q", "lease of 12 harbour street" + ENTER)
+    await browser.shows("envelope-sent")
+    shown = await browser.text("main")
+    for listener, result in (("orders", "waiting"), ("crm", "delivered"), ("billing", "held")):
+        assert any(listener in line and result in line for line in shown.splitlines()), shown
+    assert await browser.complaints() == []

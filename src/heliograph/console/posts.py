@@ -14,6 +14,12 @@ from heliograph.wire.messages.json_sim import STATUS_WORDS
 
 _PAGE_ROWS: Final = 100
 
+_SEARCHED: Final = ("envelope_id", "subject", "sender")
+"""What a text is looked for in, one after the other until there is something."""
+
+_WHOLE: Final = 20
+"""Events of one envelope that are shown with their deliveries."""
+
 
 def places() -> Sequence[Place]:
     """The pages of this module."""
@@ -71,26 +77,19 @@ async def _post(visit: Visit) -> Page:
 
 
 async def _envelope(visit: Visit) -> Page:
-    """What is known of an envelope: its open failures, and the posts that the log kept."""
-    wanted = visit.query.get("q", "")
-    query = {"envelope_id": wanted, "count": str(_PAGE_ROWS)}
-    failures, logs = [], []
-    if wanted:
-        failures = (await visit.get("failures", query))["failures"]
-        logs = (await visit.get("logs", query))["logs"]
-    same = [
-        Same.of(visit, kind, command_of(f"{kind} list", {"envelope_id": wanted}), query)
-        for kind in ("failures", "logs")
-        if wanted
-    ]
-    return Page(
-        "envelope.html",
-        "Envelope",
-        {
-            "wanted": wanted,
-            "failures": failures,
-            "logs": logs,
-            "listeners": await listeners_of(visit) if wanted else {},
-        },
-        same,
-    )
+    """An envelope's events, to whom each went or why not; or events of a subject or a sender."""
+    wanted, found, same = visit.query.get("q", ""), [], []
+    for name in _SEARCHED if wanted else ():
+        query = {name: wanted, "count": str(_PAGE_ROWS)}
+        found = (await visit.get("events", query))["events"]
+        if found:
+            same = [Same.of(visit, "events", command_of("events list", {name: wanted}), query)]
+            break
+    envelopes = {event.get("envelopeId") for event in found}
+    if len(envelopes) == 1:
+        found = [await visit.get(f"events/{segment(event['eventId'])}") for event in found[:_WHOLE]]
+        if envelope := found[0].get("envelopeId"):
+            command = f"heliograph envelopes show {shlex.quote(envelope)}"
+            same = [Same.of(visit, "events", command, {"envelope_id": envelope})]
+    values = {"wanted": wanted, "events": found, "alone": len(envelopes) == 1}
+    return Page("envelope.html", "Envelope", values, same)
