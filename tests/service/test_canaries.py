@@ -344,6 +344,10 @@ class Life:
         return {
             "accountId": self.server.credentials.account_id,
             "connectId": (await self._configurations())[0],
+            "deliveryId": (await self.call("GET", "deliveries")).json["deliveries"][0][
+                "deliveryId"
+            ],
+            "eventId": (await self.call("GET", "events")).json["events"][0]["eventId"],
             "failureId": (await self.call("GET", "failures")).json["failures"][0]["failureId"],
             "jobId": (await self.call("POST", "republish_jobs?error=nothing")).json["jobId"],
             "logId": (await self.call("GET", "logs")).json["logs"][0]["logId"],
