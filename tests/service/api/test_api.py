@@ -20,7 +20,7 @@ from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import published
 
-EXTENSIONS = {"deliveryState", "nextTry"}
+EXTENSIONS = {"cause", "deliveryState", "nextTry"}
 PAGE_FIELDS = {
     "accountId",
     "configUrl",
@@ -442,11 +442,11 @@ async def test_s8_a_token_of_another_account_finds_nothing_here(api: Client) -> 
 async def test_without_a_valid_token_nothing_is_told(
     api: Client, authorization: str, code: str
 ) -> None:
-    for path in ("failures", "logs/1", "events"):
+    for path in ("failures", "logs/1", "events", "envelopes/retry_queue"):
         answer = await api.call("GET", path, Authorization=authorization)
-        if path == "events":
+        if path == "envelopes/retry_queue":
             assert (answer.status, answer.error) == (405, "METHOD_NOT_ALLOWED")
-            assert answer.headers["Allow"] == "POST"
+            assert answer.headers["Allow"] == "PUT"
             continue
         assert (answer.status, answer.error) == (401, code)
         assert answer.headers["WWW-Authenticate"] == "Bearer"

@@ -66,7 +66,7 @@ async def test_fidelity_an_entry_has_every_field_of_the_page_in_its_order(failed
         listed = tuple(field for field in IN_ORDER if field != "connectDebugLog")
         assert tuple(entry)[: len(listed)] == listed
         assert tuple(whole)[: len(IN_ORDER)] == IN_ORDER
-        assert set(whole) - set(IN_ORDER) == {"deliveryState", "nextTry"}
+        assert set(whole) - set(IN_ORDER) == {"cause", "deliveryState", "nextTry"}
         exchange = tuple(whole["connectDebugLog"][1])
         assert exchange == (
             *("eventDateTime", "connectConfig", "eventDescription", "payload", "errorDetails"),
@@ -104,7 +104,7 @@ async def test_extensions_come_last_in_a_namespace_of_ours_for_those_who_ask(
     (entry,) = document.iter(f"{{{NAMESPACE}}}connectLog")
     names = [etree.QName(element) for element in entry]
     own = [name.localname for name in names if name.namespace == OWN_NAMESPACE]
-    assert own == ["deliveryState", "nextTry"]
+    assert own == ["cause", "deliveryState", "nextTry"]
     assert [name.localname for name in names][-len(own) :] == own
     for element in list(entry)[-len(own) :]:
         entry.remove(element)
