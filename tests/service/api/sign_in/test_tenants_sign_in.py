@@ -57,6 +57,13 @@ async def test_s8_a_grant_finds_and_spends_nothing_of_another_account(
             one["code"] = await sign_in(client, one, one["address"], word * 3)
             tokens = await redeem(client, one, await sign_in(client, one, one["address"], word * 3))
             one |= {name: tokens[name] for name in ("access_token", "refresh_token")}
+            to_console = f"{operator.server.base_uri}/console/sign-in"
+            async with client.session.post(
+                to_console,
+                data={"token": client.credentials.access_token.reveal()},
+                allow_redirects=False,
+            ) as answer:
+                assert answer.status == 303
         for name in ("code", "access_token", "refresh_token", "secret"):
             nobodys[name] = "0" * 43
         leaks, count = [], 0
