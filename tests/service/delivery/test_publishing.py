@@ -18,7 +18,7 @@ from heliograph.delivery.publisher import FEW, Publisher
 from heliograph.delivery.signals import Signals
 from heliograph.errors import ConfigurationsChanged, InvalidBody, StorageBroken, Unavailable
 from heliograph.model.events import NewEvent
-from heliograph.store import Store
+from heliograph.store import Configurations, Store
 from heliograph.store.verbs import Step
 from tests.busy import hang
 from tests.support import ACCOUNT, OTHER_ACCOUNT, new_event, wanted_configuration
@@ -107,6 +107,28 @@ async def test_configurations_are_read_once_and_again_after_they_changed(
     )
     assert [receipt.accepted.deliveries for (receipt,) in receipts] == [1, 1, 1]
     assert read == 4
+
+
+async def test_what_an_account_has_is_told_as_it_is_now_and_only_what_has_changed_is_read(
+    store: Store, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, real = list[Configurations | None](), store.configurations
+
+    async def configurations(
+        account_id: str, known: Configurations | None = None
+    ) -> Configurations:
+        given.append(known)
+        return await real(account_id, known)
+
+    monkeypatch.setattr(store, "configurations", configurations)
+    first = await store.create_configuration(wanted_configuration())
+    assert list(await publisher.configurations(ACCOUNT)) == [first]
+    await publisher.publish(ACCOUNT, [new_event()])
+    known = await real(ACCOUNT)
+    second = await store.create_configuration(wanted_configuration())
+    assert list(await publisher.configurations(ACCOUNT)) == [first, second]
+    assert list(await publisher.configurations(OTHER_ACCOUNT)) == []
+    assert given == [None, None, known, None]
 
 
 async def test_configurations_that_never_rest_end_the_call_and_not_the_caller(
