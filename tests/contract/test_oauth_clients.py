@@ -109,7 +109,7 @@ async def test_s7_the_secret_is_sealed_and_opens_after_a_restart(
 ) -> None:
     await store.oauth.create(ACCOUNT, CLIENT)
     await store.close()
-    assert b"canary" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"canary-" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert await (await open_store()).oauth.get(ACCOUNT) == CLIENT
 
 

@@ -77,8 +77,12 @@ async def test_every_parameter_that_is_documented_is_read(
         if not documented:
             continue
         asked.clear()
-        path = operation.path.format_map(
+        path = operation.path.replace(":path}", "}").format_map(
             {
+                "eventId": (await api.call("GET", "events")).json["events"][0]["eventId"],
+                "deliveryId": (await api.call("GET", "deliveries")).json["deliveries"][0][
+                    "deliveryId"
+                ],
                 "accountId": "1",
                 "connectId": "1",
                 "groupId": "1",
