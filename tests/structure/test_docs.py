@@ -60,7 +60,7 @@ def test_each_parameter_of_a_listing_and_each_phase_is_documented() -> None:
 
 
 def test_the_causes_that_are_documented_are_those_that_there_are() -> None:
-    rows = re.findall(r"^\| `([a-z ]+)` \| (.+) \|$", read("incidents.md"), re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z ]+)` \| (.+) \|$", read("causes.md"), re.MULTILINE)
     documented = {
         Cause(phase, what) for phase, whats in rows for what in re.findall("`(.+?)`", whats)
     }
