@@ -165,7 +165,8 @@ class _Watcher:
         for other in self._nodes:
             if other.process_id or other is node:
                 os.close(other.answers)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a stop as the others: no KeyboardInterrupt
+        for number in _STOPS:  # no KeyboardInterrupt, nor ignored as of a shell's `&`
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOPS, signal.SIGCHLD})
         return Place(
             node.number,
