@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -175,20 +176,18 @@ _STATUSES: Final = frozenset(
 _STATUS: Final = re.compile(r"([0-9])[0-9]{2}(?![0-9])")
 
 _PHASES: Final = {phase.value: phase for phase in Phase}
-_COMPILED: Final = {
-    phase: [(re.compile(pattern), what) for pattern, what in rules]
-    for phase, rules in _RULES.items()
-}
-_COMPILED_OF_TOKENS: Final = [(re.compile(pattern), what) for pattern, what in _OF_TOKENS]
 
 
 def cause_of(error: str | None) -> Cause:
     """The cause that an error of the failure log tells of, whatever its text."""
-    if not error:
-        return Cause(UNKNOWN, UNKNOWN)
+    return _cause_of(error[:_LONGEST]) if error else Cause(UNKNOWN, UNKNOWN)
+
+
+@lru_cache(maxsize=256)  # a listing has few errors, and each of them often
+def _cause_of(error: str) -> Cause:
     if (listed := _LISTED.get(error)) is not None:
         return listed
-    name, _, text = error[:_LONGEST].partition(": ")
+    name, _, text = error.partition(": ")
     phase = _PHASES.get(name)
     if phase is None:
         return Cause(UNKNOWN, UNKNOWN)
@@ -196,7 +195,14 @@ def cause_of(error: str | None) -> Cause:
         return Cause(name, _of_status(text))
     if phase is Phase.TOKEN:
         return Cause(name, _of_token(text))
-    return Cause(name, _first(_COMPILED[phase], text))
+    return Cause(name, _first(_rules_of(phase), text))
+
+
+@cache
+def _rules_of(phase: Phase) -> Sequence[tuple[re.Pattern[str], str]]:
+    """The rules of a phase, compiled once it is needed: all of them would slow down every start."""
+    rules = _OF_TOKENS if phase is Phase.TOKEN else _RULES[phase]
+    return [(re.compile(pattern), what) for pattern, what in rules]
 
 
 def _first(rules: Iterable[tuple[re.Pattern[str], str]], text: str) -> str:
@@ -214,12 +220,12 @@ def _of_token(text: str) -> str:
     """Why there was no token; where its server was not reached, what happened on the way there."""
     found = _UNREACHABLE.match(text)
     if found is None:
-        return _first(_COMPILED_OF_TOKENS, text)
+        return _first(_rules_of(Phase.TOKEN), text)
     phase = _PHASES.get(found[3])
-    if phase not in _COMPILED or phase in _OURS:
+    if phase not in _RULES or phase in _OURS:
         return OTHER
     # What the answer held is left out there, and so is what follows of the sentence.
-    return f"server: {_first(_COMPILED[phase], text[found.end() :])}"
+    return f"server: {_first(_rules_of(phase), text[found.end() :])}"
 
 
 def _all() -> Iterable[Cause]:
@@ -241,6 +247,3 @@ def _all() -> Iterable[Cause]:
 
 CAUSES: Final = frozenset(_all())
 """All causes that there are, and so all that a listener may have."""
-
-PHASES: Final = tuple(dict.fromkeys([*(phase.value for phase in Phase), WAITING, UNKNOWN]))
-"""Every phase that a cause may have."""
