@@ -10,13 +10,12 @@ import msgspec
 import pytest
 
 from heliograph import errors
-from heliograph.api.contract.selection import NAMES
 from heliograph.bench.names import SCENARIOS
 from heliograph.model.causes import CAUSES, Cause
 from heliograph.model.deliveries import Phase
 from heliograph.settings import Settings, environment_name
 from heliograph.wire.rest import ConnectCustomConfiguration, ConnectEventData
-from tests.operations import all_operations
+from tests.operations import NAMES, all_operations
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from heliograph.api.contract import parameters, selection
 from heliograph.api.contract.lines import lines
@@ -23,10 +25,14 @@ from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import Order
 from heliograph.model.published import DeliveryQuery, EventDetail, EventQuery
 from heliograph.store import Store
-from heliograph.store.pages import every_page
+from heliograph.store.pages import Listing, every_page
 from heliograph.wire import published
 from heliograph.wire.media_types import JSON
 from heliograph.wire.messages.json_sim import LONGEST_ID, parse_events
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+W = TypeVar("W", bound=msgspec.Struct)
 
 _EVENTS: Final = "/accounts/{accountId}/connect/events"
 _DELIVERIES: Final = "/accounts/{accountId}/connect/deliveries"
@@ -49,8 +55,6 @@ def _state(text: str) -> DeliveryState:
         raise InvalidParameter(f"state must be one of {', '.join(DeliveryState)}.") from None
 
 
-FROM_DATE: Final = selection.FROM_DATE
-TO_DATE: Final = selection.TO_DATE
 EVENT: Final = parameters.text("event", "Of this name.", LONGEST_ID, extension=True)
 EVENT_ID: Final = parameters.text("event_id", "Of this event.", LONGEST_ID, extension=True)
 SENDER: Final = parameters.text(
@@ -76,7 +80,14 @@ EXPLAIN: Final = parameters.flag(
     extension=True,
 )
 
-_OF_EVENTS: Final = (FROM_DATE, TO_DATE, selection.ENVELOPE_ID, EVENT, SENDER, SUBJECT)
+_OF_EVENTS: Final = (
+    selection.FROM_DATE,
+    selection.TO_DATE,
+    selection.ENVELOPE_ID,
+    EVENT,
+    SENDER,
+    SUBJECT,
+)
 _OF_DELIVERIES: Final = (*_OF_EVENTS, EVENT_ID, selection.CONNECT_ID, STATE)
 _PAGES: Final = (selection.COUNT, selection.CURSOR, selection.ORDER)
 
@@ -142,57 +153,62 @@ class Published:
         ]
 
     async def _list_events(self, call: Call) -> Reply | Response:
-        account_id, listed = call.account_id, self._store.published
-        query = EventQuery(**self._of_events(call.query))
-        shown = partial(published.event_to_wire, account_id)
-        count, cursor = selection.COUNT.read(call.query), selection.CURSOR.read(call.query)
-        if call.accept == LINES:
-            pages = every_page(listed.events, account_id, query, _LINES_PAGE, cursor)
-            return Response(lines(pages, count, shown), media_type=LINES)
-        page = await listed.events(account_id, query, count or _USUAL, cursor)
-        counted = None
-        if cursor is None:
-            counted = await listed.count_events(account_id, query, MOST_COUNTED + 1)
-        total, capped = _total(counted)
-        answer = published.ConnectEvents(
-            events=await aside(RECORD * len(page.entries), lambda: [*map(shown, page.entries)]),
-            total_records=str(len(page.entries)),
-            total=total,
-            total_capped=capped,
+        listed = self._store.published
+        return await self._list(
+            call,
+            EventQuery(**self._of_events(call.query)),
+            *(listed.events, listed.count_events),
+            partial(published.event_to_wire, call.account_id),
+            published.ConnectEvents,
         )
-        return Reply(answer, selection.next_page(call.url_path, call.query, page.next_cursor))
 
     async def _list_deliveries(self, call: Call) -> Reply | Response:
-        account_id, listed = call.account_id, self._store.published
+        listed = self._store.published
         query = DeliveryQuery(
             **self._of_events(call.query),
             event_id=EVENT_ID.read(call.query),
             connect_id=selection.CONNECT_ID.read(call.query),
             state=STATE.read(call.query),
         )
-        shown = partial(published.delivery_to_wire, account_id)
+        return await self._list(
+            call,
+            query,
+            *(listed.deliveries, listed.count_deliveries),
+            partial(published.delivery_to_wire, call.account_id),
+            published.ConnectDeliveries,
+        )
+
+    async def _list(
+        self,
+        call: Call,
+        query: Q,
+        listing: Listing[Q, R],
+        counting: Callable[[str, Q, int], Awaitable[int]],
+        shown: Callable[[R], W],
+        answer: Callable[[list[W], str, str | None, str | None], msgspec.Struct],
+    ) -> Reply | Response:
+        """A page as its `answer`, or all of it line by line; the first page is `counting` too."""
         count, cursor = selection.COUNT.read(call.query), selection.CURSOR.read(call.query)
         if call.accept == LINES:
-            pages = every_page(listed.deliveries, account_id, query, _LINES_PAGE, cursor)
+            pages = every_page(listing, call.account_id, query, _LINES_PAGE, cursor)
             return Response(lines(pages, count, shown), media_type=LINES)
-        page = await listed.deliveries(account_id, query, count or _USUAL, cursor)
-        counted = None
+        page = await listing(call.account_id, query, count or _USUAL, cursor)
+        total = capped = None
         if cursor is None:
-            counted = await listed.count_deliveries(account_id, query, MOST_COUNTED + 1)
-        total, capped = _total(counted)
-        answer = published.ConnectDeliveries(
-            deliveries=await aside(RECORD * len(page.entries), lambda: [*map(shown, page.entries)]),
-            total_records=str(len(page.entries)),
-            total=total,
-            total_capped=capped,
+            counted = await counting(call.account_id, query, MOST_COUNTED + 1)
+            total = str(min(counted, MOST_COUNTED))
+            capped = "true" if counted > MOST_COUNTED else "false"
+        records = await aside(RECORD * len(page.entries), lambda: [*map(shown, page.entries)])
+        return Reply(
+            answer(records, str(len(records)), total, capped),
+            selection.next_page(call.url_path, call.query, page.next_cursor),
         )
-        return Reply(answer, selection.next_page(call.url_path, call.query, page.next_cursor))
 
     def _of_events(self, query: Mapping[str, str]) -> dict[str, Any]:
         """The filters that both listings have, as fields of their queries."""
         return {
-            "from_date": FROM_DATE.read(query),
-            "to_date": selection.until(TO_DATE.read(query), self._store.clock.differs()),
+            "from_date": selection.FROM_DATE.read(query),
+            "to_date": selection.until(selection.TO_DATE.read(query), self._store.clock.differs()),
             "envelope_id": selection.ENVELOPE_ID.read(query),
             "name": EVENT.read(query),
             "sender": SENDER.read(query),
@@ -262,10 +278,3 @@ class Published:
             for attempt, detail, message in zip(shown.attempts, details, sent, strict=True):
                 published.with_exchange(attempt, detail, message)
         return shown
-
-
-def _total(counted: int | None) -> tuple[str | None, str | None]:
-    """`total` and `totalCapped`; none of them where nothing was counted."""
-    if counted is None:
-        return None, None
-    return str(min(counted, MOST_COUNTED)), "true" if counted > MOST_COUNTED else "false"

@@ -157,16 +157,17 @@ class RepublishJobs:
         seconds = ramp.estimated_seconds(care, sum(one.count for one in chosen))
         return republish_jobs.preview(chosen, source, uncertain, care, seconds)
 
-    async def _list(self, call: Call) -> republish_jobs.RepublishJobs | Reply:
+    async def _list(self, call: Call) -> Reply:
         most = min(selection.COUNT.read(call.query) or _MOST_LISTED, _MOST_LISTED)
         after = selection.CURSOR.read(call.query) or _NEWEST
         found = await self._store.republishing.jobs(call.account_id, most + 1, after)
-        page = found[:most]
-        answer = republish_jobs.RepublishJobs(republish_jobs=[_shown(job) for job in page])
-        if len(found) <= most:
-            return answer
-        last = Cursor(to_microseconds(page[-1].created_at), page[-1].job_id)
-        return Reply(answer, {"Link": selection.next_link(call.url_path, call.query, last)})
+        last = None
+        if len(found) > most:
+            last = Cursor(to_microseconds(found[most - 1].created_at), found[most - 1].job_id)
+        return Reply(
+            republish_jobs.RepublishJobs(republish_jobs=[_shown(job) for job in found[:most]]),
+            selection.next_page(call.url_path, call.query, last),
+        )
 
     async def _get(self, call: Call) -> republish_jobs.RepublishJob:
         job_id = row_id(call.path["jobId"], "jobId")

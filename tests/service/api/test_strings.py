@@ -14,11 +14,11 @@ from urllib.parse import quote
 import pytest
 from lxml import etree
 
-from heliograph.api.contract.selection import NAMES
 from heliograph.wire.codec import encode_xml
 from heliograph.wire.rest import ConnectCustomConfiguration
 from tests.listener import LoopbackListener, listening
 from tests.naughty import ESC, STRINGS, SURROGATES
+from tests.operations import NAMES
 from tests.process import Server, started
 
 NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 import heliograph
-from heliograph.api.contract.selection import NAMES
 from heliograph.cli import commands as rooms
 from heliograph.cli import main
 from heliograph.cli.exits import STATUSES, Exit
 from heliograph.settings import NOT_OF_DISPATCH, Settings, environment_name
+from tests.operations import NAMES
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
 

@@ -103,8 +103,6 @@ FILTERS: Final = (FROM_DATE, TO_DATE, CONNECT_ID, ENVELOPE_ID, STATUS, ERROR)
 
 LISTING: Final = (*FILTERS, COUNT, CURSOR, ORDER)
 
-NAMES: Final = tuple(parameter.name for parameter in LISTING)
-
 ALL: Final = parameters.flag(
     "all", "All of the account are meant: in place of a filter.", extension=True
 )

@@ -14,7 +14,7 @@ from heliograph.model.published import (
     EventEntry,
     EventQuery,
 )
-from heliograph.store.pages import Page
+from heliograph.store.pages import Page, page_of
 from heliograph.store.rows import reason_held
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import LISTING_PATIENCE, Engine, Step, log_rows, verb_of
@@ -33,16 +33,14 @@ class PublishedVerbs:
     ) -> Page[EventEntry]:
         step = listing("events_listed", "events", account_id, query, limit, after)
         found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
-        entries = tuple(_event(row) for row in found[:limit])
-        return Page(entries, entries[-1].cursor if len(found) > limit else None)
+        return page_of(found, limit, _event)
 
     async def deliveries(
         self, account_id: str, query: DeliveryQuery, limit: int, after: Cursor | None = None
     ) -> Page[DeliveryEntry]:
         step = listing(*beginning(query), account_id, query, limit, after)
         found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
-        entries = tuple(_delivery(row) for row in found[:limit])
-        return Page(entries, entries[-1].cursor if len(found) > limit else None)
+        return page_of(found, limit, _delivery)
 
     async def count_events(self, account_id: str, query: EventQuery, most: int) -> int:
         return await self._count("events_counted", "events", account_id, query, most)

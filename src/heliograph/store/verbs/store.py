@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from heliograph.clock import Leap, StoreClock
@@ -46,7 +47,7 @@ from heliograph.store.accepting import Accepting, Submitted
 from heliograph.store.attendance import unattended
 from heliograph.store.keyring import KeyRing
 from heliograph.store.openings import Taker
-from heliograph.store.pages import Page
+from heliograph.store.pages import Page, page_of
 from heliograph.store.people import People
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import (
@@ -335,8 +336,7 @@ class StoreVerbs:
     ) -> Page[LogEntry]:
         step = log_rows.listing(name, account_id, query, limit, after)
         found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
-        entries = tuple(log_rows.entry(account_id, row) for row in found[:limit])
-        return Page(entries, entries[-1].cursor if len(found) > limit else None)
+        return page_of(found, limit, partial(log_rows.entry, account_id))
 
     async def chosen_failures(
         self, account_id: str, query: LogQuery, after: Cursor | None = None

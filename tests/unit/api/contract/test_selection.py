@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.api.contract.parameters import row_id
-from heliograph.api.contract.selection import MOST_RECORDS, NAMES, next_link, read, write_cursor
+from heliograph.api.contract.selection import MOST_RECORDS, next_link, read, write_cursor
 from heliograph.errors import InvalidParameter
 from heliograph.model.logs import Cursor, LogQuery, Order
 from heliograph.wire.messages.json_sim import LONGEST_ID, STATUS_WORDS
+from tests.operations import NAMES
 
 LARGEST = 2**63 - 1
 cursors = st.builds(Cursor, st.integers(-LARGEST, LARGEST), st.integers(0, LARGEST))
