@@ -6,10 +6,10 @@ import asyncio
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 import msgspec
@@ -17,12 +17,9 @@ import msgspec
 from heliograph import files
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.connection import Connection, server_options
-from heliograph.cli.selecting import count_and_order_options
+from heliograph.cli.selecting import Filters, count_and_order_options
 from heliograph.cli.terminal import counted, notes
 from heliograph.plain import harmless_json, spreadsheet_cell
-
-Filters = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""Adds the filters of a listing to a command, which gets them as `chosen`."""
 
 
 def exporting(

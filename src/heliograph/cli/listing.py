@@ -1,15 +1,17 @@
-"""Walk a listing of logs or failures through its pages, and show its records."""
+"""Walk a listing through its pages, and show its records: here those of logs and failures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import click
 import msgspec
 
 from heliograph.access.credentials_file import Credentials
-from heliograph.cli.connection import Connection
+from heliograph.cli.connection import Connection, server_options
+from heliograph.cli.selecting import Filters, count_and_order_options
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -46,17 +48,30 @@ class Listing:
         return records
 
 
+def listing_options(filters: Filters) -> Filters:
+    """What the command of a listing takes: `chosen`, `count`, `order`, `as_json`, `credentials`."""
+    as_json = click.option(
+        "--json", "as_json", is_flag=True, help="The API's document, with all records."
+    )
+    return lambda command: filters(count_and_order_options(as_json(server_options(command))))
+
+
 async def show_listing(
-    credentials: Credentials, kind: Kind, query: Mapping[str, str], count: int | None, as_json: bool
+    credentials: Credentials,
+    kind: Kind,
+    query: Mapping[str, str],
+    count: int | None,
+    as_json: bool,
+    show: Callable[[Listing], None],
 ) -> None:
-    """Print a listing: a table for people, or all of it as one document."""
+    """Print a listing: as it is shown to people, or all of it as one document."""
     most = count if count or as_json else TABLE_MOST
     async with Connection(credentials) as connection:
         listing = await fetch(connection, kind, query, most)
     if as_json:
         print_json(listing.document)
     else:
-        print_listing(listing)
+        show(listing)
 
 
 async def fetch(
@@ -109,15 +124,21 @@ def print_exchange(record: Mapping[str, Any], which: int = -1) -> None:
     pairs = [halves[at : at + 2] for at in range(0, len(halves), 2)]
     if not pairs:
         return
-    console = output()
     for title, half in zip(("Sent", "Came back"), pairs[which], strict=False):
-        console.print(f"\n{title}", style="bold")
         error = half.get("errorDetails") or {}
         reasons = [half.get("eventDescription", ""), error.get("message", "")]
-        print_text(console, ": ".join(filter(None, reasons)))
-        if half.get("payload"):
-            console.print()
-            print_text(console, _readable(half["payload"]), indent=4)
+        print_half(title, half.get("payload", ""), ": ".join(filter(None, reasons)))
+
+
+def print_half(title: str, payload: str, said: str = "") -> None:
+    """A half of an exchange: what is `said` of it, and its bytes as text."""
+    console = output()
+    console.print(f"\n{title}", style="bold")
+    if said:
+        print_text(console, said)
+    if payload:
+        console.print()
+        print_text(console, _readable(payload), indent=4)
 
 
 def _readable(payload: str) -> str:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from heliograph.access.credentials_file import Credentials
-from heliograph.cli.connection import Connection
-from heliograph.cli.listing import TABLE_MOST, about, fetch
+from heliograph.cli.listing import Listing, about, print_half
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -16,7 +13,6 @@ from heliograph.cli.terminal import (
     local_time,
     notes,
     output,
-    print_json,
     print_rows,
     print_text,
     until,
@@ -28,37 +24,20 @@ Records = Sequence[Mapping[str, Any]]
 _NOUNS: Final = {"events": ("event", "events"), "deliveries": ("delivery", "deliveries")}
 
 
-def show_published(
-    credentials: Credentials,
-    kind: Literal["events", "deliveries"],
-    query: Mapping[str, str],
-    count: int | None,
-    as_json: bool,
-    show: Callable[[Records], None],
-) -> None:
-    """Print a listing: a table for people, or all of it as one document."""
-
-    async def ask() -> Any:
-        async with Connection(credentials) as connection:
-            most = count if count or as_json else TABLE_MOST
-            return await fetch(connection, kind, query, most)
-
-    listing = asyncio.run(ask())
-    if as_json:
-        print_json(listing.document)
-        return
-    noun = _NOUNS[kind]
+def print_published(listing: Listing, show: Callable[[Records], None]) -> None:
+    """Events or deliveries, and how many there are."""
+    noun = _NOUNS[listing.kind]
     if not listing.records:
         notes().print(f"No {noun[1]}.")
         return
     show(listing.records)
-    total = int(listing.document["total"])
-    if listing.more:
-        more = " or more" if listing.document["totalCapped"] == "true" else ""
-        shown = f"{len(listing.records):,} shown of {total:,}{more}: --count N shows N"
-        output().print(f"{shown}, `{kind} export` writes all.", style="dim", soft_wrap=True)
-    else:
+    if not listing.more:
         output().print(f"{counted(len(listing.records), *noun)}.", style="dim")
+        return
+    total, capped = int(listing.document["total"]), listing.document["totalCapped"] == "true"
+    shown = f"{len(listing.records):,} shown of {total:,}{' or more' if capped else ''}"
+    text = f"{shown}: --count N shows N, `{listing.kind} export` writes all."
+    output().print(text, style="dim", soft_wrap=True)
 
 
 def print_events(records: Records) -> None:
@@ -135,10 +114,9 @@ def print_attempts(attempts: Records) -> None:
     """Attempts as a table, and the exchange of the last one."""
     if not attempts:
         return
-    console = output()
-    console.print()
+    output().print()
     print_rows(
-        console,
+        output(),
         [
             Column("TRY", right=True),
             Column(f"POSTED ({zone_of(attempt['started'] for attempt in attempts)})"),
@@ -160,8 +138,7 @@ def print_attempts(attempts: Records) -> None:
     )
     for title, name in (("Sent", "message"), ("Came back", "answer")):
         if text := attempts[-1].get(name):
-            console.print(f"\n{title}", style="bold")
-            print_text(console, text, indent=4)
+            print_half(title, text)
 
 
 def result(delivery: Mapping[str, Any]) -> str:

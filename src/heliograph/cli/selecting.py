@@ -97,6 +97,10 @@ _SHOWN: Final = (
 )
 
 
+Filters = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""Adds the filters of a listing to a command, which gets them as `chosen`."""
+
+
 def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the filters of logs and failures; the command gets them as `chosen`."""
     return _choosing(_FILTERS, command)

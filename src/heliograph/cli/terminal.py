@@ -116,8 +116,11 @@ def until(text: str | None) -> str:
     if when is None:
         return text or ""
     seconds = (when - datetime.now().astimezone()).total_seconds()
-    if seconds <= 0:
-        return "now"
+    return "now" if seconds <= 0 else lasting(seconds)
+
+
+def lasting(seconds: float) -> str:
+    """How long that is: `40 s`, `12 min`, `5 h`, `3 d`."""
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length:.0f} {unit}"

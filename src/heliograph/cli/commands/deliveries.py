@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import click
@@ -11,9 +13,9 @@ from heliograph.cli.account_calls import run
 from heliograph.cli.connection import Connection, json_option, segment, server_options
 from heliograph.cli.export import exporting
 from heliograph.cli.grouping import Commands
-from heliograph.cli.listing import about, sender
-from heliograph.cli.published import print_attempts, print_deliveries, result, show_published
-from heliograph.cli.selecting import count_and_order_options, delivery_filter_options
+from heliograph.cli.listing import about, listing_options, sender, show_listing
+from heliograph.cli.published import print_attempts, print_deliveries, print_published, result
+from heliograph.cli.selecting import delivery_filter_options
 from heliograph.cli.terminal import local_time_and_zone, output, print_fields, print_json
 
 
@@ -25,10 +27,7 @@ def deliveries() -> None:
 @deliveries.command(
     "list", epilog="Example: heliograph deliveries list --state held --connect-id 1"
 )
-@delivery_filter_options
-@count_and_order_options
-@click.option("--json", "as_json", is_flag=True, help="The API's document, with all records.")
-@server_options
+@listing_options(delivery_filter_options)
 def list_deliveries(
     credentials: Credentials,
     chosen: dict[str, str],
@@ -38,7 +37,8 @@ def list_deliveries(
 ) -> None:
     """List deliveries, with what has become of each."""
     query = {**chosen, "order": order}
-    show_published(credentials, "deliveries", query, count, as_json, print_deliveries)
+    show = partial(print_published, show=print_deliveries)
+    asyncio.run(show_listing(credentials, "deliveries", query, count, as_json, show))
 
 
 @deliveries.command(epilog="Example: heliograph deliveries show 12")

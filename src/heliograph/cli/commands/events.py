@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import click
@@ -11,9 +13,9 @@ from heliograph.cli.account_calls import run
 from heliograph.cli.connection import Connection, json_option, segment, server_options
 from heliograph.cli.export import exporting
 from heliograph.cli.grouping import Commands
-from heliograph.cli.listing import sender
-from heliograph.cli.published import print_events, print_outcome, show_published
-from heliograph.cli.selecting import count_and_order_options, event_filter_options
+from heliograph.cli.listing import listing_options, sender, show_listing
+from heliograph.cli.published import print_events, print_outcome, print_published
+from heliograph.cli.selecting import event_filter_options
 from heliograph.cli.terminal import local_time_and_zone, output, print_fields, print_json
 
 
@@ -23,10 +25,7 @@ def events() -> None:
 
 
 @events.command("list", epilog="Example: heliograph events list --sender ada@example.com")
-@event_filter_options
-@count_and_order_options
-@click.option("--json", "as_json", is_flag=True, help="The API's document, with all records.")
-@server_options
+@listing_options(event_filter_options)
 def list_events(
     credentials: Credentials,
     chosen: dict[str, str],
@@ -36,7 +35,8 @@ def list_events(
 ) -> None:
     """List events, with the number of their deliveries."""
     query = {**chosen, "order": order}
-    show_published(credentials, "events", query, count, as_json, print_events)
+    show = partial(print_published, show=print_events)
+    asyncio.run(show_listing(credentials, "events", query, count, as_json, show))
 
 
 @events.command(epilog="Example: heliograph events show closing-of-e-1 --explain")

@@ -18,12 +18,14 @@ from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.export import exporting
 from heliograph.cli.grouping import Commands
 from heliograph.cli.listing import (
+    listing_options,
     next_try,
     print_exchange,
+    print_listing,
     sender,
     show_listing,
 )
-from heliograph.cli.selecting import count_and_order_options, filter_options
+from heliograph.cli.selecting import filter_options
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -88,10 +90,7 @@ def failures() -> None:
 
 
 @failures.command("list", epilog="Example: heliograph failures list --connect-id 1 --from 2h")
-@filter_options
-@count_and_order_options
-@click.option("--json", "as_json", is_flag=True, help="The API's document, with all records.")
-@server_options
+@listing_options(filter_options)
 def list_failures(
     credentials: Credentials,
     chosen: dict[str, str],
@@ -101,7 +100,7 @@ def list_failures(
 ) -> None:
     """List open failures, with the reason of the last try."""
     query = {**chosen, "order": order}
-    asyncio.run(show_listing(credentials, "failures", query, count, as_json))
+    asyncio.run(show_listing(credentials, "failures", query, count, as_json, print_listing))
 
 
 @failures.command(epilog="Example: heliograph failures show 12")

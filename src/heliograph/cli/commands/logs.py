@@ -15,13 +15,15 @@ from heliograph.cli.connection import Connection, json_option, segment, server_o
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.grouping import Commands
 from heliograph.cli.listing import (
+    listing_options,
     next_try,
     print_exchange,
+    print_listing,
     sender,
     show_listing,
     tries,
 )
-from heliograph.cli.selecting import count_and_order_options, filter_options
+from heliograph.cli.selecting import filter_options
 from heliograph.cli.terminal import (
     counted,
     local_time_and_zone,
@@ -53,10 +55,7 @@ def logs() -> None:
 
 
 @logs.command("list", epilog="Example: heliograph logs list --connect-id 1 --from 2h")
-@filter_options
-@count_and_order_options
-@click.option("--json", "as_json", is_flag=True, help="The API's document, with all records.")
-@server_options
+@listing_options(filter_options)
 def list_logs(
     credentials: Credentials,
     chosen: dict[str, str],
@@ -66,7 +65,7 @@ def list_logs(
 ) -> None:
     """List log entries: one for each post."""
     query = {**chosen, "order": order}
-    asyncio.run(show_listing(credentials, "logs", query, count, as_json))
+    asyncio.run(show_listing(credentials, "logs", query, count, as_json, print_listing))
 
 
 @logs.command(epilog="Example: heliograph logs show 12")

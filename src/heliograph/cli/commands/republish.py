@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli import asking
+from heliograph.cli.account_calls import run
 from heliograph.cli.asking import dry_run_option
 from heliograph.cli.bulk import choose_one
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
@@ -23,6 +24,7 @@ from heliograph.cli.terminal import (
     Column,
     Row,
     counted,
+    lasting,
     local_time,
     local_time_and_zone,
     notes,
@@ -94,7 +96,7 @@ def start(
     query |= {name: str(value) for name, value in care.items() if value is not None}
     if (dry_run or not yes) and not _is_meant(credentials, query, dry_run=dry_run, as_json=as_json):
         return
-    job = asyncio.run(_call(credentials, "POST", _PATH, query))
+    job = _call(credentials, "POST", _PATH, query)
     if as_json:
         print_json(job)
         return
@@ -112,7 +114,7 @@ def start(
 @server_options
 def list_jobs(credentials: Credentials, count: int, as_json: bool) -> None:
     """List the jobs, newest first."""
-    listing = asyncio.run(_call(credentials, "GET", _PATH, {"count": str(count)}))
+    listing = _call(credentials, "GET", _PATH, {"count": str(count)})
     if as_json:
         print_json(listing)
         return
@@ -157,7 +159,7 @@ def show(credentials: Credentials, job_id: str, follow: bool, as_json: bool) -> 
     if follow:
         _follow(credentials, job_id)
         return
-    _show(asyncio.run(_call(credentials, "GET", _one(job_id))), as_json)
+    _show(_call(credentials, "GET", _one(job_id)), as_json)
 
 
 @republish.command(epilog="Example: heliograph republish pause 3")
@@ -200,7 +202,7 @@ def _is_meant(
     credentials: Credentials, query: Mapping[str, str], *, dry_run: bool, as_json: bool
 ) -> bool:
     """Show what a job would be about; whether to start it."""
-    shown = asyncio.run(_call(credentials, "POST", _PATH, {**query, "dry_run": "true"}))
+    shown = _call(credentials, "POST", _PATH, {**query, "dry_run": "true"})
     total = int(shown["total"])
     if dry_run and as_json:
         print_json(shown)
@@ -219,7 +221,7 @@ def _print_preview(shown: Mapping[str, Any], *, dry_run: bool) -> None:
     if "duplicates" in shown:
         console.print(f"{int(shown['uncertain']):,} may arrive twice: {shown['duplicates']}")
     if shown.get("estimatedSeconds", "0") != "0":
-        console.print(f"At this rate it takes about {_long(int(shown['estimatedSeconds']))}.")
+        console.print(f"At this rate it takes about {lasting(int(shown['estimatedSeconds']))}.")
 
 
 def _follow(credentials: Credentials, job_id: str) -> None:
@@ -260,15 +262,8 @@ async def _until_its_end(credentials: Credentials, job_id: str) -> Any:
 def _told(job: Mapping[str, Any]) -> str:
     parts = [f"{int(job['delivered']):,} delivered", f"{int(job['failed']):,} failed"]
     if (seconds := int(job.get("estimatedSeconds", "0"))) > 0:
-        parts.append(f"{_long(seconds)} left")
+        parts.append(f"{lasting(seconds)} left")
     return ", ".join(parts)
-
-
-def _long(seconds: int) -> str:
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 def _how_to_follow(job_id: str) -> str:
@@ -278,20 +273,22 @@ def _how_to_follow(job_id: str) -> str:
     )
 
 
-async def _call(
-    credentials: Credentials, method: str, path: str, query: Mapping[str, str] | None = None
+def _call(
+    credentials: Credentials,
+    method: str,
+    path: str,
+    query: Mapping[str, str] | None = None,
+    change: Mapping[str, str] | None = None,
 ) -> Any:
-    async with Connection(credentials) as connection:
-        return (await connection.call(method, path, query=query)).json
+    async def ask(connection: Connection) -> Any:
+        body = None if change is None else msgspec.json.encode(change)
+        return (await connection.call(method, path, query=query, body=body)).json
+
+    return run(credentials, ask)
 
 
 def _changed(credentials: Credentials, job_id: str, change: Mapping[str, str]) -> Any:
-    async def run() -> Any:
-        async with Connection(credentials) as connection:
-            body = msgspec.json.encode(change)
-            return (await connection.call("PUT", _one(job_id), body=body)).json
-
-    return asyncio.run(run())
+    return _call(credentials, "PUT", _one(job_id), change=change)
 
 
 def _one(job_id: str) -> str:
