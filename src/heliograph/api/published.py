@@ -13,13 +13,13 @@ import msgspec
 from heliograph.api.contract import parameters, selection
 from heliograph.api.contract.lines import lines
 from heliograph.api.contract.operation import LINES, Call, Operation, Reply
-from heliograph.api.contract.parameters import Parameter, row_id
+from heliograph.api.contract.parameters import row_id
 from heliograph.api.contract.response import Response
 from heliograph.api.messages import messages_of
 from heliograph.aside import RECORD, aside
 from heliograph.delivery.publisher import FEW, Publisher
 from heliograph.delivery.skipping import explained, without
-from heliograph.errors import InvalidParameter, NotFound
+from heliograph.errors import NotFound
 from heliograph.model.accounts import Role
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import Order
@@ -47,14 +47,6 @@ _LINES_PAGE: Final = 500
 _MOST_OF_EVENT: Final = 1_000
 _LONGEST_TEXT: Final = 1_000
 
-
-def _state(text: str) -> DeliveryState:
-    try:
-        return DeliveryState(text.lower())
-    except ValueError:
-        raise InvalidParameter(f"state must be one of {', '.join(DeliveryState)}.") from None
-
-
 EVENT: Final = parameters.text("event", "Of this name.", LONGEST_ID, extension=True)
 EVENT_ID: Final = parameters.text("event_id", "Of this event.", LONGEST_ID, extension=True)
 SENDER: Final = parameters.text(
@@ -63,14 +55,7 @@ SENDER: Final = parameters.text(
 SUBJECT: Final = parameters.text(
     "subject", "Of envelopes with this subject, the whole of it.", _LONGEST_TEXT, extension=True
 )
-STATE: Final[Parameter[DeliveryState | None]] = parameters.one_of(
-    name="state",
-    about="In this state.",
-    choices=[state.value for state in DeliveryState],
-    parse=_state,
-    absent=None,
-    extension=True,
-)
+STATE: Final = parameters.member_of("state", "In this state.", DeliveryState, None, extension=True)
 ADDITIONAL_INFO: Final = parameters.flag(
     "additional_info", "Also show what was published, or sent, and what came back."
 )

@@ -39,19 +39,9 @@ _NEWEST: Final = Cursor(LARGEST_ID, LARGEST_ID)
 _MOST_CANARY: Final = 1_000
 
 
-def _source(text: str) -> Source:
-    try:
-        return Source(text.lower())
-    except ValueError:
-        raise InvalidParameter(f"of must be one of {', '.join(Source)}.") from None
-
-
-_OF: Final = parameters.one_of(
-    name="of",
-    about="What is asked for again: failures, or what was delivered.",
-    choices=[*Source],
-    parse=_source,
-    absent=Source.FAILURES,
+_OF: Final = parameters.member_of(
+    *("of", "What is asked for again: failures, or what was delivered."),
+    *(Source, Source.FAILURES),
     extension=True,
 )
 _RATE: Final = parameters.number(

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
 from heliograph.errors import InvalidParameter
@@ -19,6 +20,7 @@ from heliograph.wire import dates
 
 T = TypeVar("T")
 D = TypeVar("D")
+M = TypeVar("M", bound=StrEnum)
 
 Schema = Mapping[str, Any]
 """JSON Schema (2020-12) of the text."""
@@ -188,3 +190,17 @@ def one_of(
 ) -> Parameter[T]:
     """One of several words; `parse` refuses every other."""
     return Parameter(name, about, {"type": "string", "enum": [*choices]}, parse, absent, extension)
+
+
+def member_of(
+    name: str, about: str, members: type[M], absent: T, *, extension: bool = False
+) -> Parameter[M | T]:
+    """One of an enumeration's words, in either case."""
+
+    def parse(text: str) -> M:
+        try:
+            return members(text.lower())
+        except ValueError:
+            raise InvalidParameter(f"{name} must be one of {', '.join(members)}.") from None
+
+    return one_of(name, about, members, parse, absent, extension=extension)
