@@ -48,8 +48,7 @@ class RepublishingVerbs:
     async def start(self, account_id: str, wanted: NewRepublishJob) -> RepublishJob:
         # Before it is counted: what comes to be meanwhile is not meant.
         now, care = self._now(), wanted.care
-        counted = _chosen(account_id, wanted)
-        chosen = await self._engine.read(lambda: verb_of(counted), LISTING_PATIENCE)
+        total = await self._counted(_chosen(account_id, wanted.query, wanted.source))
         values = {
             "account_id": account_id,
             "source": wanted.source.value,
@@ -59,7 +58,7 @@ class RepublishingVerbs:
             "ramp": care.ramp,
             "canary": care.canary,
             "stop_percent": care.stop_percent,
-            "total": sum(row.number for row in chosen),
+            "total": total,
             "now": now,
         }
 
@@ -76,14 +75,11 @@ class RepublishingVerbs:
         return await self._engine.write(verb)
 
     async def uncertain(self, account_id: str, query: LogQuery, source: Source) -> int:
-        if source is Source.DELIVERED:
-            step = resending.chosen(account_id, query, None)
-            return sum(row.number for row in await self._counted(step))
-        step = log_rows.chosen("failures_uncertain", account_id, query, None)
-        return sum(row.number for row in await self._counted(step))
+        return await self._counted(_chosen(account_id, query, source, "failures_uncertain"))
 
-    async def _counted(self, step: Step) -> Sequence[Any]:
-        return await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
+    async def _counted(self, step: Step) -> int:
+        found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
+        return sum(row.number for row in found)
 
     async def job(self, account_id: str, job_id: int) -> RepublishJob | None:
         step = Step("job", {"account_id": account_id, "job_id": job_id})
@@ -169,11 +165,13 @@ class RepublishingVerbs:
         return to_microseconds(self._clock.now())
 
 
-def _chosen(account_id: str, wanted: NewRepublishJob) -> Step:
-    """The step that counts what a job is about."""
-    if wanted.source is Source.DELIVERED:
-        return resending.chosen(account_id, wanted.query, None)
-    return log_rows.chosen("failures_chosen", account_id, wanted.query, None)
+def _chosen(
+    account_id: str, query: LogQuery, source: Source, failures: str = "failures_chosen"
+) -> Step:
+    """The step that counts what a job is about; `failures` is the query that counts those."""
+    if source is Source.DELIVERED:
+        return resending.chosen(account_id, query, None)
+    return log_rows.chosen(failures, account_id, query, None)
 
 
 def _next(job: RepublishJob, most: int) -> Step:
