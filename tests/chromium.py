@@ -134,20 +134,36 @@ class Chromium:
         ]
 
 
+async def _start_driver() -> tuple[asyncio.subprocess.Process, int]:
+    """The driver, and the port it listens at.
+
+    It asks for any port that is free at ::1 and ends where 127.0.0.1 has that port in use, which
+    is a matter of luck beside other tests: it is then started again.
+    """
+    async with hang(30):
+        while True:
+            driver = await asyncio.create_subprocess_exec(
+                str(DRIVER),
+                "--port=0",
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            assert driver.stdout is not None
+            said = ""
+            while line := (await driver.stdout.readline()).decode():
+                said += line
+                if "started successfully on port" in line:
+                    return driver, int(line.rstrip().rstrip(".").rpartition(" ")[2])
+            await driver.wait()
+            assert "port not available" in said, f"chromedriver has ended: {said}"
+
+
 @asynccontextmanager
 async def chromium(folder: Path) -> AsyncIterator[Chromium]:
     """A browser, its profile in `folder`."""
-    driver = await asyncio.create_subprocess_exec(
-        str(DRIVER), "--port=0", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    assert driver.stdout is not None
+    driver, port = await _start_driver()
     try:
-        async with hang(30):
-            line = ""
-            while "started successfully on port" not in line:
-                line = (await driver.stdout.readline()).decode()
-                assert line, "chromedriver has ended"
-        base = f"http://127.0.0.1:{line.rstrip().rstrip('.').rpartition(' ')[2]}"
+        base = f"http://127.0.0.1:{port}"
         options = {
             "args": [
                 *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"),
