@@ -180,8 +180,8 @@ class Orphan:
 class Store(Protocol):
     """The port. `now` comes from the clock that the adapter was opened with.
 
-    Errors common to all verbs: `StorageUnavailable` (rolled back, try again later) and
-    `StorageBroken` (the process must end).
+    Errors common to all verbs: `StorageUnavailable` (rolled back, try again later; or it is
+    closed) and `StorageBroken` (the process must end).
     """
 
     @property

@@ -149,6 +149,28 @@ class _Work:
     error: BaseException | None = None
 
 
+class _Queue(queue.SimpleQueue["_Work | None"]):
+    """What is handed to threads; None ends one. It is filled in the loop alone."""
+
+    _ended = False
+
+    def submit(self, work: _Work) -> None:
+        """Hand work over.
+
+        Raises:
+            StorageUnavailable: there is no thread any more, that would ever do it.
+        """
+        if self._ended:
+            raise StorageUnavailable("The database is closed.")
+        self.put(work)
+
+    def end(self, threads: int) -> None:
+        """Have so many threads finish what was submitted, and end."""
+        self._ended = True
+        for _ in range(threads):
+            self.put(None)
+
+
 class Writer:
     """The one writer thread. Futures resolve only after the commit that holds their work."""
 
@@ -176,7 +198,7 @@ class Writer:
         self._quiet = quiet
         self._changed = 0
         connection.set_update_hook(self._note)
-        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._work = _Queue()
         self._broken: StorageBroken | None = None
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -188,12 +210,12 @@ class Writer:
         caller, and known to the database. `name` is for the chaos suite.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._work.put(_Work(run, name, future))
+        self._work.submit(_Work(run, name, future))
         return await future
 
     async def close(self) -> None:
         """Finish what was submitted and end the thread."""
-        self._work.put(None)
+        self._work.end(1)
         await asyncio.to_thread(self._thread.join)
         self._connection.close()
 
@@ -305,7 +327,7 @@ class Readers:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._inode = path.stat().st_ino
-        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._work = _Queue()
         self._threads = [
             threading.Thread(target=self._run, name=f"sqlite-reader-{number}", daemon=True)
             for number in range(_READERS)
@@ -316,13 +338,12 @@ class Readers:
     async def read(self, run: Callable[[apsw.Connection], T]) -> T:
         """Run `run` on a reader: one snapshot, of everything committed before it."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._work.put(_Work(run, "read", future))
+        self._work.submit(_Work(run, "read", future))
         return await future
 
     async def close(self) -> None:
         """Wait for running reads and close the connections."""
-        for _ in self._threads:
-            self._work.put(None)
+        self._work.end(len(self._threads))
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
