@@ -2,7 +2,7 @@
 
 `HINDERED=asleep:2` keeps the second node from ever answering: it says so on standard
 output and waits. `HINDERED=refused:2` has the system refuse, from the banner on, the next two
-pipes and the next two processes.
+pipes and the next two processes; `HINDERED=few:1` has it make one process and no other.
 """
 
 from __future__ import annotations
@@ -52,6 +52,17 @@ def _refuse(times: int) -> None:
     serving._announce = begin
 
 
+def _make_few(number: int) -> None:
+    fork, made = os.fork, itertools.count(1)
+
+    def make() -> int:
+        if next(made) > number:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    os.fork = make
+
+
 def _refused(function: Callable[[], T], number: int, times: int) -> Callable[[], T]:
     asked = itertools.count(1)
 
@@ -65,5 +76,6 @@ def _refused(function: Callable[[], T], number: int, times: int) -> Callable[[],
 
 if __name__ == "__main__":
     how, _, which = os.environ[VARIABLE].partition(":")
-    {"asleep": _put_to_sleep, "refused": _refuse}[how](int(which))
+    hinder = {"asleep": _put_to_sleep, "refused": _refuse, "few": _make_few}
+    hinder[how](int(which))
     main()

@@ -141,14 +141,14 @@ class _Watcher:
         for node in self._nodes:
             if (place := self._start(node)) is not None:
                 return place
-            if node.number == 1 and not self._comes_up(node):
+            if self._is_to_stop() or (node.number == 1 and not self._comes_up(node)):
                 return self._watch()
         self._all_answered = all(self._comes_up(node) for node in self._nodes)
         if self._all_answered:
             announce()
         return self._watch()
 
-    def _start(self, node: _Node) -> Place | None:
+    def _fork(self, node: _Node) -> Place | None:
         """Raises OSError where the system makes no process, and leaves nothing open then."""
         node.answered, node.again, node.started = False, None, time.monotonic()
         node.answers, answers = os.pipe()
@@ -206,7 +206,7 @@ class _Watcher:
                     self._reap(node)
             for node in self._nodes:
                 due = node.again is not None and node.again <= time.monotonic()
-                if due and (place := self._start_anew(node)) is not None:
+                if due and (place := self._start(node)) is not None:
                     return place
         return self._status
 
@@ -220,10 +220,10 @@ class _Watcher:
             found = signal.sigwaitinfo(waited)
         return None if found is None or found.si_signo == signal.SIGCHLD else found.si_signo
 
-    def _start_anew(self, node: _Node) -> Place | None:
-        """Replace who has ended; where the system makes no process now, that start has failed."""
+    def _start(self, node: _Node) -> Place | None:
+        """Where the system makes no process now, that start has failed."""
         try:
-            return self._start(node)
+            return self._fork(node)
         except OSError as error:
             node.failures += 1
             why = f"process {node.number} cannot be started: {error.strerror}"

@@ -333,6 +333,30 @@ def test_a_server_that_cannot_start_says_so_once(tmp_path: Path) -> None:
     assert ended.stdout == ""
 
 
+@pytest.mark.parametrize("made", [0, 1])
+def test_a_server_whose_processes_the_system_does_not_make_ends_in_order_and_says_why(
+    tmp_path: Path, database_url: str, made: int
+) -> None:
+    words = (
+        *("serve", "--port", "0", "--data-dir", tmp_path / "data", "--i-accept-data-loss"),
+        *("--database-url", database_url, "--processes", "3"),
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.hindered", *map(str, words)],
+        env={**os.environ, "HINDERED": f"few:{made}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (said,) = [line for line in ended.stderr.splitlines() if "Error:" in line]
+    why = "cannot be started: Resource temporarily unavailable"
+    assert said == f"Error: process {made + 1} {why}."
+    assert (ended.returncode, ended.stdout) == (1, "")
+    with psycopg.connect(database_url) as connection:
+        ((alive,),) = connection.execute("select count(*) from node where stopped_us is null")
+    assert alive == 0
+
+
 def test_r20_sqlite_has_one_process_and_says_why(tmp_path: Path) -> None:
     words = ("serve", "--port", "0", "--data-dir", str(tmp_path), "--processes", "2")
     ended = subprocess.run(

@@ -197,6 +197,7 @@ async def test_r9_a_process_that_cannot_be_started_costs_no_post(
     def refuse(*_: Any, **__: Any) -> None:
         raise BlockingIOError(errno.EAGAIN, "no process is left")
 
+    monkeypatch.setattr(module, "_PAUSE", 0.0)  # for which none would be started in any case
     async with hands() as to, listening(keep_answering) as listener:
         with monkeypatch.context() as without:
             without.setattr(subprocess, "Popen", refuse)
