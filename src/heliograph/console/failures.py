@@ -12,6 +12,7 @@ from typing import Any, Final
 from heliograph.console import tickets
 from heliograph.console.calls import ProblemOfCall, segment
 from heliograph.console.visits import GoTo, Page, Place, Same, Visit
+from heliograph.errors import InvalidBody
 from heliograph.model.deliveries import Phase
 from heliograph.wire.messages.json_sim import STATUS_WORDS
 
@@ -250,8 +251,11 @@ class _Asked:
         return dict(self.filters) or {"all": "true"}
 
 
-def _asked(visit: Visit) -> _Asked:
+def _asked(visit: Visit) -> _Asked | GoTo:
+    """What a form is about; where no row is, it never means all."""
     all_that_match = visit.form.get("which") == "all"
+    if not all_that_match and not visit.chosen:
+        return GoTo("failures", "Nothing was selected: mark rows first, or choose all that match.")
     return _Asked(
         visit.form.get("action") != "delete",
         () if all_that_match else visit.chosen,
@@ -262,8 +266,8 @@ def _asked(visit: Visit) -> _Asked:
 async def _preview(visit: Visit) -> Page | GoTo:
     """What would be sent again or deleted; nothing is changed."""
     asked = _asked(visit)
-    if visit.form.get("which") != "all" and not asked.ids:
-        return GoTo("failures", "Nothing was selected: mark rows first, or choose all that match.")
+    if isinstance(asked, GoTo):
+        return asked
     method, path = ("POST", "republish_jobs") if asked.republish else ("DELETE", "failures")
     query = {**asked.query, "dry_run": "true"}
     if asked.ids:
@@ -297,8 +301,14 @@ async def _preview(visit: Visit) -> Page | GoTo:
 
 
 async def _act(visit: Visit) -> Page | GoTo:
-    asked, count = _asked(visit), visit.form.get("count", "0")
-    if int(count) > _TYPED_ABOVE and visit.form.get("typed", "").replace(",", "") != count:
+    asked, count = _asked(visit), visit.form.get("count", "")
+    if isinstance(asked, GoTo):
+        return asked
+    try:
+        many = int(count) > _TYPED_ABOVE
+    except ValueError:
+        raise InvalidBody("count is not the number of the preview.") from None
+    if many and visit.form.get("typed", "").replace(",", "") != count:
         return GoTo("failures", "Nothing was changed: the number that was typed is another one.")
     if asked.republish and not asked.ids:
         care = {name: visit.form[name] for name in _CARE if name in visit.form}

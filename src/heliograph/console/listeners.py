@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from heliograph.console.calls import ProblemOfCall, segment
 from heliograph.console.visits import GoTo, Page, Place, Same, Visit
+from heliograph.errors import InvalidBody
 from heliograph.wire import docusign
 
 _SHOWN: Final = 20
@@ -122,16 +123,22 @@ async def _shown(visit: Visit, exchange: Mapping[str, Any] | None) -> Page:
     )
 
 
+_CHANGES: Final = {
+    "pausePublish=true": "Paused: its events are kept until it is resumed.",
+    "pausePublish=false": "Resumed: what was kept goes out now, in its order.",
+    "allowEnvelopePublish=true": "Switched on: what was held goes out now.",
+}
+"""What buttons of a listener's page set, and what is then said."""
+
+
 async def _switch(visit: Visit) -> GoTo:
     """Pause, resume, or switch on."""
-    name, value = visit.form.get("change", "").split("=", 1)
+    change = visit.form.get("change", "")
+    if change not in _CHANGES:
+        raise InvalidBody("change is none that a button makes.")
+    name, value = change.split("=")
     await visit.call("PUT", "", body={"connectId": visit.path["connectId"], name: value})
-    note = {
-        "pausePublish=true": "Paused: its events are kept until it is resumed.",
-        "pausePublish=false": "Resumed: what was kept goes out now, in its order.",
-        "allowEnvelopePublish=true": "Switched on: what was held goes out now.",
-    }.get(visit.form["change"], "Changed.")
-    return GoTo(f"listeners/{segment(visit.path['connectId'])}", note)
+    return GoTo(f"listeners/{segment(visit.path['connectId'])}", _CHANGES[change])
 
 
 async def _test(visit: Visit) -> Page:
