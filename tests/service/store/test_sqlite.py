@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -425,19 +426,23 @@ async def test_f14_nothing_is_accepted_into_a_file_that_was_removed_or_replaced(
         await store.close()
 
 
-@pytest.mark.parametrize("replaced", [False, True])
-async def test_f14_a_reader_that_opens_late_says_that_the_file_was_removed_or_replaced(
-    tmp_path: Path, clock: ManualClock, replaced: bool
+async def test_f15_where_no_descriptor_is_left_reads_and_writes_go_on(
+    tmp_path: Path, clock: ManualClock
 ) -> None:
     store = await open_sqlite(tmp_path, clock)
-    database = tmp_path / "heliograph.db"
-    database.rename(tmp_path / "moved")
-    if replaced:
-        shutil.copy(tmp_path / "moved", database)
-    with pytest.raises(StorageBroken, match="removed or replaced"):
-        await store.accounts()
-    with contextlib.suppress(StorageBroken):
-        await store.close()
+    await store.create_account(Account(ACCOUNT, 1, "First"))
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.open(tmp_path / "heliograph.db", os.O_RDONLY)
+        await store.create_configuration(wanted_configuration())
+        read = await asyncio.gather(*(store.accounts() for _ in range(8)))
+        await accept(store, new_event(event_id="accepted"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert {len(accounts) for accounts in read} == {1}
+    await store.close()
 
 
 async def test_f24_a_damaged_database_is_refused_with_what_to_do(

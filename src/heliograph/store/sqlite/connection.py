@@ -321,16 +321,19 @@ class Readers:
     """A few threads, each with a connection that cannot write.
 
     They are handed work as the writer is: an executor's way there and back takes longer than a
-    short read.
+    short read. All their files are opened first: one that is opened when it is needed may find
+    no descriptor left, which must not look like a broken disk.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._inode = path.stat().st_ino
+        """Raises apsw.Error where a connection cannot be opened."""
         self._work = _Queue()
+        connections = [_reading(path) for _ in range(_READERS)]
         self._threads = [
-            threading.Thread(target=self._run, name=f"sqlite-reader-{number}", daemon=True)
-            for number in range(_READERS)
+            threading.Thread(
+                target=self._run, args=(connection,), name=f"sqlite-reader-{number}", daemon=True
+            )
+            for number, connection in enumerate(connections)
         ]
         for thread in self._threads:
             thread.start()
@@ -347,34 +350,34 @@ class Readers:
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
-    def _run(self) -> None:
-        connection: apsw.Connection | None = None
+    def _run(self, connection: apsw.Connection) -> None:
         while (work := self._work.get()) is not None:
             if work.future.cancelled():
                 continue
             try:
-                connection = connection or self._connected()
-                work.result = self._read(connection, work.run)
+                work.result = _read(connection, work.run)
             except BaseException as error:
                 work.error = translate(error) if isinstance(error, apsw.Error) else error
             with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
                 work.future.get_loop().call_soon_threadsafe(_resolve, [work])
             del work  # with what was read, which may be large
-        if connection is not None:
-            connection.close()
+        connection.close()
 
-    def _read(self, connection: apsw.Connection, run: Callable[[apsw.Connection], T]) -> T:
-        connection.execute("begin")  # one snapshot for all of the work's queries
-        try:
-            return run(connection)
-        finally:
-            connection.execute("rollback")
 
-    def _connected(self) -> apsw.Connection:
-        _see_that_it_is_there(self._path, self._inode)
-        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
-        connection.set_busy_timeout(1500)
-        return connection
+def _reading(path: Path) -> apsw.Connection:
+    """A connection that cannot write; SQLite opens the WAL beside the file at the first read."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(1500)
+    _read(connection, lambda db: db.pragma("schema_version"))
+    return connection
+
+
+def _read(connection: apsw.Connection, run: Callable[[apsw.Connection], T]) -> T:
+    connection.execute("begin")  # one snapshot for all of the work's queries
+    try:
+        return run(connection)
+    finally:
+        connection.execute("rollback")
 
 
 def _see_that_it_is_there(path: Path, inode: int) -> None:

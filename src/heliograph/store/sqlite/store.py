@@ -77,6 +77,7 @@ class SqliteStore(StoreVerbs):
         self._queue = Queue(
             self._known, lambda: to_microseconds(steady.now()), self._epoch, last_attempt
         )
+        self._readers = Readers(path)
         self._writer = Writer(
             connection,
             asyncio.get_running_loop(),
@@ -85,7 +86,6 @@ class SqliteStore(StoreVerbs):
             deliveries_changed=self._something_due,
             quiet=self._queue.quiet,
         )
-        self._readers = Readers(path)
         engine = SqliteEngine(self._writer, self._readers, self._known.changed_by)
         super().__init__(engine, keyring, steady, Accepting(self._accepted, self.settle, steady))
 
