@@ -19,9 +19,10 @@ import msgspec
 from yarl import URL
 
 from heliograph.access.credentials_file import FILE_NAME, Credentials
+from heliograph.cli import data_dirs
 from heliograph.cli.exits import Exit, Stop, wrong
 from heliograph.model.accounts import Secret
-from heliograph.settings import PREFIX, Settings, environment_name
+from heliograph.settings import PREFIX, Settings
 
 JSON: Final = "application/json"
 LINES: Final = "application/x-ndjson"
@@ -66,17 +67,25 @@ class Answer:
         return link[1 : link.index(">")] if link.startswith("<") and 'rel="next"' in link else None
 
 
+_data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=data_dirs.VARIABLE,
+    show_envvar=True,
+    help=f"The server's data directory, where {FILE_NAME} is. Without, the one of the current "
+    "folder, such as ./hg.",
+)
+
+
 def data_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--data-dir` of a command that looks into it."""
-    return click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Settings().data_dir,
-        envvar=environment_name("data_dir"),
-        show_envvar=True,
-        show_default=True,
-        help=f"The server's data directory, where {FILE_NAME} is.",
-    )(command)
+    """`--data-dir` of a command that looks into it; with a `database_url` there may be none."""
+
+    @functools.wraps(command)
+    def with_data_dir(data_dir: Path | None, **rest: Any) -> Any:
+        otherwise = Settings().data_dir if rest.get("database_url") else None
+        return command(data_dir=data_dir or data_dirs.found(otherwise), **rest)
+
+    return _data_dir_option(with_data_dir)
 
 
 def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,7 +93,7 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_credentials(
-        data_dir: Path,
+        data_dir: Path | None,
         base_uri: str | None,
         account_id: str | None,
         token: str | None,
@@ -117,41 +126,50 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     wrapped: Callable[..., Any] = with_credentials
     for option in reversed(options):
         wrapped = option(wrapped)
-    return data_dir_option(wrapped)
+    return _data_dir_option(wrapped)
 
 
 def find(
-    data_dir: Path, base_uri: str | None, account_id: str | None, token: str | None
+    data_dir: Path | None, base_uri: str | None, account_id: str | None, token: str | None
 ) -> Credentials:
-    """Credentials as given, else those in the data directory.
+    """Credentials as given, and what is not given from the data directory.
 
     A token of the data directory is never sent to an address that was given otherwise.
+
+    Raises:
+        Stop: something is missing, or cannot be used.
     """
-    named = {
-        f"--base-uri ({BASE_URI})": base_uri,
-        f"--account-id ({ACCOUNT_ID})": account_id,
-        f"--token ({ACCESS_TOKEN})": token,
-    }
-    if base_uri and account_id and token:
-        if not (token.isascii() and token.isprintable()):
-            raise wrong(f"--token ({ACCESS_TOKEN}) has a sign that no token has.")
+    if token and not (token.isascii() and token.isprintable()):
+        raise wrong(f"--token ({ACCESS_TOKEN}) has a sign that no token has.")
+    if base_uri:
+        needed = {
+            f"--account-id ({ACCOUNT_ID})": account_id,
+            f"--token ({ACCESS_TOKEN})": token,
+        }
+        missing = [name for name, value in needed.items() if not value]
+        if not account_id or not token:
+            raise wrong(
+                f"Also needed: {' and '.join(missing)}.",
+                f"What {FILE_NAME} has is not sent to an address that --base-uri gives.",
+            )
         return Credentials(_clean(base_uri), account_id, Secret(token))
-    missing = [name for name, value in named.items() if not value]
-    if len(missing) < len(named):
-        raise wrong(
-            f"Also needed: {' and '.join(missing)}.",
-            f"Give all three of them, or none to use {FILE_NAME} of --data-dir.",
-        )
+    folder = data_dir or data_dirs.found()
     try:
-        return Credentials.read(data_dir)
+        known = Credentials.read(folder)
     except FileNotFoundError:
         raise wrong(
-            f"There is no {FILE_NAME} in {data_dir}.",
-            f"Start a server with `heliograph serve --data-dir {data_dir}`, or say with",
-            "--data-dir where one runs, or give --base-uri, --account-id and --token.",
+            f"There is no {FILE_NAME} in {folder}.",
+            f"Start a server with `heliograph serve --data-dir {folder}`, or say with --data-dir",
+            f"or {data_dirs.VARIABLE} where one runs, or give --base-uri, --account-id and "
+            "--token.",
         ) from None
     except OSError as error:
-        raise wrong(f"{data_dir / FILE_NAME} cannot be read: {error.strerror}.") from None
+        raise wrong(f"{folder / FILE_NAME} cannot be read: {error.strerror}.") from None
+    return replace(
+        known,
+        account_id=account_id or known.account_id,
+        access_token=Secret(token) if token else known.access_token,
+    )
 
 
 class Connection:

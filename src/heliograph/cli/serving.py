@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shlex
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import fields, replace
@@ -18,6 +19,7 @@ import heliograph
 from heliograph import service
 from heliograph.access.credentials_file import FILE_NAME, Credentials
 from heliograph.cli import processes, signals
+from heliograph.cli.data_dirs import VARIABLE
 from heliograph.cli.exits import Stop, stop_for, unusable, wrong
 from heliograph.cli.terminal import output
 from heliograph.errors import HeliographError
@@ -172,6 +174,7 @@ def _announce(settings: Settings, base_uri: str) -> None:
         ("Listeners", f"{profile} (--egress {settings.egress})"),
         ("Fidelity", f"{service.fidelity_from(settings)} (--fidelity {settings.fidelity})"),
         *_of_several(settings),
+        ("Commands", f"export {VARIABLE}={shlex.quote(str(settings.data_dir.absolute()))}"),
         ("Stop", "Ctrl-C"),
     ):
         console.print(f"  {name:<12}{text}", soft_wrap=True)

@@ -6,15 +6,24 @@ from pathlib import Path
 
 import click
 
-from heliograph.cli.connection import data_dir_option
+from heliograph.cli.data_dirs import VARIABLE
 from heliograph.cli.terminal import output, print_json
+from heliograph.settings import Settings
 from heliograph.store.opening import DATABASE
 from heliograph.store.sqlite.backup import SECRETS
 from heliograph.store.sqlite.backup import restore as put_back
 
 
 @click.command(epilog="Example: heliograph restore --from hg-2026-11-23.db --data-dir ./new")
-@data_dir_option
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Settings().data_dir,
+    envvar=VARIABLE,
+    show_envvar=True,
+    show_default=True,
+    help="Where it is put: a directory that has no database.",
+)
 @click.option(
     "--from",
     "source",
