@@ -33,6 +33,9 @@ TABLE_MOST: Final = 100
 
 _PAGE_MOST: Final = 10_000
 
+_MOST_COUNTED: Final = 10_000
+"""Records that are counted to tell how many there are, as the API does of events."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -68,6 +71,8 @@ async def show_listing(
     most = count if count or as_json else TABLE_MOST
     async with Connection(credentials) as connection:
         listing = await fetch(connection, kind, query, most)
+        if listing.more and not as_json and "total" not in listing.document:
+            listing.document.update(await _counted(connection, kind, query))
     if as_json:
         print_json(listing.document)
     else:
@@ -95,9 +100,34 @@ async def fetch(
     return Listing(kind, document, more)
 
 
+async def _counted(connection: Connection, kind: Kind, query: Mapping[str, str]) -> dict[str, str]:
+    """How many records a listing has, where its answer does not say it: in the API's spelling."""
+    number = 0
+    async with connection.lines(kind, query) as lines:
+        async for _ in lines:
+            number += 1
+            if number > _MOST_COUNTED:
+                break
+    return {
+        "total": str(min(number, _MOST_COUNTED)),
+        "totalCapped": "true" if number > _MOST_COUNTED else "false",
+    }
+
+
+def print_total(listing: Listing, one: str, several: str) -> None:
+    """How many there are, and how to see the rest."""
+    if not listing.more:
+        output().print(f"{counted(len(listing.records), one, several)}.", style="dim")
+        return
+    total, capped = int(listing.document["total"]), listing.document["totalCapped"] == "true"
+    shown = f"{len(listing.records):,} shown of {total:,}{' or more' if capped else ''}"
+    rest = "--json has" if listing.kind == "logs" else f"`{listing.kind} export` writes"
+    output().print(f"{shown}: --count N shows N, {rest} all.", style="dim", soft_wrap=True)
+
+
 def print_listing(listing: Listing, *, footer: bool = True) -> None:
     """The records as a table that fits 80 columns; errors stand below their line."""
-    records, console = listing.records, output()
+    records = listing.records
     if not records:
         notes().print(f"No {listing.kind}." if listing.kind == "failures" else "No log entries.")
         return
@@ -105,17 +135,11 @@ def print_listing(listing: Listing, *, footer: bool = True) -> None:
         _print_failures(records)
     else:
         _print_logs(records)
-    if not footer:
-        return
-    if listing.more:
-        console.print(
-            f"{len(records):,} shown, there are more: --count N shows N, "
-            f"{'`failures export` writes all' if listing.kind == 'failures' else '--json all'}.",
-            style="dim",
+    if footer:
+        failures = listing.kind == "failures"
+        print_total(
+            listing, *(("failure", "failures") if failures else ("log entry", "log entries"))
         )
-    else:
-        noun = ("failure", "") if listing.kind == "failures" else ("log entry", "log entries")
-        console.print(counted(len(records), *noun) + ".", style="dim")
 
 
 def print_exchange(record: Mapping[str, Any], which: int = -1) -> None:
@@ -185,7 +209,7 @@ def _print_logs(records: Sequence[Mapping[str, str]]) -> None:
         Column("ENVELOPE", gives_way=True),
         Column("CONFIG", right=True),
         Column("TRY", right=True),
-        Column("", right=False),
+        Column("OK"),
         Column(f"POSTED ({zone_of(record.get('created') for record in records)})"),
     ]
     print_rows(

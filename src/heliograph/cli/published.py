@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from heliograph.cli.listing import Listing, about, print_half
+from heliograph.cli.listing import Listing, about, print_half, print_total
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -31,13 +31,7 @@ def print_published(listing: Listing, show: Callable[[Records], None]) -> None:
         notes().print(f"No {noun[1]}.")
         return
     show(listing.records)
-    if not listing.more:
-        output().print(f"{counted(len(listing.records), *noun)}.", style="dim")
-        return
-    total, capped = int(listing.document["total"]), listing.document["totalCapped"] == "true"
-    shown = f"{len(listing.records):,} shown of {total:,}{' or more' if capped else ''}"
-    text = f"{shown}: --count N shows N, `{listing.kind} export` writes all."
-    output().print(text, style="dim", soft_wrap=True)
+    print_total(listing, *noun)
 
 
 def print_events(records: Records) -> None:

@@ -58,7 +58,8 @@ class Row:
 
 
 def print_rows(console: Console, columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    """A listing without frames: ids stay whole, long text is cut or stands in the note."""
+    """A listing without frames: ids and numbers stay whole, long text is cut or stands in the note.
+    Where a line has no room for that, each cell has a line of its own."""
     plain = [[harmless(cell) for cell in row.cells] for row in rows]
     widths = [
         max(cell_len(text) for text in [column.title, *(cells[at] for cells in plain)])
@@ -70,6 +71,9 @@ def print_rows(console: Console, columns: Sequence[Column], rows: Sequence[Row])
             narrower = max(min(widths[at], _NARROWEST), widths[at] + spare)
             spare += widths[at] - narrower
             widths[at] = narrower
+    if spare < 0:
+        _print_stacked(console, columns, rows)
+        return
     console.print(Text(_line(columns, widths, [c.title for c in columns])), style="bold")
     # Beside a number, or a little to the right under a text.
     indent = widths[0] + _GAP if columns[0].right else 2 * _GAP
@@ -77,6 +81,16 @@ def print_rows(console: Console, columns: Sequence[Column], rows: Sequence[Row])
         console.print(Text(_line(columns, widths, cells)), no_wrap=True, overflow="ellipsis")
         if row.note:
             print_text(console, harmless(row.note), indent, row.note_style)
+
+
+def _print_stacked(console: Console, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    titles = [column.title for column in columns]
+    for number, row in enumerate(rows):
+        if number:
+            console.print()
+        print_fields(console, zip(titles, map(harmless, row.cells), strict=True))
+        if row.note:
+            print_text(console, harmless(row.note), _GAP, row.note_style)
 
 
 def print_fields(console: Console, fields: Iterable[tuple[str, str | None]]) -> None:

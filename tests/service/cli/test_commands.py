@@ -7,6 +7,7 @@ import csv
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -228,7 +229,7 @@ async def test_a_failure_is_listed_shown_republished_and_gone(
     await shell.run("publish", write(tmp_path, published(envelope_id=envelope)))
     (failure,) = await shell.records("failures", crm, 1)
 
-    listed = await shell.run("failures", "list", "--connect-id", crm)
+    listed = await shell.run("failures", "list", "--connect-id", crm, "--each")
     assert envelope in listed.stdout
     assert "status: 500 Internal Server Error" in listed.stdout
     assert max(map(len, listed.stdout.splitlines())) <= 80
@@ -373,7 +374,31 @@ async def test_a_listing_follows_every_page_and_stops_where_it_is_told(
     assert (every.more, every.document["totalRecords"]) == (False, "5")
     assert ([one["envelopeId"] for one in three.records], three.more) == (ids[:3], True)
     told = await shell.run("failures", "list", "--connect-id", crm, "--count", "2")
-    assert "2 shown, there are more" in told.stdout
+    assert "2 shown of 5: --count N shows N" in told.stdout
+    posts = await shell.run("logs", "list", "--connect-id", crm, "--count", "2")
+    assert re.search(r"2 shown of [1-9]\d*: --count N shows N, --json has all\.", posts.stdout)
+
+
+async def test_failures_are_put_together_by_cause_unless_each_is_wanted(
+    shell: Shell, listener: LoopbackListener, crm: str, tmp_path: Path
+) -> None:
+    listener.status = 500
+    events = [published(envelope_id=f"cause-{at}") for at in range(3)]
+    await shell.run("publish", write(tmp_path, *events))
+    await shell.records("failures", crm, 3)
+    told = (await shell.run("failures", "list", "--connect-id", crm)).stdout
+    assert re.search(rf"(?m)^ *{crm} +3  [-\d]+ [:\d]+  status: HTTP 500$", told)
+    assert "3 envelopes. The newest" in told
+    assert "3 failures, by cause" in told
+    shell.env = {"COLUMNS": "44"}
+    narrow = (await shell.run("failures", "list", "--connect-id", crm)).stdout.splitlines()
+    assert max(map(len, narrow)) <= 44
+    assert "CAUSE        status: HTTP 500" in narrow
+    for rows in (("--each",), ("--order", "asc"), ("--count", "3")):
+        each = (await shell.run("failures", "list", "--connect-id", crm, *rows)).stdout
+        whole = re.findall(r"(?m)^LAST TRY \(\S+\)  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", each)
+        assert len(whole) == 3, "a digit was cut"
+        assert each.splitlines()[-1] == "3 failures."
 
 
 async def test_an_export_holds_every_failure_and_no_formula(
@@ -421,6 +446,7 @@ async def test_nothing_from_elsewhere_reaches_the_terminal_as_a_command(
     (log, *_) = await shell.records("logs", crm, 1)
     for arguments in (
         ("failures", "list", "--connect-id", crm),
+        ("failures", "list", "--connect-id", crm, "--each"),
         ("failures", "list", "--connect-id", crm, "--json"),
         ("failures", "show", failure["failureId"]),
         ("logs", "list", "--connect-id", crm),

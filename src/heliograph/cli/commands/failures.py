@@ -11,8 +11,10 @@ import click
 import msgspec
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli.account_calls import run
 from heliograph.cli.asking import dry_run_option
 from heliograph.cli.bulk import Bulk, choose_one
+from heliograph.cli.causes import Causes, Group, causes_of
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.export import exporting
@@ -90,6 +92,7 @@ def failures() -> None:
 
 
 @failures.command("list", epilog="Example: heliograph failures list --connect-id 1 --from 2h")
+@click.option("--each", is_flag=True, help="A row for each, as with --count or --order asc.")
 @listing_options(filter_options)
 def list_failures(
     credentials: Credentials,
@@ -97,10 +100,47 @@ def list_failures(
     count: int | None,
     order: str,
     as_json: bool,
+    each: bool,
 ) -> None:
-    """List open failures, with the reason of the last try."""
-    query = {**chosen, "order": order}
-    asyncio.run(show_listing(credentials, "failures", query, count, as_json, print_listing))
+    """List open failures by their cause, with the number of each; or each with the reason of its
+    last try."""
+    if each or count or as_json or order == "asc":
+        query = {**chosen, "order": order}
+        asyncio.run(show_listing(credentials, "failures", query, count, as_json, print_listing))
+    else:
+        _print_causes(run(credentials, lambda connection: causes_of(connection, chosen)))
+
+
+def _print_causes(found: Causes) -> None:
+    if not found.groups:
+        notes().print("No failures.")
+        return
+    print_rows(
+        output(),
+        [
+            Column("CONFIG", right=True),
+            Column("FAILURES", right=True),
+            Column(f"SINCE ({zone_of(group.since for group in found.groups)})"),
+            Column("CAUSE", gives_way=True),
+        ],
+        [
+            Row(
+                [group.connect_id, f"{group.count:,}", local_time(group.since), group.cause],
+                f"{counted(len(group.envelopes), 'envelope')}. The newest, {_newest(group)}",
+            )
+            for group in found.groups
+        ],
+    )
+    number = counted(found.total, "failure")
+    number = f"The newest {number}, there are older ones" if found.more else number
+    output().print(
+        f"{number}, by cause: --each shows each of them, `failures show ID` one.", style="dim"
+    )
+
+
+def _newest(group: Group) -> str:
+    failure_id, error = group.newest.get("failureId", ""), group.newest.get("error", "")
+    return f"{failure_id}: {error} (next try: {next_try(group.newest)})"
 
 
 @failures.command(epilog="Example: heliograph failures show 12")
@@ -110,15 +150,11 @@ def list_failures(
 def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
     """Show a failure: its tries, and the exchange of the last one."""
 
-    async def run() -> Any:
-        async with Connection(credentials) as connection:
-            return await connection.call(
-                "GET",
-                f"failures/{segment(failure_id)}",
-                query={"additional_info": "true"},
-            )
+    async def ask(connection: Connection) -> Any:
+        path, query = f"failures/{segment(failure_id)}", {"additional_info": "true"}
+        return (await connection.call("GET", path, query=query)).json
 
-    failure = asyncio.run(run()).json
+    failure = run(credentials, ask)
     if as_json:
         print_json(failure)
         return
