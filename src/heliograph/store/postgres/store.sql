@@ -658,7 +658,11 @@ select
     d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
     d.held_reason, c.held, c.deleted_us is not null as deleted
 from delivery as d
-inner join event as e on d.event_row = e.event_row and d.created_us = e.created_us
+cross join lateral (
+    select * from event as one
+    where one.event_row = d.event_row and one.created_us = d.created_us
+    offset 0
+) as e
 inner join connect_configuration as c on d.connect_id = c.connect_id
 where d.account_id = %(account_id)s and d.failed_us is not null {filters}
 order by {order}

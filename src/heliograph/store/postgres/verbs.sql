@@ -122,6 +122,16 @@ and a.started_us >= d.created_us - 86400000000;
 -- The time names the partition.
 <it>.event_row = e.event_row and <it>.created_us = e.created_us;
 
+-- name: failures_then_events
+-- An event is looked up for each failure of a page: the planner takes two columns of a key for
+-- independent, so the join for one of few rows, and joined and sorted all failures. `offset 0` keeps it.
+delivery as d
+cross join lateral (
+    select * from event as one
+    where one.event_row = d.event_row and one.created_us = d.created_us
+    offset 0
+) as e;
+
 -- name: logged
 a.logged;
 
@@ -132,6 +142,22 @@ inner join event as e on a.event_row = e.event_row and a.created_us = e.created_
 inner join connect_configuration as c on a.connect_id = c.connect_id
 left join delivery as d on a.delivery_id = d.delivery_id
 left join delivery_ended as x on a.delivery_id = x.delivery_id and a.created_us = x.created_us;
+
+-- name: logs_then_events
+-- As `failures_then_events`.
+attempt as a
+cross join lateral (
+    select * from event as one
+    where one.event_row = a.event_row and one.created_us = a.created_us
+    offset 0
+) as e
+inner join connect_configuration as c on a.connect_id = c.connect_id
+left join delivery as d on a.delivery_id = d.delivery_id
+left join lateral (
+    select * from delivery_ended as one
+    where one.delivery_id = a.delivery_id and one.created_us = a.created_us
+    offset 0
+) as x on true;
 
 -- name: log_state
 coalesce(d.state, x.state);

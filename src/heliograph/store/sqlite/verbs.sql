@@ -108,6 +108,10 @@ returning delivery_id, state, held_reason;
 -- name: event_of
 <it>.event_row = e.event_row;
 
+-- name: failures_then_events
+delivery as d
+inner join event as e on {event_of:d};
+
 -- name: logged
 -- As the partial index has it.
 a.logged = 1;
@@ -117,6 +121,9 @@ attempt as a
 inner join delivery as d on a.delivery_id = d.delivery_id
 inner join event as e on d.event_row = e.event_row
 inner join connect_configuration as c on a.connect_id = c.connect_id;
+
+-- name: logs_then_events
+{log_tables};
 
 -- name: log_state
 d.state;

@@ -24,8 +24,7 @@ select
         limit 1
     ) as log_id,
     d.delivery_id as failure_id, d.state, d.due_us, d.held_reason, 1 as of_failure, d.resent_by
-from delivery as d
-inner join event as e on {event_of:d}
+from {failures_then_events}
 inner join connect_configuration as c on d.connect_id = c.connect_id
 where d.account_id = :account_id and d.failed_us is not null {filters}
 order by {order}
@@ -107,7 +106,7 @@ case when d.failed_us is not null then d.delivery_id end as failure_id,
 
 -- name: logs
 select {log_columns}
-from {log_tables}
+from {logs_then_events}
 where a.account_id = :account_id and {logged} {filters}
 order by {order}
 limit :limit;

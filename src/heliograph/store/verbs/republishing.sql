@@ -64,8 +64,7 @@ update republish_job set runner = null where state = 'running' and runner = :run
 -- name: job_failures
 -- The next failures of a job: those that were open when it was made, and are so still.
 select d.created_us, d.delivery_id, d.connect_id
-from delivery as d
-inner join event as e on {event_of:d}
+from {failures_then_events}
 where
     d.account_id = :account_id and d.failed_us is not null and d.failed_us <= :frozen {filters}
 order by {order}

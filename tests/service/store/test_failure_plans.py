@@ -1,0 +1,147 @@
+"""A page of the failure log and of the log costs by what it gives, whatever else there is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import apsw
+import psycopg
+import pytest
+
+from heliograph.model.logs import Cursor, LogQuery, Order
+from heliograph.store.postgres.queries import QUERIES as POSTGRES
+from heliograph.store.sql import migrations, with_pyformat
+from heliograph.store.sqlite.queries import QUERIES as SQLITE
+from heliograph.store.times import from_microseconds, to_microseconds
+from heliograph.store.verbs import Step
+from heliograph.store.verbs.log_rows import listing
+from tests.conftest import new_database
+from tests.postgres_server import PostgresServer
+from tests.service.store.test_plans import read_by
+from tests.support import ACCOUNT, START
+
+FAILURES: Final = 16_000
+WANTING: Final = 40
+"""Failures of one event, each listener's."""
+
+PAGE: Final = 20
+MOST_READ: Final = 12 * PAGE
+"""Rows that a listing may read: some of each table for each row of the page."""
+
+_FILL: Final = (
+    """
+    insert into account (account_id, external_id, name, created_us) values (:account, 1, '', 0)
+    """,
+    """
+    insert into connect_configuration (
+        connect_id, account_id, name, url, publishing, paused, document, created_us, changed_us
+    ) select n, :account, '', '', true, false, '', 0, 0 from generate_series(1, :wanting) as n
+    """,
+    """
+    insert into event (
+        event_row, account_id, event_id, name, envelope_id, status, deliveries, generated_us,
+        created_us, document
+    )
+    select
+        n, :account, 'event-' || n, 'envelope-sent', 'env-' || n,
+        case n % 100 when 1 then 'Voided' else 'Sent' end, :wanting, :first + n, :first + n, ''
+    from generate_series(1, :failures / :wanting) as n
+    """,
+    """
+    insert into delivery (
+        delivery_id, account_id, event_row, connect_id, envelope_id, created_us, seed,
+        schedule_started_us, state, failed_us, attempts, error
+    )
+    select
+        (e.event_row - 1) * :wanting + n, :account, e.event_row, n, e.envelope_id, e.created_us, 1,
+        1, 'failed', 1, 3,
+        case
+            when n = 7 and e.event_row = 7 then 'tls: the listener''s certificate has expired'
+            when n = 8 then 'connect: 10.0.0.1 refused the connection'
+            else 'status: 500 Internal Server Error'
+        end
+    from event as e cross join generate_series(1, :wanting) as n
+    """,
+    """
+    insert into attempt (
+        attempt_id, started_us, delivery_id, event_row, created_us, account_id, connect_id,
+        envelope_id, number, epoch, url, outcome, logged, error, phase
+    )
+    select
+        delivery_id, created_us + 1, delivery_id, event_row, created_us, account_id, connect_id,
+        envelope_id, 1, 1, '', 'failed', true, error, ''
+    from delivery
+    """,
+    "analyze",
+)
+
+FILTERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "none": {},
+    "configuration": {"connect_id": 7},
+    "envelope": {"envelope_id": "env-7"},
+    "dates": {
+        "from_date": from_microseconds(to_microseconds(START) + 100),
+        "to_date": from_microseconds(to_microseconds(START) + 300),
+    },
+    "status of most": {"status": "Sent"},
+    "error of most": {"error": "internal"},
+}
+INDEXES: Final = {
+    "configuration": "by_configuration (account_id=? AND connect_id=?",
+    "envelope": "by_envelope (account_id=? AND envelope_id=?",
+}
+QUERIES: Final = ("failures", "job_failures", "requeue_page", "logs")
+
+
+def steps_of(name: str, given: Mapping[str, Any]) -> Iterator[Step]:
+    """The first page, and one in the middle, newest and oldest first."""
+    for order in Order:
+        for after in (None, Cursor(to_microseconds(START) + 200, FAILURES // 2)):
+            step = listing(name, ACCOUNT, LogQuery(order=order, **given), PAGE, after)
+            yield Step(step.query, {**step.values, "frozen": 9}, step.filters, step.order)
+
+
+@pytest.mark.parametrize("filtered", FILTERS)
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_page_is_read_along_an_index_that_has_its_order_on_sqlite(
+    name: str, filtered: str
+) -> None:
+    with contextlib.closing(apsw.Connection(":memory:")) as database:
+        for migration in migrations("sqlite"):
+            database.execute(migration.sql)
+        for step in steps_of(name, FILTERS[filtered]):
+            text = f"explain query plan {step.text(SQLITE)}"
+            plan = [str(row[3]) for row in database.execute(text, dict(step.values))]
+            log = "log" if name == "logs" else "failure"
+            index = INDEXES.get(filtered, "listed (account_id=?")
+            assert any(f"USING INDEX {log}_{index}" in line for line in plan), plan
+            assert not any("SCAN" in line or "TEMP B-TREE" in line for line in plan), plan
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: PostgresServer) -> Iterator[psycopg.Connection]:
+    """A database of PostgreSQL with these failures."""
+    with psycopg.connect(new_database(postgres), autocommit=True) as connection:
+        for text in _FILL:
+            values = {
+                "account": ACCOUNT,
+                "first": to_microseconds(START),
+                "failures": FAILURES,
+                "wanting": WANTING,
+            }
+            connection.execute(with_pyformat(text), values)
+        yield connection
+
+
+@pytest.mark.parametrize("filtered", FILTERS)
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_page_reads_little_more_than_its_rows_on_postgresql(
+    filled: psycopg.Connection, name: str, filtered: str
+) -> None:
+    for step in steps_of(name, FILTERS[filtered]):
+        text = f"explain (analyze, format json) {step.text(POSTGRES)}"
+        (found,) = filled.execute(text, dict(step.values)).fetchone() or ()
+        read = read_by(found[0]["Plan"])
+        assert read <= MOST_READ, (read, found)
