@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "serve": "Run the server.",
     "dispatch": "Run a node that only sends, on a shared PostgreSQL.",
     "demo": "See a whole round: publish, fail, mend, republish.",
+    "status": "Is all well? What fails, since when, and what to do.",
     "publish": "Publish events from a file or standard input.",
     "historical": "Publish envelopes of the past once more: start, follow, cancel.",
     "configurations": "Who gets which events: list, show, create, update, delete.",

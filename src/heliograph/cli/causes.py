@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from heliograph.cli.connection import Connection
+from heliograph.cli.terminal import counted, local_time_and_zone
 
 MOST_READ: Final = 20_000
 """Failures that are read to be counted: the newest ones."""
@@ -39,6 +40,11 @@ class Causes:
     groups: Sequence[Group]
     total: int
     more: bool
+
+    def text(self) -> str:
+        """How many there are, and since when: `12 open failures since ...`."""
+        number = f"{'at least ' if self.more else ''}{counted(self.total, 'open failure')}"
+        return f"{number} since {local_time_and_zone(min(one.since for one in self.groups))}"
 
     def document(self) -> list[dict[str, Any]]:
         """The groups for programs."""

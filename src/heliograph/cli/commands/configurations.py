@@ -11,6 +11,8 @@ import msgspec
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli import asking
+from heliograph.cli.account_calls import run
+from heliograph.cli.causes import causes_of
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.grouping import Commands
@@ -105,13 +107,18 @@ def list_configurations(credentials: Credentials, as_json: bool) -> None:
 @json_option
 @server_options
 def show(credentials: Credentials, connect_id: str, as_json: bool) -> None:
-    """Show one configuration with every field that is set."""
+    """Show one configuration with every field that is set, and what it has not got."""
     listing = _call(credentials, "GET", segment(connect_id))
     if as_json:
         print_json(listing)
-    else:
-        _print_configuration(listing["configurations"][0])
-        _warn(listing["configurations"])
+        return
+    _print_configuration(listing["configurations"][0])
+    _warn(listing["configurations"])
+    chosen = {"connect_id": connect_id}
+    found = run(credentials, lambda connection: causes_of(connection, chosen))
+    if found.total:
+        text = f"Warning: {found.text()}: `heliograph failures list --connect-id {connect_id}`."
+        print_text(notes(), text, 0, "yellow")
 
 
 @configurations.command(
@@ -273,7 +280,7 @@ def _row(configuration: Mapping[str, Any]) -> Row:
         [
             configuration["connectId"],
             configuration.get("name") or "-",
-            _state(configuration),
+            state_of(configuration),
             "on" if configuration.get("enableLog") == "true" else "off",
             shown,
         ],
@@ -282,7 +289,8 @@ def _row(configuration: Mapping[str, Any]) -> Row:
     )
 
 
-def _state(configuration: Mapping[str, Any]) -> str:
+def state_of(configuration: Mapping[str, Any]) -> str:
+    """Whether it gets its events: publishing, paused, off, or disabled by the server."""
     if configuration.get("allowEnvelopePublish") != "true":
         return "disabled" if configuration.get("disabledBy") else "off"
     return "paused" if configuration.get("pausePublish") == "true" else "publishing"
@@ -332,7 +340,7 @@ def _print_configuration(configuration: Mapping[str, Any]) -> None:
             ("Configuration", configuration["connectId"]),
             ("Name", configuration.get("name")),
             ("Listener", configuration.get("urlToPublishTo")),
-            ("State", _state(configuration)),
+            ("State", state_of(configuration)),
             ("Events", ", ".join(_events(configuration)) or "none: it gets nothing"),
             ("Users", who),
             ("Log", "on" if configuration.get("enableLog") == "true" else "off"),

@@ -7,11 +7,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import click
 
 from heliograph.access.credentials_file import FILE_NAME, Credentials
+from heliograph.cli.causes import causes_of
 from heliograph.cli.connection import Connection, data_dir_option
 from heliograph.cli.exits import Exit, Stop, wrong
 from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
@@ -27,6 +29,9 @@ from heliograph.store.sqlite.doctor import (
     settings_check,
     storage_checks,
 )
+
+_WARNING: Final = "WARNING: "
+"""Begins what a check has found that is no fault, and yet to be looked at."""
 
 
 @click.command(epilog="Example: heliograph doctor --data-dir ./hg")
@@ -112,9 +117,10 @@ async def _server_checks(data_dir: Path) -> Sequence[Check]:
 
 
 async def _account_checks(connection: Connection) -> Sequence[Check]:
-    """Whether the token opens the door, and whether a configuration gets less than it asks for.
+    """Whether the token opens the door, whether a configuration gets less than it asks for, and
+    whether there are failures.
 
-    That is no fault of the server, and may be meant: it does not make the doctor fail.
+    Those are no fault of the server: they do not make the doctor fail.
     """
     try:
         answer = await connection.call("GET", "")
@@ -127,14 +133,19 @@ async def _account_checks(connection: Connection) -> Sequence[Check]:
         for configuration in listed
         for warning in configuration.get("warnings") or ()
     ]
-    found = f"WARNING: {' '.join(warnings)}" if warnings else "each gets what it asks for"
+    found = f"{_WARNING}{' '.join(warnings)}" if warnings else "each gets what it asks for"
+    causes = await causes_of(connection, {})
+    failing = f"{_WARNING}{causes.text()}: `heliograph status` says why" if causes.total else "none"
     return [
         Check("token", True, f"accepted; configurations: {answer.json['totalRecords']}"),
         Check("configurations", True, found),
+        Check("failures", True, failing),
     ]
 
 
 def _row(check: Check) -> Row:
+    if check.passed and (warning := check.found.removeprefix(_WARNING)) != check.found:
+        return Row([check.name, "ok", _WARNING.rstrip(": ")], warning, "yellow")
     if check.passed:
         return Row([check.name, "ok", check.found])
     mend = f"{check.found.rstrip('.')}. To mend: {check.mend}." if check.mend else check.found

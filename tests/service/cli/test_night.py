@@ -1,0 +1,99 @@
+"""What the person on call asks first, against a real server process and a real listener."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.listener import LoopbackListener, listening
+from tests.service.cli.test_commands import Shell, start_server, write
+from tests.support import published
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data directory of a running server."""
+    folder = tmp_path_factory.mktemp("night") / "data"
+    with start_server(folder) as process:
+        yield folder
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+@pytest.fixture
+def shell(data_dir: Path) -> Shell:
+    return Shell(data_dir)
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[LoopbackListener]:
+    async with listening() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def crm(shell: Shell, listener: LoopbackListener) -> AsyncIterator[str]:
+    """A configuration for the listener; what is left of it is gone after the test."""
+    made = await shell.json(
+        *("configurations", "create", "--name", "crm", "--all-users", "--log"),
+        *("--url", f"{listener.base}/hook", "--event", "envelope-sent"),
+    )
+    connect_id: str = made["connectId"]
+    yield connect_id
+    await shell.run("configurations", "delete", connect_id, "--yes")
+    await shell.run("failures", "delete", "--connect-id", connect_id, "--yes")
+
+
+async def failing(shell: Shell, listener: LoopbackListener, folder: Path, crm: str, n: int) -> None:
+    listener.status = 500
+    events = [published(envelope_id=f"night-{at}") for at in range(n)]
+    await shell.run("publish", write(folder, *events))
+    await shell.records("failures", crm, n)
+
+
+async def test_the_status_says_what_fails_since_when_and_what_to_do(
+    shell: Shell, listener: LoopbackListener, crm: str, tmp_path: Path
+) -> None:
+    well = await shell.run("status")
+    assert (well.exit_code, well.stdout.startswith("Well: http://127.0.0.1:")) == (0, True)
+
+    await failing(shell, listener, tmp_path, crm, 2)
+    told = await shell.run("status")
+    assert told.exit_code == 1
+    said = " ".join(told.stdout.split())
+    assert said.startswith("NOT WELL: 2 open failures, since ")
+    assert f"{crm} crm: status: HTTP 500, 2 failures since " in said
+    assert "heliograph failures show " in said
+    assert f"heliograph republish start --connect-id {crm}" in said
+    document = await shell.run("status", "--json")
+    assert document.exit_code == 1
+    assert '"well":false' in document.stdout
+    assert '"cause":"status: HTTP 500","count":2,"envelopes":2' in document.stdout
+
+    shown = await shell.run("configurations", "show", crm)
+    assert "2 open failures since " in " ".join(shown.stderr.split())
+    doctor = " ".join((await shell.run("doctor")).stdout.split())
+    assert "failures ok WARNING 2 open failures since " in doctor
+
+    await shell.run("configurations", "update", crm, "--pause")
+    paused = await shell.run("status")
+    assert f"{crm} crm is paused: `heliograph configurations update {crm} --resume`." in (
+        " ".join(paused.stdout.split())
+    )
+    await shell.run("failures", "delete", "--connect-id", crm, "--yes")
+    # Somebody has meant it.
+    assert (await shell.run("status")).exit_code == 0
+
+
+async def test_without_a_server_the_status_is_not_that_all_is_well(
+    shell: Shell, unused_tcp_port: int
+) -> None:
+    shell.env = {
+        "HELIOGRAPH_BASE_URI": f"http://127.0.0.1:{unused_tcp_port}",
+        "HELIOGRAPH_ACCOUNT_ID": "1",
+        "HELIOGRAPH_ACCESS_TOKEN": "token",
+    }
+    assert (await shell.run("status")).exit_code == 3
