@@ -89,9 +89,10 @@ _NEVER: Final = _ranges(
     ("2002::/16", "a 6to4 address"),
     ("2001::/32", "a Teredo address"),
 )
+_OF_THIS_MACHINE: Final = "a loopback address"
 _LOOPBACK: Final = _ranges(
-    ("127.0.0.0/8", "a loopback address"),
-    ("::1/128", "a loopback address"),
+    ("127.0.0.0/8", _OF_THIS_MACHINE),
+    ("::1/128", _OF_THIS_MACHINE),
 )
 # `::/96`, the IPv4-compatible form, holds `::1`, so loopback must be looked at before it.
 _COMPATIBLE: Final = _ranges(("::/96", "an IPv4-compatible address"))
@@ -231,7 +232,7 @@ class Guard:
             raise Refused(
                 "addr",
                 f"{address} is {what}, which the egress profile {self.profile} refuses; "
-                f"use the listener's public address{self._remedy()}.",
+                f"use the listener's public address{self._remedy(what)}.",
             )
 
     def _objection(self, address: Address) -> str | None:
@@ -265,18 +266,21 @@ class Guard:
             raise Refused(
                 "url",
                 f"{host} is not a full host name; write it with its domain, such as "
-                f"{host}.example.com{self._remedy()}.",
+                f"{host}.example.com{self._remedy(host)}.",
             )
         if labels[-1] in _LOCAL_SUFFIXES:
             raise Refused(
                 "url",
                 f"{host} is a local name, which the egress profile {self.profile} refuses; "
-                f"use the listener's public name{self._remedy()}.",
+                f"use the listener's public name{self._remedy(host)}.",
             )
 
-    def _remedy(self) -> str:
+    def _remedy(self, what: str) -> str:
+        """`what` is the host, or what its address is."""
         if self.profile is Profile.EMULATOR:
             return " or localhost"
+        if what in (_OF_THIS_MACHINE, "localhost"):
+            return ", or serve with --egress emulator to develop on this machine"
         return ", or ask the operator to admit it with the egress profile private"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from difflib import get_close_matches
 from typing import Any, Final
 
 import click
@@ -61,6 +62,13 @@ class _Program(click.Group):
         command: click.Command = getattr(module, name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and (near := get_close_matches(args[0], _COMMANDS, n=1)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -94,6 +102,13 @@ def main() -> None:
     \b
     Start here:
       heliograph demo
-      heliograph serve --data-dir ./hg
-      heliograph failures list --data-dir ./hg
+      heliograph serve --data-dir ./hg --egress emulator
+
+    \b
+    In other terminals, in the same folder:
+      heliograph listen
+      heliograph configurations create --name first --all-users \
+          --url http://127.0.0.1:9000/ --event envelope-completed
+      heliograph configurations test 1
+      heliograph status
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from heliograph.access.credentials_file import Credentials
 from heliograph.cli import asking
 from heliograph.cli.connection import Connection
 from heliograph.cli.exits import wrong
-from heliograph.cli.terminal import notes, output, print_json
+from heliograph.cli.terminal import notes, output, print_json, print_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Bulk:
         yes: bool,
         dry_run: bool,
         as_json: bool = False,
-    ) -> dict[str, str] | None:
+    ) -> dict[str, Any] | None:
         """Do it, once it is clear that it is meant: the sums of all batches, in the API's
         spelling; None where it was to be shown only. The arguments are those of `is_meant`.
         """
@@ -82,9 +83,10 @@ class Bulk:
             asked = {**query, "dry_run": "true"}
             return (await connection.call(self.method, self.path, query=asked)).json
 
-    async def _change(self, credentials: Credentials, query: dict[str, str]) -> dict[str, str]:
+    async def _change(self, credentials: Credentials, query: dict[str, str]) -> dict[str, Any]:
         """Repeat the call until nothing more matches."""
         changed = unchanged = 0
+        reasons = Counter[str]()
         console = notes()
         progress = Progress(
             SpinnerColumn(),
@@ -100,17 +102,31 @@ class Bulk:
                     answer = (await connection.call(self.method, self.path, query=query)).json
                     changed += int(answer["changed"])
                     unchanged += int(answer.get("unchanged", "0"))
+                    for one in answer.get("unchangedReasons", ()):
+                        reasons[one["reason"]] += int(one["count"])
                     progress.update(shown, completed=changed + unchanged)
                     if not answer.get("nextCursor"):
                         break
                     if self.goes_on:
                         query["cursor"] = answer["nextCursor"]
-        sums = {"changed": str(changed)}
-        return sums | {"unchanged": str(unchanged)} if self.goes_on else sums
+        sums: dict[str, Any] = {"changed": str(changed)}
+        if self.goes_on:
+            sums["unchanged"] = str(unchanged)
+        if reasons:
+            sums["unchangedReasons"] = [
+                {"reason": reason, "count": str(count)} for reason, count in reasons.most_common()
+            ]
+        return sums
 
 
 def _query(chosen: Mapping[str, str]) -> dict[str, str]:
     return dict(chosen) or {"all": "true"}
+
+
+def print_unchanged(done: Mapping[str, Any]) -> None:
+    """How many are left as they were, and why."""
+    for one in done.get("unchangedReasons", ()):
+        print_text(output(), f"{int(one['count']):,} cannot be sent now: {one['reason']}", 0)
 
 
 def choose_one(

@@ -256,6 +256,8 @@ def requeued(row: Any, *, deleted: bool, reason: HeldReason | None) -> tuple[Req
     elif state is DeliveryState.FAILED:
         state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
         note, query = "Queued: retries had ended and begin anew.", "requeue_ended"
+        if reason is not None:
+            note = held_back(reason)
     else:
         note, query = "Queued: the next try is due now.", "requeue_waiting"
     requeued = Requeued(

@@ -114,8 +114,18 @@ class BulkConfiguration(Wire):
     count: str
 
 
+class BulkReason(Wire):
+    """Why a bulk call has left some as they were."""
+
+    ours: ClassVar[bool] = True
+
+    reason: str
+    count: str
+
+
 class BulkResults(Wire):
-    """What one batch of a bulk call changed; `nextCursor` is there while more may match. With
+    """What one batch of a bulk call changed, and where some are left as they were, why;
+    `nextCursor` is there while more may match. With
     `dryRun` nothing was changed, and there is what would be: how many, of which configurations, and
     when the oldest and the newest were created."""
 
@@ -129,6 +139,7 @@ class BulkResults(Wire):
     oldest: DateTime | None = None
     newest: DateTime | None = None
     configurations: list[BulkConfiguration] | None = None
+    unchanged_reasons: list[BulkReason] | None = None
 
 
 def dry_run(found: Sequence[Chosen]) -> BulkResults:

@@ -97,3 +97,51 @@ async def test_without_a_server_the_status_is_not_that_all_is_well(
         "HELIOGRAPH_ACCESS_TOKEN": "token",
     }
     assert (await shell.run("status")).exit_code == 3
+
+
+async def test_nothing_to_do_says_so_and_what_stays_says_why(
+    shell: Shell, listener: LoopbackListener, crm: str, tmp_path: Path
+) -> None:
+    for done, said in (
+        (await shell.run("failures", "republish", "--connect-id", crm), "Nothing to send"),
+        (await shell.run("failures", "delete", "--connect-id", crm), "Nothing to delete"),
+        (await shell.run("logs", "resend", "--connect-id", crm), "Nothing to send"),
+    ):
+        assert (done.exit_code, done.stdout, said in done.stderr) == (0, "", True)
+    await failing(shell, listener, tmp_path, crm, 2)
+    await shell.run("configurations", "update", crm, "--pause")
+    held = await shell.run("failures", "republish", "--connect-id", crm)
+    said = " ".join(held.stdout.split())
+    assert said.startswith("0 failures queued to be sent now. 2 cannot be sent now: ")
+    assert "The configuration is paused" in said
+    document = await shell.json("failures", "republish", "--connect-id", crm)
+    (reason,) = document["unchangedReasons"]
+    assert (document["changed"], reason["count"]) == ("0", "2")
+
+
+async def test_what_is_to_be_deleted_is_known_before_it_is_asked_about(
+    shell: Shell, crm: str
+) -> None:
+    unknown = await shell.run("configurations", "delete", "4711")
+    assert (unknown.exit_code, "[y/N]" in unknown.output) == (4, False)
+    asked = await shell.run("configurations", "delete", crm)
+    assert f"Delete configuration {crm} (crm, http://127.0.0.1:" in asked.stderr
+    assert (asked.exit_code, "Say --yes if it is meant." in asked.stderr) == (2, True)
+
+
+async def test_a_command_or_an_event_that_is_nearly_one_is_named(shell: Shell, crm: str) -> None:
+    told = await shell.run("failure", "list")
+    assert (told.exit_code, "Did you mean 'failures'?" in told.stderr) == (2, True)
+    nothing = await shell.run("qqqqq")
+    assert (nothing.exit_code, "Did you mean" in nothing.stderr) == (2, False)
+    typo = await shell.run("configurations", "update", crm, "--event", "envelope-complete")
+    assert "Did you mean envelope-completed?" in " ".join(typo.stderr.split())
+    own = await shell.run("configurations", "update", crm, "--event", "order.shipped")
+    assert "Did you mean" not in own.stderr
+
+
+async def test_the_beginning_that_the_help_shows_works(shell: Shell) -> None:
+    told = (await shell.run("--help")).stdout
+    assert "heliograph serve --data-dir ./hg --egress emulator" in told
+    for words in ("demo", "listen", "configurations test 1", "status"):
+        assert f"heliograph {words}\n" in told

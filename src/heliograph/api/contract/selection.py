@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -182,10 +183,15 @@ def read_bulk(query: Mapping[str, str]) -> Bulk:
 
 def results(page: RequeuePage, goes_out: Collection[DeliveryState]) -> logs.BulkResults:
     """What one batch changed: whatever is in one of these states now."""
-    changed = sum(delivery.state in goes_out for delivery in page.requeued)
+    reasons = Counter(one.note for one in page.requeued if one.state not in goes_out)
     return logs.BulkResults(
-        changed=str(changed),
-        unchanged=str(len(page.requeued) - changed),
+        changed=str(len(page.requeued) - reasons.total()),
+        unchanged=str(reasons.total()),
+        unchanged_reasons=[
+            logs.BulkReason(reason=reason, count=str(count))
+            for reason, count in reasons.most_common()
+        ]
+        or None,
         next_cursor=None if page.next_cursor is None else write_cursor(page.next_cursor),
     )
 

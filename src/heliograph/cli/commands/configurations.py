@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, BinaryIO, Final
 
 import click
@@ -26,7 +27,8 @@ from heliograph.cli.terminal import (
     print_rows,
     print_text,
 )
-from heliograph.wire.docusign import VERSION
+from heliograph.plain import harmless
+from heliograph.wire.docusign import PUBLISHED, VERSION
 
 AS_DOCUSIGN: Final[Mapping[str, Any]] = {
     "configurationType": "custom",
@@ -148,6 +150,7 @@ def create(credentials: Credentials, as_json: bool, file: BinaryIO | None, **opt
         ]
         if missing:
             raise wrong(f"Missing: {', '.join(missing)}.", "Or give the whole as --file.")
+    _suggest(options["events"])
     defaults: dict[str, Any] = {"allowEnvelopePublish": "true", "enableLog": "true"}
     if file is None:
         defaults |= {"includeHMAC": "true", **AS_DOCUSIGN}
@@ -173,6 +176,7 @@ def update(
 ) -> None:
     """Change a configuration; what is not given stays as it is."""
     document = _document(file, options)
+    _suggest(options["events"])
     if not document:
         raise wrong("Nothing to change was given.", "Give --file, or options such as --pause.")
     changed = _call(credentials, "PUT", "", {**document, "connectId": connect_id})
@@ -191,7 +195,9 @@ def update(
 def delete(credentials: Credentials, connect_id: str, yes: bool) -> None:
     """Delete a configuration. What it had still to get becomes a failure."""
     if not yes:
-        asking.confirm(f"Delete configuration {connect_id}?")
+        (known,) = _call(credentials, "GET", segment(connect_id))["configurations"]
+        of_it = ", ".join(filter(None, [known.get("name"), known.get("urlToPublishTo")]))
+        asking.confirm(f"Delete configuration {connect_id} ({harmless(of_it)})?")
     _call(credentials, "DELETE", segment(connect_id))
     output().print("Deleted.")
 
@@ -358,6 +364,15 @@ def _warn(listed: Sequence[Mapping[str, Any]]) -> None:
     for configuration in listed:
         for warning in configuration.get("warnings") or ():
             text = f"Warning: configuration {configuration['connectId']}: {warning}"
+            print_text(notes(), text, 0, "yellow")
+
+
+def _suggest(names: Sequence[str]) -> None:
+    """Say which event a name may be meant for, where it is nearly one of DocuSign's."""
+    for name in names:
+        near = get_close_matches(name, PUBLISHED, n=1)
+        if name not in PUBLISHED and near:
+            text = f"Warning: {name} is no event of DocuSign's. Did you mean {near[0]}?"
             print_text(notes(), text, 0, "yellow")
 
 

@@ -13,7 +13,7 @@ import msgspec
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.account_calls import run
 from heliograph.cli.asking import dry_run_option
-from heliograph.cli.bulk import Bulk, choose_one
+from heliograph.cli.bulk import Bulk, choose_one, print_unchanged
 from heliograph.cli.causes import Causes, Group, causes_of
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
@@ -235,12 +235,11 @@ def republish(
     if as_json:
         print_json(done)
         return
+    if done["changed"] == done["unchanged"] == "0":
+        notes().print("Nothing to send: no open failure is meant.")
+        return
     output().print(f"{counted(int(done['changed']), 'failure')} queued to be sent now.")
-    if done.get("unchanged", "0") != "0":
-        output().print(
-            f"{int(done['unchanged']):,} cannot be sent now: their configuration is paused, off "
-            "or deleted, or they are being sent."
-        )
+    print_unchanged(done)
     notes().print("What is left after that: heliograph failures list", style="dim")
 
 
@@ -273,7 +272,9 @@ def delete(
         output().print(f"Deleted {counted(len(failure_ids), 'failure')}.")
         return
     done = _DELETE.run(credentials, chosen, yes=yes, dry_run=dry_run)
-    if done is not None:
+    if done is not None and done["changed"] == "0":
+        notes().print("Nothing to delete: no open failure is meant.")
+    elif done is not None:
         output().print(f"Deleted {counted(int(done['changed']), 'failure')}.")
 
 

@@ -10,7 +10,7 @@ import click
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.asking import dry_run_option
-from heliograph.cli.bulk import Bulk, choose_one
+from heliograph.cli.bulk import Bulk, choose_one, print_unchanged
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.grouping import Commands
@@ -27,6 +27,7 @@ from heliograph.cli.selecting import filter_options
 from heliograph.cli.terminal import (
     counted,
     local_time_and_zone,
+    notes,
     output,
     print_fields,
     print_json,
@@ -150,9 +151,11 @@ def resend(
     if as_json:
         print_json(done)
         return
+    if done["changed"] == done["unchanged"] == "0":
+        notes().print("Nothing to send: nothing of what is meant was delivered.")
+        return
     output().print(f"{counted(int(done['changed']), 'message')} queued to be sent again.")
-    if done.get("unchanged", "0") != "0":
-        output().print(f"{int(done['unchanged']):,} cannot be: their configuration is deleted.")
+    print_unchanged(done)
 
 
 def _resend_each(credentials: Credentials, log_ids: Sequence[str], *, as_json: bool) -> None:
