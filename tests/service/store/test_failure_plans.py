@@ -120,6 +120,16 @@ def test_a_page_is_read_along_an_index_that_has_its_order_on_sqlite(
             assert not any("SCAN" in line or "TEMP B-TREE" in line for line in plan), plan
 
 
+@pytest.mark.parametrize("name", ["requeue_chosen", "failures_in_flight"])
+def test_failures_that_are_asked_for_are_found_by_their_ids_on_sqlite(name: str) -> None:
+    with contextlib.closing(apsw.Connection(":memory:")) as database:
+        for migration in migrations("sqlite"):
+            database.execute(migration.sql)
+        values = {"account_id": ACCOUNT, "ids": "[1, 2]"}
+        plan = database.execute(f"explain query plan {SQLITE[name]}", values)
+        assert "USING INTEGER PRIMARY KEY (rowid=?)" in str(next(plan)[3])
+
+
 @pytest.fixture(scope="module")
 def filled(postgres: PostgresServer) -> Iterator[psycopg.Connection]:
     """A database of PostgreSQL with these failures."""

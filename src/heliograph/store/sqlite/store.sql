@@ -398,14 +398,15 @@ order by d.delivery_id
 limit :most;
 
 -- name: requeue_chosen
--- Those of these failures that are still open.
+-- Those of these failures that are still open. The ids lead there: an index of the account's failures
+-- would be read whole.
 select
     d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
     d.held_reason
 from delivery as d
 inner join connect_configuration as c on d.connect_id = c.connect_id
 where
-    d.account_id = :account_id and d.failed_us is not null
+    d.account_id || '' = :account_id and d.failed_us is not null
     and d.delivery_id in (select value from json_each(:ids))
 order by d.created_us, d.delivery_id;
 
@@ -439,9 +440,10 @@ update delivery set due_us = min(due_us, :now)
 where delivery_id = :delivery_id and state = 'waiting';
 
 -- name: failures_in_flight
+-- As above, by their ids.
 select delivery_id from delivery
 where
-    account_id = :account_id and delivery_id in (select value from json_each(:ids))
+    account_id || '' = :account_id and delivery_id in (select value from json_each(:ids))
     and failed_us is not null and state = 'in_flight';
 
 -- name: failure_cancel
