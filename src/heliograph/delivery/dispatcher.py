@@ -188,6 +188,10 @@ class Dispatcher:
                     continue
                 await self._clock.wait(self._signals.work, self._until(next_due, looked))
             await self._drain(grace, settling)
+        except BaseException:
+            if given_up := self.suspend():
+                _log.error("sends_given_up", reason="sending ended", deliveries=given_up)
+            raise
         finally:
             self._store.hand_to(None)
             for task in (settling, *self._telling):

@@ -131,6 +131,7 @@ async def _at_failpoint(bench: Bench, load: Load, place: str, action: str) -> bo
             return True
         # An error of ours after the answer has come costs one more try.
         noted["in_flight"] += action != "kill"
+        lapses = len(node.lapses())
         await _call_what_is_seldom_called(bench)
         try:
             await node.ended({"kill": 2.0, "raise": 0.7, "hang": 1.0}[action])
@@ -142,6 +143,8 @@ async def _at_failpoint(bench: Bench, load: Load, place: str, action: str) -> bo
             await asyncio.sleep(5.0)
         await node.kill()
         noted["in_flight"] += await asyncio.to_thread(node.in_flight)
+        # One that an error ends says what it gives up, and then lets it go.
+        noted["in_flight"] += sum(lapse.deliveries for lapse in node.lapses()[lapses:])
         await node.start()
     await load.accepts()
     return went_off

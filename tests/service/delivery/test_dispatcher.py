@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from heliograph.delivery.dispatcher import Capacity, Dispatcher
 from heliograph.delivery.publisher import Publisher
@@ -335,13 +336,16 @@ async def test_f12_a_stop_ends_although_the_storage_breaks_meanwhile(
     running = asyncio.create_task(part.dispatcher.run(grace=5))
     await part.publisher.publish(ACCOUNT, [new_event()])
     await arrived.wait()
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, capture_logs() as said:
         patch.setattr(store, "settle", broken)
         part.dispatcher.stop()
         let_go.set()
         async with hang(5):
             with pytest.raises(StorageBroken):
                 await running
+    # What its listener has taken may come again (R3): the log says of how many.
+    (given_up,) = [one for one in said if one["event"] == "sends_given_up"]
+    assert given_up["deliveries"] == 1
 
 
 async def test_f12_a_publish_that_finds_the_storage_broken_ends_the_dispatcher(
