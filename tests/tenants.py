@@ -45,6 +45,7 @@ PATH_OF = {("delete_application_key", "keyId"): "application key"}
 """Where a parameter of a path names something else than elsewhere."""
 
 QUERY = {
+    "actor": "mark",
     "connect_id": "connect",
     "cursor": "cursor",
     "email": "mark",
@@ -59,12 +60,14 @@ QUERY = {
     "subject": "mark",
     "user_id": "user",
     "user_name_substring": "mark",
+    "what": "mark",
 }
 """`mark` is a word that stands in every name, address and text of the other account."""
 
 QUERY_WITHOUT = {
     *("additional_info", "count", "domain_users_only", "from_date", "list_included_users"),
     *("order", "start_position", "status", "to_date", "include_account_id_guid"),
+    "action",
     *("canary", "of", "ramp", "rate", "stop_percent"),
     *("all", "allow_all_languages", "delete", "dry_run", "explain", "preview_billing_plan"),
     *("event", "state"),

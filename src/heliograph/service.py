@@ -32,7 +32,7 @@ from heliograph.delivery.disabling import Tell, watch_listeners
 from heliograph.delivery.dispatcher import Capacity, Dispatcher
 from heliograph.delivery.jobs import run_jobs
 from heliograph.delivery.lease import LeaseKeeper, follow_hints, take_over
-from heliograph.delivery.retention import retain
+from heliograph.delivery.retention import retain, retain_audit
 from heliograph.delivery.signals import Signals
 from heliograph.delivery.timekeeping import watch_clock
 from heliograph.egress import Guard, Profile
@@ -298,6 +298,7 @@ async def _send(
         parts.create_task(take_over(store, clock, stopped, lease))
         parts.create_task(watch_clock(clock, stopped))
         parts.create_task(retain(store, clock, stopped, settings.keep_logs))
+        parts.create_task(retain_audit(store, clock, stopped, settings.keep_audit))
         # Nobody else runs jobs on an SQLite file: after a crash they go on at once.
         runner = str(uuid.uuid4()) if settings.database_url else "server"
         parts.create_task(run_jobs(store, clock, stopped, runner))

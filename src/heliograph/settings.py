@@ -114,6 +114,10 @@ class Settings:
         "Days for which events and logs are kept after their deliveries have ended, from 16; 0 "
         "keeps them for ever. Failures stay until delivered or deleted.",
     )
+    keep_audit: int = _setting(
+        400,
+        "Days for which the audit is kept, from 16; 0 keeps it for ever.",
+    )
     egress: str = _setting(
         "public",
         "Where listeners may be: public (the Internet), private (also the networks and hosts "
@@ -273,12 +277,17 @@ class Settings:
                 raise _unusable(name, "must be a number from 0", getattr(self, name))
         if not 1 <= self.lease <= 3600:
             raise _unusable("lease", "must be a number from 1 to 3600", self.lease)
-        if self.keep_logs != 0 and self.keep_logs < FEWEST_DAYS:
-            raise _unusable("keep_logs", f"must be 0, or at least {FEWEST_DAYS}", self.keep_logs)
+        for name in ("keep_logs", "keep_audit"):
+            _check_days(name, getattr(self, name))
         if not 0 <= self.disable_after < math.inf:
             raise _unusable("disable_after", "must be a number from 0", self.disable_after)
         if not 0 <= self.grace < math.inf:
             raise _unusable("grace", "must be a number from 0", self.grace)
+
+
+def _check_days(name: str, days: int) -> None:
+    if days != 0 and days < FEWEST_DAYS:
+        raise _unusable(name, f"must be 0, or at least {FEWEST_DAYS}", days)
 
 
 def _check_senders(text: str) -> None:

@@ -66,12 +66,22 @@ async def to_the_end(work: Coroutine[Any, Any, T], then: Callable[[], None]) -> 
 
     `then` is called when the work has ended, however it did, and before the caller goes on.
     """
+    task = _kept(work)
+    task.add_done_callback(lambda _: then())
+    return await asyncio.shield(task)
+
+
+def beside(work: Coroutine[Any, Any, None]) -> None:
+    """Do `work` while the caller goes on, who is not told how it ends."""
+    _kept(work)
+
+
+def _kept(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     task = asyncio.create_task(work)
     _RUNNING.add(task)
     task.add_done_callback(_RUNNING.discard)
     task.add_done_callback(_look)
-    task.add_done_callback(lambda _: then())
-    return await asyncio.shield(task)
+    return task
 
 
 def _look(task: asyncio.Task[Any]) -> None:

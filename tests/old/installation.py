@@ -89,7 +89,19 @@ class Installation:
         for table, column in self.run(TIMES[self.engine]):
             tables.setdefault(table, []).append(f"{column} = {column} + {seconds * 10**6}")
         changes = [f"update {name} set {', '.join(sets)}" for name, sets in tables.items()]  # noqa: S608
-        self.run(*changes)
+        before, after = self._unguarded("audit_entry") if "audit_entry" in tables else ((), ())
+        self.run(*before, *changes, *after)
+
+    def _unguarded(self, table: str) -> tuple[Sequence[str], Sequence[str]]:
+        """What takes a table's triggers away, which refuse to have its times moved; what brings
+        them back."""
+        if self.url:
+            change = f"alter table {table} {{}} trigger user"
+            return [change.format("disable")], [change.format("enable")]
+        triggers = self.run(
+            f"select name, sql from sqlite_schema where type = 'trigger' and tbl_name = '{table}'"  # noqa: S608
+        )
+        return [f"drop trigger {name}" for name, _ in triggers], [sql for _, sql in triggers]
 
     def pack(self) -> None:
         """Put it into this folder, where the tests find it."""

@@ -11,6 +11,7 @@ import pytest
 
 from heliograph import errors
 from heliograph.bench.names import SCENARIOS
+from heliograph.model.audit import Action
 from heliograph.model.causes import CAUSES, Cause
 from heliograph.model.deliveries import Phase
 from heliograph.settings import Settings, environment_name
@@ -65,6 +66,11 @@ def test_the_causes_that_are_documented_are_those_that_there_are() -> None:
     }
     numbered = {cause for cause in CAUSES if re.match(r"HTTP \d\d\d", cause.what)}
     assert documented - {Cause("status", "HTTP 503")} == CAUSES - numbered
+
+
+def test_the_actions_of_the_audit_that_are_documented_are_those_that_there_are() -> None:
+    _, _, actions = read("audit.md").partition("## Actions")
+    assert set(re.findall(r"`(\w+\.\w+)`", actions)) == {action.value for action in Action}
 
 
 def test_each_field_of_a_configuration_is_documented() -> None:

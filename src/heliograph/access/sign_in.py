@@ -8,17 +8,23 @@ import secrets
 from typing import Final
 
 from heliograph.access.passwords import Passwords
-from heliograph.access.throttle import PasswordGuesses
+from heliograph.access.throttle import PasswordGuesses, Throttle
 from heliograph.bounded import Bounded
 from heliograph.errors import TooManyAttempts, WrongCredentials
 from heliograph.model.accounts import Secret
 from heliograph.model.applications import Login
-from heliograph.sharing import Shared
+from heliograph.model.audit import unknown
+from heliograph.sharing import Shared, beside
 from heliograph.store import Store
+from heliograph.store.audit import acting
 
 _LONGEST: Final = 512
 _MOST_KNOWN: Final = 1000
 _MOST_BYTES: Final = 2**20
+
+_NOTED: Final = 5
+"""Failed sign-ins of one user that the audit tells of, and one more an hour: who guesses from
+outside fills no database."""
 
 _TOO_MANY: Final = "Too many sign-ins failed: wait {} s before the next one."
 _WRONG: Final = "The e-mail or the password is wrong."
@@ -36,6 +42,7 @@ class SignIn:
         # scrypt is slow on purpose. Bound to the stored hash, which a new password replaces.
         self._salt = secrets.token_bytes(32)
         self._known = Bounded[bytes, bool](_MOST_KNOWN, _MOST_BYTES)
+        self._noted = Throttle(store.clock, _NOTED, 3600.0)
         # Clients send many calls at once with the same header: that is one guess, compared and
         # counted once, also where there is no such user.
         self._running = Shared[tuple[str, bytes], bool]()
@@ -62,7 +69,7 @@ class SignIn:
         user = name.lower() if login is None else login.person.user.user_id
         proof = self._proof(password, stored or user)
         right = self._known.get(proof) or await self._running.ask(
-            (address, proof), lambda: self._is_right(address, user, password, stored, proof)
+            (address, proof), lambda: self._is_right(address, user, password, login, proof)
         )
         if not right or login is None:
             raise WrongCredentials(_WRONG)
@@ -83,15 +90,26 @@ class SignIn:
         return await self._passwords.hash(password)
 
     async def _is_right(
-        self, address: str, user: str, password: Secret, stored: str | None, proof: bytes
+        self, address: str, user: str, password: Secret, login: Login | None, proof: bytes
     ) -> bool:
         if wait := self._guesses.take(address, user):
             raise TooManyAttempts(_TOO_MANY.format(wait), wait)
+        stored = None if login is None else login.password_hash
         if not await self._passwords.matches(password, stored):
+            if login is not None:
+                self._note(login, address)
             return False
         self._guesses.give_back(address, user)
         self._known[proof] = True
         return True
+
+    def _note(self, login: Login, address: str) -> None:
+        user = login.person.user
+        if self._noted.take(user.user_id):
+            return
+        with acting(unknown(address)):
+            # Beside: a refusal takes as long where there is such a user as where there is none.
+            beside(self._store.sign_ins.note_failed(user.account_id, user.user_id))
 
     def _proof(self, password: Secret, stored: str) -> bytes:
         text = f"{stored}\0{password.reveal()}".encode("utf-8", "surrogatepass")

@@ -11,6 +11,7 @@ from heliograph.access.sign_in import SignIn
 from heliograph.access.throttle import TokenGuesses
 from heliograph.api.accounts import Accounts
 from heliograph.api.applications import Applications
+from heliograph.api.audit import Audit
 from heliograph.api.configurations import Configurations
 from heliograph.api.connect_oauth import ConnectOAuth
 from heliograph.api.contract import reference
@@ -85,6 +86,7 @@ def operations_of(
         *IncludedUsers(store).operations(),
         *Tokens(store).operations(),
         *Applications(store, sign_in).operations(),
+        *Audit(store).operations(),
     ]
 
 

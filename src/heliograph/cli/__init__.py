@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "groups": "Users that configurations name together.",
     "tokens": "Who may call the API: list, add, revoke.",
     "applications": "Integration keys: who signs users in, and with what consent.",
+    "audit": "Who did what to what, when and from where: list, export.",
     "accounts": "The tenants of an installation: list, create.",
     "hmac-keys": "The keys that sign messages: create, list, delete.",
     "client-certificate": "What listeners with mutual TLS are shown.",

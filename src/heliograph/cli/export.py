@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 import msgspec
@@ -23,7 +23,11 @@ from heliograph.plain import harmless_json, spreadsheet_cell
 
 
 def exporting(
-    path: str, noun: tuple[str, str], columns: tuple[str, ...], filters: Filters
+    path: str,
+    noun: tuple[str, str],
+    columns: tuple[str, ...],
+    filters: Filters,
+    example: str = "envelopeId",
 ) -> click.Command:
     """The command that writes a listing to a file.
 
@@ -32,12 +36,13 @@ def exporting(
         noun: One of its records in words, and several.
         columns: Of a CSV file: fields of a record as the API names them; dates are in UTC.
         filters: Its options.
+        example: A field that the help's example picks.
     """
 
     @click.command(
         "export",
         epilog=f"\b\nExamples:\n  heliograph {path} export {path}.csv\n"
-        f"  heliograph {path} export - --from 2h | jq -r .envelopeId",
+        f"  heliograph {path} export - --from 2h | jq -r .{example}",
     )
     @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
     @click.option(
@@ -97,8 +102,13 @@ def _ndjson(line: bytes) -> bytes:
 
 
 def _csv(line: bytes, columns: tuple[str, ...]) -> bytes:
-    record = msgspec.json.decode(line, type=dict[str, str])
-    return _row([spreadsheet_cell(record.get(name, "")) for name in columns])
+    record = msgspec.json.decode(line, type=dict[str, Any])
+    return _row([spreadsheet_cell(_text(record.get(name, ""))) for name in columns])
+
+
+def _text(value: object) -> str:
+    """A field as it is, or as JSON where it is no text."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _row(cells: tuple[str, ...] | list[str]) -> bytes:

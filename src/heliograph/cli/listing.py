@@ -26,7 +26,7 @@ from heliograph.cli.terminal import (
     zone_of,
 )
 
-Kind = Literal["failures", "logs", "events", "deliveries"]
+Kind = Literal["failures", "logs", "events", "deliveries", "audit"]
 
 TABLE_MOST: Final = 100
 """Records that a table shows when nobody says how many."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from heliograph.model.audit import Action
 from heliograph.model.deliveries import DeliveryState
 from heliograph.wire import dates
 from heliograph.wire.messages.json_sim import STATUS_WORDS
@@ -85,6 +86,19 @@ _OF_DELIVERIES: Final = {
     ),
 }
 
+_OF_AUDIT: Final = {
+    "from_date": _FROM,
+    "to_date": _TO,
+    "actor": click.option("--actor", help="Only what a token or a person of this name has done."),
+    "action": click.option(
+        "--action",
+        type=click.Choice([action.value for action in Action], case_sensitive=False),
+        metavar="ACTION",
+        help="Only this, such as configuration.paused.",
+    ),
+    "what": click.option("--what", help="Only done to this, such as 'configuration 7'."),
+}
+
 _SHOWN: Final = (
     click.option("--count", type=click.IntRange(1), help="At most so many records."),
     click.option(
@@ -114,6 +128,11 @@ def event_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def delivery_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the filters of deliveries."""
     return _choosing(_OF_DELIVERIES, command)
+
+
+def audit_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the filters of the audit."""
+    return _choosing(_OF_AUDIT, command)
 
 
 def _choosing(

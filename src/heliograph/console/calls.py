@@ -57,8 +57,9 @@ class Calls:
         path: str,
         query: Mapping[str, str],
         body: Mapping[str, Any] | None,
+        address: str,
     ) -> Answer:
-        """One call, as `principal`; `path` is that of the API from its version on.
+        """One call, as `principal` at an address; `path` is that of the API from its version on.
 
         Raises:
             ProblemOfCall: it was refused.
@@ -76,7 +77,7 @@ class Calls:
             else:
                 parts.append(message["body"])
 
-        await self._application(_scope(principal, method, path, query), receive, send)
+        await self._application(_scope(principal, method, path, query, address), receive, send)
         content = b"".join(parts)
         value: Any = msgspec.json.decode(content) if content else None
         if status >= 400:
@@ -95,7 +96,9 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _scope(principal: Principal, method: str, path: str, query: Mapping[str, str]) -> Scope:
+def _scope(
+    principal: Principal, method: str, path: str, query: Mapping[str, str], address: str
+) -> Scope:
     raw_path = f"{PREFIXES[1]}{path}"
     return {
         "type": "http",
@@ -104,7 +107,7 @@ def _scope(principal: Principal, method: str, path: str, query: Mapping[str, str
         "raw_path": raw_path.encode("ascii"),
         "query_string": urlencode(query).encode("ascii"),
         "headers": [(b"accept", b"application/json"), (b"content-type", b"application/json")],
-        "client": None,
+        "client": (address, 0),
         _PRINCIPAL: principal,
     }
 

@@ -162,6 +162,7 @@ class Console:
             session.principal,
             self._calls,
             text,
+            request.address,
             request.path.removeprefix(ROOT).lstrip("/"),
             _root(request),
             request.parameters,

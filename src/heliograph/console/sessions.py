@@ -23,8 +23,10 @@ from heliograph.model.applications import (
     SIGNATURE,
     ConsoleSession,
 )
+from heliograph.model.audit import Actor, actor_of
 from heliograph.model.tokens import new_token
 from heliograph.store import Store
+from heliograph.store.audit import acting
 
 _STEP: Final = timedelta(seconds=60)
 """A session is written down anew when that lets it last so much longer, and not at every call."""
@@ -71,9 +73,10 @@ class Sessions:
         """
         login = await self._sign_in.check(name, password, client_of_request(request))
         user, session = login.person.user, new_token()
-        await self._store.sign_ins.open_console_session(
-            user.account_id, session, self._first_end(), user_id=user.user_id
-        )
+        with acting(Actor(user.email, request.address, user_id=user.user_id)):
+            await self._store.sign_ins.open_console_session(
+                user.account_id, session, self._first_end(), user_id=user.user_id
+            )
         # A new password that came while the old one was checked has ended all sessions but this
         # one, of which nobody knows yet.
         await self._sign_in.still(login)
@@ -91,9 +94,10 @@ class Sessions:
         if principal.scopes is not None and SIGNATURE not in principal.scopes:
             raise InvalidToken(f"The token lacks the scope {SIGNATURE}.")
         session = new_token()
-        await self._store.sign_ins.open_console_session(
-            principal.account.account_id, session, self._first_end(), token=text
-        )
+        with acting(actor_of(principal, request.address)):
+            await self._store.sign_ins.open_console_session(
+                principal.account.account_id, session, self._first_end(), token=text
+            )
         return session
 
     async def close(self, session: ConsoleSession, text: str, *, everywhere: bool) -> None:

@@ -25,6 +25,7 @@ class Visit:
     principal: Principal
     calls: Calls
     session: str
+    address: str
     at: str
     root: str
     path: Mapping[str, str]
@@ -56,7 +57,7 @@ class Visit:
         """Call the API; the path is one below the account's `connect`, or, where it begins with a
         slash, the account. Raises ProblemOfCall."""
         whole = account_path(self.principal, path)
-        return await self.calls.call(self.principal, method, whole, query or {}, body)
+        return await self.calls.call(self.principal, method, whole, query or {}, body, self.address)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """The JSON of a call that reads. Raises ProblemOfCall."""

@@ -16,8 +16,10 @@ import structlog
 from heliograph.clock import Clock
 from heliograph.errors import StorageUnavailable, Unavailable
 from heliograph.model.alerts import Alert
+from heliograph.model.audit import Actor
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.store import Failing, Store, undisturbed
+from heliograph.store.audit import acting
 from heliograph.wire import configurations, dates
 
 GONE: Final = "Heliograph: the listener answered 410 Gone"
@@ -51,7 +53,8 @@ async def disable(store: Store, account_id: str, connect_id: int, by: str) -> bo
         return await store.update_configuration(wanted, version)
 
     try:
-        done = await undisturbed(switch_off, "disable it")
+        with acting(Actor(by)):
+            done = await undisturbed(switch_off, "disable it")
     except Unavailable:
         return False  # whoever found it failing finds it so again
     if done:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,7 +13,7 @@ import structlog
 from heliograph.clock import Clock
 from heliograph.errors import ClockDoubted, StorageUnavailable
 from heliograph.model.deliveries import FEWEST_DAYS
-from heliograph.store import Retired, Store
+from heliograph.store import BATCH_MOST, Retired, Store
 
 _EACH_HOUR: Final = 3600.0
 """Seconds between two looks."""
@@ -27,9 +27,35 @@ async def retain(store: Store, clock: Clock, stop: asyncio.Event, days: int) -> 
     Many nodes may do it at once: each deletes what it finds. While the clock is doubted
     nothing is deleted (R22).
     """
-    while days and not stop.is_set():
+
+    async def retire_old() -> None:
+        await retire(store, store.clock.ago(timedelta(days=days)), stop)
+
+    if days:
+        await _each_hour(retire_old, clock, stop)
+
+
+async def retain_audit(store: Store, clock: Clock, stop: asyncio.Event, days: int) -> None:
+    """Delete what the audit tells of more than `days` ago, likewise."""
+
+    async def retire_old() -> None:
+        _refuse_doubted(store)
+        before = store.clock.ago(timedelta(days=days))
+        while not stop.is_set():
+            if await store.audit.retire(before) < BATCH_MOST:
+                return
+            await asyncio.sleep(0)  # what is waiting on the event loop comes first
+
+    if days:
+        await _each_hour(retire_old, clock, stop)
+
+
+async def _each_hour(
+    work: Callable[[], Awaitable[None]], clock: Clock, stop: asyncio.Event
+) -> None:
+    while not stop.is_set():
         try:
-            await retire(store, store.clock.ago(timedelta(days=days)), stop)
+            await work()
         except ClockDoubted as doubted:
             _log.warning("retention_waits", reason=str(doubted))
         except StorageUnavailable as trouble:
@@ -52,11 +78,7 @@ async def retire(
         ValueError: `before` is younger than what retries and repeats may come back to.
         StorageUnavailable: what was deleted until then stays so.
     """
-    if ahead := store.clock.doubted():
-        raise ClockDoubted(
-            f"The clock is {ahead.total_seconds():.0f} s ahead of the time that has passed: set "
-            "it right. If it is right, it is believed once a server has run for an hour."
-        )
+    _refuse_doubted(store)
     if before > store.clock.ago(timedelta(days=FEWEST_DAYS)):
         raise ValueError(f"What is younger than {FEWEST_DAYS} days must be kept.")
     total = Retired()
@@ -76,3 +98,12 @@ async def retire(
     if total.total:
         _log.info("retired", before=before.isoformat(), **asdict(total))
     return total
+
+
+def _refuse_doubted(store: Store) -> None:
+    """Raises ClockDoubted where nothing may be deleted by its age (R22)."""
+    if ahead := store.clock.doubted():
+        raise ClockDoubted(
+            f"The clock is {ahead.total_seconds():.0f} s ahead of the time that has passed: set "
+            "it right. If it is right, it is believed once a server has run for an hour."
+        )

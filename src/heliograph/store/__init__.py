@@ -36,6 +36,7 @@ from heliograph.model.deliveries import Claim, DeliveryState, Settlement
 from heliograph.model.events import Accepted, Envelope, NewEvent, Verdict
 from heliograph.model.logs import AttemptDetail, Chosen, Cursor, LogEntry, LogQuery, Requeued
 from heliograph.model.people import Memberships
+from heliograph.store.audit import Audit
 from heliograph.store.historical import HistoricalPublishing
 from heliograph.store.loads import Load
 from heliograph.store.oauth import OAuthClients
@@ -300,6 +301,11 @@ class Store(Protocol):
     @property
     def oauth(self) -> OAuthClients:
         """The OAuth clients that posts get tokens with."""
+        ...
+
+    @property
+    def audit(self) -> Audit:
+        """Who did what to what."""
         ...
 
     async def reseal(self) -> int:

@@ -61,10 +61,11 @@ TABLES: Final = (
     "delivery",
     "attempt",
     "clock_leap",
+    "audit_entry",
 )
 _BY_NUMBER: Final = {
     *("user_group", "connect_configuration", "republish_job"),
-    *("event", "delivery", "attempt"),
+    *("event", "delivery", "attempt", "audit_entry"),
 }
 _LARGE: Final = {"event": 200, "attempt": 1000}
 """Rows of a batch where rows may be large (documents of up to 25 MB)."""

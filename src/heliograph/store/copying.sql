@@ -543,6 +543,25 @@ select
     answer_status, answer_reason, answer_headers, answer_body, resent_by
 from attempt;
 
+-- name: read_audit_entry
+select
+    entry_id, account_id, created_us, actor, token_id, user_id, address, action, what, details
+from audit_entry where entry_id > :done order by entry_id limit :most;
+
+-- name: write_audit_entry
+insert into audit_entry (
+    entry_id, account_id, created_us, actor, token_id, user_id, address, action, what, details
+)
+select * from unnest(
+    %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::text[], %s::text[]
+);
+
+-- name: back_audit_entry
+select
+    entry_id, account_id, created_us, actor, token_id, user_id, address, action, what, details
+from audit_entry;
+
 -- name: numbers_go_on
 -- What is added later gets numbers above those that were copied.
 select
@@ -557,6 +576,8 @@ select
     setval(pg_get_serial_sequence('delivery', 'delivery_id'),
         greatest((select max(delivery_id) from delivery),
             (select max(delivery_id) from delivery_ended), 1)) as deliveries,
+    setval(pg_get_serial_sequence('audit_entry', 'entry_id'),
+        greatest((select max(entry_id) from audit_entry), 1)) as audit_entries,
     setval('attempt_id_sequence', greatest((select max(attempt_id) from attempt),
         (select max(attempt_id) from delivery), 1)) as attempts,
     setval(pg_get_serial_sequence('node', 'epoch'),

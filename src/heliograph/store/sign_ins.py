@@ -146,6 +146,10 @@ class SignIns(Protocol):
         """Note that a user has signed in. Raises NotFound."""
         ...
 
+    async def note_failed(self, account_id: str, user_id: str) -> None:
+        """Note in the audit that somebody could not sign in as this user."""
+        ...
+
     async def session(self, session: str) -> Person | None:
         """Who has signed in with this session, while it lasts."""
         ...

@@ -574,6 +574,7 @@ READS = {
     "get_republish_job",
     "get_user",
     "list_account_users",
+    "list_audit",
     "list_configurations",
     "list_deliveries",
     "list_event_failure_logs",

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.busy import hang
 from tests.integration import ADA, PASSWORD
 from tests.listener import LoopbackListener
 from tests.server import serving
@@ -91,6 +92,40 @@ async def test_s18_signing_out_everywhere_and_a_new_password_end_all_sessions(ad
     body = {"newPassword": "another long password"}
     await ada.api.call("PUT", f"{ada.api.account}/users/{ADA}/password", body)
     assert not await ada.is_in()
+
+
+async def test_the_audit_says_who_signed_in_at_the_console_and_from_where(ada: Person) -> None:
+    await ada.sign_in()
+    path = f"{ada.api.connect}/audit?action=user.signed_in"
+    (entry,) = (await ada.api.call("GET", path)).json["audit"]
+    assert (entry["actor"], entry["address"], entry["userId"]) == (EMAIL, "127.0.0.1", ADA)
+
+
+async def test_the_audit_says_which_token_was_pasted(ada: Person) -> None:
+    body = {"name": "for the console", "role": "viewer"}
+    made = (await ada.api.call("POST", f"{ada.api.account}/tokens", body)).json
+    await ada.sign_in(token=made["accessToken"])
+    path = f"{ada.api.connect}/audit?action=user.signed_in"
+    (entry,) = (await ada.api.call("GET", path)).json["audit"]
+    assert (entry["what"], entry["actor"]) == (f"token {made['tokenId']}", body["name"])
+
+
+async def test_s13_the_audit_tells_of_the_first_failed_sign_ins_and_not_of_each(
+    ada: Person,
+) -> None:
+    for _ in range(7):
+        assert (await ada.sign_in(name=EMAIL, password="something else")).status == 403
+    await ada.sign_in(name="nobody@example.com", password="something else")
+    path = f"{ada.api.connect}/audit?action=user.sign_in_failed"
+    entries: list[dict[str, str]] = []
+    async with hang(10):
+        while len(entries) < 5:  # they are noted beside the refusal
+            entries = (await ada.api.call("GET", path)).json["audit"]
+    assert len(entries) == 5
+    assert {(entry["what"], entry["actor"], entry["address"]) for entry in entries} == {
+        (f"user {ADA}", "not signed in", "127.0.0.1")
+    }
+    assert not any("userId" in entry for entry in entries)
 
 
 async def test_s9_no_form_of_another_site_or_session_changes_anything(

@@ -20,8 +20,10 @@ from heliograph.delivery.disabling import (
 )
 from heliograph.errors import ConfigurationsChanged, StorageUnavailable
 from heliograph.model.alerts import Alert
+from heliograph.model.audit import Action, Actor, AuditQuery
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.store import Failing, Store
+from heliograph.store.audit import acting
 from heliograph.wire import alerts
 from tests.busy import hang
 from tests.support import ACCOUNT, START, ManualClock, wanted_configuration
@@ -69,6 +71,16 @@ async def test_r4_a_listener_of_one_envelope_that_is_gone_is_switched_off_too(
     found = await store.configuration(ACCOUNT, made.connect_id)
     assert found is not None
     assert (found.publishing, found.disabled_by) == (False, GONE)
+
+
+async def test_the_audit_says_that_heliograph_switched_a_listener_off_and_not_who_published(
+    store: Store,
+) -> None:
+    made = await store.create_configuration(wanted_configuration())
+    with acting(Actor("publisher", "192.0.2.7")):  # as where the post is made within its call
+        assert await disable(store, ACCOUNT, made.connect_id, GONE)
+    (entry,) = (await store.audit.entries(ACCOUNT, AuditQuery(), 1)).entries
+    assert (entry.action, entry.actor) == (Action.CONFIGURATION_SWITCHED_OFF, Actor(GONE))
 
 
 async def test_who_is_not_there_is_not_switched_off(store: Store) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from heliograph.delivery.retention import retain, retire
+from heliograph.delivery.retention import retain, retain_audit, retire
 from heliograph.errors import StorageUnavailable
+from heliograph.model.audit import AuditQuery
 from heliograph.model.deliveries import FEWEST_DAYS
 from heliograph.store import Retired, Store
 from tests.busy import hang
 from tests.service.delivery.test_lease import rest
-from tests.support import START, ManualClock
+from tests.support import ACCOUNT, START, ManualClock
 
 HOUR = 3600.0
 
@@ -81,6 +82,24 @@ async def test_r14_a_stop_does_not_wait_for_all_that_is_old(
 async def test_r14_no_days_keep_everything(store: Store, clock: ManualClock) -> None:
     async with hang(10):
         await retain(store, clock, asyncio.Event(), 0)
+
+
+async def test_the_audit_is_deleted_by_its_own_days(store: Store, clock: ManualClock) -> None:
+    async def entries() -> int:
+        return len((await store.audit.entries(ACCOUNT, AuditQuery(), 10)).entries)
+
+    stop = asyncio.Event()
+    async with hang(10):
+        await retain_audit(store, clock, stop, 0)
+    running = asyncio.create_task(retain_audit(store, clock, stop, 40))
+    await clock.until_waited_for()
+    assert await entries() == 1
+    clock.move(timedelta(days=41).total_seconds())
+    async with hang(10):
+        while await entries():
+            await asyncio.sleep(0)
+        stop.set()
+        await running
 
 
 def scripted(batches: list[Retired]) -> Callable[..., Any]:

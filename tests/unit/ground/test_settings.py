@@ -32,6 +32,7 @@ OTHER_VALUES = {
     "senders": ("2", "2"),
     "grace": ("0", 0.0),
     "keep_logs": ("30", 30),
+    "keep_audit": ("30", 30),
     "console": ("false", False),
     "metrics": ("false", False),
     "log_format": ("json", "json"),

@@ -41,6 +41,8 @@ from heliograph.errors import (
     NotFound,
 )
 from heliograph.model.accounts import Principal, Role
+from heliograph.model.audit import actor_of
+from heliograph.store.audit import acting
 from heliograph.watch import UNWATCHED, Observer
 from heliograph.wire.codec import MOST_NODES, decode_json, decode_xml, encode_json, encode_xml
 from heliograph.wire.media_types import (
@@ -283,7 +285,8 @@ class _Operations:
             url_path=request.scope["raw_path"].decode("ascii"),
             v2=self._v2,
         )
-        result = await operation.handler(call)
+        with acting(actor_of(principal, request.address)):
+            result = await operation.handler(call)
         return await aside(_size(result), lambda: _respond(result, operation.status, call))
 
 

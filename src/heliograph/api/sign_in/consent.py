@@ -41,8 +41,10 @@ from heliograph.model.applications import (
     Person,
     known_scopes,
 )
+from heliograph.model.audit import Actor
 from heliograph.model.tokens import new_token
 from heliograph.store import Store
+from heliograph.store.audit import acting
 from heliograph.watch import Observer
 
 SIGN_IN: Final = f"{AUTHORIZE}/sign-in"
@@ -227,7 +229,10 @@ class ConsentPages:
         try:
             login = await self._sign_in.check(name, password, client_of_request(request))
             user = login.person.user
-            await self._store.sign_ins.open_session(user.account_id, user.user_id, session, until)
+            with acting(Actor(user.email, request.address, user_id=user.user_id)):
+                await self._store.sign_ins.open_session(
+                    user.account_id, user.user_id, session, until
+                )
             # A new password that came while the old one was checked has ended all sessions but
             # this one, of which nobody knows yet.
             await self._sign_in.still(login)

@@ -152,9 +152,10 @@ async def check_key(db: Connection, keyring: KeyRing, now: int) -> None:
         ) from None
 
 
-async def reseal(db: Connection, keyring: KeyRing) -> int:
-    """Seal every secret with the ring's first key, which `check_key` then asks for."""
-    count = await run_verb(db, resealing(keyring))
+async def reseal(db: Connection, keyring: KeyRing, now: int) -> int:
+    """Seal every secret with the ring's first key, which `check_key` then asks for; `now` is
+    microseconds UTC."""
+    count = await run_verb(db, resealing(keyring, now))
     await run(db, QUERIES["reseal_installation"], {"sealed": keyring.seal(_KNOWN, _PLACE)})
     return count
 

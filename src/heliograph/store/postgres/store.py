@@ -12,6 +12,7 @@ import structlog
 
 from heliograph.clock import Clock, Leap, StoreClock
 from heliograph.errors import StorageUnavailable, UnsafeStorage
+from heliograph.model.audit import Action
 from heliograph.model.deliveries import LEASE_SECONDS, Settlement
 from heliograph.model.logs import Cursor, LogQuery, Order, Requeued
 from heliograph.store import (
@@ -40,7 +41,7 @@ from heliograph.store.postgres.node import DatabaseClock
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.queue import Queue
 from heliograph.store.times import to_microseconds
-from heliograph.store.verbs import LISTING_PATIENCE, PATIENCE, log_rows
+from heliograph.store.verbs import LISTING_PATIENCE, PATIENCE, audit, log_rows
 from heliograph.store.verbs import clock as steps
 from heliograph.store.verbs.store import StoreVerbs
 
@@ -218,7 +219,7 @@ class PostgresStore(StoreVerbs):
         await self._database.read(write)
 
     async def reseal(self) -> int:
-        return await self._database.transact(lambda db: node.reseal(db, self._keyring))
+        return await self._database.transact(lambda db: node.reseal(db, self._keyring, self._now()))
 
     async def _accepted(
         self, batch: Sequence[Submitted], openings: Openings | None
@@ -272,7 +273,8 @@ class PostgresStore(StoreVerbs):
 
         async def requeue(db: Connection) -> Sequence[Requeued]:
             asked = {**values, "envelope_ids": list(envelope_ids)}
-            return await self._queue.requeue(db, await fetch(db, _Q["requeue_candidates"], asked))
+            found = await fetch(db, _Q["requeue_candidates"], asked)
+            return await self._requeue(db, account_id, found)
 
         return await self._write(requeue)
 
@@ -284,7 +286,7 @@ class PostgresStore(StoreVerbs):
         async def requeue(db: Connection) -> RequeuePage:
             found = await fetch(db, statement, values)
             batch = found[:BATCH_MOST]
-            done = tuple(await self._queue.requeue(db, batch))
+            done = tuple(await self._requeue(db, account_id, batch))
             more = len(found) > BATCH_MOST
             return RequeuePage(
                 done, Cursor(batch[-1].created_us, batch[-1].delivery_id) if more else None
@@ -292,19 +294,35 @@ class PostgresStore(StoreVerbs):
 
         return await self._write(requeue, LISTING_PATIENCE)
 
+    async def _requeue(
+        self, db: Connection, account_id: str, found: Sequence[Any]
+    ) -> list[Requeued]:
+        done = await self._queue.requeue(db, found)
+        asked = audit.of_deliveries(requeued.delivery_id for requeued in done)
+        noted = audit.note(account_id, self._now(), Action.FAILURES_REPUBLISHED, *asked)
+        await run_verb(db, noted)
+        return done
+
     async def delete_failure(self, account_id: str, failure_id: int, who: str) -> bool:
-        return (
-            await self._write(lambda db: self._queue.cancel(db, account_id, [failure_id], who)) > 0
-        )
+        return await self._write(lambda db: self._cancel(db, account_id, [failure_id], who)) > 0
 
     async def delete_failures(self, account_id: str, query: LogQuery, who: str) -> int:
         statement, values = self._bulk(account_id, query, None)
 
         async def delete(db: Connection) -> int:
             batch = (await fetch(db, statement, values))[:BATCH_MOST]
-            return await self._queue.cancel(db, account_id, [row.delivery_id for row in batch], who)
+            return await self._cancel(db, account_id, [row.delivery_id for row in batch], who)
 
         return await self._write(delete, LISTING_PATIENCE)
+
+    async def _cancel(
+        self, db: Connection, account_id: str, failure_ids: Sequence[int], who: str
+    ) -> int:
+        cancelled = await self._queue.cancel(db, account_id, failure_ids, who)
+        deleted = audit.of_deliveries(failure_ids, cancelled)
+        noted = audit.note(account_id, self._now(), Action.FAILURES_DELETED, *deleted)
+        await run_verb(db, noted)
+        return cancelled
 
     def _bulk(
         self, account_id: str, query: LogQuery, after: Cursor | None

@@ -58,6 +58,14 @@ from json_to_recordset(:wanted::json) as new (
 on conflict do nothing
 returning connect_id, ad_hoc;
 
+-- name: audit_add
+insert into audit_entry
+(account_id, created_us, actor, token_id, user_id, address, action, what, details)
+select
+    :account_id::text, :now::bigint, :actor::text, :token_id::text, :user_id::text,
+    :address::text, :action::text, what, details
+from json_to_recordset(:changes::json) as new (what text, details text);
+
 -- name: greatest
 greatest;
 

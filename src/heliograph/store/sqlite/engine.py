@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Final, TypeVar
 
 import apsw
@@ -36,7 +37,11 @@ class SqliteEngine:
     async def write(
         self, verb: Callable[[], Verb[T]], patience: float | None = PATIENCE, name: str = "other"
     ) -> T:
-        return await self._writer.write(lambda db: run_verb(db, verb(), self._changed_by), name)
+        # On the writer's thread too, whoever acts here is who acts.
+        context = copy_context()
+        return await self._writer.write(
+            lambda db: context.run(run_verb, db, verb(), self._changed_by), name
+        )
 
 
 def run_verb(

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import apsw
 
 from heliograph.clock import Clock, Leap, StoreClock
 from heliograph.errors import StorageUnavailable
+from heliograph.model.audit import Action
 from heliograph.model.deliveries import Settlement
 from heliograph.model.logs import Cursor, LogQuery, Order, Requeued
 from heliograph.store import (
@@ -48,11 +50,13 @@ from heliograph.store.sqlite.node import damaged, start
 from heliograph.store.sqlite.queries import QUERIES
 from heliograph.store.sqlite.queue import Queue
 from heliograph.store.times import to_microseconds
+from heliograph.store.verbs import audit, log_rows
 from heliograph.store.verbs import clock as steps
-from heliograph.store.verbs import log_rows
 from heliograph.store.verbs.store import StoreVerbs
 
 _Q: Final = QUERIES
+
+T = TypeVar("T")
 
 
 class SqliteStore(StoreVerbs):
@@ -183,9 +187,9 @@ class SqliteStore(StoreVerbs):
 
         def run(db: apsw.Connection) -> Sequence[Requeued]:
             found = fetch(db, _Q["requeue_candidates"], values)
-            return [self._queue.requeue(db, account_id, row) for row in found]
+            return self._requeue_each(db, account_id, found)
 
-        return await self._writer.write(run)
+        return await self._write(run)
 
     async def requeue_failures(
         self, account_id: str, query: LogQuery, after: Cursor | None = None
@@ -195,7 +199,7 @@ class SqliteStore(StoreVerbs):
         done: list[Requeued] = []
         for some in batches([row.delivery_id for row in batch], BATCH):
             values = {"account_id": account_id, "ids": json.dumps(some)}
-            done += await self._writer.write(partial(self._requeue, values=values))
+            done += await self._write(partial(self._requeue, values=values))
         more = len(found) > BATCH_MOST
         last = Cursor(batch[-1].created_us, batch[-1].delivery_id) if more else None
         return RequeuePage(tuple(done), last)
@@ -203,23 +207,41 @@ class SqliteStore(StoreVerbs):
     def _requeue(self, db: apsw.Connection, values: Mapping[str, Any]) -> Sequence[Requeued]:
         account_id = values["account_id"]
         found = fetch(db, _Q["requeue_chosen"], values)
-        return [self._queue.requeue(db, account_id, row) for row in found]
+        return self._requeue_each(db, account_id, found)
+
+    def _requeue_each(
+        self, db: apsw.Connection, account_id: str, found: Sequence[Any]
+    ) -> Sequence[Requeued]:
+        done = [self._queue.requeue(db, account_id, row) for row in found]
+        asked = audit.of_deliveries(requeued.delivery_id for requeued in done)
+        run_verb(db, audit.note(account_id, self._now(), Action.FAILURES_REPUBLISHED, *asked))
+        return done
 
     async def delete_failure(self, account_id: str, failure_id: int, who: str) -> bool:
-        cancelled = await self._writer.write(
-            lambda db: self._queue.cancel(db, account_id, [failure_id], who)
-        )
-        return cancelled > 0
+        return await self._write(lambda db: self._cancel(db, account_id, [failure_id], who)) > 0
 
     async def delete_failures(self, account_id: str, query: LogQuery, who: str) -> int:
         deleted = 0
         # What somebody else has deleted since it was chosen leaves room for others.
         while deleted < BATCH_MOST and (found := await self._chosen(account_id, query)):
             for some in batches([row.delivery_id for row in found[: BATCH_MOST - deleted]], BATCH):
-                deleted += await self._writer.write(
-                    partial(self._queue.cancel, account_id=account_id, failure_ids=some, who=who)
+                deleted += await self._write(
+                    partial(self._cancel, account_id=account_id, failure_ids=some, who=who)
                 )
         return deleted
+
+    def _cancel(
+        self, db: apsw.Connection, account_id: str, failure_ids: Sequence[int], who: str
+    ) -> int:
+        cancelled = self._queue.cancel(db, account_id, failure_ids, who)
+        deleted = audit.of_deliveries(failure_ids, cancelled)
+        run_verb(db, audit.note(account_id, self._now(), Action.FAILURES_DELETED, *deleted))
+        return cancelled
+
+    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Write, as who acts here."""
+        context = copy_context()
+        return await self._writer.write(lambda db: context.run(work, db))
 
     async def _chosen(
         self, account_id: str, query: LogQuery, after: Cursor | None = None

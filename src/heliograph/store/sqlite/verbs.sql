@@ -59,6 +59,14 @@ where true
 on conflict do nothing
 returning connect_id, ad_hoc;
 
+-- name: audit_add
+insert into audit_entry
+(account_id, created_us, actor, token_id, user_id, address, action, what, details)
+select
+    :account_id, :now, :actor, :token_id, :user_id, :address, :action, value ->> 'what',
+    value ->> 'details'
+from json_each(:changes);
+
 -- name: greatest
 max;
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from heliograph.errors import ConfigurationsChanged
+from heliograph.model.audit import Action, Change
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import SKIPPED
 from heliograph.model.events import HeldReason
 from heliograph.model.people import ADMINISTRATORS_ID, Memberships
 from heliograph.store import Configurations, rows, sealing
 from heliograph.store.keyring import KeyRing
-from heliograph.store.verbs import Rows, Step, Verb, people_rows
+from heliograph.store.verbs import Rows, Step, Verb, audit, people_rows
 from heliograph.wire.configurations import read as read_configuration
 
 
@@ -71,6 +72,7 @@ def create(keyring: KeyRing, wanted: ConnectConfiguration, now: int) -> Verb[Con
     # The secrets are sealed for the id that it was given.
     created = read_configuration(wanted.account_id, row.connect_id, wanted.document, wanted.secrets)
     yield from _write(keyring, created, now)
+    yield from audit.note(wanted.account_id, now, *audit.configuration_changed(None, created))
     return created
 
 
@@ -128,10 +130,14 @@ def update(
         return False
     if expected is not None and account.configurations_version != expected + 1:
         raise ConfigurationsChanged
-    values = {"connect_id": wanted.connect_id, "now": now}
-    before = (yield Step("configuration_publishes", values)).first
-    if not (yield from _write(keyring, wanted, now)):
+    values = {"account_id": wanted.account_id, "connect_id": wanted.connect_id, "now": now}
+    found = yield Step("configuration", values)
+    if not found:
         return False
+    (before,) = sealing.configurations(keyring, wanted.account_id, found)
+    yield from _write(keyring, wanted, now)
+    changed = audit.configuration_changed(before, wanted)
+    yield from audit.note_changed(wanted.account_id, now, *changed)
     if wanted.publishing and not before.publishing:  # switched on: what it failed at is past
         yield Step("failing_clear", {"connect_ids": [wanted.connect_id]})
     reason = wanted.held
@@ -141,7 +147,7 @@ def update(
         yield Step("hold_anew", {**values, "reason": reason.value})
         yield Step("hold_waiting", {**values, "reason": reason.value})
     if reason is HeldReason.PAUSED:
-        yield Step("list_held", {**values, "account_id": wanted.account_id, "error": SKIPPED})
+        yield Step("list_held", {**values, "error": SKIPPED})
     return True
 
 
@@ -152,13 +158,15 @@ def delete(account_id: str, connect_id: int, now: int) -> Verb[bool]:
     if not (yield Step("configuration_delete", values)).changed:
         return False
     yield Step("fail_unfinished", {**values, "error": rows.DELETED})
+    deleted = Change(f"configuration {connect_id}")
+    yield from audit.note(account_id, now, Action.CONFIGURATION_DELETED, deleted)
     return True
 
 
-def _write(keyring: KeyRing, wanted: ConnectConfiguration, now: int) -> Verb[bool]:
-    """Replace a live configuration; False when there is none of its id."""
+def _write(keyring: KeyRing, wanted: ConnectConfiguration, now: int) -> Verb[Rows]:
+    """Replace a live configuration."""
     values = {**sealing.writing(keyring, wanted), "now": now}
-    return (yield Step("configuration_write", values)).changed > 0
+    return (yield Step("configuration_write", values))
 
 
 def group_members(account_id: str, group_ids: Sequence[int]) -> Verb[Memberships]:

@@ -56,9 +56,6 @@ select connect_id, document, sealed, ad_hoc
 from connect_configuration
 where account_id = :account_id and ad_hoc {among_digests:digests} and deleted_us is null;
 
--- name: configuration_publishes
-select publishing from connect_configuration where connect_id = :connect_id;
-
 -- name: configuration_write
 update connect_configuration
 set

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from heliograph.model.audit import Action, Change, given
 from heliograph.model.deliveries import DeliveryState
 from heliograph.store import historical
 from heliograph.store.historical import PublishTransaction, Wish
 from heliograph.store.keyring import KeyRing
 from heliograph.store.times import from_microseconds
-from heliograph.store.verbs import Engine, Step, Verb, configurations, verb_of
+from heliograph.store.verbs import Engine, Step, Verb, audit, configurations, verb_of
 
 
 class HistoricalVerbs:
@@ -54,6 +55,8 @@ class HistoricalVerbs:
         }
         named = {"transaction_id": wish.transaction_id, "submitted_by": wish.submitted_by}
         yield Step("publish_add", {**values, **counts, **named})
+        published = Change(f"transaction {wish.transaction_id}", given(**counts))
+        yield from audit.note(account_id, now, Action.HISTORY_PUBLISHED, published)
 
     async def transaction(self, account_id: str, transaction_id: str) -> PublishTransaction | None:
         found = await self._found(account_id, transaction_id, 1)
@@ -80,6 +83,8 @@ class HistoricalVerbs:
                 yield Step("publish_cancel_unsent", {**ended, "connect_id": row.connect_id})
                 # What was put back meanwhile, or is under way and fails, is a visible failure.
                 yield from configurations.delete(account_id, row.connect_id, self._now())
+                cancelled = Change(f"transaction {transaction_id}")
+                yield from audit.note(account_id, self._now(), Action.HISTORY_CANCELLED, cancelled)
             return bool(marked)
 
         return await self._engine.write(verb, patience=None)

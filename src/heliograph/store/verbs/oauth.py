@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from heliograph.errors import ConfigurationsChanged
+from heliograph.model.audit import MASKED, Action, Change, Detail, differing
 from heliograph.model.configurations import ClientCredentials
 from heliograph.store import sealing
 from heliograph.store.keyring import KeyRing
-from heliograph.store.verbs import Engine, Step, Verb, verb_of
+from heliograph.store.verbs import Engine, Step, Verb, audit, verb_of
 from heliograph.store.verbs.configurations import bump_version
+
+_WHAT: Final = "OAuth client"
 
 
 class OAuthVerbs:
@@ -27,26 +30,53 @@ class OAuthVerbs:
         return sealing.oauth_client(self._keyring, account_id, found)
 
     async def create(self, account_id: str, client: ClientCredentials) -> bool:
-        written = self._written(account_id, client)
-        return await self._change(account_id, "connect_oauth_add", written)
+        written, made = self._written(account_id, client), differing({}, _shown(client))
+        action = Action.CONNECT_OAUTH_CREATED
+        return await self._change(account_id, Step("connect_oauth_add", written), action, made)
 
     async def update(self, account_id: str, client: ClientCredentials, version: int) -> bool:
         written = self._written(account_id, client)
-        return await self._change(account_id, "connect_oauth_change", written, version)
+
+        def verb() -> Verb[bool]:
+            for account in (yield from bump_version(account_id)):
+                if account.configurations_version != version + 1:
+                    raise ConfigurationsChanged
+            found = yield Step("connect_oauth", written)
+            before = sealing.oauth_client(self._keyring, account_id, found)
+            if before is None:
+                return False
+            yield Step("connect_oauth_change", written)
+            changed = differing(_shown(before), _shown(client))
+            if before.client_secret != client.client_secret:
+                changed += (Detail("client secret", MASKED, MASKED),)
+            if before.parameters != client.parameters:
+                changed += (Detail("parameters", MASKED, MASKED),)
+            action = Action.CONNECT_OAUTH_CHANGED
+            yield from audit.note_changed(account_id, self._now(), action, Change(_WHAT, changed))
+            return True
+
+        return await self._engine.write(verb, patience=None)
 
     async def delete(self, account_id: str) -> bool:
-        return await self._change(account_id, "connect_oauth_delete", {"account_id": account_id})
+        step = Step("connect_oauth_delete", {"account_id": account_id})
+        return await self._change(account_id, step, Action.CONNECT_OAUTH_DELETED)
 
     def _written(self, account_id: str, client: ClientCredentials) -> Mapping[str, Any]:
         return {**sealing.writing_oauth(self._keyring, account_id, client), "now": self._now()}
 
     async def _change(
-        self, account_id: str, query: str, values: Mapping[str, Any], version: int | None = None
+        self, account_id: str, step: Step, action: Action, details: tuple[Detail, ...] = ()
     ) -> bool:
         def verb() -> Verb[bool]:
-            for account in (yield from bump_version(account_id)):
-                if version is not None and account.configurations_version != version + 1:
-                    raise ConfigurationsChanged
-            return (yield Step(query, values)).changed > 0
+            yield from bump_version(account_id)
+            if not (yield step).changed:
+                return False
+            yield from audit.note(account_id, self._now(), action, Change(_WHAT, details))
+            return True
 
         return await self._engine.write(verb, patience=None)
+
+
+def _shown(client: ClientCredentials) -> Mapping[str, object]:
+    """But for what is secret: the client's, and parameters, which may be."""
+    return {"token URL": client.token_url, "client id": client.client_id, "scope": client.scope}

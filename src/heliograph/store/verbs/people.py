@@ -14,6 +14,7 @@ from heliograph.errors import (
     StorageUnavailable,
 )
 from heliograph.model.accounts import Account, Principal, Role, Secret
+from heliograph.model.audit import Action, Change, differing, given
 from heliograph.model.people import (
     BUILT_IN,
     Group,
@@ -31,6 +32,7 @@ from heliograph.model.people import (
 )
 from heliograph.sharing import to_the_end
 from heliograph.store import FIRST_TOKEN
+from heliograph.store.audit import actor
 from heliograph.store.principals import Principals
 from heliograph.store.times import to_microseconds
 from heliograph.store.verbs import (
@@ -42,6 +44,7 @@ from heliograph.store.verbs import (
     Rows,
     Step,
     Verb,
+    audit,
     people_rows,
     verb_of,
 )
@@ -77,6 +80,10 @@ class PeopleVerbs:
             (row,) = yield Step("account_new", values)
             first = NewToken(FIRST_TOKEN, Role.ADMINISTRATOR)
             yield from write_token(account_id, token, first, self._now())
+            # In the audit of who made it: the new tenant is told nothing of another one (S8).
+            made = Change(f"account {account_id}", given(name=name))
+            whose = actor().account_id or account_id
+            yield from audit.note(whose, self._now(), Action.ACCOUNT_CREATED, made)
             return Account(account_id, row.external_id, name)
 
         for _ in range(_MOST_TRIES):
@@ -109,6 +116,8 @@ class PeopleVerbs:
                 )
             for group_id, user_ids in named.items():
                 yield from _change_members("members_add", account_id, group_id, user_ids)
+            made = [_changed(user.user_id, {}, _shown(user)) for user in users]
+            yield from audit.note(account_id, self._now(), Action.USER_ADDED, *made)
             return (yield from _users(account_id, [user.user_id for user in users]))
 
         return await self._engine.write(verb, BULK_PATIENCE) if users else []
@@ -117,6 +126,8 @@ class PeopleVerbs:
         def verb() -> Verb[Sequence[User]]:
             if any(change.role is not None for change in changes):
                 yield from bump_version(account_id)  # who is in Administrators
+            user_ids = [change.user_id for change in changes]
+            before = yield from _users(account_id, user_ids)
             for change in changes:
                 values = people_rows.change(account_id, change, self._now())
                 try:
@@ -125,7 +136,13 @@ class PeopleVerbs:
                     raise people_rows.user_exists([change]) from None
                 if not changed:
                     raise people_rows.no_user([change.user_id])
-            return (yield from _users(account_id, [change.user_id for change in changes]))
+            after = yield from _users(account_id, user_ids)
+            done = [
+                _changed(new.user_id, _shown(old), _shown(new))
+                for old, new in zip(before, after, strict=True)
+            ]
+            yield from audit.note_changed(account_id, self._now(), Action.USER_CHANGED, *done)
+            return after
 
         return await self._write_and_forget(verb, BULK_PATIENCE)
 
@@ -136,6 +153,8 @@ class PeopleVerbs:
             if missing := set(user_ids) - closed:
                 raise people_rows.no_user(missing)
             yield Step("user_tokens_revoke", values)
+            gone = [Change(f"user {user_id}") for user_id in user_ids]
+            yield from audit.note(account_id, self._now(), Action.USER_CLOSED, *gone)
             return (yield from _users(account_id, user_ids))
 
         return await self._write_and_forget(verb, BULK_PATIENCE)
@@ -174,6 +193,12 @@ class PeopleVerbs:
                 except AlreadyThere:  # meanwhile
                     raise people_rows.group_exists(name) from None
                 groups.append(Group(row.group_id, name, 0))
+            made = [
+                Change(f"group {group.group_id}", given(name=group.name))
+                for group in groups
+                if isinstance(group, Group)
+            ]
+            yield from audit.note(account_id, self._now(), Action.GROUP_ADDED, *made)
             return groups
 
         return await self._engine.write(verb, BULK_PATIENCE)
@@ -186,6 +211,7 @@ class PeopleVerbs:
             owners = yield from _owners(account_id, [*names.values()])
             owners |= {name: group_id for group_id, name in known.items()}
             owners |= {name: group_id for group_id, name in BUILT_IN.items()}
+            before = dict(known)
             refused: dict[int, InvalidGroupName | InvalidGroupId] = {}
             for group_id, name in names.items():
                 if group_id not in known:
@@ -201,6 +227,14 @@ class PeopleVerbs:
                     except AlreadyThere:  # meanwhile
                         raise people_rows.group_exists(name) from None
             renamed = {one.group_id: one for one in (yield from _groups(account_id, names))}
+            done = [
+                Change(
+                    f"group {group_id}", differing({"name": before[group_id]}, {"name": group.name})
+                )
+                for group_id, group in renamed.items()
+                if group_id not in refused
+            ]
+            yield from audit.note_changed(account_id, self._now(), Action.GROUP_RENAMED, *done)
             return [refused.get(group_id) or renamed[group_id] for group_id in names]
 
         return await self._engine.write(verb, BULK_PATIENCE)
@@ -212,6 +246,8 @@ class PeopleVerbs:
             yield from bump_version(account_id)
             before = {one.group_id: one for one in (yield from _groups(account_id, group_ids))}
             yield Step("groups_delete", {"account_id": account_id, "group_ids": list(before)})
+            gone = [Change(f"group {group_id}") for group_id in before]
+            yield from audit.note(account_id, self._now(), Action.GROUP_DELETED, *gone)
             return [before.get(one) or people_rows.invalid_group(one) for one in group_ids]
 
         return await self._engine.write(verb, BULK_PATIENCE)
@@ -252,7 +288,10 @@ class PeopleVerbs:
                 for user in found
                 if query == "members_remove" or user.status is UserStatus.ACTIVE
             }
-            yield from _change_members(query, account_id, group_id, list(usable))
+            changed = yield from _change_members(query, account_id, group_id, list(usable))
+            action = Action.GROUP_JOINED if query == "members_add" else Action.GROUP_LEFT
+            moved = [Change(f"user {row.user_id}", given(group=group_id)) for row in changed]
+            yield from audit.note(account_id, self._now(), action, *moved)
             return [usable.get(one) or people_rows.invalid_user(one) for one in user_ids]
 
         return await self._engine.write(verb, BULK_PATIENCE)
@@ -264,7 +303,19 @@ class PeopleVerbs:
         def verb() -> Verb[Token]:
             if wanted.user_id is not None:
                 yield from _check_users(account_id, [wanted.user_id])
-            return (yield from write_token(account_id, token, wanted, self._now()))
+            added = yield from write_token(account_id, token, wanted, self._now())
+            what = Change(
+                f"token {added.token_id}",
+                given(
+                    name=wanted.name,
+                    role=wanted.role,
+                    user=wanted.user_id,
+                    scopes=wanted.scopes,
+                    ends=wanted.expires_at,
+                ),
+            )
+            yield from audit.note(account_id, self._now(), Action.TOKEN_ADDED, what)
+            return added
 
         return await self._engine.write(verb)
 
@@ -280,9 +331,15 @@ class PeopleVerbs:
         if start is None:
             return False
         values = {"account_id": account_id, "token_id": start, "now": self._now()}
-        return (
-            await self._write_and_forget(lambda: verb_of(Step("token_revoke", values)))
-        ).changed > 0
+
+        def verb() -> Verb[bool]:
+            if not (yield Step("token_revoke", values)).changed:
+                return False
+            revoked = Change(f"token {token_id}")
+            yield from audit.note(account_id, self._now(), Action.TOKEN_REVOKED, revoked)
+            return True
+
+        return await self._write_and_forget(verb)
 
     async def principal(self, token: str) -> Principal | None:
         return await self._principals.get(token)
@@ -307,6 +364,20 @@ class PeopleVerbs:
             return (yield Step(query, values)), counted.total
 
         return await self._engine.read(verb, LISTING_PATIENCE)
+
+
+def _shown(user: User | NewUser) -> Mapping[str, str]:
+    return {
+        "email": user.email,
+        "name": user.name,
+        "givenName": user.given_name,
+        "familyName": user.family_name,
+        "role": user.role,
+    }
+
+
+def _changed(user_id: str, before: Mapping[str, str], after: Mapping[str, str]) -> Change:
+    return Change(f"user {user_id}", differing(before, after))
 
 
 def write_token(account_id: str, token: Secret, wanted: NewToken, now: int) -> Verb[Token]:

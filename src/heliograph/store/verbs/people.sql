@@ -172,10 +172,12 @@ insert into group_member (group_id, user_id)
 select cast(:group_id as bigint), u.user_id
 from account_user as u
 where u.account_id = :account_id and u.user_id {among_texts:user_ids}
-on conflict do nothing;
+on conflict do nothing
+returning user_id;
 
 -- name: members_remove
-delete from group_member where group_id = :group_id and user_id {among_texts:user_ids};
+delete from group_member where group_id = :group_id and user_id {among_texts:user_ids}
+returning user_id;
 
 -- name: group_members
 select m.user_id, m.group_id

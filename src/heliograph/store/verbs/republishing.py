@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from heliograph.clock import StoreClock
 from heliograph.errors import TooManyRepublishJobs
+from heliograph.model.audit import Action, Change, differing
 from heliograph.model.logs import Cursor, LogQuery, Order
 from heliograph.model.republishing import (
     Care,
@@ -25,6 +26,7 @@ from heliograph.store.verbs import (
     Engine,
     Step,
     Verb,
+    audit,
     log_rows,
     resending,
     verb_of,
@@ -70,7 +72,10 @@ class RepublishingVerbs:
                     f"{MOST_OPEN} republish jobs of the account have not ended: cancel some first."
                 )
             (made,) = yield Step("job_add", values)
-            return (yield from _one(account_id, made.job_id))
+            job = yield from _one(account_id, made.job_id)
+            started = Change(f"republish job {job.job_id}", differing({}, _shown(job)))
+            yield from audit.note(account_id, now, Action.REPUBLISH_JOB_STARTED, started)
+            return job
 
         return await self._engine.write(verb)
 
@@ -100,7 +105,11 @@ class RepublishingVerbs:
                 return None
             before = yield from _one(account_id, job_id)
             yield Step("job_ruled", _ruled(change(before)))
-            return (yield from _one(account_id, job_id))
+            after = yield from _one(account_id, job_id)
+            changed = Change(f"republish job {job_id}", differing(_shown(before), _shown(after)))
+            action = Action.REPUBLISH_JOB_CHANGED
+            yield from audit.note_changed(account_id, self._now(), action, changed)
+            return after
 
         return await self._engine.write(verb)
 
@@ -157,12 +166,33 @@ class RepublishingVerbs:
         return True
 
     async def rule(self, job: RepublishJob) -> bool:
-        ruled = _ruled(job)
-        done = await self._engine.write(lambda: verb_of(Step("job_ruled", ruled)), patience=None)
-        return done.changed > 0
+        def verb() -> Verb[bool]:
+            if not (yield Step("job_ruled", _ruled(job))).changed:
+                return False
+            if job.state is not JobState.RUNNING:
+                after = {"state": job.state, "why": job.why}
+                ended = Change(
+                    f"republish job {job.job_id}", differing({"state": JobState.RUNNING}, after)
+                )
+                action = Action.REPUBLISH_JOB_CHANGED
+                yield from audit.note(job.account_id, self._now(), action, ended)
+            return True
+
+        return await self._engine.write(verb, patience=None)
 
     def _now(self) -> int:
         return to_microseconds(self._clock.now())
+
+
+def _shown(job: RepublishJob) -> Mapping[str, object]:
+    return {
+        "state": job.state,
+        "source": job.source,
+        "selection": selection_text(job.query),
+        "total": job.total,
+        "rate": job.care.rate,
+        "ramp": job.care.ramp,
+    }
 
 
 def _chosen(

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from heliograph.model.audit import Action
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import Cursor, LogQuery, Requeued
 from heliograph.store.rows import BEING_SENT, NOWHERE_TO_SEND, held_back, reason_held
-from heliograph.store.verbs import Rows, Step, Verb
+from heliograph.store.verbs import Rows, Step, Verb, audit
 from heliograph.store.verbs.log_rows import filters_of
 
 _AGAIN: Final = "Queued: it was delivered, and is sent again."
@@ -91,6 +92,8 @@ def resend(account_id: str, some: Sequence[Any], who: str, now: int) -> Verb[lis
         return []
     live, again = yield from send_again(account_id, some, who, now)
     moved = {row.delivery_id: row for row in again}
+    asked = audit.of_deliveries(row.delivery_id for row in again)
+    yield from audit.note(account_id, now, Action.DELIVERED_RESENT, *asked)
     others = [row.delivery_id for row in some if row.delivery_id not in moved]
     states: dict[int, DeliveryState] = {}
     if others:

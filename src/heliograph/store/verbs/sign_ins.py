@@ -26,9 +26,11 @@ from heliograph.model.applications import (
     Redeemed,
     no_application,
 )
+from heliograph.model.audit import Action, Change, differing, given
 from heliograph.model.people import NewToken
 from heliograph.model.tokens import token_hash
 from heliograph.sharing import to_the_end
+from heliograph.store.audit import actor
 from heliograph.store.sign_ins import SWEPT_MOST
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import (
@@ -36,6 +38,7 @@ from heliograph.store.verbs import (
     Engine,
     Step,
     Verb,
+    audit,
     people_rows,
     sign_in_rows,
     verb_of,
@@ -61,18 +64,26 @@ class SignInVerbs:
         def verb() -> Verb[Application]:
             values = sign_in_rows.new_application(account_id, new, self._now())
             yield Step("application_add", values)
-            return (yield from _managed(account_id, new.integration_key))
+            added = yield from _managed(account_id, new.integration_key)
+            what = Change(f"application {new.integration_key}", differing({}, _shown(added)))
+            yield from audit.note(account_id, self._now(), Action.APPLICATION_ADDED, what)
+            return added
 
         return await self._engine.write(verb)
 
     async def change_application(self, account_id: str, change: ApplicationChange) -> Application:
         def verb() -> Verb[Application]:
             values = sign_in_rows.application_change(account_id, change)
+            before = yield from _managed(account_id, change.integration_key)
             yield Step("application_change", values)
             changed = yield from _managed(account_id, change.integration_key)
             if change.rights is not None:
                 now = self._now()
                 yield Step("application_own_tokens_revoke", {**values, "now": now})
+            what = Change(
+                f"application {change.integration_key}", differing(_shown(before), _shown(changed))
+            )
+            yield from audit.note_changed(account_id, self._now(), Action.APPLICATION_CHANGED, what)
             return changed
 
         return await self._write_and_forget(verb)
@@ -84,6 +95,8 @@ class SignInVerbs:
                 return False
             named = {"integration_key": integration_key, "now": self._now()}
             yield Step("application_tokens_revoke", named)
+            gone = Change(f"application {integration_key}")
+            yield from audit.note(account_id, self._now(), Action.APPLICATION_DELETED, gone)
             return True
 
         return await self._write_and_forget(verb)
@@ -115,6 +128,8 @@ class SignInVerbs:
             now = self._now()
             values = {"key_id": key_id, "integration_key": integration_key, "now": now}
             yield Step("key_add", {**values, "public_key": public_key})
+            added = Change(f"application {integration_key}", given(key=key_id))
+            yield from audit.note(account_id, now, Action.APPLICATION_KEY_ADDED, added)
             return ApplicationKey(key_id, public_key, from_microseconds(now))
 
         return await self._engine.write(verb)
@@ -131,14 +146,23 @@ class SignInVerbs:
             now, digest = self._now(), token_hash(secret.reveal())
             values = {"secret_id": secret_id, "integration_key": integration_key, "now": now}
             yield Step("secret_add", {**values, "secret_hash": digest})
+            added = Change(f"application {integration_key}", given(secret=secret_id))
+            yield from audit.note(account_id, now, Action.APPLICATION_SECRET_ADDED, added)
             return ApplicationSecret(secret_id, digest, from_microseconds(now))
 
         return await self._engine.write(verb)
 
     async def remove_key(self, account_id: str, integration_key: str, key_id: str) -> bool:
         values = {"account_id": account_id, "integration_key": integration_key, "id": key_id}
-        removed = await self._engine.write(lambda: verb_of(Step("key_remove", values)))
-        return removed.changed > 0
+
+        def verb() -> Verb[bool]:
+            if not (yield Step("key_remove", values)).changed:
+                return False
+            removed = Change(f"application {integration_key}", given(key=key_id))
+            yield from audit.note(account_id, self._now(), Action.APPLICATION_KEY_REMOVED, removed)
+            return True
+
+        return await self._engine.write(verb)
 
     async def remove_secret(self, account_id: str, integration_key: str, secret_id: str) -> bool:
         values = {"account_id": account_id, "integration_key": integration_key, "id": secret_id}
@@ -149,6 +173,10 @@ class SignInVerbs:
                 return False
             if (yield from _managed(account_id, integration_key)).public:
                 yield Step("application_refreshes_delete", values)
+            removed = Change(f"application {integration_key}", given(secret=secret_id))
+            yield from audit.note(
+                account_id, self._now(), Action.APPLICATION_SECRET_REMOVED, removed
+            )
             return True
 
         return await self._engine.write(verb)
@@ -167,9 +195,13 @@ class SignInVerbs:
             if not (yield Step("application_shared", pair)):
                 raise no_application()
             yield from _check_active(account_id, user_id)
-            text = sign_in_rows.scopes_text(scopes | (yield from _consented(pair)))
+            before = yield from _consented(pair)
+            text = sign_in_rows.scopes_text(scopes | before)
             values = {**pair, "scopes": text, "granted_by": granted_by, "now": self._now()}
             yield Step("consent_put", values)
+            if not scopes <= before:
+                what = Change(f"user {user_id}", given(application=integration_key, scopes=text))
+                yield from audit.note(account_id, self._now(), Action.CONSENT_GIVEN, what)
             return sign_in_rows.consent((yield Step("consent", pair))[0])
 
         return await self._engine.write(verb)
@@ -206,6 +238,8 @@ class SignInVerbs:
             yield Step("consent_tokens_revoke", {**pair, "now": self._now()})
             yield Step("consent_refreshes_delete", pair)
             yield Step("consent_codes_delete", pair)
+            what = Change(f"user {user_id}", given(application=integration_key))
+            yield from audit.note(account_id, self._now(), Action.CONSENT_WITHDRAWN, what)
             return True
 
         return await self._write_and_forget(verb)
@@ -222,6 +256,8 @@ class SignInVerbs:
             yield Step("user_codes_delete", named)
             yield Step("sessions_close", named)
             yield Step("console_sessions_close", named)
+            what = Change(f"user {user_id}")
+            yield from audit.note(account_id, self._now(), Action.USER_PASSWORD_SET, what)
 
         await self._write_and_forget(verb)
 
@@ -242,8 +278,15 @@ class SignInVerbs:
             values: dict[str, Any] = {"session_hash": digest, "user_id": user_id}
             values |= {"now": now, "expires": to_microseconds(until)}
             yield Step("session_open", values)
+            who = Change(f"user {user_id}")
+            yield from audit.note(account_id, now, Action.USER_SIGNED_IN, who)
 
         await self._engine.write(verb)
+
+    async def note_failed(self, account_id: str, user_id: str) -> None:
+        tried = Change(f"user {user_id}")
+        action = Action.USER_SIGN_IN_FAILED
+        await self._engine.write(lambda: audit.note(account_id, self._now(), action, tried))
 
     async def session(self, session: str) -> Person | None:
         values = {"session_hash": token_hash(session), "now": self._now()}
@@ -274,6 +317,8 @@ class SignInVerbs:
             }
             times = {"now": self._now(), "expires": to_microseconds(until)}
             yield Step("console_session_open", {**values, **times})
+            who = f"token {actor().token_id}" if user_id is None else f"user {user_id}"
+            yield from audit.note(account_id, self._now(), Action.USER_SIGNED_IN, Change(who))
 
         await self._engine.write(verb)
 
@@ -415,6 +460,14 @@ class SignInVerbs:
 
     async def _row(self, query: str, values: Mapping[str, Any]) -> Any:
         return (await self._engine.read(lambda: verb_of(Step(query, values)))).first
+
+
+def _shown(application: Application) -> Mapping[str, object]:
+    return {
+        "name": application.name,
+        "redirect URIs": application.redirect_uris,
+        "rights": application.rights,
+    }
 
 
 def _applications(query: str, values: Mapping[str, Any]) -> Verb[tuple[Application, ...]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from heliograph.clock import Leap, StoreClock
 from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
+from heliograph.model.audit import Action, Change, given
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import PENDING, DeliveryState
 from heliograph.model.events import Accepted, Envelope, NewEvent, Verdict
@@ -45,6 +46,7 @@ from heliograph.store import (
 )
 from heliograph.store.accepting import Accepting, Submitted
 from heliograph.store.attendance import unattended
+from heliograph.store.audit import Audit
 from heliograph.store.keyring import KeyRing
 from heliograph.store.openings import Taker
 from heliograph.store.pages import Page, page_of
@@ -56,6 +58,7 @@ from heliograph.store.verbs import (
     Engine,
     Step,
     Verb,
+    audit,
     configurations,
     log_rows,
     resending,
@@ -91,6 +94,7 @@ class StoreVerbs:
         self.historical = HistoricalVerbs(engine, keyring, self._now)
         self.published = PublishedVerbs(engine)
         self.republishing = RepublishingVerbs(engine, clock)
+        self.audit: Audit = audit.AuditVerbs(engine)
         self._wake: Callable[[], None] = lambda: None
 
     @property
@@ -142,6 +146,8 @@ class StoreVerbs:
             if token is not None:
                 first = NewToken(FIRST_TOKEN, Role.ADMINISTRATOR)
                 yield from write_token(account.account_id, token, first, self._now())
+            made = Change(f"account {account.account_id}", given(name=account.name))
+            yield from audit.note(account.account_id, self._now(), Action.ACCOUNT_CREATED, made)
 
         await self._engine.write(verb)
 
@@ -165,6 +171,8 @@ class StoreVerbs:
             now = self._now()
             values = {"key_id": key_id, "account_id": account_id, "sealed": sealed, "now": now}
             yield Step("hmac_key_add", values)
+            added = Change(f"HMAC key {key_id}")
+            yield from audit.note(account_id, now, Action.HMAC_KEY_ADDED, added)
             return HmacKey(key_id, secret, from_microseconds(now))
 
         return await self._engine.write(verb)
@@ -172,8 +180,13 @@ class StoreVerbs:
     async def retire_hmac_key(self, account_id: str, key_id: str) -> bool:
         def verb() -> Verb[bool]:
             yield from configurations.bump_version(account_id)
-            values = {"account_id": account_id, "key_id": key_id, "now": self._now()}
-            return (yield Step("hmac_key_retire", values)).changed > 0
+            now = self._now()
+            values = {"account_id": account_id, "key_id": key_id, "now": now}
+            if not (yield Step("hmac_key_retire", values)).changed:
+                return False
+            retired = Change(f"HMAC key {key_id}")
+            yield from audit.note(account_id, now, Action.HMAC_KEY_RETIRED, retired)
+            return True
 
         return await self._engine.write(verb)
 
@@ -188,8 +201,11 @@ class StoreVerbs:
 
         def verb() -> Verb[None]:
             yield from configurations.bump_version(account_id)
+            now = self._now()
             values = {"account_id": account_id, "certificate": certificate, "sealed": sealed}
-            yield Step("client_certificate_write", {**values, "now": self._now()})
+            yield Step("client_certificate_write", {**values, "now": now})
+            changed = Change("client certificate")
+            yield from audit.note(account_id, now, Action.CLIENT_CERTIFICATE_SET, changed)
 
         await self._engine.write(verb)
 
@@ -197,7 +213,11 @@ class StoreVerbs:
         def verb() -> Verb[bool]:
             yield from configurations.bump_version(account_id)
             values = {"account_id": account_id}
-            return (yield Step("client_certificate_delete", values)).changed > 0
+            if not (yield Step("client_certificate_delete", values)).changed:
+                return False
+            action, deleted = Action.CLIENT_CERTIFICATE_DELETED, Change("client certificate")
+            yield from audit.note(account_id, self._now(), action, deleted)
+            return True
 
         return await self._engine.write(verb)
 
@@ -207,7 +227,9 @@ class StoreVerbs:
         return sealing.client_certificate(self._keyring, account_id, found)
 
     async def reseal(self) -> int:
-        return await self._engine.write(lambda: resealing(self._keyring), patience=None)
+        return await self._engine.write(
+            lambda: resealing(self._keyring, self._now()), patience=None
+        )
 
     async def create_configuration(
         self, wanted: ConnectConfiguration, ad_hoc: bytes | None = None
@@ -414,14 +436,27 @@ class StoreVerbs:
 
     async def delete_log(self, account_id: str, log_id: int) -> bool:
         values = {"account_id": account_id, "log_id": log_id}
-        return (await self._engine.write(lambda: verb_of(Step("log_delete", values)))).changed > 0
+
+        def verb() -> Verb[bool]:
+            if not (yield Step("log_delete", values)).changed:
+                return False
+            deleted = Change(f"log entry {log_id}")
+            yield from audit.note(account_id, self._now(), Action.LOGS_DELETED, deleted)
+            return True
+
+        return await self._engine.write(verb)
 
     async def delete_logs(self, account_id: str) -> int:
         values = {"account_id": account_id, "most": BATCH_MOST}
-        deleted = await self._engine.write(
-            lambda: verb_of(Step("logs_delete", values)), LISTING_PATIENCE
-        )
-        return deleted.changed
+
+        def verb() -> Verb[int]:
+            deleted = (yield Step("logs_delete", values)).changed
+            if deleted:
+                what = Change("log entries", given(count=deleted))
+                yield from audit.note(account_id, self._now(), Action.LOGS_DELETED, what)
+            return deleted
+
+        return await self._engine.write(verb, LISTING_PATIENCE)
 
     async def statistics(self) -> Statistics:
         now = self._now()
@@ -448,12 +483,17 @@ class StoreVerbs:
         return [Orphan(row.delivery_id, row.problem) for row in found]
 
 
-def resealing(keyring: KeyRing) -> Verb[int]:
-    """Seal every secret with the ring's first key. Returns the number of values."""
+def resealing(keyring: KeyRing, now: int) -> Verb[int]:
+    """Seal every secret with the ring's first key; `now` is microseconds UTC. Returns the number
+    of values."""
     count = 0
     for table in sealing.SEALED:
         resealed = sealing.resealed(keyring, table, (yield Step(f"sealed_{table}")))
         for values in resealed:
             yield Step(f"reseal_{table}", values)
         count += len(resealed)
+    for account in (yield Step("accounts")):
+        yield from audit.note(
+            account.account_id, now, Action.SECRETS_RESEALED, Change("master key")
+        )
     return count
