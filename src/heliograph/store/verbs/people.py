@@ -366,17 +366,17 @@ class PeopleVerbs:
         return await self._engine.read(verb, LISTING_PATIENCE)
 
 
-def _shown(user: User | NewUser) -> Mapping[str, str]:
+def _shown(user: User | NewUser) -> Mapping[str, object]:
     return {
         "email": user.email,
         "name": user.name,
-        "givenName": user.given_name,
-        "familyName": user.family_name,
+        "givenName": user.given_name or None,
+        "familyName": user.family_name or None,
         "role": user.role,
     }
 
 
-def _changed(user_id: str, before: Mapping[str, str], after: Mapping[str, str]) -> Change:
+def _changed(user_id: str, before: Mapping[str, object], after: Mapping[str, object]) -> Change:
     return Change(f"user {user_id}", differing(before, after))
 
 

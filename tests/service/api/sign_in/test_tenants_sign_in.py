@@ -79,9 +79,12 @@ async def test_s8_a_grant_finds_and_spends_nothing_of_another_account(
                     leaks.append(f"{place}: {answers[0]} and not {answers[1]}")
                 if MARK in repr(answers[0]):
                     leaks.append(f"{place}: {answers[0]}")
-                if (after := dump()) != before:
-                    leaks.append(f"{place}: changed {changes(before, after)}")
-                    before = after
+                changed = changes(before, after := dump())
+                if place.startswith("legacy Username"):  # of a wrong password its audit tells
+                    changed = [table for table in changed if table != "audit_entry"]
+                if changed:
+                    leaks.append(f"{place}: changed {changed}")
+                before = after
         with capsys.disabled():
             sys.stdout.write(f"\ngrants across accounts: {count} cases, {len(leaks)} leaks\n")
         assert not leaks, "\n".join(leaks)
