@@ -17,7 +17,17 @@ from heliograph.api.contract.request import Request
 from heliograph.api.contract.response import Response
 from heliograph.api.contract.routing import SLASH, Route
 from heliograph.api.sign_in.callers import Callers
-from heliograph.console import account, failures, help_page, jobs, listeners, now, posts, shown
+from heliograph.console import (
+    account,
+    audit,
+    failures,
+    help_page,
+    jobs,
+    listeners,
+    now,
+    posts,
+    shown,
+)
 from heliograph.console.assets import Assets
 from heliograph.console.calls import Calls, ProblemOfCall
 from heliograph.console.sessions import Sessions
@@ -51,6 +61,7 @@ _NAVIGATION: Final = (
     ("listeners", "Listeners"),
     ("log", "Log"),
     ("envelopes", "Envelope"),
+    ("audit", "Audit"),
     ("settings", "Settings"),
     ("help", "Help"),
 )
@@ -87,7 +98,7 @@ class Console:
 
     def routes(self) -> Sequence[Route]:
         """The routes of every page."""
-        modules = (now, failures, jobs, listeners, posts, account, help_page)
+        modules = (now, failures, jobs, listeners, posts, audit, account, help_page)
         places = [Place("", self._first), *(one for module in modules for one in module.places())]
         return [
             page(f"{ROOT}/static/{{digest}}/{{name}}", self._assets.show),
