@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 import heliograph
 from heliograph.cli.exits import STATUSES, Exit, stop_for
@@ -45,6 +46,7 @@ _COMMANDS: Final = {
     "retention": "Delete what is older than it must be kept, now.",
     "doctor": "Check the storage, and the server if it runs.",
     "bench": "Measure this machine, and Heliograph on it.",
+    "completion": "Let the shell complete commands and options: install, show.",
     "listen": "A listener to develop with: verifies, shows, misbehaves.",
 }
 
@@ -69,6 +71,11 @@ class _Program(click.Group):
         if args[0] not in _COMMANDS and (near := get_close_matches(args[0], _COMMANDS, n=1)):
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        named = [item for item in _COMMANDS.items() if item[0].startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=text) for name, text in named), *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -20,6 +20,7 @@ from heliograph.cli.terminal import (
     notes,
     output,
     print_json,
+    print_payload,
     print_rows,
     print_text,
     until,
@@ -162,7 +163,7 @@ def print_half(title: str, payload: str, said: str = "") -> None:
         print_text(console, said)
     if payload:
         console.print()
-        print_text(console, _readable(payload), indent=4)
+        print_payload(console, _readable(payload))
 
 
 def _readable(payload: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,9 +22,14 @@ _GAP: Final = 2
 _NARROWEST: Final = 8
 
 
+_UNBOUNDED: Final = 10_000
+"""Columns where nobody looks: a line in a file or a pipe is as long as it is."""
+
+
 def output() -> Console:
     """Standard output. Markup, emoji codes and highlighting are off: text is only text."""
-    return Console(markup=False, highlight=False, emoji=False)
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNBOUNDED
+    return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
 def notes() -> Console:
@@ -110,6 +116,12 @@ def print_text(console: Console, text: str, indent: int = 2, style: str = "") ->
     for line in Text(harmless_lines(text), style).wrap(console, max(console.width - indent, 20)):
         line.rstrip()
         console.print(Text(" " * indent) + line, soft_wrap=True)
+
+
+def print_payload(console: Console, text: str, indent: int = 4) -> None:
+    """A message or an answer, no line of which is broken: it may be copied."""
+    for line in harmless_lines(text).split("\n"):
+        console.print(Text(" " * indent + line), soft_wrap=True)
 
 
 def local_time(text: str | None) -> str:

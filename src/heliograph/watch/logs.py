@@ -12,6 +12,7 @@ import fcntl
 import functools
 import json
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -49,6 +50,8 @@ _CALLS_TOLD: Final = 20
 
 _CLOCK: Final = SystemClock()
 
+_NO_WARNINGS: Final = ("debug", "info")
+
 _AT_ONCE: Final = ("error", "critical")
 """Levels whose lines are waited for."""
 
@@ -65,11 +68,19 @@ Render = Callable[[Entry], bytes]
 class Lines:
     """Takes entries from any thread, and writes them in a thread of its own."""
 
-    def __init__(self, stream: BinaryIO, render: Render, turn: int | None = None) -> None:
-        """`turn` is the file that is locked for each write, where other processes write too."""
+    def __init__(
+        self,
+        stream: BinaryIO,
+        render: Render,
+        turn: int | None = None,
+        in_the_way: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`turn` is the file that is locked for each write, where other processes write too;
+        nothing below a warning is written while it is `in_the_way`."""
         self._stream = stream
         self._render = render
         self._turn = turn
+        self._in_the_way = in_the_way
         self._waiting: deque[Entry | threading.Event] = deque()
         self._some = threading.Event()
         self._hurry = threading.Event()
@@ -116,11 +127,12 @@ class Lines:
     def _write(self) -> None:
         lines: list[bytes] = []
         written: list[threading.Event] = []
+        only_warnings = self._in_the_way()
         while self._waiting:
             entry = self._waiting.popleft()
             if isinstance(entry, threading.Event):
                 written.append(entry)
-            else:
+            elif not only_warnings or entry[1] not in _NO_WARNINGS:
                 lines.append(self._rendered(entry))
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
@@ -268,7 +280,8 @@ def writing(
     """Write our log, and that of the libraries, to `stream` (standard error) within the block.
 
     Args:
-        log_format: One of `FORMATS`; auto is console on a terminal, else json.
+        log_format: One of `FORMATS`; auto is console on a terminal, else json, and writes warnings
+            alone while somebody else is served at the terminal.
         level: One of `LEVELS`. Libraries are heard from warning on.
         stream: For bytes.
         process: The number of this one, which each line then has, where several write to it.
@@ -279,7 +292,8 @@ def writing(
     render: Render = _render_console if console else _render_json
     if process is not None:
         render = functools.partial(_render_numbered, render, process)
-    lines = Lines(out, render, turn)
+    in_the_way = functools.partial(_is_in_the_way, out) if log_format == "auto" else lambda: False
+    lines = Lines(out, render, turn, in_the_way)
     number = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
     before = structlog.get_config(), root.handlers[:], root.level
@@ -301,6 +315,13 @@ def writing(
         root.setLevel(before[2])
         structlog.configure(**before[0])
         lines.close()
+
+
+def _is_in_the_way(stream: BinaryIO) -> bool:
+    """Whether this process runs behind a shell that has the terminal, as after `&`."""
+    with contextlib.suppress(OSError, ValueError):  # no terminal, or not ours
+        return os.tcgetpgrp(stream.fileno()) not in (0, os.getpgrp())
+    return False
 
 
 class _Logger(structlog.BoundLoggerBase):
@@ -400,13 +421,19 @@ def _render_numbered(render: Render, process: int, entry: Entry) -> bytes:
     return render((at, level, {**event, "process": process}))
 
 
+_FOR_PROGRAMS: Final = frozenset(
+    {"event", "exception", "account_id", "event_id", "trace_id", "caller_trace_id", "bytes"}
+)
+"""What a line for a person has elsewhere, or not at all: it is to stay one line."""
+
+
 def _render_console(entry: Entry) -> bytes:
     """A line for a person at a terminal; an exception follows on lines of its own."""
     at, level, event = entry
     details = [
         f"{name}={harmless(_plain(value))}"
         for name, value in event.items()
-        if name not in ("event", "exception") and value is not None
+        if name not in _FOR_PROGRAMS and value is not None
     ]
     colour = _COLOURS.get(level, "0")
     line = (

@@ -16,7 +16,7 @@ DEMO = (sys.executable, "-m", "heliograph.cli", "demo")
 
 def test_the_demo_delivers_everything_and_proves_it(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*DEMO, "--once"],
+        DEMO,
         env={**os.environ, "COLUMNS": "80", "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -41,8 +41,14 @@ def test_the_demo_delivers_everything_and_proves_it(tmp_path: Path) -> None:
 
 def test_the_demo_goes_on_until_it_is_stopped(tmp_path: Path) -> None:
     with subprocess.Popen(
-        DEMO,
-        env={**os.environ, "COLUMNS": "80", "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},
+        [*DEMO, "--stay"],
+        env={
+            **os.environ,
+            "COLUMNS": "80",
+            "TMPDIR": str(tmp_path),
+            "PYTHONUNBUFFERED": "1",
+            "UV_RUN_RECURSION_DEPTH": "1",
+        },
         stdout=subprocess.PIPE,
         text=True,
     ) as demo:
@@ -53,6 +59,7 @@ def test_the_demo_goes_on_until_it_is_stopped(tmp_path: Path) -> None:
             assert line, told
             told += line
         (data_dir,) = re.findall(r"export HELIOGRAPH_DATA_DIR=(.+)", told)
+        assert "\n  uv run heliograph failures list\n" in told
         assert (Path(data_dir) / "credentials.json").exists()
         again = subprocess.run(
             [sys.executable, "-m", "heliograph.cli", "publish", f"{data_dir}/event.json"],

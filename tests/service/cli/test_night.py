@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.listener import LoopbackListener, listening
-from tests.service.cli.test_commands import Shell, start_server, write
+from tests.service.cli.test_commands import COMMAND, Shell, start_server, write
 from tests.support import published
 
 
@@ -145,3 +149,68 @@ async def test_the_beginning_that_the_help_shows_works(shell: Shell) -> None:
     assert "heliograph serve --data-dir ./hg --egress emulator" in told
     for words in ("demo", "listen", "configurations test 1", "status"):
         assert f"heliograph {words}\n" in told
+
+
+async def test_who_may_not_publish_is_not_told_to_go_on(
+    shell: Shell, crm: str, tmp_path: Path
+) -> None:
+    viewer = await shell.json("tokens", "add", "night-viewer")
+    shell.env = {"HELIOGRAPH_ACCESS_TOKEN": viewer["accessToken"]}
+    refused = await shell.run("publish", write(tmp_path, published()))
+    assert (refused.exit_code, "USER_LACKS_PERMISSIONS" in refused.stderr) == (4, True)
+    assert "Nothing was published." in refused.stderr
+    assert "--key" not in refused.stderr
+
+
+async def test_what_a_program_reads_has_no_broken_line(
+    data_dir: Path, shell: Shell, listener: LoopbackListener, crm: str, tmp_path: Path
+) -> None:
+    listener.status = 500
+    envelope_id = "night " * 16 + "end"
+    await shell.run("publish", write(tmp_path, published(envelope_id=envelope_id)))
+    (failure,) = await shell.records("failures", crm, 1)
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    shown = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "failures", "show", failure["failureId"]),
+        env={**env, "HELIOGRAPH_DATA_DIR": str(data_dir)},
+        stdout=subprocess.PIPE,
+    )
+    whole, _ = await shown.communicate()
+    assert f"Envelope       {envelope_id}\n" in whole.decode()
+    narrow = (await shell.run("failures", "show", failure["failureId"])).stdout
+    assert f'"envelopeId": "{envelope_id}"' in narrow, "it is copied from a terminal as well"
+
+
+@pytest.mark.parametrize(
+    ("shell_name", "place"),
+    [
+        ("bash", ".local/share/bash-completion/completions/heliograph"),
+        ("zsh", ".zfunc/_heliograph"),
+        ("fish", ".config/fish/completions/heliograph.fish"),
+    ],
+)
+async def test_the_shell_completes_commands_once_it_is_installed(
+    shell: Shell, tmp_path: Path, shell_name: str, place: str
+) -> None:
+    shell.env = {"HOME": str(tmp_path), "SHELL": f"/usr/bin/{shell_name}"}
+    shell.env |= {"XDG_DATA_HOME": "", "XDG_CONFIG_HOME": ""}
+    assert (await shell.run("completion", "install")).exit_code == 0
+    script = (tmp_path / place).read_text()
+    assert f"_HELIOGRAPH_COMPLETE={shell_name}_complete" in script
+    assert (await shell.run("completion", "show")).stdout.strip() == script.strip()
+    shell.env["SHELL"] = "/bin/sh"
+    unknown = await shell.run("completion", "install")
+    assert (unknown.exit_code, "--shell" in unknown.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("fail", "failures"), ("stat", "status")])
+def test_what_is_completed_is_what_there_is(typed: str, meant: str) -> None:
+    asked = {"_HELIOGRAPH_COMPLETE": "bash_complete", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        (sys.executable, "-c", "from heliograph.cli import main; main(prog_name='heliograph')"),
+        env={**os.environ, **asked, "COMP_WORDS": f"heliograph {typed}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == [f"plain,{meant}"], done.stderr

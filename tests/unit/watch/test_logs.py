@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -96,6 +100,37 @@ def test_s12_a_line_that_cannot_be_spelled_says_so_and_the_next_one_is_written(f
     assert "log_line_broke" in odd
     assert "has no text" in odd
     assert following
+
+
+BEHIND_A_SHELL = """
+import fcntl, os, sys, termios, structlog
+from heliograph.watch import logs
+fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+shell = os.fork() == 0
+if shell:
+    os.setpgrp()  # as a shell does for what it starts with `&`
+else:
+    os.wait()
+with logs.writing("auto", "info"):
+    structlog.get_logger().info("told", behind=shell)
+    structlog.get_logger().warning("warned", behind=shell)
+"""
+
+
+def test_behind_a_shell_that_has_the_terminal_only_warnings_are_written() -> None:
+    ours, its = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        with os.fdopen(its, "wb"):
+            command = (sys.executable, "-c", BEHIND_A_SHELL)
+            subprocess.run(command, stderr=its, start_new_session=True, check=True)
+        written = b""
+        with contextlib.suppress(OSError):  # Linux: nobody has the other side any more
+            while more := terminal.read(4096):
+                written += more
+    found = [line.split(b"  ") for line in written.splitlines()]
+    assert [line[-2].split()[-1] + b" " + line[-1] for line in found] == [
+        *(b"warned behind=True", b"told behind=False", b"warned behind=False"),
+    ]
 
 
 def test_what_libraries_log_is_written_in_the_same_form() -> None:

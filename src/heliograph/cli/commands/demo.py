@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -49,13 +50,20 @@ _SHOWN_FAILURES: Final = 2
 
 
 @click.command(epilog="Example: heliograph demo --once")
-@click.option("--once", is_flag=True, help="End after the round: 0 when all was delivered, else 1.")
-def demo(once: bool) -> None:
+@click.option(
+    "--once/--stay",
+    default=None,
+    help="End after the round, with 0 when all was delivered, else 1; or stay until Ctrl-C. "
+    "Without, it stays where standard output is a terminal.",
+)
+def demo(once: bool | None) -> None:
     """See a whole round on this machine: publish, fail, look, mend, republish, prove.
 
     A server and four listeners run in this process on free ports, in a directory that is
-    deleted at the end. Without --once they go on until Ctrl-C, for you to play with.
+    deleted at the end. On a terminal they go on until Ctrl-C, for you to play with.
     """
+    if once is None:
+        once = not sys.stdout.isatty()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -286,14 +294,16 @@ class _Story:
 def _play_on(data_dir: Path, listeners: Listeners) -> None:
     sample = data_dir / "event.json"
     sample.write_bytes(msgspec.json.format(msgspec.json.encode(sample_event())) + b"\n")
+    # Who has it from a project's environment calls it in the other terminal as here.
+    program = "uv run heliograph" if "UV_RUN_RECURSION_DEPTH" in os.environ else "heliograph"
     lines: Sequence[Any] = (
         f"export {environment_name('data_dir')}={data_dir}",
         f"curl -X PUT -d broken {listeners.base}/billing",
-        f"heliograph publish {sample}",
-        "heliograph failures list",
+        f"{program} publish {sample}",
+        f"{program} failures list",
         f"curl -X PUT -d mended {listeners.base}/billing",
-        "heliograph failures republish --all",
-        "heliograph logs list --count 5",
+        f"{program} failures republish --all",
+        f"{program} logs list --count 5",
     )
     console = output()
     console.print("\nPlay on, in another terminal:", style="bold cyan")

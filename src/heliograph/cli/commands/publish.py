@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Final
 import click
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     Progress,
     SpinnerColumn,
     TextColumn,
@@ -184,6 +185,8 @@ class _Run:
         """The error of a run that did not reach its end, with the way to go on."""
         number, name = self.summary.events, getattr(self._file, "name", "-")
         done = f"{number:,} {'event' if number == 1 else 'events'} of the file were published."
+        if not number and isinstance(problem, Stop) and problem.status is Exit.REFUSED:
+            return Stop(problem.status, problem.message, *problem.steps, "Nothing was published.")
         again = f"Go on with `--key {self.summary.key}` and the same file: nothing goes out twice."
         if isinstance(problem, Stop):
             return Stop(problem.status, problem.message, *problem.steps, done, again)
@@ -245,6 +248,7 @@ def _progress() -> Progress:
         SpinnerColumn(),
         TextColumn("{task.fields[events]:,} events"),
         BarColumn(),
+        DownloadColumn(),
         TransferSpeedColumn(),
         TimeElapsedColumn(),
         console=console,
