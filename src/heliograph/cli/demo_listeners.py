@@ -18,8 +18,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from heliograph.cli.samples import event
 from heliograph.model.accounts import Secret
-from heliograph.wire import dates
 from heliograph.wire.messages import signing
 
 
@@ -75,38 +75,11 @@ def published() -> list[list[dict[str, Any]]]:
     envelopes = [(str(uuid.uuid4()), *subject_and_sender) for subject_and_sender in _ENVELOPES]
     return [
         [
-            _event(name, envelope_id, subject, sender, start + timedelta(minutes=at, seconds=step))
+            event(name, envelope_id, subject, sender, start + timedelta(minutes=at, seconds=step))
             for at, (envelope_id, subject, sender) in enumerate(envelopes)
         ]
         for step, name in enumerate((SENT, VIEWED, COMPLETED))
     ]
-
-
-def sample_event() -> dict[str, Any]:
-    """One more event, to play with."""
-    return _event(
-        COMPLETED, str(uuid.uuid4()), "A sample agreement", "Ada Lovelace", datetime.now(UTC)
-    )
-
-
-def _event(
-    name: str, envelope_id: str, subject: str, sender: str, when: datetime
-) -> dict[str, Any]:
-    return {
-        "event": name,
-        "generatedDateTime": dates.render(when),
-        "data": {
-            "envelopeId": envelope_id,
-            "envelopeSummary": {
-                "status": name.removeprefix("envelope-"),
-                "emailSubject": subject,
-                "sender": {
-                    "userName": sender,
-                    "email": f"{sender.partition(' ')[0].lower()}@example.com",
-                },
-            },
-        },
-    }
 
 
 @dataclass(slots=True)

@@ -214,3 +214,15 @@ def test_what_is_completed_is_what_there_is(typed: str, meant: str) -> None:
         check=False,
     )
     assert done.stdout.splitlines() == [f"plain,{meant}"], done.stderr
+
+
+async def test_a_sample_is_published_by_the_name_of_its_event(
+    shell: Shell, listener: LoopbackListener, crm: str, tmp_path: Path
+) -> None:
+    done = await shell.run("publish", "--sample", "envelope-sent")
+    assert "Published 1 event: 1 new, 0 repeated; 1 delivery." in done.stdout
+    await listener.until(lambda received: len(received) == 1)
+    assert listener.received[0].message["event"] == "envelope-sent"
+    for neither in ((), ("--sample", "envelope-sent", write(tmp_path, published()))):
+        refused = await shell.run("publish", *neither)
+        assert (refused.exit_code, "Give a FILE" in refused.stderr) == (2, True)

@@ -24,6 +24,7 @@ from heliograph.access.credentials_file import Credentials
 from heliograph.cli.commands.configurations import AS_DOCUSIGN
 from heliograph.cli.connection import LINES, Connection
 from heliograph.cli.demo_listeners import (
+    COMPLETED,
     ENVELOPES,
     PARTS,
     Fails,
@@ -31,10 +32,10 @@ from heliograph.cli.demo_listeners import (
     Part,
     listening,
     published,
-    sample_event,
 )
 from heliograph.cli.exits import Exit
 from heliograph.cli.listing import fetch, print_listing
+from heliograph.cli.samples import sample
 from heliograph.cli.terminal import Column, Row, counted, output, print_rows, print_text
 from heliograph.model.accounts import Secret
 from heliograph.settings import environment_name, from_environment
@@ -292,14 +293,14 @@ class _Story:
 
 
 def _play_on(data_dir: Path, listeners: Listeners) -> None:
-    sample = data_dir / "event.json"
-    sample.write_bytes(msgspec.json.format(msgspec.json.encode(sample_event())) + b"\n")
+    path = data_dir / "event.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(sample(COMPLETED))) + b"\n")
     # Who has it from a project's environment calls it in the other terminal as here.
     program = "uv run heliograph" if "UV_RUN_RECURSION_DEPTH" in os.environ else "heliograph"
     lines: Sequence[Any] = (
         f"export {environment_name('data_dir')}={data_dir}",
         f"curl -X PUT -d broken {listeners.base}/billing",
-        f"{program} publish {sample}",
+        f"{program} publish {path}",
         f"{program} failures list",
         f"curl -X PUT -d mended {listeners.base}/billing",
         f"{program} failures republish --all",

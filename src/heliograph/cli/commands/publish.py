@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import secrets
 import stat
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
 import click
+import msgspec
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -30,6 +32,7 @@ from heliograph.cli.batches import BadEvent, Batch, batches
 from heliograph.cli.connection import LINES, Connection, server_options
 from heliograph.cli.exits import Exit, Stop, wrong
 from heliograph.cli.interrupts import heeded
+from heliograph.cli.samples import sample
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -90,8 +93,12 @@ class Summary:
         }
 
 
-@click.command(epilog="Example: heliograph publish --data-dir ./hg events.ndjson")
-@click.argument("file", type=click.File("rb", lazy=False))
+@click.command(
+    epilog="\b\nExamples:\n  heliograph publish events.ndjson\n"
+    "  heliograph publish --sample envelope-completed"
+)
+@click.argument("file", type=click.File("rb", lazy=False), required=False)
+@click.option("--sample", "name", help="Instead of a FILE: one event of this name, made up.")
 @click.option("--key", help="Resume the run that printed this key: nothing is published twice.")
 @click.option(
     "--in-flight",
@@ -104,7 +111,12 @@ class Summary:
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON document.")
 @server_options
 def publish(
-    credentials: Credentials, file: BinaryIO, key: str | None, in_flight: int, as_json: bool
+    credentials: Credentials,
+    file: BinaryIO | None,
+    name: str | None,
+    key: str | None,
+    in_flight: int,
+    as_json: bool,
 ) -> None:
     """Publish the events of FILE (- for standard input).
 
@@ -114,6 +126,9 @@ def publish(
     """
     if key is not None and not _usable(key):
         raise wrong(f"--key must be 1 to {_LONGEST_KEY} printable ASCII characters.")
+    if (file is None) == (name is None):
+        raise wrong("Give a FILE (- for standard input) or --sample, one of them.")
+    file = file or io.BytesIO(msgspec.json.encode(sample(name or "")))
     run = _Run(Summary(key or secrets.token_hex(8)), file, in_flight)
     try:
         asyncio.run(run.publish(credentials))
