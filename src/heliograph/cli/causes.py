@@ -43,8 +43,10 @@ class Causes:
 
     def text(self) -> str:
         """How many there are, and since when: `12 open failures since ...`."""
-        number = f"{'at least ' if self.more else ''}{counted(self.total, 'open failure')}"
-        return f"{number} since {local_time_and_zone(min(one.since for one in self.groups))}"
+        number, since = counted(self.total, "open failure"), min(one.since for one in self.groups)
+        if self.more:
+            number = f"more than {MOST_READ:,} open failures, so many of them"
+        return f"{number} since {local_time_and_zone(since)}"
 
     def document(self) -> list[dict[str, Any]]:
         """The groups for programs."""

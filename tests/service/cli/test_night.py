@@ -68,7 +68,7 @@ async def test_the_status_says_what_fails_since_when_and_what_to_do(
     told = await shell.run("status")
     assert told.exit_code == 1
     said = " ".join(told.stdout.split())
-    assert said.startswith("NOT WELL: 2 open failures, since ")
+    assert said.startswith("NOT WELL: 2 open failures since ")
     assert f"{crm} crm: status: HTTP 500, 2 failures since " in said
     assert "heliograph failures show " in said
     assert f"heliograph republish start --connect-id {crm}" in said

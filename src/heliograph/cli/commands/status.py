@@ -121,11 +121,9 @@ def _print(found: Status) -> None:
     if found.well:
         print_text(console, f"Well: {found.server} is ready, and nothing fails.", 0, "bold green")
     else:
-        number = counted(sum(group.count for group in failing), "open failure")
-        parts = [f"{'at least ' if found.causes.more else ''}{number}"] if failing else []
+        total = sum(group.count for group in failing)
+        parts = [Causes(failing, total, found.causes.more).text()] if failing else []
         parts += [f"{counted(len(disabled), 'listener')} switched off"] if disabled else []
-        if failing:
-            parts[0] += f", since {local_time_and_zone(min(group.since for group in failing))}"
         print_text(console, f"NOT WELL: {'; '.join(parts)}.", 0, "bold red")
     for group in failing:
         what = f"{group.connect_id} {found.names.get(group.connect_id, '(deleted)')}: {group.cause}"
