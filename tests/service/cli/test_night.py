@@ -157,6 +157,7 @@ async def test_who_may_not_publish_is_not_told_to_go_on(
     viewer = await shell.json("tokens", "add", "night-viewer")
     shell.env = {"HELIOGRAPH_ACCESS_TOKEN": viewer["accessToken"]}
     refused = await shell.run("publish", write(tmp_path, published()))
+    shell.env = {}  # what deletes the configuration is no viewer
     assert (refused.exit_code, "USER_LACKS_PERMISSIONS" in refused.stderr) == (4, True)
     assert "Nothing was published." in refused.stderr
     assert "--key" not in refused.stderr
