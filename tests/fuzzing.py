@@ -310,6 +310,7 @@ def _known(server: Server, account: str) -> Mapping[str, Sequence[str]]:
     proof = server.call("POST", f"{of_first}/keys", {"publicKey": public_pem(private_key())}).json
     secret = server.call("POST", f"{of_first}/secrets").json
     failures = server.call("GET", "failures").json["failures"]
+    incidents = server.call("GET", "incidents").json["incidents"]
     logs = server.call("GET", "logs").json["logs"]
     return {
         "accountId": [server.credentials.account_id, "1"],
@@ -319,6 +320,7 @@ def _known(server: Server, account: str) -> Mapping[str, Sequence[str]]:
         "eventId": [one["eventId"] for one in server.call("GET", "events").json["events"]],
         "failureId": [one["failureId"] for one in failures],
         "groupId": [one["groupId"] for one in made_groups],
+        "incidentId": [one["incidentId"] for one in incidents],
         "integrationKey": applications,
         "keyId": [key["keyId"], proof["keyId"]],
         "logId": [one["logId"] for one in logs],

@@ -32,6 +32,7 @@ PATH = {
     "eventId": "event",
     "failureId": "failure",
     "groupId": "group",
+    "incidentId": "incident",
     "integrationKey": "application",
     "jobId": "job",
     "keyId": "key",
@@ -54,6 +55,7 @@ QUERY = {
     "error": "mark",
     "event_id": "event",
     "group_id": "group",
+    "incident_id": "incident",
     "integration_key": "application",
     "search_text": "mark",
     "sender": "mark",
@@ -69,6 +71,7 @@ QUERY_WITHOUT = {
     *("order", "start_position", "status", "to_date", "include_account_id_guid"),
     "action",
     *("canary", "of", "ramp", "rate", "stop_percent"),
+    *("cause", "phase"),
     *("all", "allow_all_languages", "delete", "dry_run", "explain", "preview_billing_plan"),
     *("event", "state"),
 }
@@ -125,6 +128,7 @@ def bodies(own: Ids) -> dict[str, dict[str, Any]]:
     application = {"integrationKey": own["application"]}
     device = {"mobileNotifierConfigurations": [{"deviceId": "mine"}]}
     return {
+        "acknowledge_incident": {"note": "seen"},
         "add_application_key": {"publicKey": own["public key"]},
         "create_account": {"accountName": "more"},
         "create_application": {"name": "new"},

@@ -30,6 +30,7 @@ from heliograph.console.front import Console, signpost
 from heliograph.delivery.attempt import Sender
 from heliograph.delivery.disabling import Tell, watch_listeners
 from heliograph.delivery.dispatcher import Capacity, Dispatcher
+from heliograph.delivery.incidents import watch_incidents
 from heliograph.delivery.jobs import run_jobs
 from heliograph.delivery.lease import LeaseKeeper, follow_hints, take_over
 from heliograph.delivery.retention import retain, retain_audit
@@ -249,6 +250,7 @@ async def running(
                     store, alerts.tell, store.clock, stopped, days=settings.disable_after
                 )
                 parts.create_task(watching_over)
+                parts.create_task(watch_incidents(store, alerts.tell, store.clock, stopped))
                 try:
                     yield Running(
                         *(base_uri, settings, store, signals, stop, stopped, certificate, place)

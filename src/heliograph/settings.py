@@ -146,8 +146,8 @@ class Settings:
     )
     alert_url: str = _setting(
         "",
-        "Where a JSON object is posted before and when a listener is switched off; the egress "
-        "guard holds for it too.",
+        "Where a JSON object is posted before and when a listener is switched off, and when an "
+        "incident opens, grows tenfold or closes; the egress guard holds for it too.",
         secret=True,
     )
     in_flight: int = _setting(512, "Attempts that may run at once.")

@@ -20,3 +20,18 @@ async def rows_of(store: Store, *tables: str) -> list[int]:
         return int(count)
 
     return [await database.read(lambda db, s=s: read(db, s)) for s in statements]
+
+
+async def change(store: Store, statement: str) -> None:
+    """Run a statement that no verb has; the fixture's store, or one of its kind, is written to."""
+    inner: object = store
+    writer = getattr(inner, "_writer", None)
+    if writer is not None:
+        await writer.write(lambda db: db.execute(statement))
+        return
+    database = inner._database  # type: ignore[attr-defined]
+
+    async def write(db: object) -> None:
+        await db.execute(statement)  # type: ignore[attr-defined]
+
+    await database.transact(write)

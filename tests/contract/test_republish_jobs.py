@@ -11,6 +11,7 @@ import pytest
 
 from heliograph.delivery import jobs, ramp
 from heliograph.errors import TooManyRepublishJobs
+from heliograph.model.causes import Cause
 from heliograph.model.deliveries import (
     Claim,
     Delivered,
@@ -271,6 +272,8 @@ async def test_a_job_keeps_every_filter(store: Store, traffic: Traffic, clock: M
         LogQuery(envelope_id="env-\N{SNOWMAN}"),
         LogQuery(status="Completed"),
         LogQuery(error="500 \N{SNOWMAN} \" '"),
+        LogQuery(phase="tls"),
+        LogQuery(cause=Cause("tls", "certificate expired")),
     ]
     fields = {name for query in queries for name in LogQuery.__dataclass_fields__}
     given = {

@@ -349,6 +349,7 @@ class Life:
             ],
             "eventId": (await self.call("GET", "events")).json["events"][0]["eventId"],
             "failureId": (await self.call("GET", "failures")).json["failures"][0]["failureId"],
+            "incidentId": (await self.call("GET", "incidents")).json["incidents"][0]["incidentId"],
             "jobId": (await self.call("POST", "republish_jobs?error=nothing")).json["jobId"],
             "logId": (await self.call("GET", "logs")).json["logs"][0]["logId"],
             "userId": (await self.call("GET", users)).json["users"][0]["userId"],

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from heliograph.api import selecting
 from heliograph.api.contract import parameters, selection
 from heliograph.api.contract.lines import lines
 from heliograph.api.contract.operation import LINES, Call, Operation, Reply
@@ -87,7 +88,7 @@ class Failures:
                 self._retry_failures,
                 summary="Republishes all failures that the parameters select, some at a time.",
                 answer=logs.BulkResults,
-                query=(*selection.BULK, selection.CURSOR),
+                query=(*selection.BULK, *selection.OF_FAILURES, selection.CURSOR),
                 extension=True,
             ),
         ]
@@ -104,7 +105,7 @@ class Failures:
                 role=Role.VIEWER,
                 summary="Lists the failures: events that a listener should have and has not taken.",
                 answer=logs.ConnectLogs,
-                query=selection.LISTING,
+                query=(*selection.LISTING, *selection.OF_FAILURES),
                 v2=True,
             ),
             Operation(
@@ -114,7 +115,7 @@ class Failures:
                 handler=self._delete_failures,
                 summary="Deletes all failures that the parameters select, some at a time.",
                 answer=logs.BulkResults,
-                query=selection.BULK,
+                query=(*selection.BULK, *selection.OF_FAILURES),
                 extension=True,
             ),
             Operation(
@@ -218,7 +219,8 @@ class Failures:
 
     async def _retry_failures(self, call: Call) -> logs.BulkResults:
         bulk = selection.read_bulk(call.query)
-        chosen = bulk.selection.until(self._store.clock.differs())
+        chosen = await selecting.of_incident(self._store, call.account_id, bulk.selection)
+        chosen = chosen.until(self._store.clock.differs())
         if bulk.dry_run:
             return await self._dry_run(call.account_id, chosen)
         page = await self._republisher.failures(call.account_id, chosen.query, chosen.cursor)
@@ -256,10 +258,11 @@ class Failures:
 
     async def _delete_failures(self, call: Call) -> logs.BulkResults:
         bulk = selection.read_bulk(call.query)
+        chosen = await selecting.of_incident(self._store, call.account_id, bulk.selection)
         if bulk.dry_run:
-            return await self._dry_run(call.account_id, bulk.selection)
+            return await self._dry_run(call.account_id, chosen)
         who = call.principal.name
-        deleted = await self._store.delete_failures(call.account_id, bulk.selection.query, who)
+        deleted = await self._store.delete_failures(call.account_id, chosen.query, who)
         # There may be more only where a whole batch was found.
         more = "more" if deleted >= BATCH_MOST else None
         return logs.BulkResults(changed=str(deleted), next_cursor=more)
@@ -298,7 +301,9 @@ class Failures:
         return None
 
     async def _listing(self, call: Call, *, failures: bool) -> Reply | Response:
-        chosen = selection.read(call.query).until(self._store.clock.differs())
+        chosen = selection.read(call.query)
+        chosen = await selecting.of_incident(self._store, call.account_id, chosen)
+        chosen = chosen.until(self._store.clock.differs())
         listing = self._store.failures if failures else self._store.logs
         if call.accept == LINES:
             pages = every_page(listing, call.account_id, chosen.query, _LINES_PAGE, chosen.cursor)

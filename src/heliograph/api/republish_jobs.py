@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from heliograph.api import selecting
 from heliograph.api.contract import parameters, selection
 from heliograph.api.contract.operation import Call, Operation, Reply
 from heliograph.api.contract.parameters import LARGEST_ID, row_id
@@ -78,7 +79,15 @@ class RepublishJobs:
                 handler=self._start,
                 summary="Starts a job that asks again for all that the parameters select.",
                 answer=republish_jobs.RepublishJob,
-                query=(*selection.BULK, _OF, _RATE, _RAMP, _CANARY, _STOP_PERCENT),
+                query=(
+                    *selection.BULK,
+                    *selection.OF_FAILURES,
+                    _OF,
+                    _RATE,
+                    _RAMP,
+                    _CANARY,
+                    _STOP_PERCENT,
+                ),
                 errors=(TooManyRepublishJobs,),
                 extension=True,
             ),
@@ -118,8 +127,9 @@ class RepublishJobs:
 
     async def _start(self, call: Call) -> republish_jobs.RepublishJob:
         bulk, source = selection.read_bulk(call.query), _OF.read(call.query)
-        query = bulk.selection.until(self._store.clock.differs()).query
-        if source is Source.DELIVERED and query.error is not None:
+        chosen = await selecting.of_incident(self._store, call.account_id, bulk.selection)
+        query = chosen.until(self._store.clock.differs()).query
+        if source is Source.DELIVERED and any((query.error, query.phase, query.cause)):
             raise InvalidParameter("Nothing was changed: what was delivered has no error.")
         care = Care(
             rate=_RATE.read(call.query),

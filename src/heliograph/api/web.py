@@ -23,6 +23,7 @@ from heliograph.api.failures import Failures
 from heliograph.api.groups import Groups
 from heliograph.api.historical import Historical
 from heliograph.api.hmac_keys import HmacKeys
+from heliograph.api.incidents import Incidents
 from heliograph.api.included_users import IncludedUsers
 from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
@@ -75,6 +76,7 @@ def operations_of(
         *Failures(store, republisher, zone).operations(),
         *Resends(store, republisher).operations(),
         *RepublishJobs(store).operations(),
+        *Incidents(store).operations(),
         *HmacKeys(store).operations(),
         *ConnectOAuth(store, guard, sender).operations(),
         *Listeners(store, sender, zone).operations(),

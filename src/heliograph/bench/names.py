@@ -15,7 +15,7 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "drain": "what gathered behind paused configurations, once they go on",
     "stages": "processor time of each stage of an event, alone",
     "isolation": "a steady rate, while half of the listeners take messages and never answer",
-    "failures": "a page of 100 failures of very many, by each filter",
+    "failures": "a page of 100 failures of very many by each filter, incidents, and previews",
     "configurations": "one event a request, each wanted by one of so many configurations",
     "payloads": "one event a request, of so many bytes",
     "history": "one event a request, with so many rows of events, deliveries and attempts there",

@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "logs": "Every post that was logged: list, show, resend, delete.",
     "failures": "What did not arrive: list, show, republish, delete, export.",
     "republish": "Ask again for many, slowly: start, list, show, pause, resume, cancel.",
+    "incidents": "What fails, by listener and cause: list, show, acknowledge.",
     "users": "Who belongs to the account: list, add, password, close, import.",
     "groups": "Users that configurations name together.",
     "tokens": "Who may call the API: list, add, revoke.",

@@ -27,7 +27,7 @@ from heliograph.cli.terminal import (
     zone_of,
 )
 
-Kind = Literal["failures", "logs", "events", "deliveries", "audit"]
+Kind = Literal["failures", "logs", "events", "deliveries", "audit", "incidents"]
 
 TABLE_MOST: Final = 100
 """Records that a table shows when nobody says how many."""

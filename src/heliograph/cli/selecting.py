@@ -66,6 +66,14 @@ _FILTERS: Final = {
     ),
     "error": click.option("--error", help="Only those whose error contains this text."),
 }
+_OF_FAILURES: Final = {
+    **_FILTERS,
+    "incident_id": click.option("--incident-id", help="Only this incident's."),
+    "cause": click.option(
+        "--cause", help="Only those of this cause, such as 'tls: certificate expired'."
+    ),
+    "phase": click.option("--phase", help="Only those that failed in this phase, such as tls."),
+}
 _OF_EVENTS: Final = {
     "from_date": _FROM,
     "to_date": _TO,
@@ -116,8 +124,13 @@ Filters = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the filters of logs and failures; the command gets them as `chosen`."""
+    """Adds the filters of logs; the command gets them as `chosen`."""
     return _choosing(_FILTERS, command)
+
+
+def failure_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the filters of failures."""
+    return _choosing(_OF_FAILURES, command)
 
 
 def event_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:

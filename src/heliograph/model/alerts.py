@@ -8,7 +8,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A listener fails for long: `kind` is `configuration_failing` or `configuration_disabled`."""
+    """A listener fails for long: `kind` is `configuration_failing` or `configuration_disabled`; or
+    an incident has opened, grown tenfold or closed: `incident_opened`, `incident_grew` or
+    `incident_closed`, and which one it is, and how many failures it has."""
 
     kind: str
     account_id: str
@@ -16,3 +18,5 @@ class Alert:
     name: str
     reason: str
     since: datetime
+    incident_id: int | None = None
+    failures: int | None = None

@@ -21,7 +21,7 @@ MASKED: Final = "********"
 _VIEWED: Final = frozenset(
     {
         *("configuration", "user", "group", "failures", "republish_job"),
-        *("delivered", "logs", "history"),
+        *("delivered", "incident", "logs", "history"),
     }
 )
 """The kinds of things, of actions, whose values viewers can read."""
@@ -70,6 +70,8 @@ class Action(StrEnum):
     CONSENT_WITHDRAWN = "consent.withdrawn"
     FAILURES_REPUBLISHED = "failures.republished"
     FAILURES_DELETED = "failures.deleted"
+    INCIDENT_ACKNOWLEDGED = "incident.acknowledged"
+    INCIDENT_UNACKNOWLEDGED = "incident.unacknowledged"
     REPUBLISH_JOB_STARTED = "republish_job.started"
     REPUBLISH_JOB_CHANGED = "republish_job.changed"
     DELIVERED_RESENT = "delivered.resent"

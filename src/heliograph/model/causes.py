@@ -39,6 +39,12 @@ class Cause:
     def __str__(self) -> str:
         return f"{self.phase}: {self.what}"
 
+    @classmethod
+    def named(cls, text: str) -> Cause:
+        """The cause that is written so; whether there is such a one `CAUSES` says."""
+        phase, _, what = text.partition(": ")
+        return cls(phase, what)
+
 
 _TIMED_OUT: Final = "timed out"
 _CLOSED: Final = "connection closed"
@@ -247,3 +253,6 @@ def _all() -> Iterable[Cause]:
 
 CAUSES: Final = frozenset(_all())
 """All causes that there are, and so all that a listener may have."""
+
+PHASES: Final = tuple(dict.fromkeys([*_PHASES, WAITING, UNKNOWN]))
+"""Every phase that a cause may have."""

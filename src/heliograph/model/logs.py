@@ -31,7 +31,8 @@ class LogQuery:
     """Which log entries or failures are meant; None means no filter.
 
     Both dates are inclusive and stand for the row's creation. `error` is a part of the
-    error text, whatever its case. `status` is one of the page's status values.
+    error text, whatever its case. `status` is one of the page's status values. `phase` and `cause`
+    are of failures alone.
     """
 
     from_date: datetime | None = None
@@ -41,6 +42,8 @@ class LogQuery:
     status: str | None = None
     error: str | None = None
     order: Order = Order.NEWEST_FIRST
+    phase: str | None = None
+    cause: Cause | None = None
 
     @property
     def narrows(self) -> bool:

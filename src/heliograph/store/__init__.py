@@ -5,8 +5,8 @@ alone. A verb that changes something returns only after its transaction is commi
 flushed (R1), and its commit is never cancelled. Both engines pass tests/contract/.
 
 Most verbs are written once, in store/verbs/: accounts, credentials, people, sign-ins,
-configurations, listings, logs, `progress`, `hasten`, historical publishing, republish jobs, and
-what looks at the whole installation. Each engine has for itself, in store/sqlite/ and
+configurations, listings, logs, incidents, `progress`, `hasten`, historical publishing, republish
+jobs, and what looks at the whole installation. Each engine has for itself, in store/sqlite/ and
 store/postgres/:
 
 - `accept`, `claim`, `settle`: SQLite goes row by row on its one writer and remembers what it has
@@ -38,6 +38,7 @@ from heliograph.model.logs import AttemptDetail, Chosen, Cursor, LogEntry, LogQu
 from heliograph.model.people import Memberships
 from heliograph.store.audit import Audit
 from heliograph.store.historical import HistoricalPublishing
+from heliograph.store.incidents import Incidents
 from heliograph.store.loads import Load
 from heliograph.store.oauth import OAuthClients
 from heliograph.store.openings import Taker
@@ -137,7 +138,8 @@ class Retired:
 class Statistics:
     """The installation in figures, for metrics and doctor; no account's data.
 
-    `failing` counts the configurations whose listener has taken nothing since its last failure.
+    `failing` counts the configurations whose listener has taken nothing since its last failure, and
+    `incidents` those that are open.
     `overdue` is how many seconds ago the oldest waiting delivery was due (0: none is late), and
     `unattended` how many of those have passed since any node has looked for what is due.
     `oldest_snapshot` is the age in seconds of the oldest transaction that keeps dead rows
@@ -152,6 +154,7 @@ class Statistics:
     orphans: int
     nodes: int
     failing: int
+    incidents: int
     overdue: float
     unattended: float
     oldest_snapshot: float
@@ -188,6 +191,11 @@ class Store(Protocol):
     @property
     def historical(self) -> HistoricalPublishing:
         """What publishes envelopes of the past anew."""
+        ...
+
+    @property
+    def incidents(self) -> Incidents:
+        """Open failures by cause."""
         ...
 
     @property

@@ -58,6 +58,7 @@ TABLES: Final = (
     "publish_transaction",
     "republish_job",
     "event",
+    "incident",
     "delivery",
     "attempt",
     "clock_leap",
@@ -65,7 +66,7 @@ TABLES: Final = (
 )
 _BY_NUMBER: Final = {
     *("user_group", "connect_configuration", "republish_job"),
-    *("event", "delivery", "attempt", "audit_entry"),
+    *("event", "incident", "delivery", "attempt", "audit_entry"),
 }
 _LARGE: Final = {"event": 200, "attempt": 1000}
 """Rows of a batch where rows may be large (documents of up to 25 MB)."""

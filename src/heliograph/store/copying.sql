@@ -453,12 +453,36 @@ select
 from event as e
 inner join event_key as k on e.account_id = k.account_id and e.event_id = k.event_id;
 
+-- name: read_incident
+-- Its failures are counted as they are copied.
+select
+    incident_id, account_id, connect_id, phase, what, opened_us, closed_us, told, acknowledged_us,
+    acknowledged_by, note
+from incident where incident_id > :done order by incident_id limit :most;
+
+-- name: write_incident
+insert into incident (
+    incident_id, account_id, connect_id, phase, what, opened_us, closed_us, told, acknowledged_us,
+    acknowledged_by, note, failures, changed_us
+)
+select *, 0, o
+from unnest(
+    %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
+    %s::bigint[], %s::bigint[], %s::text[], %s::text[]
+) as row (i, a, c, p, w, o, x, t, k, b, n);
+
+-- name: back_incident
+select
+    incident_id, account_id, connect_id, phase, what, opened_us, closed_us, told, acknowledged_us,
+    acknowledged_by, note
+from incident;
+
 -- name: read_delivery
 select
     d.delivery_id, d.created_us, d.event_row, d.account_id, d.connect_id, d.envelope_id, d.lane,
     d.state, d.due_us, d.held_reason, d.attempt_id, d.cancelled_by, d.seed, d.attempts,
     d.schedule_attempts, d.schedule_started_us, d.unsettled_claims, d.failed_us, d.last_try_us,
-    d.error, d.resent_by, d.recipient, d.job_id
+    d.error, d.resent_by, d.recipient, d.job_id, d.phase, d.what
 from delivery as d where d.delivery_id > :done order by d.delivery_id limit :most;
 
 -- name: write_delivery
@@ -467,12 +491,12 @@ with given as (
         %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
         %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
         %s::integer[], %s::integer[], %s::integer[], %s::bigint[], %s::integer[], %s::bigint[],
-        %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[]
+        %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[]
     ) as row (
         delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state,
         due_us, held_reason, attempt_id, cancelled_by, seed, attempts, schedule_attempts,
         schedule_started_us, unsettled_claims, failed_us, last_try_us, error, resent_by, recipient,
-        job_id
+        job_id, phase, what
     )
 ),
 
@@ -490,12 +514,12 @@ ended as (
 insert into delivery (
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient, job_id
+    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient, job_id, phase, what
 )
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient, job_id
+    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient, job_id, phase, what
 from given where state not in ('delivered', 'cancelled');
 
 -- name: back_delivery
@@ -503,13 +527,13 @@ from given where state not in ('delivered', 'cancelled');
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, lane, state, due_us,
     held_reason, attempt_id, null, seed, attempts, schedule_attempts, schedule_started_us,
-    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient, job_id
+    unsettled_claims, failed_us, last_try_us, error, resent_by, recipient, job_id, phase, what
 from delivery
 union all
 select
     delivery_id, created_us, event_row, account_id, connect_id, envelope_id, null, state, null,
     null, attempt_id, cancelled_by, null, attempts, null, null, null, null, null, null,
-    null, recipient, null
+    null, recipient, null, null, null
 from delivery_ended;
 
 -- name: read_attempt
@@ -578,6 +602,8 @@ select
             (select max(delivery_id) from delivery_ended), 1)) as deliveries,
     setval(pg_get_serial_sequence('audit_entry', 'entry_id'),
         greatest((select max(entry_id) from audit_entry), 1)) as audit_entries,
+    setval(pg_get_serial_sequence('incident', 'incident_id'),
+        greatest((select max(incident_id) from incident), 1)) as incidents,
     setval('attempt_id_sequence', greatest((select max(attempt_id) from attempt),
         (select max(attempt_id) from delivery), 1)) as attempts,
     setval(pg_get_serial_sequence('node', 'epoch'),

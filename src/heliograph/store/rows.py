@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 from heliograph.errors import ConfigurationsChanged, EventConflict, TooManyKeys
+from heliograph.model.causes import cause_of
 from heliograph.model.deliveries import (
     MERGED_INTO,
     PENDING,
@@ -36,6 +37,14 @@ DELETED: Final = "claim: the configuration was deleted"
 
 POISON: Final = f"claim: the process ended {MOST_UNSETTLED_CLAIMS} times while this was being sent"
 """The error of a delivery that is parked (R17)."""
+
+
+def because(error: str | None) -> dict[str, str | None]:
+    """The columns of a failure that say why: the error, and its cause; an error of None stays."""
+    if error is None:
+        return {"error": None, "phase": None, "what": None}
+    cause = cause_of(error)
+    return {"error": error, "phase": cause.phase, "what": cause.what}
 
 
 def closing(settlement: Settlement) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 import heliograph
 from heliograph.errors import HeliographError
+from heliograph.model.causes import cause_of
 from heliograph.model.deliveries import Delivered, Settlement
 from heliograph.store import Statistics, Store
 from heliograph.watch import Publication, outcome_name
@@ -54,6 +55,7 @@ _FIGURES: Final = {
     "orphans": ("audit_orphans", "Rows of v_audit_orphans: anything but 0 is a bug."),
     "nodes": ("nodes_alive", "Nodes whose lease has not run out."),
     "failing": ("configurations_failing", "Configurations whose listener takes nothing now."),
+    "incidents": ("incidents_open", "Configurations and causes that have open failures."),
     "overdue": ("overdue_seconds", "How long the oldest waiting delivery has been due."),
     "unattended": ("unattended_seconds", "How long something is due and no node has looked."),
     "oldest_snapshot": ("oldest_snapshot_seconds", "Age of the oldest open transaction."),
@@ -128,6 +130,12 @@ class Metrics:
             registry=registry,
         )
         self._delivered = self._attempts.labels("delivered", "")
+        self._causes = Counter(
+            "heliograph_failed_attempts",
+            "Attempts that failed, by cause: a phase and what happened there.",
+            ["phase", "what"],
+            registry=registry,
+        )
         self._attempt_seconds = Histogram(
             "heliograph_attempt_seconds", "Time of an attempt.", buckets=_ATTEMPT, registry=registry
         )
@@ -224,6 +232,8 @@ class Metrics:
             self._lag.observe(max(0.0, (ended - since).total_seconds()))
         else:
             self._attempts.labels(outcome_name(outcome), outcome.why.phase.value).inc()
+            cause = cause_of(str(outcome.why))
+            self._causes.labels(cause.phase, cause.what).inc()
 
     def settled(self, deliveries: int) -> None:
         """Note the size of a batch."""

@@ -16,6 +16,8 @@ class _Alert(Wire):
     name: str
     reason: str
     failing_since: str
+    incident_id: str | None = None
+    failures: str | None = None
 
 
 def render(alert: Alert) -> bytes:
@@ -28,5 +30,7 @@ def render(alert: Alert) -> bytes:
             name=alert.name,
             reason=alert.reason,
             failing_since=dates.render(alert.since),
+            incident_id=None if alert.incident_id is None else str(alert.incident_id),
+            failures=None if alert.failures is None else str(alert.failures),
         )
     )

@@ -18,7 +18,8 @@ from heliograph.errors import ConfigurationsChanged, StorageUnavailable, UnsafeS
 from heliograph.model.accounts import Account
 from heliograph.model.checks import Check
 from heliograph.model.configurations import ConnectConfiguration
-from heliograph.model.deliveries import Claim, Delivered
+from heliograph.model.deliveries import Claim, Delivered, GaveUp, Phase, Why
+from heliograph.model.incidents import IncidentQuery
 from heliograph.model.logs import LogQuery
 from heliograph.store import Store
 from heliograph.store.keyring import KeyRing
@@ -611,3 +612,33 @@ async def test_an_accept_and_a_settle_do_not_wait_for_each_other_crosswise(
         assert len(await found.fetchall()) == 1
         await accepting.commit()
         assert await settling == [True, True]
+
+
+async def test_nodes_that_open_the_same_incidents_do_not_wait_for_each_other_crosswise(
+    open_node: OpenNode, database_url: str
+) -> None:
+    """Who waits for the first of several holds none of the others, in whichever order they fail."""
+    _, node = await two_nodes(open_node)
+    await publish(node, 2)
+    first, second = sorted(await claim_all(node), key=lambda one: one.delivery_id)
+    whys = (Why(Phase.TLS, "the listener's certificate has expired"), Why(Phase.DNS, "no such"))
+    settlements = [
+        settled(claim, GaveUp(why)) for claim, why in zip((first, second), whys, strict=True)
+    ]
+    opens = "select incident_of(%s, 1, %s, %s, 0)"
+    async with await psycopg.AsyncConnection.connect(database_url) as opening:
+        await opening.execute(opens, (ACCOUNT, "dns", "other"))
+        settling = asyncio.create_task(node.settle(settlements))
+        async with (
+            hang(20),
+            await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
+        ):
+            waiting = "select count(*) from pg_locks where not granted"
+            while await (await other.execute(waiting)).fetchone() == (0,):
+                await asyncio.sleep(0.01)
+        async with hang(20):
+            await opening.execute(opens, (ACCOUNT, "tls", "certificate expired"))
+        await opening.commit()
+        assert await settling == [True, True]
+    listed = (await node.incidents.page(ACCOUNT, IncidentQuery(), 10)).entries
+    assert [(one.cause.phase, one.failures) for one in listed] == [("tls", 1), ("dns", 1)]

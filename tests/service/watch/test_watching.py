@@ -72,6 +72,8 @@ async def test_r4_metrics_count_what_happened_and_show_that_nothing_is_orphaned(
     assert found["heliograph_storage_up"] == 1
     assert found["heliograph_nodes_alive"] == 1
     assert found["heliograph_configurations_failing"] == 1
+    assert found['heliograph_failed_attempts_total{phase="status",what="HTTP 500"}'] == 1
+    assert found["heliograph_incidents_open"] == 1
     assert found["heliograph_database_bytes"] > 0
 
 

@@ -59,6 +59,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "eventId": ("The event's id.", _TEXT),
     "failureId": ("The failure's number.", _ROW),
     "groupId": ("The group's number.", _ROW),
+    "incidentId": ("The incident's number.", _ROW),
     "integrationKey": ("The application: a GUID.", _TEXT),
     "jobId": ("The republish job's number.", _ROW),
     "keyId": ("The id of a key.", _TEXT),

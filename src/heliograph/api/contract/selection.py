@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from heliograph.api.contract import parameters
 from heliograph.api.contract.parameters import LARGEST_ID, Parameter
 from heliograph.errors import InvalidParameter
+from heliograph.model.causes import CAUSES, PHASES, Cause
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import Cursor, LogQuery, Order
 from heliograph.store import RequeuePage
@@ -62,6 +63,21 @@ def _cursor(text: str) -> Cursor:
     return cursor
 
 
+def _phase(text: str) -> str:
+    if text.lower() not in PHASES:
+        raise InvalidParameter(f"phase must be one of {', '.join(PHASES)}.")
+    return text.lower()
+
+
+def _cause(text: str) -> Cause:
+    cause = Cause.named(text)
+    if cause not in CAUSES:
+        raise InvalidParameter(
+            "cause must be one that a failure has, such as tls: certificate expired."
+        )
+    return cause
+
+
 FROM_DATE: Final = parameters.date("from_date", "Created at this time or later; UTC.")
 TO_DATE: Final = parameters.date("to_date", "Created at this time or earlier; UTC.")
 CONNECT_ID: Final = parameters.row("connect_id", "Of this configuration.", extension=True)
@@ -99,8 +115,29 @@ ORDER: Final = parameters.one_of(
     extension=True,
 )
 
+PHASE: Final = parameters.one_of(
+    name="phase",
+    about="That failed in this phase.",
+    choices=PHASES,
+    parse=_phase,
+    absent=None,
+    extension=True,
+)
+CAUSE: Final[Parameter[Cause | None]] = Parameter(
+    name="cause",
+    about="That have this cause, as in tls: certificate expired.",
+    schema={"type": "string"},
+    parse=_cause,
+    absent=None,
+    extension=True,
+)
+INCIDENT_ID: Final = parameters.row("incident_id", "Of this incident.", extension=True)
+
 FILTERS: Final = (FROM_DATE, TO_DATE, CONNECT_ID, ENVELOPE_ID, STATUS, ERROR)
 """What selects records, in listings and in calls that change all that are selected."""
+
+OF_FAILURES: Final = (PHASE, CAUSE, INCIDENT_ID)
+"""What selects failures beside that, and nothing else."""
 
 LISTING: Final = (*FILTERS, COUNT, CURSOR, ORDER)
 
@@ -116,11 +153,20 @@ BULK: Final = (*FILTERS, ALL, DRY_RUN)
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A listing's filters, how many records of it, and where it begins."""
+    """A listing's filters, how many records of it, and where it begins.
+
+    `incident_id` stands for filters that only the store knows: see `api.selecting`.
+    """
 
     query: LogQuery
     count: int | None
     cursor: Cursor | None
+    incident_id: int | None = None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is a filter."""
+        return self.query.narrows or self.incident_id is not None
 
     def until(self, ahead: timedelta) -> Selection:
         """The same where records are dated by a clock that is `ahead` of the caller's.
@@ -151,9 +197,12 @@ def read(query: Mapping[str, str]) -> Selection:
             status=STATUS.read(query),
             error=ERROR.read(query),
             order=ORDER.read(query),
+            phase=PHASE.read(query),
+            cause=CAUSE.read(query),
         ),
         count=COUNT.read(query),
         cursor=CURSOR.read(query),
+        incident_id=INCIDENT_ID.read(query),
     )
 
 
@@ -172,7 +221,7 @@ def read_bulk(query: Mapping[str, str]) -> Bulk:
         InvalidParameter: it neither has a filter nor says that all are meant, or does both.
     """
     selection, everything = read(query), ALL.read(query)
-    if everything == selection.query.narrows:
+    if everything == selection.narrows:
         raise InvalidParameter(
             "Nothing was changed: all=true and a filter are there."
             if everything

@@ -1,4 +1,5 @@
-"""What the failure log answers when there is a lot in it: a page of 100, by each filter."""
+"""What the failure log answers when there is a lot in it: a page of 100 by each filter, incidents,
+and what a republish job of one would be about."""
 
 from __future__ import annotations
 
@@ -39,11 +40,12 @@ def measure(bench: Bench) -> Run:
         with made.serving():
             calls = {
                 name: made.call(
-                    f"{made.connect}/failures?{_COUNT}{query}",
+                    f"{made.connect}/{path}",
+                    "POST" if path.startswith("republish_jobs") else "GET",
                     calls=bench.size.listed,
                     connections=1,
                 )
-                for name, query in _filters(made, bench).items()
+                for name, path in _paths(made, bench).items()
             }
             memory = made.memory()
     return run_of(figures(Found(seeded.deliveries, seeded.seconds, calls, memory)), made)
@@ -60,6 +62,26 @@ def figures(found: Found) -> Sequence[Measured]:
         milliseconds = [second * 1000 for second in called.took]
         measured += percentiles(Figure.LISTED_P50, Figure.LISTED_P99, milliseconds, name)
     return measured
+
+
+def _paths(made: Rig, bench: Bench) -> Mapping[str, str]:
+    """What is called, by what it is about."""
+    of_filters = {
+        name: f"failures?{_COUNT}{query}" for name, query in _filters(made, bench).items()
+    }
+    largest = max(made.ask("GET", "/incidents")["incidents"], key=lambda one: int(one["failures"]))
+    incident_id = largest["incidentId"]
+    return {
+        **of_filters,
+        "incidents": "incidents",
+        "one incident": f"incidents/{incident_id}",
+        "incident_id": f"failures?{_COUNT}&incident_id={incident_id}",
+        "cause of most": f"failures?{_COUNT}&cause=status:%20HTTP%20500",
+        "phase of 1 in 100": f"failures?{_COUNT}&phase=connect",
+        "preview of an incident": f"republish_jobs?incident_id={incident_id}&dry_run=true",
+        "preview of 1 in 100": "republish_jobs?phase=connect&dry_run=true",
+        "preview of all": "republish_jobs?all=true&dry_run=true",
+    }
 
 
 def _filters(made: Rig, bench: Bench) -> Mapping[str, str]:

@@ -27,7 +27,7 @@ from heliograph.cli.listing import (
     sender,
     show_listing,
 )
-from heliograph.cli.selecting import filter_options
+from heliograph.cli.selecting import failure_filter_options
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -93,7 +93,7 @@ def failures() -> None:
 
 @failures.command("list", epilog="Example: heliograph failures list --connect-id 1 --from 2h")
 @click.option("--each", is_flag=True, help="A row for each, as with --count or --order asc.")
-@listing_options(filter_options)
+@listing_options(failure_filter_options)
 def list_failures(
     credentials: Credentials,
     chosen: dict[str, str],
@@ -191,7 +191,7 @@ def show(credentials: Credentials, failure_id: str, as_json: bool) -> None:
     "  heliograph failures republish --all"
 )
 @click.argument("envelope_ids", metavar="[ENVELOPE_ID]...", nargs=-1)
-@filter_options
+@failure_filter_options
 @click.option("--all", "everything", is_flag=True, help="Every open failure.")
 @click.option("--wait", is_flag=True, help="Wait for the outcome (of ENVELOPE_IDs).")
 @dry_run_option
@@ -248,7 +248,7 @@ def republish(
     "  heliograph failures delete --connect-id 1 --to 30d --yes"
 )
 @click.argument("failure_ids", metavar="[ID]...", nargs=-1)
-@filter_options
+@failure_filter_options
 @click.option("--all", "everything", is_flag=True, help="Every open failure.")
 @dry_run_option
 @yes_option
@@ -278,7 +278,9 @@ def delete(
         output().print(f"Deleted {counted(int(done['changed']), 'failure')}.")
 
 
-failures.add_command(exporting("failures", ("failure", "failures"), _COLUMNS, filter_options))
+failures.add_command(
+    exporting("failures", ("failure", "failures"), _COLUMNS, failure_filter_options)
+)
 
 
 async def _republish_envelopes(

@@ -19,7 +19,7 @@ from heliograph.cli.connection import Connection, json_option, segment, server_o
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.grouping import Commands
 from heliograph.cli.interrupts import heeded
-from heliograph.cli.selecting import filter_options
+from heliograph.cli.selecting import failure_filter_options
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -54,7 +54,7 @@ def republish() -> None:
     "  heliograph republish start --connect-id 1 --canary 5 --rate 20 --ramp 60\n"
     "  heliograph republish start --delivered --connect-id 1 --from 2h"
 )
-@filter_options
+@failure_filter_options
 @click.option("--all", "everything", is_flag=True, help="Every open failure.")
 @click.option("--delivered", is_flag=True, help="What was delivered, instead of failures.")
 @click.option("--rate", type=click.IntRange(1, MOST_RATE), help="Deliveries a second.")

@@ -158,8 +158,9 @@ class _Delivery:
         self.new, self.reason = new, reason
         self.state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
         self.due = max(now + int((verdict.gathers or 0) * _SECOND), down_until or 0)
-        self.error = rows.listed_at_once(verdict, down=down_until is not None)
-        self.failed = self.error and now
+        error = rows.listed_at_once(verdict, down=down_until is not None)
+        self.why = rows.because(error)
+        self.failed = error and now
         self.seed = _SEEDS.getrandbits(31)
         self.epoch: int | None = None
 
@@ -180,7 +181,9 @@ def _columns_of(deliveries: Sequence[_Delivery]) -> dict[str, Any]:
         "held": [one.reason and one.reason.value for one in deliveries],
         "due": [None if one.epoch is not None else one.due for one in deliveries],
         "failed": [one.failed for one in deliveries],
-        "errors": [one.error for one in deliveries],
+        "errors": [one.why["error"] for one in deliveries],
+        "phases": [one.why["phase"] for one in deliveries],
+        "whats": [one.why["what"] for one in deliveries],
         "recipients": [one.new.verdict.recipient for one in deliveries],
         "seeds": [one.seed for one in deliveries],
         "epochs": [one.epoch for one in deliveries],

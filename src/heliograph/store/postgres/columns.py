@@ -98,15 +98,16 @@ def where_next(
     values: dict[str, Any] = {
         "held": None,
         "due": None,
-        "error": None,
+        **rows.because(None),
         "failed": False,
         "uncounted": 0,
     }
     match outcome:
         case GaveUp(why=why):
-            return {**values, "state": DeliveryState.FAILED, "failed": True, "error": str(why)}
+            values |= {"state": DeliveryState.FAILED, "failed": True}
+            return values | rows.because(str(why))
         case RetryAt(when=when, why=why, counts=counts):
-            values |= {"failed": True, "error": str(why), "due": to_microseconds(when)}
+            values |= {"failed": True, "due": to_microseconds(when), **rows.because(str(why))}
             values["uncounted"] = int(not counts)
         case Interrupted():
             values["due"] = now
@@ -121,7 +122,7 @@ def where_next(
             "state": DeliveryState.FAILED,
             "due": None,
             "failed": True,
-            "error": rows.DELETED,
+            **rows.because(rows.DELETED),
         }
     reason = holding[connect_id]
     state = DeliveryState.WAITING if reason is None else DeliveryState.HELD
@@ -133,12 +134,16 @@ def settle_columns(
 ) -> dict[str, Any]:
     return {
         **fence_columns(settlements),
+        "account_ids": [settlement.claim.event.account_id for settlement in settlements],
+        "connect_ids": [settlement.claim.configuration.connect_id for settlement in settlements],
         "states": [value["state"].value for value in values],
         "due": [value["due"] for value in values],
         "held": [value["held"] and value["held"].value for value in values],
         "failed": [value["failed"] for value in values],
         "uncounted": [value["uncounted"] for value in values],
         "errors": [rows.storable(value["error"]) for value in values],
+        "phases": [value["phase"] for value in values],
+        "whats": [value["what"] for value in values],
         "last_tries": [to_microseconds(settlement.started_at) for settlement in settlements],
         "now": now,
     }

@@ -282,7 +282,7 @@ class Queue:
                 unreadable.append((row.delivery_id, error))
         for delivery_id, problem in unreadable:
             why = f"claim: the delivery cannot be prepared: {problem}"
-            values = {"delivery_ids": [delivery_id], "now": now, "error": why}
+            values = {"delivery_ids": [delivery_id], "now": now, **rows.because(why)}
             await self._release(db, await fetch(db, _Q["delivery_park"], values), now)
         await self._put_back(db, passed_over)
         return claims, bool(passed_over)
@@ -518,7 +518,7 @@ class Queue:
             "epoch": self.epoch,
             "known": list(self._claimed),
             "now": now,
-            "deleted": rows.DELETED,
+            **rows.because(rows.DELETED),
         }
         back = await fetch(db, _Q["unclaim"], values)
         await self._release(
@@ -660,7 +660,9 @@ class Queue:
                 "now": now,
                 "most": MOST_UNSETTLED_CLAIMS,
                 "deleted": rows.DELETED,
+                **{f"deleted_{name}": of for name, of in rows.because(rows.DELETED).items()},
                 "poison": rows.POISON,
+                **{f"poison_{name}": of for name, of in rows.because(rows.POISON).items()},
             },
         )
         await self._release(

@@ -53,6 +53,7 @@ async def _delete_rows(db: Connection, before_us: int, now_us: int) -> Retired:
     (envelopes,) = await fetch_only(db, QUERIES["envelopes_retire"], values)
     await run(db, QUERIES["retire_publishes"], values)
     await run(db, QUERIES["jobs_retire"], values)
+    await run(db, QUERIES["incidents_retire"], values)
     ended = Retired(deliveries, attempts, events, envelopes)
     return ended if ended.total else Retired(configurations=await _retire_ad_hoc(db, values))
 

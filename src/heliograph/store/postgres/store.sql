@@ -134,7 +134,9 @@ set
     failed_us = case
         when c.deleted_us is not null then coalesce(d.failed_us, %(now)s) else d.failed_us
     end,
-    error = case when c.deleted_us is not null then %(deleted)s else d.error end,
+    error = case when c.deleted_us is not null then %(error)s else d.error end,
+    phase = case when c.deleted_us is not null then %(phase)s else d.phase end,
+    what = case when c.deleted_us is not null then %(what)s else d.what end,
     epoch = null,
     attempts = d.attempts - 1,
     schedule_attempts = d.schedule_attempts - 1,
@@ -329,12 +331,13 @@ from gone;
 -- What is claimed as it is accepted has an epoch.
 insert into delivery (
     created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason,
-    due_us, seed, schedule_started_us, failed_us, error, recipient, epoch, attempt_id, claimed_us,
-    attempts, schedule_attempts, unsettled_claims
+    due_us, seed, schedule_started_us, failed_us, error, phase, what, recipient, epoch, attempt_id,
+    claimed_us, attempts, schedule_attempts, unsettled_claims
 )
 select
     n.created_us, n.event_row, n.account_id, n.connect_id, n.envelope_id, n.lane, n.state,
-    n.held_reason, n.due_us, n.seed, n.created_us, n.failed_us, n.error, n.recipient, n.epoch,
+    n.held_reason, n.due_us, n.seed, n.created_us, n.failed_us, n.error, n.phase, n.what,
+    n.recipient, n.epoch,
     case when n.epoch is not null then nextval('attempt_id_sequence') end,
     case when n.epoch is not null then n.created_us end,
     c.claims, c.claims, c.claims
@@ -342,10 +345,11 @@ from unnest(
     %(created)s::bigint[], %(event_rows)s::bigint[], %(account_ids)s::text[],
     %(connect_ids)s::bigint[], %(envelope_ids)s::text[], %(lanes)s::text[], %(states)s::text[],
     %(held)s::text[], %(due)s::bigint[], %(seeds)s::integer[], %(failed)s::bigint[],
-    %(errors)s::text[], %(recipients)s::text[], %(epochs)s::bigint[]
+    %(errors)s::text[], %(phases)s::text[], %(whats)s::text[], %(recipients)s::text[],
+    %(epochs)s::bigint[]
 ) with ordinality as n (
     created_us, event_row, account_id, connect_id, envelope_id, lane, state, held_reason, due_us,
-    seed, failed_us, error, recipient, epoch, place
+    seed, failed_us, error, phase, what, recipient, epoch, place
 )
 cross join lateral (select case when n.epoch is null then 0 else 1 end as claims) as c
 order by n.place
@@ -484,7 +488,9 @@ set
     unsettled_claims = 0,
     failed_us = coalesce(failed_us, %(now)s),
     last_try_us = coalesce(last_try_us, %(now)s),
-    error = %(error)s
+    error = %(error)s,
+    phase = %(phase)s,
+    what = %(what)s
 where delivery_id = any(%(delivery_ids)s) and state = 'in_flight'
 returning connect_id, lane;
 
@@ -522,7 +528,21 @@ kept as (
 select attempt_id, event_row, created_us, connect_id, lane from gone;
 
 -- name: settle_others
--- Fenced as above.
+-- Fenced as above. Incidents are opened before, in one order: nodes that open the same ones would else
+-- wait for each other crosswise.
+with opened as (
+    select incident_of(o.account_id, o.connect_id, o.phase, o.what, %(now)s)
+    from (
+        select distinct s.account_id, s.connect_id, s.phase, s.what
+        from unnest(
+            %(account_ids)s::text[], %(connect_ids)s::bigint[], %(phases)s::text[],
+            %(whats)s::text[]
+        ) as s (account_id, connect_id, phase, what)
+        where s.phase is not null
+        order by s.account_id, s.connect_id, s.phase, s.what
+    ) as o
+)
+
 update delivery as d
 set
     state = s.state,
@@ -533,18 +553,21 @@ set
     schedule_attempts = d.schedule_attempts - s.uncounted,
     failed_us = case when s.failed then coalesce(d.failed_us, %(now)s) else d.failed_us end,
     last_try_us = s.last_try_us,
-    error = coalesce(s.error, d.error)
+    error = coalesce(s.error, d.error),
+    phase = case when s.error is null then d.phase else s.phase end,
+    what = case when s.error is null then d.what else s.what end
 from unnest(
     %(delivery_ids)s::bigint[], %(epochs)s::bigint[], %(attempt_ids)s::bigint[],
     %(states)s::text[], %(due)s::bigint[], %(held)s::text[], %(failed)s::boolean[],
-    %(last_tries)s::bigint[], %(errors)s::text[], %(uncounted)s::integer[]
+    %(last_tries)s::bigint[], %(errors)s::text[], %(phases)s::text[], %(whats)s::text[],
+    %(uncounted)s::integer[]
 ) as s (
-    delivery_id, epoch, attempt_id, state, due_us, held_reason, failed, last_try_us, error,
-    uncounted
+    delivery_id, epoch, attempt_id, state, due_us, held_reason, failed, last_try_us, error, phase,
+    what, uncounted
 )
 where
     d.delivery_id = s.delivery_id and d.state = 'in_flight' and d.epoch = s.epoch
-    and d.attempt_id = s.attempt_id
+    and d.attempt_id = s.attempt_id and (select count(*) from opened) >= 0
 returning d.attempt_id, d.event_row, d.created_us, d.connect_id, d.lane;
 
 -- name: attempts_add
@@ -634,6 +657,16 @@ set
         when c.deleted_us is not null then %(deleted)s
         when d.unsettled_claims >= %(most)s then %(poison)s
         else d.error
+    end,
+    phase = case
+        when c.deleted_us is not null then %(deleted_phase)s
+        when d.unsettled_claims >= %(most)s then %(poison_phase)s
+        else d.phase
+    end,
+    what = case
+        when c.deleted_us is not null then %(deleted_what)s
+        when d.unsettled_claims >= %(most)s then %(poison_what)s
+        else d.what
     end
 from connect_configuration as c
 where d.delivery_id = any(%(delivery_ids)s) and d.connect_id = c.connect_id

@@ -316,3 +316,33 @@ and e.created_us = (
     select k.created_us from event_key as k
     where k.account_id = :account_id and k.event_id = :event_id
 );
+
+-- name: incident_failures
+-- What its row does not count yet is counted here.
+(
+    i.failures + coalesce((
+        select sum(ch.number) from incident_change as ch where ch.incident_id = i.incident_id
+    ), 0)
+)::bigint;
+
+-- name: incidents_turn
+-- Of many nodes one looks at a time.
+select pg_try_advisory_xact_lock(hashtext('heliograph.incidents')) as mine;
+
+-- name: incidents_fold
+-- What was closed while a failure came to it is open.
+with gone as (
+    delete from incident_change returning incident_id, number, at_us
+),
+
+sums as (
+    select incident_id, sum(number) as number, max(at_us) as at_us from gone group by incident_id
+)
+
+update incident as i
+set
+    failures = i.failures + s.number,
+    changed_us = greatest(i.changed_us, s.at_us),
+    closed_us = case when i.failures + s.number <= 0 then i.closed_us end
+from sums as s
+where i.incident_id = s.incident_id;

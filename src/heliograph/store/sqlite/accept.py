@@ -60,6 +60,7 @@ def accept(
     if openings is not None:
         claims = _Handing(db, known, queue, openings, now).claim(deliveries)
     db.executemany(_Q["delivery_add"], deliveries)
+    db.executemany(_Q["delivery_list"], [one for one in deliveries if one["error"] is not None])
     waiting = [one for one in deliveries if one["state"] is DeliveryState.WAITING]
     queue.made_quiet(len(deliveries) - len(waiting))
     failpoint("accept.fanout")
@@ -164,8 +165,7 @@ def _deliveries(
                 "held_reason": reason,
                 "seed": _SEEDS.getrandbits(31),
                 "due_us": max(due, down_until or 0),
-                "failed_us": listed and now,
-                "error": listed,
+                **rows.because(listed),
                 "recipient": verdict.recipient,
                 "claims": 0,
                 "epoch": None,

@@ -181,10 +181,10 @@ def _recover(db: apsw.Connection, now: int) -> None:
         {
             "now": now,
             "most": MOST_UNSETTLED_CLAIMS,
-            "error": rows.POISON,
+            **rows.because(rows.POISON),
         },
     )
     db.execute(QUERIES["recover_deliveries"], {"now": now})
-    db.execute(QUERIES["recover_deleted"], {"now": now, "error": rows.DELETED})
+    db.execute(QUERIES["recover_deleted"], {"now": now, **rows.because(rows.DELETED)})
     for connect_id, lane in fetch(db, QUERIES["lanes_held"]):
         release(db, connect_id, lane, now)

@@ -156,7 +156,7 @@ class Queue:
             except Exception as error:
                 # One row that cannot be read must not stop the others (R17).
                 why = f"claim: the delivery cannot be prepared: {error}"
-                parked = {"delivery_id": row.delivery_id, "now": now, "error": why}
+                parked = {"delivery_id": row.delivery_id, "now": now, **rows.because(why)}
                 for (lane,) in fetch(db, _Q["delivery_park"], parked):
                     release(db, connect_id, lane, self._now())
             else:
@@ -229,7 +229,10 @@ class Queue:
             settlement.claim.attempt_id: self._settling(db, settlement, now)
             for settlement in settlements
         }
-        lanes = dict(fetch_many(db, _Q["delivery_settle"], values.values()))
+        arriving = [one for one in values.values() if one["state"] is DeliveryState.DELIVERED]
+        lanes = dict(fetch_many(db, _Q["delivery_arrive"], arriving))
+        others = [one for attempt_id, one in values.items() if attempt_id not in lanes]
+        lanes |= dict(fetch_many(db, _Q["delivery_settle"], others))
         self._made_quiet += sum(values[one]["state"] in _ENDED for one in lanes)
         failpoint("settle.failure_row")
         self._add_attempts(db, settlements, lanes)
@@ -267,7 +270,7 @@ class Queue:
             "last_try_us": to_microseconds(settlement.started_at),
             "failed": False,
             "uncounted": 0,
-            "error": None,
+            **rows.because(None),
             "due_us": None,
             "held_reason": None,
         }
@@ -275,9 +278,11 @@ class Queue:
             case Delivered():
                 values["state"] = DeliveryState.DELIVERED
             case GaveUp(why=why):
-                values |= {"state": DeliveryState.FAILED, "failed": True, "error": str(why)}
+                values |= {"state": DeliveryState.FAILED, "failed": True}
+                values |= rows.because(str(why))
             case RetryAt(when=when, why=why, counts=counts):
-                values |= {"failed": True, "error": str(why), "uncounted": int(not counts)}
+                values |= {"failed": True, "uncounted": int(not counts)}
+                values |= rows.because(str(why))
                 values |= self._next(db, claim, to_microseconds(when))
             case Interrupted():
                 values |= self._next(db, claim, now)
@@ -312,7 +317,8 @@ class Queue:
         """Wait for the next try, unless the configuration changed while the attempt ran."""
         current = self._known.live(db, claim.event.account_id, claim.configuration.connect_id)
         if current is None:
-            return {"state": DeliveryState.FAILED, "failed": True, "error": rows.DELETED}
+            gone = {"state": DeliveryState.FAILED, "failed": True}
+            return gone | rows.because(rows.DELETED)
         reason = current.held
         return {
             "state": DeliveryState.WAITING if reason is None else DeliveryState.HELD,

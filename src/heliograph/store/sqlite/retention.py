@@ -36,6 +36,7 @@ def retire(db: apsw.Connection, before_us: int) -> Retired:
     db.execute(QUERIES["retire_notifications"], {"envelopes": envelopes})
     db.execute(QUERIES["retire_publishes"], {"before": before_us})
     db.execute(QUERIES["jobs_retire"], {"before": before_us})
+    db.execute(QUERIES["incidents_retire"], {"before": before_us})
     ended = Retired(deliveries, attempts, gone, retired)
     return ended if ended.total else Retired(configurations=_retire_ad_hoc(db, before_us))
 

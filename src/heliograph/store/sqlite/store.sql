@@ -49,7 +49,9 @@ set
     unsettled_claims = 0,
     failed_us = coalesce(failed_us, :now),
     last_try_us = :now,
-    error = :error
+    error = :error,
+    phase = :phase,
+    what = :what
 where state = 'in_flight' and unsettled_claims >= :most;
 
 -- name: recover_deliveries
@@ -74,7 +76,9 @@ set
     epoch = null,
     failed_us = coalesce(failed_us, :now),
     last_try_us = coalesce(last_try_us, :now),
-    error = :error
+    error = :error,
+    phase = :phase,
+    what = :what
 where state = 'in_flight';
 
 -- name: configuration_accounts
@@ -148,14 +152,19 @@ where excluded.generated_us >= generated_us;
 -- name: delivery_add
 insert into delivery (
     delivery_id, account_id, event_row, connect_id, envelope_id, lane, state, held_reason, due_us,
-    seed, schedule_started_us, created_us, failed_us, error, recipient, epoch, attempt_id,
-    claimed_us, attempts, schedule_attempts, unsettled_claims
+    seed, schedule_started_us, created_us, recipient, epoch, attempt_id, claimed_us, attempts,
+    schedule_attempts, unsettled_claims
 )
 values (
     :delivery_id, :account_id, :event_row, :connect_id, :envelope_id, :lane, :state, :held_reason,
-    :due_us, :seed, :now, :now, :failed_us, :error, :recipient, :epoch, :attempt_id, :claimed_us,
-    :claims, :claims, :claims
+    :due_us, :seed, :now, :now, :recipient, :epoch, :attempt_id, :claimed_us, :claims, :claims,
+    :claims
 );
+
+-- name: delivery_list
+-- Apart from the insert: only an update is counted in an incident, and few are listed at once.
+update delivery set failed_us = :now, error = :error, phase = :phase, what = :what
+where delivery_id = :delivery_id;
 
 -- name: is_due
 -- Whether something waits for a configuration that could be claimed.
@@ -297,9 +306,30 @@ set
     due_us = null,
     failed_us = coalesce(failed_us, :now),
     last_try_us = coalesce(last_try_us, :now),
-    error = :error
+    error = :error,
+    phase = :phase,
+    what = :what
 where delivery_id = :delivery_id and state = 'waiting'
 returning lane;
+
+-- name: delivery_arrive
+-- As `delivery_settle`, of what was no failure: it sets nothing that an incident counts, which costs a
+-- look even where there is nothing to count.
+update delivery
+set
+    state = 'delivered',
+    due_us = null,
+    held_reason = null,
+    epoch = null,
+    unsettled_claims = 0,
+    last_try_us = :last_try_us
+where
+    delivery_id = :delivery_id
+    and state = 'in_flight'
+    and epoch = :epoch
+    and attempt_id = :attempt_id
+    and failed_us is null
+returning attempt_id, lane;
 
 -- name: delivery_settle
 -- Fenced: only the claim that opened this attempt, of this epoch, moves the delivery (R8).
@@ -317,7 +347,17 @@ set
         else failed_us
     end,
     last_try_us = :last_try_us,
-    error = case when :state = 'delivered' then null else coalesce(:error, error) end
+    error = case when :state = 'delivered' then null else coalesce(:error, error) end,
+    phase = case
+        when :state = 'delivered' then null
+        when :error is null then phase
+        else :phase
+    end,
+    what = case
+        when :state = 'delivered' then null
+        when :error is null then what
+        else :what
+    end
 where
     delivery_id = :delivery_id
     and state = 'in_flight'

@@ -204,3 +204,14 @@ d.last_try_us;
 
 -- name: deliveries_event_id
 and e.event_id = :event_id;
+
+-- name: incident_failures
+i.failures;
+
+-- name: incidents_turn
+-- There is one node.
+select true as mine;
+
+-- name: incidents_fold
+-- Its row is counted up where that is done: there is one writer.
+select 0 as folded;

@@ -147,7 +147,7 @@ def update(
         yield Step("hold_anew", {**values, "reason": reason.value})
         yield Step("hold_waiting", {**values, "reason": reason.value})
     if reason is HeldReason.PAUSED:
-        yield Step("list_held", {**values, "error": SKIPPED})
+        yield Step("list_held", {**values, **rows.because(SKIPPED)})
     return True
 
 
@@ -157,7 +157,7 @@ def delete(account_id: str, connect_id: int, now: int) -> Verb[bool]:
     values = {"account_id": account_id, "connect_id": connect_id, "now": now}
     if not (yield Step("configuration_delete", values)).changed:
         return False
-    yield Step("fail_unfinished", {**values, "error": rows.DELETED})
+    yield Step("fail_unfinished", {**values, **rows.because(rows.DELETED)})
     deleted = Change(f"configuration {connect_id}")
     yield from audit.note(account_id, now, Action.CONFIGURATION_DELETED, deleted)
     return True

@@ -95,7 +95,9 @@ set
     due_us = null,
     failed_us = coalesce(failed_us, :now),
     last_try_us = coalesce(last_try_us, :now),
-    error = :error
+    error = :error,
+    phase = :phase,
+    what = :what
 where
     (connect_id = :connect_id and state = 'waiting')
     or (connect_id = :connect_id and state = 'held');

@@ -56,11 +56,15 @@ def filters_of(
         "envelope_id": ("envelope_id", query.envelope_id),
         "status": ("status", query.status),
         "error": ("error", query.error and query.error.lower()),
+        "phase": ("phase", query.phase),
     }
     for which, (parameter, value) in wanted.items():
         if value is not None:
             filters.append(part(which))
             values[parameter] = value
+    if query.cause is not None:
+        filters.append("failures_cause")
+        values |= {"cause_phase": query.cause.phase, "cause_what": query.cause.what}
     if after is not None:
         filters.append(part(f"after_{query.order.name.lower()}"))
         values |= {"after_us": after.created_us, "after_id": after.row_id}

@@ -153,6 +153,7 @@ select
         inner join connect_configuration as c on f.connect_id = c.connect_id
         where c.publishing and c.deleted_us is null
     ) as failing,
+    (select count(*) from incident where closed_us is null) as incidents,
     (select min(due_us) from delivery where state = 'waiting') as due_us,
     (
         select max(coalesce(looked_us, started_us)) from node where stopped_us is null {and_alive}
@@ -198,7 +199,9 @@ where
 update delivery set
     due_us = :until,
     failed_us = coalesce(failed_us, :now),
-    error = coalesce(error, :pending)
+    error = coalesce(error, :error),
+    phase = case when error is null then :phase else phase end,
+    what = case when error is null then :what else what end
 where
     delivery_id in (
         select delivery_id from delivery
@@ -211,7 +214,11 @@ where
 
 -- name: list_held
 -- What waits for a person, or for what waits for one, is listed with the reason.
-update delivery set failed_us = :now, error = coalesce(error, :error)
+update delivery set
+    failed_us = :now,
+    error = coalesce(error, :error),
+    phase = case when error is null then :phase else phase end,
+    what = case when error is null then :what else what end
 where
     connect_id = :connect_id and account_id = :account_id and state = 'held'
     and failed_us is null;
@@ -233,6 +240,12 @@ and e.status = :status;
 
 -- name: failures_error
 and {strpos}(lower(d.error), :error) > 0;
+
+-- name: failures_phase
+and d.phase = :phase;
+
+-- name: failures_cause
+and d.phase = :cause_phase and d.what = :cause_what;
 
 -- name: failures_after_newest_first
 and (d.created_us, d.delivery_id) < (:after_us, :after_id);

@@ -11,6 +11,7 @@ from typing import Any, Final
 from heliograph.clock import StoreClock
 from heliograph.errors import TooManyRepublishJobs
 from heliograph.model.audit import Action, Change, differing
+from heliograph.model.causes import Cause
 from heliograph.model.logs import Cursor, LogQuery, Order
 from heliograph.model.republishing import (
     Care,
@@ -33,7 +34,7 @@ from heliograph.store.verbs import (
 )
 
 _DATES: Final = ("from_date", "to_date")
-_TEXTS: Final = ("connect_id", "envelope_id", "status", "error")
+_TEXTS: Final = ("connect_id", "envelope_id", "status", "error", "phase")
 
 
 class _OvertakenError(Exception):
@@ -298,6 +299,7 @@ def selection_text(query: LogQuery) -> str:
         name: None if (date := getattr(query, name)) is None else to_microseconds(date)
         for name in _DATES
     }
+    values["cause"] = None if query.cause is None else str(query.cause)
     given = {name: value for name, value in values.items() if value is not None}
     return json.dumps(given, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -306,4 +308,6 @@ def selection_of(text: str) -> LogQuery:
     """The query of `selection_text`."""
     values: dict[str, Any] = json.loads(text)
     values |= {name: from_microseconds(values[name]) for name in _DATES if name in values}
+    if "cause" in values:
+        values["cause"] = Cause.named(values["cause"])
     return LogQuery(**values)

@@ -65,6 +65,7 @@ from heliograph.store.verbs import (
     verb_of,
 )
 from heliograph.store.verbs.historical import HistoricalVerbs
+from heliograph.store.verbs.incidents import IncidentVerbs
 from heliograph.store.verbs.oauth import OAuthVerbs
 from heliograph.store.verbs.people import PeopleVerbs, write_token
 from heliograph.store.verbs.published import PublishedVerbs
@@ -91,6 +92,7 @@ class StoreVerbs:
         self._people = PeopleVerbs(engine, clock, revoked_within)
         self.sign_ins = SignInVerbs(engine, clock, self._people.forget)
         self.oauth = OAuthVerbs(engine, keyring, self._now)
+        self.incidents = IncidentVerbs(engine, self._now)
         self.historical = HistoricalVerbs(engine, keyring, self._now)
         self.published = PublishedVerbs(engine)
         self.republishing = RepublishingVerbs(engine, clock)
@@ -317,8 +319,9 @@ class StoreVerbs:
         def verb() -> Verb[int]:
             if not (yield Step("down", values)).changed:
                 return 0
-            yield Step("list_held", {**values, "error": PENDING})
-            batch = {**values, "pending": PENDING, "most": BATCH_MOST}
+            pending = {**values, **rows.because(PENDING)}
+            yield Step("list_held", pending)
+            batch = {**pending, "most": BATCH_MOST}
             return (yield Step("queue_behind", batch)).changed
 
         while await self._engine.write(verb, patience=None) == BATCH_MOST:
@@ -471,6 +474,7 @@ class StoreVerbs:
             orphans=row.orphans,
             nodes=row.nodes,
             failing=row.failing,
+            incidents=row.incidents,
             overdue=unattended(row.due_us, None, now),
             unattended=unattended(row.due_us, row.looked_us, now),
             oldest_snapshot=row.oldest_snapshot,
