@@ -14,6 +14,10 @@ async def pages(world: World) -> dict[str, str]:
     post = (await world.api.call("GET", "logs")).json["logs"][0]["logId"]
     return {
         "now": "now",
+        "incidents": "incidents",
+        "incident": f"incidents/{await world.incident()}",
+        "no incidents": "incidents?state=closed",
+        "failures of an incident": f"failures?incident_id={await world.incident()}",
         "failures": "failures",
         "failures by error": "failures?group=error",
         "no failures": "failures?error=nothing+like+it",

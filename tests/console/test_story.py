@@ -80,6 +80,43 @@ async def test_all_that_match_are_those_of_the_filters(world: World, browser: Ch
     assert {one["connectId"] for one in left} == {world.listeners["billing"]}
 
 
+async def test_an_incident_appears_one_is_tried_the_rest_are_sent_and_it_closes_by_itself(
+    world: World, browser: Chromium
+) -> None:
+    await sign_in(browser, world)
+    await browser.open(f"{world.root}incidents")
+    world.listener.by_path = {"/orders": 503}
+    sent = [event(f"envelope-{number}", "An offer") for number in range(7, 10)]
+    assert (await world.api.call("POST", "events", sent)).status == 202
+    await browser.shows("HTTP 503")  # the page renews itself
+    await world.failures(12)
+    await browser.open(f"{world.root}incidents")
+    await browser.press("j", ENTER)
+    await browser.shows("status: HTTP 503")
+    await browser.shows("Nobody yet.")
+    incident = await browser.at()
+    await browser.type("#note", "their deploy" + ENTER)
+    await browser.shows("Acknowledged, until it closes.")
+    assert "their deploy" in await browser.text("q")
+    world.listener.by_path = {}
+    await browser.click("form:not([id]) button[value=republish]")
+    await browser.shows("Send 1 failure again?")
+    await browser.click("main .bar button")
+    await browser.shows("1 queued to be sent now.")
+    await world.failures(11)
+    await browser.open(incident)
+    await browser.press("r")
+    await browser.shows("Send 2 failures again?")
+    await browser.click("main .bar button")
+    await browser.shows("finished")
+    await world.failures(9)
+    await browser.open(incident)
+    await browser.shows("No failure is left")
+    await browser.open(f"{world.root}incidents?state=closed")
+    await browser.shows("HTTP 503")
+    assert await browser.complaints() == []
+
+
 async def test_a_job_that_stops_itself_is_let_go_on_and_cancelled(
     world: World, browser: Chromium
 ) -> None:
@@ -133,6 +170,21 @@ async def test_a_viewer_sees_what_can_be_done_and_why_not_by_whom(
     await browser.click("[value=delete]")
     await browser.shows("lacks sufficient permissions")
     assert len(await world.failures_now()) == 6
+
+
+async def test_a_viewer_reads_incidents_and_acknowledges_none(
+    world: World, browser: Chromium
+) -> None:
+    incident = await world.incident()
+    await sign_in(browser, world, viewer=True)
+    await browser.open(f"{world.root}incidents/{incident}")
+    await browser.shows("You are a viewer here")
+    assert await browser.count("main form[method=post] button:not(:disabled)") == 0
+    await browser.run("document.querySelector('[value=false]').disabled = false")
+    await browser.click("[value=false]")
+    await browser.shows("lacks sufficient permissions")
+    shown = (await world.api.call("GET", f"incidents/{incident}")).json
+    assert "acknowledgedBy" in shown
 
 
 async def test_a_listener_is_made_tested_paused_resumed_changed_and_deleted(

@@ -47,6 +47,15 @@ class World:
         await self.api.call("PUT", f"republish_jobs/{made}", {"state": "paused"})
         return str(made)
 
+    async def incident(self) -> str:
+        """The id of the incident of `orders`; seen by somebody who says what listeners may say."""
+        query = f"incidents?connect_id={self.listeners['orders']}"
+        (one,) = (await self.api.call("GET", query)).json["incidents"]
+        if "acknowledgedBy" not in one:
+            note = {"note": HOSTILE[0]}
+            assert (await self.api.call("PUT", one["incidentUri"], note)).status == 200
+        return str(one["incidentId"])
+
     async def failures_now(self) -> list[dict[str, Any]]:
         """The open failures."""
         found: list[dict[str, Any]] = (await self.api.call("GET", "failures")).json["failures"]

@@ -13,10 +13,14 @@ from heliograph.console import tickets
 from heliograph.console.calls import ProblemOfCall, segment
 from heliograph.console.visits import GoTo, Page, Place, Same, Visit
 from heliograph.errors import InvalidBody
+from heliograph.model.causes import CAUSES, PHASES
 from heliograph.model.deliveries import Phase
 from heliograph.wire.messages.json_sim import STATUS_WORDS
 
-_FILTERS: Final = ("from_date", "to_date", "connect_id", "envelope_id", "status", "error")
+FILTERS: Final = ("from_date", "to_date", "connect_id", "envelope_id", "status", "error")
+"""Of failures and of the log."""
+
+_FILTERS: Final = (*FILTERS, "incident_id", "cause", "phase")
 
 _GROUPS: Final = {
     "listener": ("connectId",),
@@ -26,6 +30,8 @@ _GROUPS: Final = {
 """How rows can be put together, and the fields that are then alike."""
 
 _PAGE_ROWS: Final = 100
+
+_CAUSES: Final = sorted(map(str, CAUSES))
 
 _TYPED_ABOVE: Final = 1_000
 """Of more the number is typed before it is done."""
@@ -50,9 +56,9 @@ def places() -> Sequence[Place]:
     ]
 
 
-def filters_of(values: Mapping[str, str]) -> dict[str, str]:
+def filters_of(values: Mapping[str, str], names: Sequence[str] = _FILTERS) -> dict[str, str]:
     """The filters of a listing among the parameters of a page, or the fields of its form."""
-    return {name: values[name] for name in _FILTERS if name in values}
+    return {name: values[name] for name in names if name in values}
 
 
 def command_of(command: str, filters: Mapping[str, str]) -> str:
@@ -97,6 +103,8 @@ async def _listing(visit: Visit) -> Page:
             "problem": problem,
             "listeners": await listeners_of(visit),
             "statuses": [*STATUS_WORDS.values()][1:],
+            "causes": _CAUSES,
+            "phases": PHASES,
             "further": {**visit.query, "cursor": cursor or ""},
         },
         [Same.of(visit, "failures", command_of("failures list", filters), {**filters, **query})],

@@ -22,6 +22,7 @@ from heliograph.console import (
     audit,
     failures,
     help_page,
+    incidents,
     jobs,
     listeners,
     now,
@@ -56,6 +57,7 @@ _HEADERS: Final = {
 
 _NAVIGATION: Final = (
     ("now", "Now"),
+    ("incidents", "Incidents"),
     ("failures", "Failures"),
     ("republish", "Republish"),
     ("listeners", "Listeners"),
@@ -98,7 +100,7 @@ class Console:
 
     def routes(self) -> Sequence[Route]:
         """The routes of every page."""
-        modules = (now, failures, jobs, listeners, posts, audit, account, help_page)
+        modules = (now, incidents, failures, jobs, listeners, posts, audit, account, help_page)
         places = [Place("", self._first), *(one for module in modules for one in module.places())]
         return [
             page(f"{ROOT}/static/{{digest}}/{{name}}", self._assets.show),

@@ -8,7 +8,13 @@ from typing import Final
 
 from heliograph.console import tickets
 from heliograph.console.calls import ProblemOfCall, segment
-from heliograph.console.failures import attempts_of, command_of, filters_of, listeners_of
+from heliograph.console.failures import (
+    FILTERS,
+    attempts_of,
+    command_of,
+    filters_of,
+    listeners_of,
+)
 from heliograph.console.visits import Page, Place, Same, Visit
 from heliograph.wire.messages.json_sim import STATUS_WORDS
 
@@ -31,7 +37,7 @@ def places() -> Sequence[Place]:
 
 
 async def _listing(visit: Visit) -> Page:
-    filters, query = filters_of(visit.query), {"count": str(_PAGE_ROWS)}
+    filters, query = filters_of(visit.query, FILTERS), {"count": str(_PAGE_ROWS)}
     if "cursor" in visit.query:
         query["cursor"] = visit.query["cursor"]
     problem, rows, cursor = "", [], None
