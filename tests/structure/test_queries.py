@@ -16,7 +16,7 @@ from heliograph.store import sql
 STORE = Path(heliograph.store.__file__).parent
 ENGINES = ("sqlite", "postgres")
 ONLY_HERE = "-- only here: "
-FILLED_BY_STEP = {"filters", "order"}
+FILLED_BY_STEP = {"filters", "order", "within"}
 
 
 @cache

@@ -34,7 +34,7 @@ def verbs(engine: str) -> Mapping[str, str]:
     """The queries of `store/verbs`, as an engine's `verbs.sql` completes or replaces them.
 
     In a query `{name}` stands for another one, and `{name:it}` for one with `it` in the place of
-    its `<it>`. Other braces stay, and so do `{filters}` and `{order}`, which `Step` fills.
+    its `<it>`. Other braces stay, and those of `{filters}`, `{within}` and `{order}`, for `Step`.
     """
     queries: dict[str, str] = {}
     for file in sorted(files(__package__).joinpath("verbs").iterdir(), key=lambda it: it.name):

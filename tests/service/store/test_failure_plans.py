@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any, Final
 
 import apsw
@@ -15,8 +18,7 @@ from heliograph.store.postgres.queries import QUERIES as POSTGRES
 from heliograph.store.sql import migrations, with_pyformat
 from heliograph.store.sqlite.queries import QUERIES as SQLITE
 from heliograph.store.times import from_microseconds, to_microseconds
-from heliograph.store.verbs import Step
-from heliograph.store.verbs.log_rows import listing
+from heliograph.store.verbs import Rows, Step, log_rows
 from tests.conftest import new_database
 from tests.postgres_server import PostgresServer
 from tests.service.store.test_plans import read_by
@@ -99,7 +101,7 @@ def steps_of(name: str, given: Mapping[str, Any]) -> Iterator[Step]:
     """The first page, and one in the middle, newest and oldest first."""
     for order in Order:
         for after in (None, Cursor(to_microseconds(START) + 200, FAILURES // 2)):
-            step = listing(name, ACCOUNT, LogQuery(order=order, **given), PAGE, after)
+            step = log_rows.listing(name, ACCOUNT, LogQuery(order=order, **given), PAGE, after)
             yield Step(step.query, {**step.values, "frozen": 9}, step.filters, step.order)
 
 
@@ -118,6 +120,52 @@ def test_a_page_is_read_along_an_index_that_has_its_order_on_sqlite(
             index = INDEXES.get(filtered, "listed (account_id=?")
             assert any(f"USING INDEX {log}_{index}" in line for line in plan), plan
             assert not any("SCAN" in line or "TEMP B-TREE" in line for line in plan), plan
+
+
+OF_ERRORS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "most": {"error": "INTERNAL"},
+    "1 in 40": {"error": "refused"},
+    "one": {"error": "expired"},
+    "some": {"error": "e"},
+    "one, since": {"error": "expired", "from_date": START},
+    "most, of a status": {"error": "internal", "status": "Sent"},
+}
+"""Parts of the errors that there are, and other filters."""
+
+TEXTS: Final = (
+    "connect: 10.0.0.1 refused the connection",
+    "status: 500 Internal Server Error",
+    "tls: the listener's certificate has expired",
+)
+
+
+def found_by(step: Step) -> tuple[Step, Step]:
+    """What is asked first, and then where these are the different errors."""
+    verb = log_rows.found(step)
+    first = next(verb)
+    part = step.values["error"]
+    matching = [(n, text) for n, text in enumerate(TEXTS, 1) if part in text.lower()]
+    rows = [SimpleNamespace(text=text, place=n) for n, text in matching]
+    return first, verb.send(Rows(rows, 0))
+
+
+@pytest.mark.parametrize("given", OF_ERRORS.values(), ids=OF_ERRORS)
+@pytest.mark.parametrize("name", QUERIES[:-1])
+def test_failures_of_an_error_are_found_by_it_on_sqlite(
+    name: str, given: Mapping[str, Any]
+) -> None:
+    with contextlib.closing(apsw.Connection(":memory:")) as database:
+        for migration in migrations("sqlite"):
+            database.execute(migration.sql)
+        for step in steps_of(name, given):
+            for one in found_by(step):
+                values = {n: json.dumps(v) if n == "texts" else v for n, v in one.values.items()}
+                text = f"explain query plan {one.text(SQLITE)}"
+                plan = "\n".join(str(row[3]) for row in database.execute(text, values))
+                assert "failure_by_error (account_id=? AND <expr>" in plan, plan
+                assert not re.search(r"_listed \(account_id=\?( AND created_us[<>]\?)?\)", plan), (
+                    plan
+                )
 
 
 @pytest.mark.parametrize("name", ["requeue_chosen", "failures_in_flight"])
@@ -155,3 +203,17 @@ def test_a_page_reads_little_more_than_its_rows_on_postgresql(
         (found,) = filled.execute(text, dict(step.values)).fetchone() or ()
         read = read_by(found[0]["Plan"])
         assert read <= MOST_READ, (read, found)
+
+
+@pytest.mark.parametrize("given", OF_ERRORS.values(), ids=OF_ERRORS)
+@pytest.mark.parametrize("name", QUERIES[:-1])
+def test_failures_of_an_error_are_found_by_it_on_postgresql(
+    filled: psycopg.Connection, name: str, given: Mapping[str, Any]
+) -> None:
+    for step in steps_of(name, given):
+        for one in found_by(step):
+            text = f"explain (analyze, format json) {one.text(POSTGRES)}"
+            (found,) = filled.execute(text, dict(one.values)).fetchone() or ()
+            read = read_by(found[0]["Plan"])
+            # Of each error a page, with its times and its rows.
+            assert read <= len(TEXTS) * MOST_READ, (read, found)

@@ -41,7 +41,7 @@ from heliograph.store.postgres.node import DatabaseClock
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.queue import Queue
 from heliograph.store.times import to_microseconds
-from heliograph.store.verbs import LISTING_PATIENCE, PATIENCE, audit, log_rows
+from heliograph.store.verbs import LISTING_PATIENCE, PATIENCE, Step, audit, log_rows
 from heliograph.store.verbs import clock as steps
 from heliograph.store.verbs.store import StoreVerbs
 
@@ -281,10 +281,10 @@ class PostgresStore(StoreVerbs):
     async def requeue_failures(
         self, account_id: str, query: LogQuery, after: Cursor | None = None
     ) -> RequeuePage:
-        statement, values = self._bulk(account_id, query, after)
+        step = self._bulk(account_id, query, after)
 
         async def requeue(db: Connection) -> RequeuePage:
-            found = await fetch(db, statement, values)
+            found = await run_verb(db, log_rows.found(step))
             batch = found[:BATCH_MOST]
             done = tuple(await self._requeue(db, account_id, batch))
             more = len(found) > BATCH_MOST
@@ -307,10 +307,10 @@ class PostgresStore(StoreVerbs):
         return await self._write(lambda db: self._cancel(db, account_id, [failure_id], who)) > 0
 
     async def delete_failures(self, account_id: str, query: LogQuery, who: str) -> int:
-        statement, values = self._bulk(account_id, query, None)
+        step = self._bulk(account_id, query, None)
 
         async def delete(db: Connection) -> int:
-            batch = (await fetch(db, statement, values))[:BATCH_MOST]
+            batch = (await run_verb(db, log_rows.found(step)))[:BATCH_MOST]
             return await self._cancel(db, account_id, [row.delivery_id for row in batch], who)
 
         return await self._write(delete, LISTING_PATIENCE)
@@ -324,13 +324,10 @@ class PostgresStore(StoreVerbs):
         await run_verb(db, noted)
         return cancelled
 
-    def _bulk(
-        self, account_id: str, query: LogQuery, after: Cursor | None
-    ) -> tuple[str, Mapping[str, Any]]:
+    def _bulk(self, account_id: str, query: LogQuery, after: Cursor | None) -> Step:
         """One batch of failures, oldest first: new ones that come meanwhile come last."""
         oldest_first = replace(query, order=Order.OLDEST_FIRST)
-        step = log_rows.listing("requeue_page", account_id, oldest_first, BATCH_MOST, after)
-        return step.text(_Q), step.values
+        return log_rows.listing("requeue_page", account_id, oldest_first, BATCH_MOST, after)
 
     async def retire(self, before: datetime) -> Retired:
         limit = to_microseconds(before)

@@ -1,8 +1,7 @@
 -- The queries that only PostgreSQL has, or has in its own way: accept, claim and settle go in sets and
 -- under locks, nodes have leases, and retention drops days. What both engines do alike is in
--- store/verbs. In `requeue_page` alone `{filters}` and `{order}` stand for other queries, by which a
--- `Step` fills them; in `day_...` `{day}` and `{parent}` are names of tables that `old_days` gave.
--- Nothing else is put in here, and values are always bound.
+-- store/verbs. In `day_...` `{day}` and `{parent}` are names of tables that `old_days` gave. Nothing else
+-- is put in here, and values are always bound.
 
 -- name: migrations_lock
 -- Held to the end of the transaction: of nodes that start at once, one migrates.
@@ -684,22 +683,6 @@ where
     and d.envelope_id = any(%(envelope_ids)s) and d.delivery_id > %(after)s
 order by d.delivery_id
 limit %(most)s
-for update of d for share of c;
-
--- name: requeue_page
-select
-    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
-    d.held_reason, c.held, c.deleted_us is not null as deleted
-from delivery as d
-cross join lateral (
-    select * from event as one
-    where one.event_row = d.event_row and one.created_us = d.created_us
-    offset 0
-) as e
-inner join connect_configuration as c on d.connect_id = c.connect_id
-where d.account_id = %(account_id)s and d.failed_us is not null {filters}
-order by {order}
-limit %(limit)s
 for update of d for share of c;
 
 -- name: requeue_ended

@@ -151,6 +151,38 @@ inner join connect_configuration as c on a.connect_id = c.connect_id
 left join delivery as d on a.delivery_id = d.delivery_id
 left join delivery_ended as x on a.delivery_id = x.delivery_id and a.created_us = x.created_us;
 
+-- name: requeue_page
+select
+    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
+    d.held_reason, c.held, c.deleted_us is not null as deleted
+from {failures_then_events}
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = :account_id and d.failed_us is not null {filters}
+order by {order}
+limit :limit
+for update of d for share of c;
+
+-- name: error_key
+-- As the index has it.
+left(d.error, 500);
+
+-- name: failures_of_each_text
+-- The first failures of each text, which are in the order of the index; among them are the first of
+-- all. As an array they lead to the rows: of a join the planner may think otherwise.
+and d.delivery_id = any(array(
+    select one.delivery_id
+    from unnest(:texts::text[]) as wanted (value)
+    cross join lateral (
+        select d.delivery_id
+        from delivery as d
+        where
+            d.account_id = :account_id and d.failed_us is not null
+            and {error_key} = wanted.value {within}
+        order by {order}
+        limit :limit
+    ) as one
+));
+
 -- name: logs_then_events
 -- As `failures_then_events`.
 attempt as a

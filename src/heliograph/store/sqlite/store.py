@@ -253,7 +253,7 @@ class SqliteStore(StoreVerbs):
         """
         oldest_first = replace(query, order=Order.OLDEST_FIRST)
         step = log_rows.listing("requeue_page", account_id, oldest_first, BATCH_MOST, after)
-        return await self._readers.read(lambda db: fetch(db, step.text(_Q), dict(step.values)))
+        return await self._readers.read(lambda db: run_verb(db, log_rows.found(step)))
 
     async def statistics(self) -> Statistics:
         database, log = (

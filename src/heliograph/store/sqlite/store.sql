@@ -1,7 +1,6 @@
 -- The queries that only SQLite has, or has in its own way: accept, claim and settle go row by row on
--- the one writer, and retention deletes. What both engines do alike is in store/verbs. In
--- `requeue_page` alone `{filters}` and `{order}` stand for other queries, by which a `Step` fills
--- them; nothing else is put in here, and values are always bound.
+-- the one writer, and retention deletes. What both engines do alike is in store/verbs. Nothing is put
+-- in here: values are always bound.
 
 -- name: migrations_table
 create table if not exists schema_migration (
@@ -449,17 +448,6 @@ where
     d.account_id || '' = :account_id and d.failed_us is not null
     and d.delivery_id in (select value from json_each(:ids))
 order by d.created_us, d.delivery_id;
-
--- name: requeue_page
-select
-    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
-    d.held_reason
-from delivery as d
-inner join event as e on d.event_row = e.event_row
-inner join connect_configuration as c on d.connect_id = c.connect_id
-where d.account_id = :account_id and d.failed_us is not null {filters}
-order by {order}
-limit :limit;
 
 -- name: requeue_ended
 -- Retries had ended: the schedule begins anew. It has left its lane: what came after it may

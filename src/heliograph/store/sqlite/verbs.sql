@@ -130,6 +130,40 @@ inner join delivery as d on a.delivery_id = d.delivery_id
 inner join event as e on d.event_row = e.event_row
 inner join connect_configuration as c on a.connect_id = c.connect_id;
 
+-- name: requeue_page
+select
+    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url, d.attempts, d.state,
+    d.held_reason
+from {failures_then_events}
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = :account_id and d.failed_us is not null {filters}
+order by {order}
+limit :limit;
+
+-- name: error_key
+-- As the index has it.
+substr(d.error, 1, 500);
+
+-- name: failures_of_each_text
+-- The first failures of each text, which are in the order of the index; among them are the first of all.
+-- With the times they are found by an index of all failures, which would else be read whole; between
+-- two dates the planner would take that index for the better one within, too.
+and (d.created_us, d.delivery_id) in (
+    select one.created_us, one.delivery_id
+    from json_each(:texts) as wanted
+    cross join delivery as one
+    where
+        one.delivery_id in (
+            select d.delivery_id
+            from delivery as d indexed by failure_by_error
+            where
+                d.account_id = :account_id and d.failed_us is not null
+                and {error_key} = wanted.value {within}
+            order by {order}
+            limit :limit
+        )
+);
+
 -- name: logs_then_events
 {log_tables};
 

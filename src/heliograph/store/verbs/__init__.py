@@ -31,18 +31,21 @@ LISTING_PATIENCE: Final = 30.0
 class Step:
     """One statement: the name of a query, and its values; a list is bound as a set of values.
 
-    `filters` and `order` name the queries that `{filters}` and `{order}` in it stand for.
+    `filters` and `order` name the queries that `{filters}` and `{order}` in it stand for, and
+    `within` those of `{within}` in a filter that selects rows by itself.
     """
 
     query: str
     values: Mapping[str, Any] = field(default_factory=dict)
     filters: Sequence[str] = ()
     order: str = ""
+    within: Sequence[str] = ()
 
     def text(self, queries: Mapping[str, str]) -> str:
         """The statement, of an engine's queries."""
-        filters = "\n".join(queries[name] for name in self.filters)
-        text = queries[self.query].replace("{filters}", filters)
+        text = queries[self.query]
+        for place, names in (("{filters}", self.filters), ("{within}", self.within)):
+            text = text.replace(place, "\n".join(queries[name] for name in names))
         return text.replace("{order}", queries[self.order]) if self.order else text
 
 

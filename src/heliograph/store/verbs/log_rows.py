@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from heliograph.model.causes import cause_of
 from heliograph.model.deliveries import Answer, AttemptOutcome, DeliveryState, Phase, Why
@@ -13,7 +14,42 @@ from heliograph.model.logs import AttemptDetail, Chosen, Cursor, LogEntry, LogQu
 from heliograph.store import Failing
 from heliograph.store.rows import reason_held
 from heliograph.store.times import from_microseconds, to_microseconds
-from heliograph.store.verbs import Step
+from heliograph.store.verbs import Rows, Step, Verb
+
+_MOST_TEXTS: Final = 1_000
+"""Of so many different errors it is looked which hold a text; each takes some 5 µs."""
+
+_MOST_MATCHING: Final = 100
+"""Of so many of them the failures are looked up apart."""
+
+
+def found(step: Step) -> Verb[Rows]:
+    """The rows of a step of `listing` or `chosen`.
+
+    Failures with a text in their error are found by the different errors that there are, which
+    are few; where they are many, by all failures that the other filters let pass.
+    """
+    if "failures_error" not in step.filters:
+        return (yield step)
+    values = {name: step.values[name] for name in ("account_id", "error")}
+    walked = yield Step("failures_texts", {**values, "most_texts": _MOST_TEXTS})
+    if not walked:
+        return walked
+    few = len(walked) <= _MOST_MATCHING and all(row.place < _MOST_TEXTS for row in walked)
+    # A configuration and an envelope have an index of their own, and less to look through.
+    if not few or step.values.keys() & {"connect_id", "envelope_id"}:
+        return (yield step)
+    return (yield _of_texts(step, [row.text for row in walked]))
+
+
+def _of_texts(step: Step, texts: list[str]) -> Step:
+    """The step, for failures whose errors begin with these."""
+    values = {**step.values, "texts": texts}
+    if not step.order:
+        return replace(step, values=values, filters=[*step.filters, "failures_of_texts"])
+    alone = {"failures_status": "failures_status_alone"}
+    within = [alone.get(name, name) for name in step.filters]
+    return replace(step, values=values, filters=["failures_of_each_text"], within=within)
 
 
 def listing(name: str, account_id: str, query: LogQuery, limit: int, after: Cursor | None) -> Step:

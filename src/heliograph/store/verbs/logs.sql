@@ -247,6 +247,42 @@ and d.phase = :phase;
 -- name: failures_cause
 and d.phase = :cause_phase and d.what = :cause_what;
 
+-- name: failures_status_alone
+-- The same where events are not joined.
+and (select e.status from event as e where {event_of:d}) = :status;
+
+-- name: failures_texts
+-- The different texts of errors of open failures that hold a text, or may as their end is not known,
+-- with the place of each among all; the last place that is looked at is told in any case.
+with recursive walked (text, place) as (
+    select
+        (
+            select min({error_key}) from delivery as d
+            where d.account_id = :account_id and d.failed_us is not null
+        ),
+        1
+    union all
+    select
+        (
+            select min({error_key}) from delivery as d
+            where
+                d.account_id = :account_id and d.failed_us is not null
+                and {error_key} > walked.text
+        ),
+        walked.place + 1
+    from walked
+    where walked.text is not null and walked.place < :most_texts
+)
+
+select text, place
+from walked
+where
+    text is not null
+    and ({strpos}(lower(text), :error) > 0 or length(text) = 500 or place = :most_texts);
+
+-- name: failures_of_texts
+and {error_key} {among_texts:texts};
+
 -- name: failures_after_newest_first
 and (d.created_us, d.delivery_id) < (:after_us, :after_id);
 

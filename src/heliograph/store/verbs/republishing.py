@@ -84,7 +84,7 @@ class RepublishingVerbs:
         return await self._counted(_chosen(account_id, query, source, "failures_uncertain"))
 
     async def _counted(self, step: Step) -> int:
-        found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
+        found = await self._engine.read(lambda: log_rows.found(step), LISTING_PATIENCE)
         return sum(row.number for row in found)
 
     async def job(self, account_id: str, job_id: int) -> RepublishJob | None:
@@ -134,7 +134,7 @@ class RepublishingVerbs:
 
     async def ask(self, job: RepublishJob, most: int, paced_at: datetime) -> bool:
         page = _next(job, most)
-        found = await self._engine.read(lambda: verb_of(page), LISTING_PATIENCE)
+        found = await self._engine.read(lambda: log_rows.found(page), LISTING_PATIENCE)
         some, now = found[:most], self._now()
         last = Cursor(some[-1].created_us, some[-1].delivery_id) if some else job.cursor
 
@@ -214,7 +214,7 @@ def _next(job: RepublishJob, most: int) -> Step:
     else:
         query = replace(job.query, order=Order.OLDEST_FIRST)
         page = log_rows.listing("job_failures", job.account_id, query, most, job.cursor)
-        filters = [*page.filters]
+        filters = [*page.filters, "failures_until"]
     return replace(page, values={**page.values, "frozen": frozen}, filters=filters)
 
 

@@ -66,9 +66,12 @@ update republish_job set runner = null where state = 'running' and runner = :run
 select d.created_us, d.delivery_id, d.connect_id
 from {failures_then_events}
 where
-    d.account_id = :account_id and d.failed_us is not null and d.failed_us <= :frozen {filters}
+    d.account_id = :account_id and d.failed_us is not null {filters}
 order by {order}
 limit :limit;
+
+-- name: failures_until
+and d.failed_us <= :frozen;
 
 -- name: job_asks_ended
 -- Retries had ended: the schedule begins anew, and it has left its lane, as `requeue_ended` has it. The

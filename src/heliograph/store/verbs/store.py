@@ -360,7 +360,7 @@ class StoreVerbs:
         self, name: str, account_id: str, query: LogQuery, limit: int, after: Cursor | None
     ) -> Page[LogEntry]:
         step = log_rows.listing(name, account_id, query, limit, after)
-        found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
+        found = await self._engine.read(lambda: log_rows.found(step), LISTING_PATIENCE)
         return page_of(found, limit, partial(log_rows.entry, account_id))
 
     async def chosen_failures(
@@ -416,7 +416,7 @@ class StoreVerbs:
         return await self._counted(log_rows.chosen(name, account_id, query, after))
 
     async def _counted(self, step: Step) -> Sequence[Chosen]:
-        found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
+        found = await self._engine.read(lambda: log_rows.found(step), LISTING_PATIENCE)
         return log_rows.chosen_rows(found)
 
     async def failure(self, account_id: str, failure_id: int) -> LogEntry | None:
