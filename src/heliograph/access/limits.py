@@ -48,7 +48,7 @@ class Standing:
         return max(1, math.ceil(self.ends - now))
 
 
-class _Count:
+class Count:
     """What a key has used; it is kept and grows, for to keep it anew takes longer than a call."""
 
     __slots__ = ("used",)
@@ -63,37 +63,38 @@ class Windows:
     def __init__(self, most: int, seconds: int, keys: int = MOST_KEYS) -> None:
         self.most = most
         self._seconds = seconds
-        self._number = 0
-        self._counts = Bounded[str, _Count](keys, MOST_BYTES)
+        self._begins = self._ends = 0
+        self._counts = Bounded[str, Count](keys, MOST_BYTES)
 
     def standing(self, key: str, now: float) -> Standing:
         """Where `key` stands; `now` is seconds since 1970."""
-        return Standing(self.most, self._used(key, now), (self._number + 1) * self._seconds)
+        self._open(now)
+        count = self._counts.get(key)
+        return self.told(count or Count())
 
-    def is_full(self, key: str, now: float) -> bool:
-        """Whether `key` has nothing left."""
-        return self._used(key, now) >= self.most
+    def told(self, count: Count) -> Standing:
+        """Where the key of a count of the window that is open stands."""
+        return Standing(self.most, count.used, self._ends)
 
     def count(self, key: str, now: float, cost: int = 1) -> None:
         """Count `cost` for `key`."""
+        self.counted(key, now).used += cost
+
+    def counted(self, key: str, now: float) -> Count:
+        """What `key` has used in the window that is open: to be read and raised at once."""
         self._open(now)
         count = self._counts.get(key)
         if count is None:
-            self._counts[key] = count = _Count()
-        count.used += cost
+            self._counts[key] = count = Count()
+        return count
 
     def __len__(self) -> int:
         return len(self._counts)
 
-    def _used(self, key: str, now: float) -> int:
-        self._open(now)
-        count = self._counts.get(key)
-        return 0 if count is None else count.used
-
     def _open(self, now: float) -> None:
-        number = int(now // self._seconds)
-        if number != self._number:
-            self._number = number
+        if not self._begins <= now < self._ends:
+            self._begins = int(now // self._seconds) * self._seconds
+            self._ends = self._begins + self._seconds
             self._counts.clear()
 
 
@@ -120,6 +121,9 @@ class Decision:
     refusal: ApiError | None = None
 
 
+_UNCOUNTED: Final = Decision()
+
+
 class CallLimits:
     """The rules, applied to every call."""
 
@@ -134,21 +138,22 @@ class CallLimits:
     def call(self, account: str, token_id: str) -> Decision:
         """Count a call, unless that is one too many."""
         if not self._are_some:
-            return Decision()
+            return _UNCOUNTED
         now = self._now()
         rules = (self._token, token_id), (self._burst, account), (self._hour, account)
-        counted = [(windows, key) for windows, key in rules if windows.most]
+        counts = {windows: windows.counted(key, now) for windows, key in rules if windows.most}
         refusal = None
-        for windows, key in counted:
-            if windows.is_full(key, now):
-                refusal = self._refusal(windows, windows.standing(key, now), now)
+        for windows, count in counts.items():
+            if count.used >= windows.most:
+                refusal = self._refusal(windows, windows.told(count), now)
                 break
         else:
-            for windows, key in counted:
-                windows.count(key, now)
+            for count in counts.values():
+                count.used += 1
+        hour, burst = counts.get(self._hour), counts.get(self._burst)
         return Decision(
-            self._hour.standing(account, now) if self._hour.most else None,
-            self._burst.standing(account, now) if self._burst.most else None,
+            None if hour is None else self._hour.told(hour),
+            None if burst is None else self._burst.told(burst),
             refusal,
         )
 
