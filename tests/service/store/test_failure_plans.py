@@ -1,4 +1,4 @@
-"""A page of the failure log and of the log costs by what it gives, whatever else there is."""
+"""A page of failures, of the log, or of what was delivered costs by what it gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from heliograph.store.postgres.queries import QUERIES as POSTGRES
 from heliograph.store.sql import migrations, with_pyformat
 from heliograph.store.sqlite.queries import QUERIES as SQLITE
 from heliograph.store.times import from_microseconds, to_microseconds
-from heliograph.store.verbs import Rows, Step, log_rows
+from heliograph.store.verbs import Rows, Step, log_rows, resending
 from tests.conftest import new_database
 from tests.postgres_server import PostgresServer
 from tests.service.store.test_plans import read_by
@@ -74,6 +74,16 @@ _FILL: Final = (
     select
         delivery_id, created_us + 1, delivery_id, event_row, created_us, account_id, connect_id,
         envelope_id, 1, 1, '', 'failed', true, error, ''
+    from delivery
+    """,
+    """
+    insert into delivery_ended (
+        delivery_id, created_us, event_row, account_id, connect_id, envelope_id, state, attempts,
+        attempt_id, ended_us
+    )
+    select
+        delivery_id + :failures, created_us, event_row, account_id, connect_id, envelope_id,
+        'delivered', 1, delivery_id, created_us
     from delivery
     """,
     "analyze",
@@ -217,3 +227,15 @@ def test_failures_of_an_error_are_found_by_it_on_postgresql(
             read = read_by(found[0]["Plan"])
             # Of each error a page, with its times and its rows.
             assert read <= len(TEXTS) * MOST_READ, (read, found)
+
+
+@pytest.mark.parametrize("filtered", ["none", "envelope", "status of most"])
+def test_what_is_to_be_sent_again_reads_little_more_than_its_rows_on_postgresql(
+    filled: psycopg.Connection, filtered: str
+) -> None:
+    for after in (None, Cursor(0, FAILURES + FAILURES // 2)):
+        step = resending.page(ACCOUNT, LogQuery(**FILTERS[filtered]), PAGE, after)
+        text = f"explain (analyze, format json) {step.text(POSTGRES)}"
+        (found,) = filled.execute(text, dict(step.values)).fetchone() or ()
+        read = read_by(found[0]["Plan"])
+        assert read <= MOST_READ, (read, found)

@@ -88,6 +88,15 @@ pg_database_size(current_database());
 -- name: delivered
 delivery_ended;
 
+-- name: delivered_then_events
+-- As `failures_then_events`.
+delivery_ended as d
+cross join lateral (
+    select * from event as one
+    where one.event_row = d.event_row and one.created_us = d.created_us
+    offset 0
+) as e;
+
 -- name: delivered_until
 and d.ended_us <= :frozen;
 

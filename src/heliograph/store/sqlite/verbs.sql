@@ -86,6 +86,9 @@ instr;
 -- name: delivered
 delivery;
 
+-- name: delivered_then_events
+{failures_then_events};
+
 -- name: delivered_until
 -- By what was sent then: nobody tells when it had come to its end.
 and d.last_try_us <= :frozen;

@@ -52,14 +52,25 @@ order by a.connect_id;
 
 -- name: delivered_page
 -- Which of what was delivered a call means. Whether it can still be sent is asked where that is done.
-select
-    d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url as config_url, d.attempts
+select {delivered_columns}
+from {delivered_then_events}
+inner join connect_configuration as c on d.connect_id = c.connect_id
+where d.account_id = :account_id and d.state = 'delivered' {filters}
+order by {order}
+limit :limit;
+
+-- name: delivered_page_of_envelopes
+-- The same where envelopes are given: it begins with their events.
+select {delivered_columns}
 from {delivered} as d
 inner join event as e on {event_of:d}
 inner join connect_configuration as c on d.connect_id = c.connect_id
 where d.account_id = :account_id and d.state = 'delivered' {filters}
 order by {order}
 limit :limit;
+
+-- name: delivered_columns
+d.created_us, d.delivery_id, d.envelope_id, d.connect_id, c.url as config_url, d.attempts;
 
 -- name: delivered_in_order
 d.delivery_id;

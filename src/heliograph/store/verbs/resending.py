@@ -29,14 +29,15 @@ def page(account_id: str, query: LogQuery, limit: int, after: Cursor | None) -> 
     """The step of what was delivered and a query selects, by number; one more is asked for, to
     know whether others follow. `error` and `order` count for nothing."""
     filters, values = _of(account_id, query, after)
-    return Step("delivered_page", {**values, "limit": limit + 1}, filters, "delivered_in_order")
+    name = "delivered_page" if query.envelope_id is None else "delivered_page_of_envelopes"
+    return Step(name, {**values, "limit": limit + 1}, filters, "delivered_in_order")
 
 
 def page_of_envelopes(account_id: str, envelope_ids: Sequence[str], limit: int, after: int) -> Step:
     """The step of what was delivered of these envelopes, above an id."""
     values = {"account_id": account_id, "envelope_ids": list(envelope_ids)}
     return Step(
-        "delivered_page",
+        "delivered_page_of_envelopes",
         {**values, "after_id": after, "limit": limit},
         ["delivered_of_envelopes", "delivered_after"],
         "delivered_in_order",
