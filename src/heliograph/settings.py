@@ -318,6 +318,14 @@ def environment_name(name: str) -> str:
     return PREFIX + name.upper()
 
 
+def told_by_shell(name: str) -> str:
+    """What a shell, or another program that starts us, tells of itself; empty if it does not.
+
+    No setting is read so.
+    """
+    return os.environ.get(name, "")
+
+
 def environment_without_settings() -> dict[str, str]:
     """For a process of our own that needs no setting: some are secret."""
     kept = (failpoints.VARIABLE,)

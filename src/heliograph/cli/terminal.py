@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from heliograph.plain import harmless, harmless_json, harmless_lines
+from heliograph.settings import told_by_shell
 from heliograph.wire import dates
 
 _GAP: Final = 2
@@ -28,7 +28,7 @@ _UNBOUNDED: Final = 10_000
 
 def output() -> Console:
     """Standard output. Markup, emoji codes and highlighting are off: text is only text."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNBOUNDED
+    width = None if sys.stdout.isatty() or told_by_shell("COLUMNS") else _UNBOUNDED
     return Console(markup=False, highlight=False, emoji=False, width=width)
 
 

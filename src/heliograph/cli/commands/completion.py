@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from heliograph import files
 from heliograph.cli.exits import wrong
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import notes, output
+from heliograph.settings import told_by_shell
 
 _PROGRAM: Final = "heliograph"
 _SHELLS: Final = ("bash", "zsh", "fish")
@@ -54,7 +54,7 @@ def show(shell: str | None) -> None:
 
 
 def _own_shell() -> str:
-    shell = Path(os.environ.get("SHELL", "")).name
+    shell = Path(told_by_shell("SHELL")).name
     if shell not in _SHELLS:
         raise wrong(f"SHELL does not name one of {', '.join(_SHELLS)}.", "Say which with --shell.")
     return shell
@@ -62,11 +62,11 @@ def _own_shell() -> str:
 
 def _place(shell: str) -> Path:
     if shell == "bash":
-        data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        data = told_by_shell("XDG_DATA_HOME") or Path.home() / ".local" / "share"
         return Path(data) / "bash-completion" / "completions" / _PROGRAM
     if shell == "zsh":
         return Path.home() / ".zfunc" / f"_{_PROGRAM}"
-    settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    settings = told_by_shell("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(settings) / "fish" / "completions" / f"{_PROGRAM}.fish"
 
 

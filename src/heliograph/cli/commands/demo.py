@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 import tempfile
@@ -38,7 +37,7 @@ from heliograph.cli.listing import fetch, print_listing
 from heliograph.cli.samples import sample
 from heliograph.cli.terminal import Column, Row, counted, output, print_rows, print_text
 from heliograph.model.accounts import Secret
-from heliograph.settings import environment_name, from_environment
+from heliograph.settings import environment_name, from_environment, told_by_shell
 
 _PATIENCE: Final = 30.0
 """Seconds that any step of the demo may take before it is called failed."""
@@ -296,7 +295,7 @@ def _play_on(data_dir: Path, listeners: Listeners) -> None:
     path = data_dir / "event.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(sample(COMPLETED))) + b"\n")
     # Who has it from a project's environment calls it in the other terminal as here.
-    program = "uv run heliograph" if "UV_RUN_RECURSION_DEPTH" in os.environ else "heliograph"
+    program = "uv run heliograph" if told_by_shell("UV_RUN_RECURSION_DEPTH") else "heliograph"
     lines: Sequence[Any] = (
         f"export {environment_name('data_dir')}={data_dir}",
         f"curl -X PUT -d broken {listeners.base}/billing",
