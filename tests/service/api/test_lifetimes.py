@@ -55,6 +55,7 @@ NOTHING_LASTING = {
     *("publish_events", "test_configuration", "create_historical_envelope_publish_transaction"),
     *("retry_event_failure_logs", "retry_event_for_envelope", "retry_event_for_envelopes"),
     *("resend_deliveries", "resend_delivery", "create_republish_job", "update_republish_job"),
+    "acknowledge_incident",
     # Who gets events: nobody gets in by it. What proves the account to listeners, the caller
     # brings along and is not shown.
     *("create_configuration", "update_configuration", "update_mobile_notifiers"),
