@@ -24,7 +24,7 @@ from heliograph.model.deliveries import LEGAL_MOVES, AttemptOutcome, DeliverySta
 from heliograph.model.logs import LogQuery
 from heliograph.store.keyring import KeyRing
 from heliograph.store.sql import migrations
-from heliograph.store.sqlite.connection import PRAGMAS, Writer, connect
+from heliograph.store.sqlite.connection import PRAGMAS, Readers, Writer, connect
 from heliograph.store.sqlite.doctor import due_check
 from heliograph.store.sqlite.engine import VERBS
 from heliograph.store.sqlite.queries import QUERIES
@@ -40,6 +40,14 @@ from tests.support import (
     new_event,
     wanted_configuration,
 )
+
+_LARGE_SORT = """
+with recursive numbers (number) as (
+    select 1 union all select number + 1 from numbers where number < 20000
+)
+
+select number, hex(zeroblob(500)) as filler from numbers order by number * 7919 % 20011
+"""
 
 
 async def open_sqlite(folder: Path, clock: ManualClock) -> SqliteStore:
@@ -431,6 +439,7 @@ async def test_f15_where_no_descriptor_is_left_reads_and_writes_go_on(
 ) -> None:
     store = await open_sqlite(tmp_path, clock)
     await store.create_account(Account(ACCOUNT, 1, "First"))
+    readers = Readers(tmp_path / "heliograph.db")
     usual = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
     try:
@@ -439,9 +448,12 @@ async def test_f15_where_no_descriptor_is_left_reads_and_writes_go_on(
         await store.create_configuration(wanted_configuration())
         read = await asyncio.gather(*(store.accounts() for _ in range(8)))
         await accept(store, new_event(event_id="accepted"))
+        # More than a reader has room for beside the database: it would go into a file.
+        await readers.read(lambda db: list(db.execute(_LARGE_SORT)))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, usual)
     assert {len(accounts) for accounts in read} == {1}
+    await readers.close()
     await store.close()
 
 

@@ -365,9 +365,13 @@ class Readers:
 
 
 def _reading(path: Path) -> apsw.Connection:
-    """A connection that cannot write; SQLite opens the WAL beside the file at the first read."""
+    """A connection that cannot write, and opens no file later.
+
+    SQLite opens the WAL beside the database at the first read, and a file for what it sorts.
+    """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(1500)
+    connection.pragma("temp_store", "memory")
     _read(connection, lambda db: db.pragma("schema_version"))
     return connection
 
