@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import namedtuple
 from datetime import timedelta
 from typing import Any
 
@@ -12,10 +13,11 @@ from heliograph.model.deliveries import GaveUp, Phase, Why
 from heliograph.model.logs import LogEntry, LogQuery, Order
 from heliograph.store import Store
 from heliograph.store.pages import every_page
-from heliograph.store.verbs import log_rows
+from heliograph.store.verbs import Rows, log_rows
 from tests.contract.traffic import Traffic
 from tests.support import ACCOUNT, OTHER_ACCOUNT, START, ManualClock
 
+Text = namedtuple("Text", ["text", "place"])
 LONG = "x" * 600
 TEXTS = (
     "500 Internal Server Error",
@@ -58,10 +60,18 @@ async def all_ways(
 ) -> list[list[int | None]]:
     """The failures of a query, among few errors, and where they or those that match are many."""
     found = []
-    for texts, matching in ((1_000, 100), (3, 100), (6, 100), (1_000, 1)):
+    ways = (
+        (1_000, 100, 20_000),
+        (3, 100, 20_000),
+        (6, 100, 20_000),
+        (1_000, 1, 20_000),
+        (1_000, 100, 1),
+    )
+    for texts, matching, ids in ways:
         with monkeypatch.context() as bounds:
             bounds.setattr(log_rows, "_MOST_TEXTS", texts)
             bounds.setattr(log_rows, "_MOST_MATCHING", matching)
+            bounds.setattr(log_rows, "_MOST_IDS", ids)
             found.append([entry.failure_id for entry in await listed(store, query)])
             chosen = await store.chosen_failures(ACCOUNT, query)
             assert sum(one.count for one in chosen) == len(found[-1])
@@ -82,6 +92,8 @@ async def test_a_part_of_an_error_selects_what_has_it_beside_every_other_filter(
             failing, LogQuery(order=order, error=part, **other), monkeypatch
         )
         assert all(found == few for found in many)
+        copied = {one.failure_id for one in everything if part in str(one.error)}
+        assert copied <= set(few)
         if part.isascii():  # capitals of other letters are the database's
             naive = [one for one in everything if part.lower() in str(one.error).lower()]
             assert few == [one.failure_id for one in naive]
@@ -105,3 +117,14 @@ async def test_more_different_errors_than_are_looked_at_are_found_too(
     assert await store.delete_failures(ACCOUNT, LogQuery(error="host-7"), "ada") == 11
     assert await listed(store, LogQuery(error="host-7")) == []
     assert len(await listed(store, LogQuery(error="host"), 50)) == 119
+
+
+@pytest.mark.parametrize(("texts", "apart"), [(2, True), (100, False)])
+def test_what_is_looked_up_apart_for_a_page_is_bounded(texts: int, apart: bool) -> None:
+    query = LogQuery(error="refused")
+    step = log_rows.listing("failures", ACCOUNT, query, 1_000, None)
+    verb = log_rows.found(step)
+    next(verb)
+    walked = [Text(f"host-{number} refused", number) for number in range(texts)]
+    page = verb.send(Rows(walked, 0))
+    assert ("failures_of_each_text" in page.filters) is apart

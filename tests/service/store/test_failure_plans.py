@@ -153,7 +153,7 @@ def found_by(step: Step) -> tuple[Step, Step]:
     """What is asked first, and then where these are the different errors."""
     verb = log_rows.found(step)
     first = next(verb)
-    part = step.values["error"]
+    part = step.values["error"].lower()
     matching = [(n, text) for n, text in enumerate(TEXTS, 1) if part in text.lower()]
     rows = [SimpleNamespace(text=text, place=n) for n, text in matching]
     return first, verb.send(Rows(rows, 0))

@@ -22,6 +22,9 @@ _MOST_TEXTS: Final = 1_000
 _MOST_MATCHING: Final = 100
 """Of so many of them the failures are looked up apart."""
 
+_MOST_IDS: Final = 20_000
+"""So many failures are looked up apart for one page: each text may have a page of its own."""
+
 
 def found(step: Step) -> Verb[Rows]:
     """The rows of a step of `listing` or `chosen`.
@@ -36,6 +39,8 @@ def found(step: Step) -> Verb[Rows]:
     if not walked:
         return walked
     few = len(walked) <= _MOST_MATCHING and all(row.place < _MOST_TEXTS for row in walked)
+    if step.order:
+        few = few and len(walked) * step.values["limit"] <= _MOST_IDS
     # A configuration and an envelope have an index of their own, and less to look through.
     if not few or step.values.keys() & {"connect_id", "envelope_id"}:
         return (yield step)
@@ -49,7 +54,9 @@ def _of_texts(step: Step, texts: list[str]) -> Step:
         return replace(step, values=values, filters=[*step.filters, "failures_of_texts"])
     alone = {"failures_status": "failures_status_alone"}
     within = [alone.get(name, name) for name in step.filters]
-    return replace(step, values=values, filters=["failures_of_each_text"], within=within)
+    # Outside too: who waits for a row's lock on PostgreSQL looks at what has become of it.
+    filters = [*step.filters, "failures_of_each_text"]
+    return replace(step, values=values, filters=filters, within=within)
 
 
 def listing(name: str, account_id: str, query: LogQuery, limit: int, after: Cursor | None) -> Step:
@@ -91,7 +98,7 @@ def filters_of(
         "connect_id": ("connect_id", query.connect_id),
         "envelope_id": ("envelope_id", query.envelope_id),
         "status": ("status", query.status),
-        "error": ("error", query.error and query.error.lower()),
+        "error": ("error", query.error),
         "phase": ("phase", query.phase),
     }
     for which, (parameter, value) in wanted.items():

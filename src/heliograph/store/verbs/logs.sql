@@ -250,7 +250,7 @@ and d.envelope_id = :envelope_id;
 and e.status = :status;
 
 -- name: failures_error
-and {strpos}(lower(d.error), :error) > 0;
+and {strpos}(lower(d.error), lower(:error)) > 0;
 
 -- name: failures_phase
 and d.phase = :phase;
@@ -289,7 +289,7 @@ select text, place
 from walked
 where
     text is not null
-    and ({strpos}(lower(text), :error) > 0 or length(text) = 500 or place = :most_texts);
+    and ({strpos}(lower(text), lower(:error)) > 0 or length(text) = 500 or place = :most_texts);
 
 -- name: failures_of_texts
 and {error_key} {among_texts:texts};
@@ -322,7 +322,7 @@ and a.envelope_id = :envelope_id;
 and e.status = :status;
 
 -- name: logs_error
-and {strpos}(lower(a.error), :error) > 0;
+and {strpos}(lower(a.error), lower(:error)) > 0;
 
 -- name: logs_after_newest_first
 and (a.started_us, a.attempt_id) < (:after_us, :after_id);

@@ -134,7 +134,8 @@ class RepublishingVerbs:
 
     async def ask(self, job: RepublishJob, most: int, paced_at: datetime) -> bool:
         page = _next(job, most)
-        found = await self._engine.read(lambda: log_rows.found(page), LISTING_PATIENCE)
+        # One statement, and so one snapshot: what changes its error meanwhile is not passed over.
+        found = await self._engine.read(lambda: verb_of(page), LISTING_PATIENCE)
         some, now = found[:most], self._now()
         last = Cursor(some[-1].created_us, some[-1].delivery_id) if some else job.cursor
 
