@@ -134,7 +134,9 @@ def find(
 ) -> Credentials:
     """Credentials as given, and what is not given from the data directory.
 
-    A token of the data directory is never sent to an address that was given otherwise.
+    A token of the data directory is never sent to an address that was given otherwise, nor a token
+    that was given to an address which nobody named: a folder that somebody else has made may have
+    one.
 
     Raises:
         Stop: something is missing, or cannot be used.
@@ -154,6 +156,13 @@ def find(
             )
         return Credentials(_clean(base_uri), account_id, Secret(token))
     folder = data_dir or data_dirs.found()
+    if token and data_dir is None:
+        raise wrong(
+            f"It is not said whose the token is that --token or {ACCESS_TOKEN} gives.",
+            f"It is not sent to an address that was only found, here in {folder / FILE_NAME}:",
+            f"name the server with --data-dir {folder} or with --base-uri and --account-id, or "
+            "leave the token out.",
+        )
     try:
         known = Credentials.read(folder)
     except FileNotFoundError:

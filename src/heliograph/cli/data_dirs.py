@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,17 +23,23 @@ _PATIENCE: Final = 0.5
 """Seconds that a server on this machine has to take a connection."""
 
 _MOST_FOLDERS: Final = 1000
-"""Looked into: what has more is no folder that somebody works in."""
+"""Looked into; of a folder that has more, such as a home, `hg` alone."""
+
+_USUAL: Final = "hg"
+"""The name that the help gives to a data directory."""
 
 
 def found(otherwise: Path | None = None) -> Path:
     """The data directory in the current folder, or the folder itself; of several the one whose
-    server runs; where there is none, `otherwise`.
+    server runs. `otherwise` comes before all of them where it is there, and where none is.
 
     Raises:
         Stop: there is none, or it is not clear which.
     """
-    known = _known(Path())
+    if otherwise is not None and otherwise.is_dir():
+        return otherwise
+    looked = {folder: _objection(folder) for folder in _candidates(Path())}
+    known = [folder for folder, objection in looked.items() if objection is None]
     if len(known) > 1:
         known = [folder for folder in known if _runs(folder)] or known
     if len(known) > 1:
@@ -44,7 +52,13 @@ def found(otherwise: Path | None = None) -> Path:
     if not known:
         raise wrong(
             f"No server is known here: there is no {VARIABLE}, and no {FILE_NAME} of yours in "
-            f"{Path.cwd()} or in a folder of it, such as hg.",
+            f"{Path.cwd()} or in a folder of it, such as {_USUAL}.",
+            *(
+                f"{folder / FILE_NAME} is there, and is not taken unless its folder is named: "
+                f"{objection}."
+                for folder, objection in looked.items()
+                if objection
+            ),
             f"Say where a server has its data with --data-dir or {VARIABLE}, or give --base-uri, "
             "--account-id and --token.",
             "`heliograph serve --data-dir ./hg --egress emulator` starts one to develop with.",
@@ -52,19 +66,35 @@ def found(otherwise: Path | None = None) -> Path:
     return known[0]
 
 
-def _known(folder: Path) -> Sequence[Path]:
-    """Data directories of this user: another's could lead anywhere."""
+def _candidates(folder: Path) -> Sequence[Path]:
+    """Where a data directory may be; which of many are seen must not hang on their order."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        names = sorted(entry.name for _, entry in zip(range(_MOST_FOLDERS), entries, strict=False))
-        return [path for path in (folder, *map(folder.joinpath, names)) if _is_mine(path)]
+        names = sorted(entry.name for entry in islice(entries, _MOST_FOLDERS + 1))
+        if len(names) > _MOST_FOLDERS:
+            names = [_USUAL]
+        return [folder, *map(folder.joinpath, names)]
     return []
 
 
-def _is_mine(folder: Path) -> bool:
+def _objection(folder: Path) -> str | None:
+    """Why a data directory is not taken unless it is named, empty where it is none.
+
+    Whoever made it says where calls go. What somebody unpacks or clones is their own, but is not
+    kept from others, as that is which a server has written; in a link or in a folder of others it
+    may become another while it is looked at.
+    """
     try:
-        return (folder / FILE_NAME).stat().st_uid == os.geteuid()
+        place, file = folder.lstat(), (folder / FILE_NAME).lstat()
     except OSError:
-        return False
+        return ""
+    mine = place.st_uid == file.st_uid == os.geteuid()
+    if not mine:
+        return "it is another user's"
+    if not stat.S_ISDIR(place.st_mode) or not stat.S_ISREG(file.st_mode):
+        return "it is reached by a link"
+    if file.st_mode & 0o077 or place.st_mode & 0o022:
+        return "others than you can read it or put another in its place"
+    return None
 
 
 def _runs(folder: Path) -> bool:

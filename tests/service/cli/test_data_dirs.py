@@ -21,7 +21,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def data_dir(name: str, port: int = 1) -> Path:
     folder = Path(name)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     Credentials(f"http://127.0.0.1:{port}", "account", Secret("its-token")).write(folder)
     return folder
 
@@ -61,17 +61,70 @@ def test_another_users_data_directory_is_not_found(monkeypatch: pytest.MonkeyPat
     data_dir("hg")
     owner = Path("hg").stat().st_uid
     monkeypatch.setattr("os.geteuid", lambda: owner + 1)
-    with pytest.raises(Stop, match="of yours"):
+    with pytest.raises(Stop, match="of yours") as told:
         data_dirs.found()
+    assert (
+        f"hg/{FILE_NAME} is there, and is not taken unless its folder is named: it is another"
+        in (" ".join(told.value.steps))
+    )
 
 
 def test_what_is_given_lies_over_the_data_directory_but_its_token_goes_to_its_own_server_only() -> (
     None
 ):
     data_dir("hg")
-    given = find(None, None, None, "another")
+    given = find(Path("hg"), None, None, "another")
     assert (given.base_uri, given.account_id) == ("http://127.0.0.1:1", "account")
     assert given.access_token.reveal() == "another"
     with pytest.raises(Stop) as told:
         find(None, "http://elsewhere.example", "account", None)
     assert told.value.message == "Also needed: --token (HELIOGRAPH_ACCESS_TOKEN)."
+
+
+def test_a_token_that_was_given_is_not_sent_to_an_address_that_was_only_found() -> None:
+    data_dir("hg")
+    with pytest.raises(Stop) as told:
+        find(None, None, None, "another")
+    assert told.value.message.startswith("It is not said whose the token is")
+    assert "--data-dir hg" in " ".join(told.value.steps)
+    assert "another" not in " ".join([told.value.message, *told.value.steps])
+    assert find(None, None, "other-account", None).account_id == "other-account"
+
+
+@pytest.mark.parametrize(
+    "loosened",
+    ["the file is read by others", "the folder is written by others", "a file link", "a link"],
+)
+def test_what_others_may_have_put_there_is_not_found(tmp_path: Path, loosened: str) -> None:
+    folder = data_dir("hg")
+    match loosened:
+        case "the file is read by others":  # as of a clone
+            (folder / FILE_NAME).chmod(0o644)
+        case "the folder is written by others":
+            folder.chmod(0o777)
+        case "a file link":
+            (folder / FILE_NAME).rename(tmp_path / "elsewhere.json")
+            (folder / FILE_NAME).symlink_to(tmp_path / "elsewhere.json")
+        case _:
+            (tmp_path / "in").mkdir()
+            folder.rename(tmp_path / "in" / "hg")
+            folder.symlink_to(tmp_path / "in" / "hg")
+    with pytest.raises(Stop) as told:
+        data_dirs.found()
+    assert f"hg/{FILE_NAME} is there, and is not taken" in " ".join(told.value.steps)
+    assert find(folder, None, None, None).access_token.reveal() == "its-token", "it is named"
+
+
+def test_what_is_found_among_many_does_not_hang_on_their_order() -> None:
+    data_dir("another")
+    data_dir("hg")
+    for number in range(999):
+        Path(f"entry-{number}").touch()
+    assert data_dirs.found() == Path("hg")
+
+
+def test_with_a_database_the_usual_directory_comes_first() -> None:
+    data_dir("hg")
+    data_dir("hg2")
+    Path("heliograph-data").mkdir()
+    assert data_dirs.found(Path("heliograph-data")) == Path("heliograph-data")
