@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from click.shell_completion import BashComplete
 
+from heliograph.cli import main
 from tests.listener import LoopbackListener, listening
 from tests.service.cli.test_commands import COMMAND, Shell, start_server, write
 from tests.support import published
@@ -215,6 +217,11 @@ def test_what_is_completed_is_what_there_is(typed: str, meant: str) -> None:
         check=False,
     )
     assert done.stdout.splitlines() == [f"plain,{meant}"], done.stderr
+
+
+def test_behind_a_mistyped_command_the_shell_completes_without_an_error() -> None:
+    completing = BashComplete(main, {}, "heliograph", "_HELIOGRAPH_COMPLETE")
+    assert "failures" in {item.value for item in completing.get_completions(["fialures"], "")}
 
 
 async def test_a_sample_is_published_by_the_name_of_its_event(
