@@ -250,18 +250,24 @@ class Connection:
     async def lines(
         self, path: str, query: Mapping[str, str]
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """A listing as NDJSON, line by line."""
+        """A listing as NDJSON, line by line; waits for its beginning as `call` does."""
         forever = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_LONGEST_CALL)
         try:
-            async with self._session.get(
-                self._url(path, query),
-                headers={"Accept": LINES},
-                allow_redirects=False,
-                timeout=forever,
-            ) as answer:
-                if answer.status != 200:
-                    self._checked(Answer(answer.status, answer.headers, await answer.read()))
-                yield _lines_of(answer.content)
+            for number in range(1, _MOST_TRIES + 1):
+                async with self._session.get(
+                    self._url(path, query),
+                    headers={"Accept": LINES},
+                    allow_redirects=False,
+                    timeout=forever,
+                ) as answer:
+                    if answer.status == 200:
+                        yield _lines_of(answer.content)
+                        return
+                    refused = Answer(answer.status, answer.headers, await answer.read())
+                pause = None if number == _MOST_TRIES else _asked_to_wait(number, refused)
+                if pause is None:
+                    raise self._refusal(refused)
+                await asyncio.sleep(pause)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from None
 
@@ -304,21 +310,24 @@ class Connection:
     def _checked(self, answer: Answer) -> Answer:
         if 200 <= answer.status <= 299:
             return answer
+        raise self._refusal(answer)
+
+    def _refusal(self, answer: Answer) -> Stop:
         try:
             details = msgspec.json.decode(answer.body)
             code, message = str(details["errorCode"]), str(details["message"])
         except (msgspec.DecodeError, KeyError, TypeError):
-            raise Stop(
+            return Stop(
                 Exit.REFUSED,
                 f"{self._base} answered {answer.status} in a form that is not Heliograph's.",
                 "Is this the right address?",
-            ) from None
+            )
         if answer.status == 503:
-            raise Stop(Exit.UNREACHABLE, f"The server cannot take the call now: {message}")
+            return Stop(Exit.UNREACHABLE, f"The server cannot take the call now: {message}")
         steps = ["Is the token of this server?"] if answer.status == 401 else []
         if code == "USER_LACKS_PERMISSIONS":
             steps = [f"Give an administrator's token with --token or {ACCESS_TOKEN}."]
-        raise Stop(Exit.REFUSED, f"{message} ({code})", *steps)
+        return Stop(Exit.REFUSED, f"{message} ({code})", *steps)
 
 
 def _trust(credentials: Credentials) -> ssl.SSLContext | bool:

@@ -134,12 +134,17 @@ async def _account_checks(connection: Connection) -> Sequence[Check]:
         for warning in configuration.get("warnings") or ()
     ]
     found = f"{_WARNING}{' '.join(warnings)}" if warnings else "each gets what it asks for"
-    causes = await causes_of(connection, {})
-    failing = f"{_WARNING}{causes.text()}: `heliograph status` says why" if causes.total else "none"
+    try:
+        causes = await causes_of(connection, {})
+    except Stop as refused:
+        failures = Check("failures", False, refused.message, "ask again, or see the server's log")
+    else:
+        why = f"{_WARNING}{causes.text()}: `heliograph status` says why"
+        failures = Check("failures", True, why if causes.total else "none")
     return [
         Check("token", True, f"accepted; configurations: {answer.json['totalRecords']}"),
         Check("configurations", True, found),
-        Check("failures", True, failing),
+        failures,
     ]
 
 

@@ -63,11 +63,11 @@ class Status:
 
     @property
     def well(self) -> bool:
-        """Whether everybody gets what they are to get."""
-        return not self.failing and not self.disabled
+        """Whether everybody gets what they are to get; what was not read may be failing."""
+        return not self.failing and not self.disabled and not self.causes.more
 
 
-@click.command(epilog="Example: heliograph status || mail -s 'Heliograph is not well' ops")
+@click.command(epilog="Example: out=$(heliograph status) || echo \"$out\" | mail -s 'Not well' ops")
 @json_option
 @server_options
 def status(credentials: Credentials, as_json: bool) -> None:
@@ -124,6 +124,8 @@ def _print(found: Status) -> None:
         total = sum(group.count for group in failing)
         parts = [Causes(failing, total, found.causes.more).text()] if failing else []
         parts += [f"{counted(len(disabled), 'listener')} switched off"] if disabled else []
+        if found.causes.more and not failing:
+            parts.append("there are more open failures than were read, whose cause is not known")
         print_text(console, f"NOT WELL: {'; '.join(parts)}.", 0, "bold red")
     for group in failing:
         what = f"{group.connect_id} {found.names.get(group.connect_id, '(deleted)')}: {group.cause}"
