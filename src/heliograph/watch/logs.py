@@ -422,18 +422,23 @@ def _render_numbered(render: Render, process: int, entry: Entry) -> bytes:
 
 
 _FOR_PROGRAMS: Final = frozenset(
-    {"event", "exception", "account_id", "event_id", "trace_id", "caller_trace_id", "bytes"}
+    {"event", "exception", "event_id", "trace_id", "caller_trace_id", "bytes"}
 )
 """What a line for a person has elsewhere, or not at all: it is to stay one line."""
+
+_OF_DELIVERIES: Final = frozenset({"event_accepted", "attempt"})
+"""Lines that come by the thousand, and do without the account; any other names it."""
 
 
 def _render_console(entry: Entry) -> bytes:
     """A line for a person at a terminal; an exception follows on lines of its own."""
     at, level, event = entry
+    of_delivery = event.get("event") in _OF_DELIVERIES
+    hidden = _FOR_PROGRAMS | {"account_id"} if of_delivery else _FOR_PROGRAMS
     details = [
         f"{name}={harmless(_plain(value))}"
         for name, value in event.items()
-        if name not in _FOR_PROGRAMS and value is not None
+        if name not in hidden and value is not None
     ]
     colour = _COLOURS.get(level, "0")
     line = (

@@ -133,6 +133,15 @@ def test_behind_a_shell_that_has_the_terminal_only_warnings_are_written() -> Non
     ]
 
 
+def test_on_a_terminal_a_line_names_its_account_unless_it_is_of_a_delivery() -> None:
+    stream = Stream()
+    with logs.writing("console", "info", stream):
+        for event in ("attempt", "event_accepted", "incident_opened"):
+            structlog.get_logger().info(event, account_id="of-an-account")
+    written = stream.getvalue().decode().splitlines()
+    assert ["account_id=of-an-account" in line for line in written] == [False, False, True]
+
+
 def test_what_libraries_log_is_written_in_the_same_form() -> None:
     stream = Stream()
     with logs.writing("json", "info", stream):
