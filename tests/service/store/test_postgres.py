@@ -29,7 +29,9 @@ from heliograph.store.postgres.engine import VERBS
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.store import PostgresStore
 from heliograph.store.sql import migrations
+from heliograph.store.verbs import PATIENCE
 from tests.busy import hang
+from tests.contract.tables import change
 from tests.postgres_server import DURABLE, postgres_server
 from tests.support import (
     ACCOUNT,
@@ -37,6 +39,7 @@ from tests.support import (
     accept,
     claim_all,
     deliver,
+    give_up,
     new_event,
     retry_in,
     settled,
@@ -502,6 +505,32 @@ async def test_r21_what_was_locked_when_a_node_looked_is_found_within_half_a_min
         clock.move(1)
         await node.renew_lease()
     assert len(claims) == 1
+
+
+async def look(node: Store) -> int:
+    return len(await node.incidents.tend())
+
+
+async def name_causes(node: Store) -> int:
+    return await node.incidents.name_causes()
+
+
+@pytest.mark.parametrize("verb", [look, name_causes])
+async def test_what_a_slow_look_at_incidents_finds_is_told(
+    open_node: OpenNode, database_url: str, verb: Callable[[Store], Awaitable[int]]
+) -> None:
+    node, _ = await two_nodes(open_node)
+    await publish(node, 1)
+    await give_up(node, await claim_all(node))
+    if verb is name_causes:
+        await change(node, "update delivery set phase = null, what = null")
+    async with await psycopg.AsyncConnection.connect(database_url) as other:
+        await other.execute("lock table incident in access exclusive mode")
+        looking = asyncio.ensure_future(verb(node))
+        await asyncio.wait({looking}, timeout=PATIENCE + 0.5)
+        await other.rollback()
+    async with hang(10):
+        assert await looking == 1
 
 
 async def delete_one(node: Store) -> None:

@@ -97,10 +97,11 @@ class IncidentVerbs:
         return await self._engine.write(verb)
 
     async def tend(self) -> Sequence[News]:
-        return await self._engine.write(lambda: _tend(self._now()))
+        # What is noted as told must come to whoever tells it, however long that takes.
+        return await self._engine.write(lambda: _tend(self._now()), patience=None)
 
     async def name_causes(self) -> int:
-        return await self._engine.write(_name_causes)
+        return await self._engine.write(_name_causes, patience=None)
 
 
 def _with_minutes(step: Step) -> Verb[list[tuple[Any, list[Any]]]]:
