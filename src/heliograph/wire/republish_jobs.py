@@ -31,10 +31,12 @@ class RepublishSelection(Wire):
 
     ours: ClassVar[bool] = True
 
+    cause: str | None = None
     connect_id: str | None = None
     envelope_id: str | None = None
     error: str | None = None
     from_date: DateTime | None = None
+    phase: str | None = None
     status: str | None = None
     to_date: DateTime | None = None
 
@@ -183,10 +185,12 @@ def _number(text: str, name: str, most: int) -> int:
 
 def _selection(query: LogQuery) -> RepublishSelection:
     return RepublishSelection(
+        cause=None if query.cause is None else str(query.cause),
         connect_id=_text(query.connect_id),
         envelope_id=query.envelope_id,
         error=query.error,
         from_date=None if query.from_date is None else dates.render(query.from_date),
+        phase=query.phase,
         status=query.status,
         to_date=None if query.to_date is None else dates.render(query.to_date),
     )
