@@ -267,13 +267,14 @@ class ConsentPages:
         if form.get("decision") != "allow":
             return _redirect(authorization.back(error="access_denied"))
         user = person.user
-        await self._store.sign_ins.add_consent(
-            user.account_id,
-            authorization.application.integration_key,
-            user.user_id,
-            authorization.scopes,
-            user.user_id,
-        )
+        with acting(Actor(user.email, request.address, user_id=user.user_id)):
+            await self._store.sign_ins.add_consent(
+                user.account_id,
+                authorization.application.integration_key,
+                user.user_id,
+                authorization.scopes,
+                user.user_id,
+            )
         return await self._go_back(request, authorization, person)
 
     async def _authorization(self, request: Request) -> AuthorizationRequest:

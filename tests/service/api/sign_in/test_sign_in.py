@@ -109,6 +109,16 @@ def refused(reply: Reply, error: str, status: int = 400) -> bool:
 # ---------------------------------------------------------------- the authorization code grant
 
 
+async def test_a_consent_that_a_user_gives_is_noted_as_the_user_s(
+    app: Integration, visitor: Visitor
+) -> None:
+    await code_of(app, visitor)
+    path = f"{app.api.connect}/audit?action=consent.given"
+    (noted,) = (await app.api.call("GET", path)).json["audit"]
+    assert (noted["actor"], noted["address"]) == ("ada@example.com", "127.0.0.1")
+    assert (noted["userId"], noted["what"]) == (ADA, f"user {ADA}")
+
+
 async def test_a_user_signs_in_and_consents_and_the_application_acts_with_the_user_s_role(
     app: Integration, visitor: Visitor
 ) -> None:
