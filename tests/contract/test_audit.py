@@ -12,7 +12,16 @@ import pytest
 from heliograph.errors import ConfigurationsChanged
 from heliograph.model.accounts import Role, Secret
 from heliograph.model.applications import ApplicationChange, NewApplication
-from heliograph.model.audit import ITSELF, Action, Actor, AuditEntry, AuditQuery, Change, Detail
+from heliograph.model.audit import (
+    ITSELF,
+    Action,
+    Actor,
+    AuditEntry,
+    AuditQuery,
+    Change,
+    Detail,
+    given,
+)
 from heliograph.model.configurations import ClientCredentials
 from heliograph.model.logs import Cursor, LogQuery, Order
 from heliograph.model.people import NewToken, NewUser, UserChange
@@ -250,6 +259,28 @@ async def test_republishing_deleting_and_resending_are_noted_with_how_many(
         Detail("deliveries", None, both),
     )
     assert shown[-1].change.details == (Detail("count", None, "3"),)
+
+
+async def test_only_what_was_republished_is_noted_as_such(store: Store, traffic: Traffic) -> None:
+    first = await traffic.configure()
+    await traffic.publish(envelope_id="env-1")
+    await traffic.give_up(await traffic.claim_all())
+    assert await store.delete_configuration(ACCOUNT, first.connect_id)
+    await traffic.configure()
+    for number in (2, 3):
+        await traffic.publish(envelope_id=f"env-{number}")
+    claims = await traffic.claim_all()
+    await traffic.give_up(claims)
+    before = await told(store)
+    assert len(await store.requeue_envelopes(ACCOUNT, ["env-1"])) == 1
+    assert await told(store) == before
+    page = await store.requeue_failures(ACCOUNT, LogQuery())
+    assert len(page.requeued) == 3
+    (noted, *others) = await entries(store)
+    assert [(entry.action, entry.change.what) for entry in others] == before
+    assert noted.change.details == given(
+        count=2, deliveries=sorted(claim.delivery_id for claim in claims)
+    )
 
 
 async def test_each_filter_narrows_the_audit_and_pages_follow_each_other(

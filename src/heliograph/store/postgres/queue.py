@@ -676,8 +676,11 @@ class Queue:
         values = {"delivery_ids": delivery_ids, "logged": rows.logged(documents), "error": error}
         await run(db, _Q["attempts_unknown"], values)
 
-    async def requeue(self, db: Connection, candidates: Sequence[Any]) -> list[Requeued]:
-        """Make open failures (rows of `requeue_page`) due now, where that can be."""
+    async def requeue(
+        self, db: Connection, candidates: Sequence[Any]
+    ) -> tuple[list[Requeued], list[int]]:
+        """Make open failures (rows of `requeue_page`) due now, where that can be; the deliveries
+        of which it could."""
         done: list[Requeued] = []
         by_query: dict[str, list[int]] = {}
         for row in candidates:
@@ -688,7 +691,7 @@ class Queue:
                 by_query.setdefault(query, []).append(requeued.delivery_id)
         for query, ids in by_query.items():
             await run(db, _Q[query], {"delivery_ids": ids, "now": self._now()})
-        return done
+        return done, [one for ids in by_query.values() for one in ids]
 
     async def cancel(
         self, db: Connection, account_id: str, failure_ids: Sequence[int], who: str

@@ -297,9 +297,9 @@ class PostgresStore(StoreVerbs):
     async def _requeue(
         self, db: Connection, account_id: str, found: Sequence[Any]
     ) -> list[Requeued]:
-        done = await self._queue.requeue(db, found)
-        asked = audit.of_deliveries(requeued.delivery_id for requeued in done)
-        noted = audit.note(account_id, self._now(), Action.FAILURES_REPUBLISHED, *asked)
+        done, again = await self._queue.requeue(db, found)
+        which = audit.of_deliveries(again)
+        noted = audit.note(account_id, self._now(), Action.FAILURES_REPUBLISHED, *which)
         await run_verb(db, noted)
         return done
 

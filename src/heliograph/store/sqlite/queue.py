@@ -326,15 +326,16 @@ class Queue:
             "due_us": due_us,
         }
 
-    def requeue(self, db: apsw.Connection, account_id: str, row: Any) -> Requeued:
-        """Make one open failure (a row of `requeue_page`) due now, where that can be."""
+    def requeue(self, db: apsw.Connection, account_id: str, row: Any) -> tuple[Requeued, bool]:
+        """Make one open failure (a row of `requeue_page`) due now, where that can be; whether it
+        could."""
         live = self._known.live(db, account_id, row.connect_id)
         reason = None if live is None else live.held
         done, query = rows.requeued(row, deleted=live is None, reason=reason)
         if query is not None:
             values = {"delivery_id": done.delivery_id, "now": self._now(), "state": done.state}
             db.execute(_Q[query], {**values, "held_reason": reason})
-        return done
+        return done, query is not None
 
     def cancel(
         self, db: apsw.Connection, account_id: str, failure_ids: Sequence[int], who: str

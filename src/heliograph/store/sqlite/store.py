@@ -213,9 +213,9 @@ class SqliteStore(StoreVerbs):
         self, db: apsw.Connection, account_id: str, found: Sequence[Any]
     ) -> Sequence[Requeued]:
         done = [self._queue.requeue(db, account_id, row) for row in found]
-        asked = audit.of_deliveries(requeued.delivery_id for requeued in done)
-        run_verb(db, audit.note(account_id, self._now(), Action.FAILURES_REPUBLISHED, *asked))
-        return done
+        again = audit.of_deliveries(requeued.delivery_id for requeued, could in done if could)
+        run_verb(db, audit.note(account_id, self._now(), Action.FAILURES_REPUBLISHED, *again))
+        return [requeued for requeued, _ in done]
 
     async def delete_failure(self, account_id: str, failure_id: int, who: str) -> bool:
         return await self._write(lambda db: self._cancel(db, account_id, [failure_id], who)) > 0
