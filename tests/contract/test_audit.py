@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -79,6 +80,19 @@ async def test_a_change_of_a_configuration_is_noted_with_who_and_what_but_no_sec
         Detail("password", "********", "********"),
     )
     assert "canary" not in repr(await entries(store))
+
+
+async def test_s8_what_no_answer_shows_of_a_configuration_is_not_in_the_audit_either(
+    store: Store,
+) -> None:
+    wanted = wanted_configuration(integratorManaged="true")
+    kept = {"integratorAccount": OTHER_ACCOUNT, "documentsOf": {"sent": True}}
+    document = json.dumps({**json.loads(wanted.document), **kept}).encode()
+    await store.create_configuration(replace(wanted, document=document))
+    (made, *_) = await entries(store)
+    names = {detail.name for detail in made.change.details}
+    assert "integratorManaged" in names
+    assert not names & kept.keys()
 
 
 @pytest.mark.parametrize(

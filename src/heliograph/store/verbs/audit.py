@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from heliograph.model.audit import (
     MASKED,
@@ -27,6 +27,9 @@ from heliograph.store.pages import Page, page_of
 from heliograph.store.rows import storable
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import LISTING_PATIENCE, Engine, Step, Verb, verb_of
+from heliograph.wire.configurations import DOCUMENTS_OF, INTEGRATOR
+
+_NEVER_SHOWN: Final = frozenset({DOCUMENTS_OF, INTEGRATOR})
 
 
 def note(account_id: str, now: int, action: Action, *changes: Change) -> Verb[None]:
@@ -89,8 +92,9 @@ def of_deliveries(delivery_ids: Iterable[int], done: int | None = None) -> list[
 
 
 def _shown(configuration: ConnectConfiguration) -> Mapping[str, Any]:
+    """What its document has, but for what no answer of the API shows either (S8)."""
     document: Mapping[str, Any] = json.loads(configuration.document)
-    return document
+    return {name: value for name, value in document.items() if name not in _NEVER_SHOWN}
 
 
 def _action(before: ConnectConfiguration | None, after: ConnectConfiguration) -> Action:
