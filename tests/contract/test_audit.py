@@ -23,7 +23,7 @@ from heliograph.model.audit import (
     Detail,
     given,
 )
-from heliograph.model.configurations import ClientCredentials
+from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
 from heliograph.model.logs import Cursor, LogQuery, Order
 from heliograph.model.people import NewToken, NewUser, UserChange
 from heliograph.model.republishing import Care, JobState, NewRepublishJob, Source
@@ -79,6 +79,27 @@ async def test_a_change_of_a_configuration_is_noted_with_who_and_what_but_no_sec
         Detail("name", "crm", "erp"),
         Detail("password", "********", "********"),
     )
+    assert "canary" not in repr(await entries(store))
+
+
+async def test_parts_of_a_configuration_are_noted_each_and_custom_parameters_without_values(
+    store: Store,
+) -> None:
+    def wanted(connect_id: int, scope: str, key: str) -> ConnectConfiguration:
+        client = {"scope": scope, "customParameters": {"api_key": key}}
+        made = wanted_configuration(connect_id=connect_id)
+        document = {**json.loads(made.document), "oAuthConfiguration": client}
+        return replace(made, document=json.dumps(document).encode())
+
+    made = await store.create_configuration(wanted(0, "a", "canary-1"))
+    assert await store.update_configuration(wanted(made.connect_id, "b", "canary-2"))
+    (changed, created, *_) = await entries(store)
+    masked = "oAuthConfiguration.customParameters"
+    assert changed.change.details == (
+        Detail("oAuthConfiguration.scope", "a", "b"),
+        Detail(masked, "********", "********"),
+    )
+    assert Detail(masked, None, "********") in created.change.details
     assert "canary" not in repr(await entries(store))
 
 

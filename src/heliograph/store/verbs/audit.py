@@ -31,6 +31,9 @@ from heliograph.wire.configurations import DOCUMENTS_OF, INTEGRATOR
 
 _NEVER_SHOWN: Final = frozenset({DOCUMENTS_OF, INTEGRATOR})
 
+_MASKED_TOO: Final = "oAuthConfiguration.customParameters"
+"""They may be secret, as the parameters of the account's OAuth client."""
+
 
 def note(account_id: str, now: int, action: Action, *changes: Change) -> Verb[None]:
     """Note in the verb's transaction what it does; `now` is microseconds UTC."""
@@ -69,11 +72,11 @@ def configuration_changed(
 ) -> tuple[Action, Change]:
     """What an update of a configuration, or making one, is noted as."""
     details = differing({} if before is None else _shown(before), _shown(after))
-    secrets = {} if before is None else before.secrets
+    had, has = {} if before is None else _masked(before), _masked(after)
     details += tuple(
-        Detail(name, *(MASKED if name in known else None for known in (secrets, after.secrets)))
-        for name in sorted({*secrets, *after.secrets})
-        if secrets.get(name) != after.secrets.get(name)
+        Detail(name, *(MASKED if name in known else None for known in (had, has)))
+        for name in sorted({*had, *has})
+        if had.get(name) != has.get(name)
     )
     return _action(before, after), Change(f"configuration {after.connect_id}", details)
 
@@ -93,8 +96,28 @@ def of_deliveries(delivery_ids: Iterable[int], done: int | None = None) -> list[
 
 def _shown(configuration: ConnectConfiguration) -> Mapping[str, Any]:
     """What its document has, but for what no answer of the API shows either (S8)."""
-    document: Mapping[str, Any] = json.loads(configuration.document)
-    return {name: value for name, value in document.items() if name not in _NEVER_SHOWN}
+    parts = _parts(configuration)
+    return {name: value for name, value in parts.items() if name != _MASKED_TOO}
+
+
+def _masked(configuration: ConnectConfiguration) -> Mapping[str, Any]:
+    """What is secret of it, or may be."""
+    parts = _parts(configuration)
+    return {
+        **configuration.secrets,
+        **{name: parts[name] for name in parts if name == _MASKED_TOO},
+    }
+
+
+def _parts(configuration: ConnectConfiguration) -> Mapping[str, Any]:
+    """What its document has; what is within an object by both names, so that each is told of."""
+    parts: dict[str, Any] = {}
+    for name, value in json.loads(configuration.document).items():
+        if name in _NEVER_SHOWN:
+            continue
+        within = value.items() if isinstance(value, dict) else None
+        parts |= {name: value} if within is None else {f"{name}.{one}": of for one, of in within}
+    return parts
 
 
 def _action(before: ConnectConfiguration | None, after: ConnectConfiguration) -> Action:
