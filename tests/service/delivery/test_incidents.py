@@ -79,7 +79,7 @@ async def test_an_operator_is_told_when_an_incident_opens_and_when_it_closes(
     (told,) = watched.told
     assert told == Alert(
         *("incident_opened", ACCOUNT, made.connect_id, "crm"),
-        reason="status: HTTP 500: 1 failures since 2026-11-23T09:00:05.0000000Z",
+        reason="status: HTTP 500: 1 failure since 2026-11-23T09:00:05.0000000Z",
         since=START + timedelta(seconds=LOOK_SECONDS),
         incident_id=told.incident_id,
         failures=1,
@@ -135,3 +135,22 @@ async def test_a_database_that_is_away_is_asked_again(
         await watched.ends()
     assert calls == 2
     assert [line["event"] for line in lines] == ["incidents_not_watched"]
+
+
+async def test_r15_who_does_not_take_an_alert_keeps_no_node_from_stopping(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.create_configuration(wanted_configuration())
+    await accept(store, new_event())
+    await give_up(store, await claim_all(store))
+    stop, asked = asyncio.Event(), asyncio.Event()
+
+    async def never(_: Alert) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(watch_incidents(store, never, clock, stop))
+    async with hang(10):
+        await asked.wait()
+        stop.set()
+        await running

@@ -371,7 +371,7 @@ and e.created_us = (
 select pg_try_advisory_xact_lock(hashtext('heliograph.incidents')) as mine;
 
 -- name: incidents_fold
--- What was closed while a failure came to it is open.
+-- What was closed while a failure came to it is open, and nobody has seen it.
 with gone as (
     delete from incident_change returning incident_id, number, at_us
 ),
@@ -384,6 +384,14 @@ update incident as i
 set
     failures = i.failures + s.number,
     changed_us = greatest(i.changed_us, s.at_us),
-    closed_us = case when i.failures + s.number <= 0 then i.closed_us end
+    closed_us = case when i.failures + s.number <= 0 then i.closed_us end,
+    told = case when i.closed_us is null or i.failures + s.number <= 0 then i.told else 0 end,
+    acknowledged_us = case
+        when i.closed_us is null or i.failures + s.number <= 0 then i.acknowledged_us
+    end,
+    acknowledged_by = case
+        when i.closed_us is null or i.failures + s.number <= 0 then i.acknowledged_by
+    end,
+    note = case when i.closed_us is null or i.failures + s.number <= 0 then i.note end
 from sums as s
 where i.incident_id = s.incident_id;

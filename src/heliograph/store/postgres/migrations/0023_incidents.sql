@@ -75,22 +75,26 @@ declare
     found_id bigint;
     found_closed bigint;
 begin
-    select incident_id, closed_us into found_id, found_closed from incident
-    where connect_id = connect and phase = its_phase and what = its_what;
-    if found_id is null then
-        insert into incident (account_id, connect_id, phase, what, failures, opened_us, changed_us)
-        values (account, connect, its_phase, its_what, 0, at, at)
-        on conflict (connect_id, phase, what) do nothing;
-        select incident_id into found_id from incident
+    -- Others open it, or delete one that has been closed for long, between any two of these.
+    loop
+        select incident_id, closed_us into found_id, found_closed from incident
         where connect_id = connect and phase = its_phase and what = its_what;
-    elsif found_closed is not null then
-        update incident
-        set
-            closed_us = null, opened_us = at, acknowledged_us = null, acknowledged_by = null,
-            note = null
-        where incident_id = found_id and closed_us is not null;
-    end if;
-    return found_id;
+        if found_id is null then
+            insert into incident (
+                account_id, connect_id, phase, what, failures, opened_us, changed_us
+            )
+            values (account, connect, its_phase, its_what, 0, at, at)
+            on conflict (connect_id, phase, what) do nothing;
+        elsif found_closed is null then
+            return found_id;
+        else
+            update incident
+            set
+                closed_us = null, opened_us = at, told = 0, acknowledged_us = null,
+                acknowledged_by = null, note = null
+            where incident_id = found_id and closed_us is not null;
+        end if;
+    end loop;
 end $$;
 
 create function count_in_incidents() returns trigger language plpgsql as $$

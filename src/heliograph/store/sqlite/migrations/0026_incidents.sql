@@ -83,6 +83,7 @@ begin
             else excluded.opened_us
         end,
         changed_us = max(changed_us, excluded.changed_us),
+        told = case when closed_us is null then told else 0 end,
         acknowledged_us = case when closed_us is null then acknowledged_us end,
         acknowledged_by = case when closed_us is null then acknowledged_by end,
         note = case when closed_us is null then note end,
