@@ -16,6 +16,7 @@ PAGES = (
     "how-to/move-from-docusign-in-a-test-suite.md",
     "how-to/use-the-official-sdk.md",
     "how-to/publish-your-own-events.md",
+    "how-to/fire-a-sample.md",
 )
 
 

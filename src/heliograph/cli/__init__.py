@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "demo": "See a whole round: publish, fail, mend, republish.",
     "status": "Is all well? What fails, since when, and what to do.",
     "publish": "Publish events from a file or standard input.",
+    "trigger": "Fire a sample, or a whole story, at a listener.",
     "historical": "Publish envelopes of the past once more: start, follow, cancel.",
     "configurations": "Who gets which events: list, show, create, update, delete.",
     "events": "What was published, and to whom it went: list, show, export.",

@@ -92,7 +92,18 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which server is meant; the command gets a `credentials`."""
 
     @functools.wraps(command)
-    def with_credentials(
+    def with_credentials(server: Callable[[], Credentials], **rest: Any) -> Any:
+        return command(credentials=server(), **rest)
+
+    return options_of_a_server(with_credentials)
+
+
+def options_of_a_server(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command that may need none: its `server` finds the credentials, or raises
+    Stop."""
+
+    @functools.wraps(command)
+    def with_server(
         data_dir: Path | None,
         base_uri: str | None,
         account_id: str | None,
@@ -100,10 +111,11 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ca_cert: Path | None,
         **rest: Any,
     ) -> Any:
-        credentials = find(data_dir, base_uri, account_id, token)
-        if ca_cert is not None:
-            credentials = replace(credentials, ca_cert=ca_cert)
-        return command(credentials=credentials, **rest)
+        def server() -> Credentials:
+            credentials = find(data_dir, base_uri, account_id, token)
+            return credentials if ca_cert is None else replace(credentials, ca_cert=ca_cert)
+
+        return command(server=server, **rest)
 
     options = [
         click.option("--base-uri", envvar=BASE_URI, show_envvar=True, help="The server's address."),
@@ -123,7 +135,7 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="The authority to trust for https, instead of the system's: a PEM file.",
         ),
     ]
-    wrapped: Callable[..., Any] = with_credentials
+    wrapped: Callable[..., Any] = with_server
     for option in reversed(options):
         wrapped = option(wrapped)
     return _data_dir_option(wrapped)

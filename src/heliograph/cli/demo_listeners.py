@@ -18,9 +18,10 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from heliograph.cli.samples import event
 from heliograph.model.accounts import Secret
 from heliograph.wire.messages import signing
+from heliograph.wire.samples.envelope import Scene
+from heliograph.wire.samples.messages import story
 
 
 class Fails(StrEnum):
@@ -72,13 +73,17 @@ ENVELOPES: Final = len(_ENVELOPES)
 def published() -> list[list[dict[str, Any]]]:
     """Three calls' worth of events: every envelope is sent, then viewed, then completed."""
     start = datetime.now(UTC) - timedelta(minutes=len(_ENVELOPES))
-    envelopes = [(str(uuid.uuid4()), *subject_and_sender) for subject_and_sender in _ENVELOPES]
+    stories = [
+        story(
+            "signing-of-two",
+            Scene(str(uuid.uuid4()), subject=subject, sender=sender),
+            start + timedelta(minutes=at),
+        )
+        for at, (subject, sender) in enumerate(_ENVELOPES)
+    ]
     return [
-        [
-            event(name, envelope_id, subject, sender, start + timedelta(minutes=at, seconds=step))
-            for at, (envelope_id, subject, sender) in enumerate(envelopes)
-        ]
-        for step, name in enumerate((SENT, VIEWED, COMPLETED))
+        [event for told in stories for event in told if event["event"] == name]
+        for name in (SENT, VIEWED, COMPLETED)
     ]
 
 

@@ -7,7 +7,9 @@ import logging
 import signal
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,10 +36,11 @@ from heliograph.cli.demo_listeners import (
 )
 from heliograph.cli.exits import Exit
 from heliograph.cli.listing import fetch, print_listing
-from heliograph.cli.samples import sample
 from heliograph.cli.terminal import Column, Row, counted, output, print_rows, print_text
 from heliograph.model.accounts import Secret
 from heliograph.settings import environment_name, from_environment, told_by_shell
+from heliograph.wire.samples.envelope import Scene
+from heliograph.wire.samples.messages import sample
 
 _PATIENCE: Final = 30.0
 """Seconds that any step of the demo may take before it is called failed."""
@@ -293,7 +296,8 @@ class _Story:
 
 def _play_on(data_dir: Path, listeners: Listeners) -> None:
     path = data_dir / "event.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(sample(COMPLETED))) + b"\n")
+    event = sample(COMPLETED, Scene(str(uuid.uuid4())), datetime.now(UTC))
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(event)) + b"\n")
     # Who has it from a project's environment calls it in the other terminal as here.
     program = "uv run heliograph" if told_by_shell("UV_RUN_RECURSION_DEPTH") else "heliograph"
     lines: Sequence[Any] = (

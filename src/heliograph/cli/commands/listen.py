@@ -22,6 +22,7 @@ import heliograph
 from heliograph import files
 from heliograph.cli.connection import ACCESS_TOKEN
 from heliograph.cli.exits import Stop, wrong
+from heliograph.cli.given_keys import given_keys, key_file_option, key_option
 from heliograph.cli.terminal import counted, output
 from heliograph.listen import zoo
 from heliograph.listen.behaviour import Behaviour, Parameters
@@ -77,14 +78,8 @@ def _print_behaviours(context: click.Context, _: click.Parameter, wanted: bool) 
     show_default=True,
     help="The port; 0 takes a free one.",
 )
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    help="An HMAC key to verify with; may be repeated. Other users of this machine can read a "
-    "command line: a file is the better place.",
-)
-@click.option("--key-file", type=click.File("rb"), help="HMAC keys, one to a line.")
+@key_option("verify")
+@key_file_option
 @click.option(
     "--save",
     type=click.Path(path_type=Path, file_okay=False),
@@ -144,7 +139,7 @@ def listen(  # one parameter an option
     options = _Options(
         host=host,
         port=port,
-        keys=(*map(Secret, keys), *_read_keys(key_file)),
+        keys=given_keys(keys, key_file),
         save=save,
         as_json=as_json,
         behaviour=_behaviour(behaviour, variant),
@@ -158,8 +153,6 @@ def listen(  # one parameter an option
             "publish-back needs --publish-to.",
             "It is the server's .../connect/events; give its access token with --token.",
         )
-    if any(not key.reveal() for key in options.keys):
-        raise wrong("An HMAC key must not be empty.")
     asyncio.run(_run(options))
 
 
@@ -174,18 +167,6 @@ def _behaviour(name: str, variant: str | None) -> Behaviour:
     except LookupError as problem:
         raise wrong(str(problem)) from None
     return behaviour
-
-
-def _read_keys(file: Any) -> list[Secret]:
-    if file is None:
-        return []
-    try:
-        lines = file.read().decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise wrong(
-            f"{file.name} is no UTF-8 text.", "It holds HMAC keys, one to a line."
-        ) from None
-    return [Secret(line.strip()) for line in lines if line.strip()]
 
 
 async def _run(options: _Options) -> None:

@@ -10,9 +10,11 @@ import secrets
 import stat
 import sys
 import threading
+import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final
 
 import click
@@ -32,7 +34,6 @@ from heliograph.cli.batches import BadEvent, Batch, batches
 from heliograph.cli.connection import LINES, Connection, server_options
 from heliograph.cli.exits import Exit, Stop, wrong
 from heliograph.cli.interrupts import heeded
-from heliograph.cli.samples import sample
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -43,6 +44,8 @@ from heliograph.cli.terminal import (
     print_rows,
     print_text,
 )
+from heliograph.wire.samples.envelope import Scene
+from heliograph.wire.samples.messages import sample
 
 _LONGEST_KEY: Final = 120
 _MOST_SKIPS: Final = 20
@@ -128,7 +131,28 @@ def publish(
         raise wrong(f"--key must be 1 to {_LONGEST_KEY} printable ASCII characters.")
     if (file is None) == (name is None):
         raise wrong("Give a FILE (- for standard input) or --sample, one of them.")
-    file = file or io.BytesIO(msgspec.json.encode(sample(name or "")))
+    file = file or made_up([sample(name or "", Scene(str(uuid.uuid4())), datetime.now(UTC))])
+    publish_all(credentials, file, key, in_flight, as_json=as_json)
+
+
+def made_up(events: Sequence[dict[str, Any]]) -> BinaryIO:
+    """Events as a file of them."""
+    return io.BytesIO(b"\n".join(map(msgspec.json.encode, events)))
+
+
+def publish_all(
+    credentials: Credentials,
+    file: BinaryIO,
+    key: str | None = None,
+    in_flight: int = 1,
+    *,
+    as_json: bool,
+) -> None:
+    """Publish the events of a file, and print what it came to.
+
+    Raises:
+        Stop: it did not come to its end, and how to go on.
+    """
     run = _Run(Summary(key or secrets.token_hex(8)), file, in_flight)
     try:
         asyncio.run(run.publish(credentials))
