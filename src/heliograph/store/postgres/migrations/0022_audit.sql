@@ -31,7 +31,7 @@ begin
     if tg_op = 'UPDATE' then
         raise exception 'an entry of the audit is not changed';
     end if;
-    if old.created_us >= (select from_us from audit_kept) then
+    if old.created_us >= coalesce((select from_us from audit_kept), -9223372036854775808) then
         raise exception 'an entry of the audit is deleted by its age alone';
     end if;
     return old;

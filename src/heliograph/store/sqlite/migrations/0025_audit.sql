@@ -31,8 +31,15 @@ begin
     select raise(abort, 'an entry of the audit is not changed');
 end;
 
+-- What is replaced fires no trigger of a deletion.
+create trigger audit_entry_is_not_replaced before insert on audit_entry
+when exists (select 1 from audit_entry where entry_id = new.entry_id)
+begin
+    select raise(abort, 'an entry of the audit is not changed');
+end;
+
 create trigger audit_entry_is_kept before delete on audit_entry
-when old.created_us >= (select from_us from audit_kept)
+when old.created_us >= coalesce((select from_us from audit_kept), -9223372036854775808)
 begin
     select raise(abort, 'an entry of the audit is deleted by its age alone');
 end;
