@@ -151,11 +151,18 @@ def audit_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _choosing(
     options: Mapping[str, Callable[..., Any]], command: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """Adds options; the command gets those that are given as `chosen`, in the API's spelling."""
+    """Adds options; the command gets those that are given as `chosen`, in the API's spelling.
+
+    An empty one is refused: it is a variable of a script that was never set, and stands for less
+    than everything.
+    """
 
     @functools.wraps(command)
     def with_chosen(**given: Any) -> Any:
         chosen = {name: _text(given.pop(name)) for name in options}
+        for name, text in chosen.items():
+            if text is not None and not text.strip():
+                raise click.BadParameter("it is empty.", param_hint=f"--{name.replace('_', '-')}")
         return command(chosen={name: text for name, text in chosen.items() if text}, **given)
 
     wrapped: Callable[..., Any] = with_chosen

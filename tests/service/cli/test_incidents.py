@@ -55,3 +55,12 @@ async def test_an_incident_is_listed_seen_and_republished(shell: Served) -> None
     assert "No open incidents." in (await shell.run("incidents", "list")).stderr
     (gone,) = (await shell.json("incidents", "list", "--state", "any"))["incidents"]
     assert (gone["state"], gone["failures"]) == ("closed", "0")
+
+
+async def test_a_filter_that_is_empty_does_not_mean_all(shell: Served) -> None:
+    for command in ("failures delete --yes", "failures republish", "failures list"):
+        refused = await shell.run(*command.split(), "--connect-id", "1", "--incident-id", "")
+        assert refused.exit_code == 2
+        assert "--incident-id: it is empty." in " ".join(refused.stderr.split())
+    assert shell.api is not None
+    assert len(await records(shell.api, "failures", 2)) == 2

@@ -59,8 +59,8 @@ def query(
 ) -> dict[str, str]:
     """The values of a query string's parameters, by the names that they are listed under.
 
-    With `strict` one that is not listed, or comes twice, is refused; else it is ignored, and the
-    last one counts.
+    With `strict` one that is not listed, comes twice or is empty is refused; else it is ignored,
+    and the last one counts.
 
     Raises:
         InvalidParameter: naming the parameter and those that there are.
@@ -79,6 +79,8 @@ def query(
                 )
         elif strict and known in values:
             raise InvalidParameter(f"Nothing was changed: {known} is there twice.")
+        elif strict and not value.strip():
+            raise InvalidParameter(f"Nothing was changed: {known} is empty; leave it out for all.")
         else:
             values[known] = value
     return values

@@ -50,6 +50,10 @@ async def test_fidelity_unknown_parameters_of_what_changes_something_are_refused
             twice = f"?{parameter.name}=1&{parameter.name.upper()}=2"
             answer = await called(api, operation, twice)
             assert answer.json["message"].endswith("is there twice."), operation.operation_id
+            # A variable of a script that was never set means less than everything.
+            empty = await called(api, operation, f"?{parameter.name}=")
+            assert (answer.status, empty.status) == (400, 400), operation.operation_id
+            assert "is empty" in empty.json["message"], operation.operation_id
 
 
 async def test_fidelity_a_slash_at_the_end_of_a_path_is_as_without_it(api: Client) -> None:
