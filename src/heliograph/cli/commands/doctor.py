@@ -139,8 +139,10 @@ async def _account_checks(connection: Connection) -> Sequence[Check]:
     except Stop as refused:
         failures = Check("failures", False, refused.message, "ask again, or see the server's log")
     else:
-        why = f"{_WARNING}{causes.text()}: `heliograph status` says why"
-        failures = Check("failures", True, why if causes.total else "none")
+        said = (
+            f"{_WARNING}{causes.text()}: `heliograph status` says why" if causes.total else "none"
+        )
+        failures = Check("failures", True, said)
     return [
         Check("token", True, f"accepted; configurations: {answer.json['totalRecords']}"),
         Check("configurations", True, found),
