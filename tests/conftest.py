@@ -8,11 +8,13 @@ import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import settings as hypothesis_settings
+from psycopg.conninfo import conninfo_to_dict
 
 from heliograph.model.accounts import Account
 from heliograph.store import Store
@@ -94,16 +96,29 @@ def new_database(server: PostgresServer, template: str = "migrated") -> str:
     return server.database_url(name)
 
 
+@contextmanager
+def _database(server: PostgresServer, template: str) -> Iterator[str]:
+    """One that goes with the test: thousands of them took half a minute to delete at the end, all
+    within the last test's limit of time."""
+    url = new_database(server, template)
+    yield url
+    name = conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"drop database if exists {name} with (force)")
+
+
 @pytest.fixture
-def database_url(postgres: PostgresServer) -> str:
+def database_url(postgres: PostgresServer) -> Iterator[str]:
     """A migrated database that nobody has used."""
-    return new_database(postgres)
+    with _database(postgres, "migrated") as url:
+        yield url
 
 
 @pytest.fixture
-def empty_database_url(postgres: PostgresServer) -> str:
+def empty_database_url(postgres: PostgresServer) -> Iterator[str]:
     """A database without any table."""
-    return new_database(postgres, "template0")
+    with _database(postgres, "template0") as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
