@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.browser import Visitor
 from tests.integration import ADA, PASSWORD, Assertion, Integration, private_key, public_pem
 from tests.server import Client, serving
-from tests.service.cli.test_commands import Shell
+from tests.service.cli.shell import Shell
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.server import serving
-from tests.service.cli.test_commands import ESCAPE, Shell
+from tests.service.cli.shell import ESCAPE, Shell
 
 
 @pytest.fixture

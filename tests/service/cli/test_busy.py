@@ -13,7 +13,7 @@ from heliograph.cli.causes import Causes
 from heliograph.cli.commands.status import Status
 from heliograph.cli.connection import Connection
 from heliograph.model.accounts import Secret
-from tests.service.cli.test_commands import Shell
+from tests.service.cli.shell import Shell
 
 
 @pytest.fixture

@@ -11,109 +11,21 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from click.testing import CliRunner, Result
 
 from heliograph.access.credentials_file import Credentials
-from heliograph.cli import main
 from heliograph.cli.connection import Connection
 from heliograph.cli.listing import fetch
-from tests.busy import hang
-from tests.listener import LoopbackListener, listening
+from tests.listener import LoopbackListener
+from tests.service.cli.shell import COMMAND, ESCAPE, Shell, start_server, write
 from tests.support import published
-
-COMMAND = (sys.executable, "-m", "heliograph.cli")
-ESCAPE = "\x1b]0;owned\x07\x1b[2J\u009b31m[red]\u202e"
-
-
-@dataclass
-class Shell:
-    """Runs commands in this process, for one server; the event loop goes on meanwhile."""
-
-    data_dir: Path
-    env: dict[str, str] = field(default_factory=dict)
-
-    async def run(self, *arguments: str, stdin: str | bytes | None = None) -> Result:
-        env = {"HELIOGRAPH_DATA_DIR": str(self.data_dir), "COLUMNS": "80", **self.env}
-        runner = CliRunner(env=env)
-        return await asyncio.to_thread(runner.invoke, main, arguments, input=stdin)
-
-    async def json(self, *arguments: str) -> Any:
-        done = await self.run(*arguments, "--json")
-        assert done.exit_code == 0, done.output
-        return json.loads(done.stdout)
-
-    async def records(self, kind: str, connect_id: str, count: int) -> list[dict[str, str]]:
-        """The records of a configuration, as soon as there are `count`."""
-        async with hang(20):
-            while True:
-                found = await self.json(kind, "list", "--connect-id", connect_id)
-                if len(found[kind]) == count:
-                    records: list[dict[str, str]] = found[kind]
-                    return records
-
-
-def start_server(data_dir: Path, *more: str) -> subprocess.Popen[str]:
-    arguments = ["serve", "--port", "0", "--data-dir", str(data_dir), "--egress", "emulator"]
-    with (data_dir.parent / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [*COMMAND, *arguments, "--i-accept-data-loss", *more],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    assert process.stdout is not None
-    first = process.stdout.readline()
-    assert "listens on http://127.0.0.1:" in first, (data_dir.parent / "server.log").read_text()
-    return process
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The data directory of a running server."""
-    folder = tmp_path_factory.mktemp("cli") / "data"
-    with start_server(folder) as process:
-        yield folder
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-
-
-@pytest.fixture
-def shell(data_dir: Path) -> Shell:
-    return Shell(data_dir)
-
-
-@pytest.fixture
-async def listener() -> AsyncIterator[LoopbackListener]:
-    async with listening() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def crm(shell: Shell, listener: LoopbackListener) -> AsyncIterator[str]:
-    """A configuration for the listener; what is left of it is gone after the test."""
-    made = await shell.json(
-        *("configurations", "create", "--name", "crm", "--all-users", "--log"),
-        *("--url", f"{listener.base}/hook", "--event", "envelope-sent"),
-    )
-    connect_id: str = made["connectId"]
-    yield connect_id
-    await shell.run("configurations", "delete", connect_id, "--yes")
-    await shell.run("failures", "delete", "--connect-id", connect_id, "--yes")
-
-
-def write(folder: Path, *events: dict[str, Any]) -> str:
-    file = folder / "events.ndjson"
-    file.write_text("".join(json.dumps(event) + "\n" for event in events))
-    return str(file)
 
 
 async def test_one_object_an_array_and_lines_are_told_by_their_content(

@@ -4,53 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from click.shell_completion import BashComplete
 
 from heliograph.cli import main
-from tests.listener import LoopbackListener, listening
-from tests.service.cli.test_commands import COMMAND, Shell, start_server, write
+from tests.listener import LoopbackListener
+from tests.service.cli.shell import COMMAND, Shell, write
 from tests.support import published
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The data directory of a running server."""
-    folder = tmp_path_factory.mktemp("night") / "data"
-    with start_server(folder) as process:
-        yield folder
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-
-
-@pytest.fixture
-def shell(data_dir: Path) -> Shell:
-    return Shell(data_dir)
-
-
-@pytest.fixture
-async def listener() -> AsyncIterator[LoopbackListener]:
-    async with listening() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def crm(shell: Shell, listener: LoopbackListener) -> AsyncIterator[str]:
-    """A configuration for the listener; what is left of it is gone after the test."""
-    made = await shell.json(
-        *("configurations", "create", "--name", "crm", "--all-users", "--log"),
-        *("--url", f"{listener.base}/hook", "--event", "envelope-sent"),
-    )
-    connect_id: str = made["connectId"]
-    yield connect_id
-    await shell.run("configurations", "delete", connect_id, "--yes")
-    await shell.run("failures", "delete", "--connect-id", connect_id, "--yes")
 
 
 async def failing(shell: Shell, listener: LoopbackListener, folder: Path, crm: str, n: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.server import Client, serving
-from tests.service.cli.test_commands import ESCAPE, Shell
+from tests.service.cli.shell import ESCAPE, Shell
 
 ADA = "1aaaaaaa-0000-4000-8000-000000000000"
 

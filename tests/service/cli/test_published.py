@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.listener import LoopbackListener
-from tests.service.cli.test_commands import ESCAPE, Shell, crm, data_dir, listener, shell, write
+from tests.service.cli.shell import ESCAPE, Shell, write
 from tests.support import published
-
-__all__ = ["crm", "data_dir", "listener", "shell"]
 
 
 @dataclass(frozen=True)

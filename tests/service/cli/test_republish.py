@@ -6,30 +6,22 @@ import asyncio
 import json
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.busy import hang
-from tests.listener import LoopbackListener, listening
-from tests.service.cli.test_commands import COMMAND, Shell, start_server, write
+from tests.listener import LoopbackListener
+from tests.service.cli.shell import COMMAND, Shell, running_server, write
 from tests.support import published
 
 
 @pytest.fixture
-async def listener() -> AsyncIterator[LoopbackListener]:
-    async with listening() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
+def shell(tmp_path: Path) -> Iterator[Shell]:
     """A server of the test's own: the numbers of its jobs begin with 1."""
-    with start_server(tmp_path / "data") as process:
-        yield Shell(tmp_path / "data")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+    with running_server(tmp_path / "data") as folder:
+        yield Shell(folder)
 
 
 async def failures(shell: Shell, listener: LoopbackListener, folder: Path, count: int) -> str:

@@ -6,9 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-import signal
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,20 +14,14 @@ from click.shell_completion import BashComplete
 from lxml import etree
 
 from heliograph.cli import main
-from tests.listener import LoopbackListener, listening
-from tests.service.cli.test_commands import Shell, start_server
+from tests.listener import LoopbackListener
+from tests.service.cli.shell import Shell, running_server
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     """Without a server: nothing but --publish needs one."""
     return Shell(tmp_path / "nowhere")
-
-
-@pytest.fixture
-async def listener() -> AsyncIterator[LoopbackListener]:
-    async with listening() as opened:
-        yield opened
 
 
 async def test_a_sample_arrives_signed_and_the_answer_is_told(
@@ -162,8 +154,7 @@ def test_the_shell_completes_names(words: list[str], typed: str, meant: list[str
 async def test_what_is_published_goes_to_the_configurations_of_the_server(
     listener: LoopbackListener, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "data"
-    with start_server(folder) as process:
+    with running_server(tmp_path / "data") as folder:
         shell = Shell(folder)
         await shell.json(
             *("configurations", "create", "--name", "crm", "--all-users"),
@@ -173,6 +164,5 @@ async def test_what_is_published_goes_to_the_configurations_of_the_server(
         summary = await shell.json("trigger", "--story", "void", "--publish")
         assert (summary["events"], summary["deliveries"]) == (5, 2)
         await listener.until(lambda received: len(received) == 2)
-        process.send_signal(signal.SIGTERM)
     events = [received.message["event"] for received in listener.received]
     assert events == ["envelope-sent", "envelope-voided"]

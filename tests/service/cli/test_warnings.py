@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.server import serving
-from tests.service.cli.test_commands import Shell
+from tests.service.cli.shell import Shell
 from tests.support import published
 
 
