@@ -3,39 +3,25 @@ small model says (R3, R4, R6, R17), and what makes something due says so (R21)."
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import itertools
-import tempfile
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from heliograph.model.accounts import Account
 from heliograph.model.deliveries import Claim, Delivered, GaveUp, Outcome
 from heliograph.model.logs import LogQuery
-from heliograph.store import MOST_UNSETTLED_CLAIMS, Store
-from heliograph.store.keyring import KeyRing
-from heliograph.store.postgres.store import PostgresStore
-from heliograph.store.sqlite.store import SqliteStore
-from tests.conftest import EXAMPLES, YEARS, new_database
-from tests.postgres_server import PostgresServer
+from heliograph.store import MOST_UNSETTLED_CLAIMS
+from tests.contract.walks import ENGINES, Walk, run_walks, walk_limit
 from tests.support import (
     ACCOUNT,
     WHY,
-    ManualClock,
     accept,
     claim_all,
     new_event,
@@ -43,10 +29,6 @@ from tests.support import (
     settled,
     wanted_configuration,
 )
-
-T = TypeVar("T")
-
-Open = Callable[[ManualClock], Coroutine[Any, Any, Store]]
 
 ENVELOPES = st.sampled_from(["env-a", "env-b"])
 CONFIGURATIONS = st.sampled_from([0, 1])
@@ -73,17 +55,11 @@ class Expected:
         return (self.event_id, self.configuration)
 
 
-class Histories(RuleBasedStateMachine):
-    """Random histories; `open` makes or opens the engine's database of one history."""
-
-    make: Callable[[], Open]
+class Histories(Walk):
+    """Random histories, and what a small model expects of each."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = asyncio.Runner()
-        self.open = type(self).make()
-        self.clock = ManualClock()
-        self.store = self.run(self.open(self.clock))
         self.store.when_due(self.wake)
         self.woken, self.was_due = False, set[tuple[str, int]]()
         self.run(self.store.create_account(Account(ACCOUNT, 1, "First")))
@@ -94,15 +70,6 @@ class Histories(RuleBasedStateMachine):
         self.paused = [False, False]
         self.known: dict[tuple[str, int], Expected] = {}
         self.claims: dict[tuple[str, int], Claim] = {}
-        self.numbers = itertools.count(1)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run(work)
-
-    def teardown(self) -> None:
-        assert list(self.run(self.store.orphans())) == []
-        self.run(self.store.close())
-        self.loop.close()
 
     def wake(self) -> None:
         self.woken = True
@@ -264,57 +231,9 @@ class Histories(RuleBasedStateMachine):
         assert found == {key for key, one in self.known.items() if one.failure}
 
 
-def sqlite_opener(within: Path) -> Open:
-    folder = Path(tempfile.mkdtemp(dir=within))
-
-    async def open_it(clock: ManualClock) -> Store:
-        keyring = KeyRing.load(folder / "master.key")
-        return await SqliteStore.open(folder / "heliograph.db", keyring, clock)
-
-    return open_it
-
-
-def postgres_opener(within: Path, server: PostgresServer) -> Open:
-    folder = Path(tempfile.mkdtemp(dir=within))
-    url = new_database(server)
-
-    async def open_it(clock: ManualClock) -> Store:
-        keyring = KeyRing.load(folder / "master.key")
-        return await PostgresStore.open(
-            *(url, keyring, clock),
-            instance="test",
-            lease=YEARS,
-            accept_data_loss=True,
-        )
-
-    return open_it
-
-
-SHARE = {"sqlite": 3, "postgres": 10}
-"""Of the examples that are wanted an engine makes one in so many: each is forty steps on a
-database of its own, which on PostgreSQL takes seconds."""
-
-
-@pytest.mark.timeout(240 * max(1, EXAMPLES // 100))
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+@walk_limit
+@pytest.mark.parametrize("engine", ENGINES)
 def test_r3_r4_r6_r17_r21_any_history_does_what_the_model_says(
     engine: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    if engine == "sqlite":
-        opener = functools.partial(sqlite_opener, tmp_path)
-    else:
-        opener = functools.partial(postgres_opener, tmp_path, request.getfixturevalue("postgres"))
-
-    class Machine(Histories):
-        make = staticmethod(opener)
-
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=max(1, EXAMPLES // SHARE[engine]),
-            stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            print_blob=True,
-        ),
-    )
+    run_walks(Histories, engine, request, tmp_path)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from heliograph.delivery.ramp import as_wanted
@@ -42,10 +36,9 @@ from heliograph.model.logs import LogQuery
 from heliograph.model.republishing import Care, JobState, NewRepublishJob, Source
 from heliograph.store import Store
 from heliograph.store.historical import Wish
-from tests.conftest import EXAMPLES
 from tests.contract.tables import change
-from tests.contract.test_histories import SHARE, Open, postgres_opener, sqlite_opener
 from tests.contract.traffic import Traffic
+from tests.contract.walks import ENGINES, Walk, run_walks, walk_limit
 from tests.support import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -56,8 +49,6 @@ from tests.support import (
     settled,
     wanted_configuration,
 )
-
-T = TypeVar("T")
 
 ENVELOPES = st.sampled_from(["env-a", "env-b", "env-c"])
 WHYS = (
@@ -94,34 +85,19 @@ async def forget_causes(store: Store) -> None:
     await change(store, "update delivery set phase = null, what = null")
 
 
-class Walk(RuleBasedStateMachine):
+class Calls(Walk):
     """Random calls of every verb that may change a failure."""
-
-    make: Callable[[], Open]
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = asyncio.Runner()
-        self.open = type(self).make()
-        self.clock = ManualClock()
-        self.store = self.run(self.open(self.clock))
         self.run(self.store.create_account(Account(ACCOUNT, 1, "First")))
         self.run(self.store.create_account(Account(OTHER_ACCOUNT, 2, "Other")))
         self.ids: list[int] = []
         self.claims: list[Claim] = []
-        self.numbers = itertools.count(1)
         for shape in SHAPES:
             self.configure(shape)
         other = wanted_configuration(OTHER_ACCOUNT)
         self.run(self.store.create_configuration(other))
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run(work)
-
-    def teardown(self) -> None:
-        assert list(self.run(self.store.orphans())) == []
-        self.run(self.store.close())
-        self.loop.close()
 
     def configure(self, shape: dict[str, Any]) -> None:
         made = self.run(self.store.create_configuration(wanted_configuration(**shape)))
@@ -266,29 +242,12 @@ class Walk(RuleBasedStateMachine):
             assert self.run(counted(self.store, account_id)) == expected
 
 
-@pytest.mark.timeout(240 * max(1, EXAMPLES // 100))
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+@walk_limit
+@pytest.mark.parametrize("engine", ENGINES)
 def test_whatever_is_called_incidents_count_what_the_failure_log_lists(
     engine: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    if engine == "sqlite":
-        opener = partial(sqlite_opener, tmp_path)
-    else:
-        opener = partial(postgres_opener, tmp_path, request.getfixturevalue("postgres"))
-
-    class Machine(Walk):
-        make = staticmethod(opener)
-
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=max(1, EXAMPLES // SHARE[engine]),
-            stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            print_blob=True,
-        ),
-    )
+    run_walks(Calls, engine, request, tmp_path)
 
 
 def failing(claim: Claim, why: Why, at: Any) -> Any:
