@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from heliograph.model.accounts import Account, HmacKey, Principal, Role, Secret
+from heliograph.model.causes import Cause
 from heliograph.model.deliveries import (
     LEGAL_MOVES,
     Claim,
@@ -24,6 +25,16 @@ from heliograph.model.deliveries import (
     in_parts,
 )
 from heliograph.model.events import Event
+from heliograph.model.incidents import Incident, IncidentState
+from heliograph.model.logs import Cursor, LogQuery, Order
+from heliograph.model.people import (
+    ADMINISTRATORS_ID,
+    EVERYONE_ID,
+    Group,
+    GroupKind,
+    User,
+    UserStatus,
+)
 from heliograph.store import sql
 from tests.support import ACCOUNT, START, wanted_configuration
 
@@ -170,3 +181,44 @@ def test_s18_who_came_with_an_application_or_until_a_time_ends_by_itself() -> No
 def test_the_parts_of_a_body_are_its_bytes_in_their_order() -> None:
     assert in_parts(b"whole") == (b"whole",)
     assert in_parts((b"head", b"rest")) == (b"head", b"rest")
+
+
+@pytest.mark.parametrize(
+    ("given", "family", "whole", "names"),
+    [
+        ("", "", "Ada King Lovelace", ("Ada", "King Lovelace")),
+        ("", "", "Ada", ("Ada", "")),
+        ("Augusta", "", "Ada Lovelace", ("Augusta", "")),
+        ("", "King", "Ada Lovelace", ("", "King")),
+    ],
+)
+def test_a_persons_names_are_those_given_or_else_the_parts_of_the_whole(
+    given: str, family: str, whole: str, names: tuple[str, str]
+) -> None:
+    address = "ada@example.com"
+    person = User(
+        *("id", ACCOUNT, address, whole, given, family), Role.VIEWER, UserStatus.ACTIVE, START
+    )
+    assert person.names == names
+
+
+def test_two_groups_are_built_in_and_others_are_custom() -> None:
+    kinds = {number: Group(number, "g", 0).kind for number in (ADMINISTRATORS_ID, EVERYONE_ID, 3)}
+    assert list(kinds.values()) == [
+        GroupKind.ADMINISTRATORS,
+        GroupKind.EVERYONE,
+        GroupKind.CUSTOM,
+    ]
+
+
+def test_an_incident_is_open_while_it_has_a_failure() -> None:
+    one = Incident(1, ACCOUNT, 5, "crm", Cause("tls", "x"), 1, START, START, Cursor(1, 1))
+    assert one.state is IncidentState.OPEN
+    assert replace(one, failures=0).state is IncidentState.CLOSED
+
+
+def test_an_order_narrows_nothing_and_every_filter_does() -> None:
+    assert not LogQuery().narrows
+    assert not LogQuery(order=Order.OLDEST_FIRST).narrows
+    for one in (LogQuery(error="x"), LogQuery(connect_id=1, order=Order.OLDEST_FIRST)):
+        assert one.narrows
