@@ -291,7 +291,10 @@ def test_s1_the_emulator_profile_admits_no_other_private_place(url: str, kind: s
     [
         (PUBLIC, "http://10.0.0.1/", "10.0.0.1 is a private address"),
         (PUBLIC, "http://10.0.0.1/", "ask the operator"),
-        (PUBLIC, "http://127.0.0.1/", "or serve with --egress emulator to develop on this machine"),
+        (
+            *(PUBLIC, "http://127.0.0.1/"),
+            r"address, or serve with --egress emulator to develop on this machine\.$",
+        ),
         (PUBLIC, "http://[::1]/", "or serve with --egress emulator"),
         (PUBLIC, "http://localhost/", "or serve with --egress emulator"),
         (EMULATOR, "http://printer/", "or localhost"),
