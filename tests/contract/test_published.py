@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from heliograph.model.deliveries import AttemptOutcome, DeliveryState, Phase
+from heliograph.model.deliveries import AttemptOutcome, Delivered, DeliveryState, GaveUp, Phase
 from heliograph.model.events import HeldReason
 from heliograph.model.logs import LogQuery, Order
 from heliograph.model.published import DeliveryEntry, DeliveryQuery, EventEntry, EventQuery
+from heliograph.model.throughput import Backlog
 from heliograph.store import Store
 from heliograph.store.pages import every_page
 from tests.contract.traffic import Traffic
@@ -343,3 +344,52 @@ async def test_when_configurations_were_made_and_changed_is_known(listed: Store)
         1: (START, START),
         2: (START, START + 4 * MINUTE),
     }
+
+
+async def test_the_last_posts_are_those_that_were_logged_newest_first(
+    store: Store, traffic: Traffic, clock: ManualClock
+) -> None:
+    await traffic.configure(deliveryOrder="none")
+    quiet = await traffic.configure(deliveryOrder="none", enableLog="false")
+    third = await traffic.configure(deliveryOrder="none")
+    times = []
+    for number in range(3):
+        await traffic.publish(envelope_id=f"env-{number}")
+        for claim in await traffic.claim_all():
+            fails = claim.configuration.connect_id == third.connect_id
+            await traffic.settle(claim, GaveUp(WHY) if fails else Delivered(), clock.now())
+        times.append(clock.now())
+        clock.move(60)
+    assert quiet.connect_id not in {1, third.connect_id}
+
+    async def posts(connect_id: int | None, since: datetime, most: int = 10) -> list[Any]:
+        found = await store.published.posts(ACCOUNT, connect_id, since, most)
+        return [(one.began, one.delivered) for one in found]
+
+    assert await posts(1, START) == [(at, True) for at in times[::-1]]
+    assert await posts(third.connect_id, START) == [(at, False) for at in times[::-1]]
+    assert await posts(quiet.connect_id, START) == []
+    assert sorted(await posts(None, times[1])) == sorted(
+        (at, way) for at in times[1:] for way in (True, False)
+    )
+    assert await posts(1, START, 2) == [(at, True) for at in times[:0:-1]]
+    (newest,) = await store.published.posts(ACCOUNT, 1, START, 1)
+    assert newest.seconds == 0.25
+    assert await store.published.posts(OTHER_ACCOUNT, None, START, 10) == []
+
+
+async def test_what_has_not_ended_is_counted_by_state_up_to_a_bound(listed: Store) -> None:
+    async def backlog(connect_id: int | None, most: int = 9) -> Backlog:
+        return await listed.published.backlog(ACCOUNT, connect_id, most)
+
+    assert await backlog(None) == Backlog(waiting=1, held=3, in_flight=1)
+    assert await backlog(None, 3) == Backlog(waiting=1, held=3, in_flight=1)
+    assert await backlog(None, 2) == Backlog(waiting=1, held=2, in_flight=1, capped=True)
+    assert await backlog(1) == Backlog(waiting=1, held=0, in_flight=1)
+    assert await backlog(2) == Backlog(waiting=0, held=3, in_flight=0)
+    assert await listed.published.backlog(OTHER_ACCOUNT, 2, 9) == Backlog(0, 0, 0)
+    assert await listed.published.backlog(OTHER_ACCOUNT, None, 9) == Backlog(0, 0, 0)
+
+
+async def test_servers_are_those_that_are_at_work(store: Store) -> None:
+    assert await store.published.servers() == 1

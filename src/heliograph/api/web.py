@@ -35,6 +35,7 @@ from heliograph.api.sign_in.callers import Callers
 from heliograph.api.sign_in.consent import ConsentPages
 from heliograph.api.sign_in.legacy import LegacySignIn
 from heliograph.api.sign_in.oauth import OAuth
+from heliograph.api.throughput import Throughputs
 from heliograph.api.tokens import Tokens
 from heliograph.api.users import Users
 from heliograph.delivery.publisher import Publisher
@@ -77,6 +78,7 @@ def operations_of(
         *Resends(store, republisher).operations(),
         *RepublishJobs(store).operations(),
         *Incidents(store).operations(),
+        *Throughputs(store).operations(),
         *HmacKeys(store).operations(),
         *ConnectOAuth(store, guard, sender).operations(),
         *Listeners(store, sender, zone).operations(),

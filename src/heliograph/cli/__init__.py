@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "dispatch": "Run a node that only sends, on a shared PostgreSQL.",
     "demo": "See a whole round: publish, fail, mend, republish.",
     "status": "Is all well? What fails, since when, and what to do.",
+    "throughput": "How fast messages go out, and what waits.",
     "publish": "Publish events from a file or standard input.",
     "trigger": "Fire a sample, or a whole story, at a listener.",
     "historical": "Publish envelopes of the past once more: start, follow, cancel.",

@@ -99,6 +99,7 @@ async def _shown(visit: Visit, exchange: Mapping[str, Any] | None) -> Page:
     query = {"connect_id": connect_id, "count": str(_SHOWN)}
     logs = (await visit.get("logs", query))["logs"]
     failures = (await visit.get("failures", query))["failures"]
+    pace = await visit.get("throughput", {"connect_id": connect_id})
     state, look = state_of(listener)
     return Page(
         "listener.html",
@@ -111,6 +112,7 @@ async def _shown(visit: Visit, exchange: Mapping[str, Any] | None) -> Page:
             "logs": logs,
             "failures": failures,
             "most": _SHOWN,
+            "pace": pace,
             "exchange": exchange,
         },
         [

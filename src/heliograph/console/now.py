@@ -11,7 +11,7 @@ from heliograph.console.visits import Page, Place, Same, Visit
 _INCIDENTS: Final = 100
 """Those that opened last."""
 
-_POSTS: Final = 100
+_POSTS: Final = 10
 
 
 def places() -> Sequence[Place]:
@@ -24,6 +24,7 @@ async def _now(visit: Visit) -> Page:
     answer = await visit.call("GET", "incidents", {"count": str(_INCIDENTS)})
     incidents = answer.value["incidents"]
     posts = (await visit.get("logs", {"count": str(_POSTS)}))["logs"]
+    pace = await visit.get("throughput")
     jobs = (await visit.get("republish_jobs", {"count": "10"})).get("republishJobs") or []
     return Page(
         "now.html",
@@ -35,8 +36,11 @@ async def _now(visit: Visit) -> Page:
             "resting": [(one, *state_of(one)) for one in found if state_of(one)[1] != "good"],
             "listeners": {one["connectId"]: one.get("name") or one["connectId"] for one in found},
             "posts": posts,
-            "taken": sum(not post.get("error") for post in posts),
+            "pace": pace,
             "jobs": [job for job in jobs if job["state"] in ("running", "paused", "stopped")],
         },
-        [Same.of(visit, "incidents", "heliograph incidents list")],
+        [
+            Same.of(visit, "incidents", "heliograph incidents list"),
+            Same.of(visit, "throughput", "heliograph throughput"),
+        ],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from heliograph.model.logs import AttemptDetail, Cursor
@@ -13,6 +14,7 @@ from heliograph.model.published import (
     EventEntry,
     EventQuery,
 )
+from heliograph.model.throughput import Backlog, Post
 from heliograph.store.pages import Page
 
 
@@ -49,4 +51,22 @@ class Published(Protocol):
 
     async def attempts(self, account_id: str, delivery_id: int) -> Sequence[AttemptDetail]:
         """The attempts of a delivery that have ended, oldest first, whatever was logged."""
+        ...
+
+    async def posts(
+        self, account_id: str, connect_id: int | None, since: datetime, most: int
+    ) -> Sequence[Post]:
+        """The last attempts that ended and were logged, newest first; None: of all configurations.
+
+        `since` (UTC) is when the oldest of them began at the earliest.
+        """
+        ...
+
+    async def backlog(self, account_id: str, connect_id: int | None, most: int) -> Backlog:
+        """How many deliveries have not ended, of each state up to `most`; None: of all
+        configurations."""
+        ...
+
+    async def servers(self) -> int:
+        """How many nodes are at work, for all accounts."""
         ...

@@ -573,6 +573,7 @@ READS = {
     "get_incident",
     "get_login_information",
     "get_republish_job",
+    "get_throughput",
     "get_user",
     "list_account_users",
     "list_audit",

@@ -93,6 +93,23 @@ async def test_deliveries_are_listed_and_shown_in_any_state(lease: Lease) -> Non
     assert (await run("deliveries", "show", "9999")).exit_code != 0
 
 
+async def test_how_fast_messages_go_out_is_told_of_all_or_of_a_listener(
+    lease: Lease, crm: str
+) -> None:
+    told = await lease.shell.run("throughput", "--connect-id", crm)
+    assert told.exit_code == 0, told.output
+    lines = dict(line.split(maxsplit=1) for line in told.stdout.splitlines())
+    assert lines["Waiting"] == "1"
+    assert lines["Delivered"].endswith(" a minute")
+    assert told.stdout.count(" ms\n") == 2
+    assert "posts of the last 5 min" in told.stdout
+    every = await lease.shell.json("throughput")
+    assert int(every["posts"]) >= 2
+    unknown = await lease.shell.run("throughput", "--connect-id", "987654")
+    assert unknown.exit_code != 0
+    assert "There is no configuration 987654." in unknown.stderr
+
+
 async def test_they_are_exported(lease: Lease, tmp_path: Path) -> None:
     lines = await lease.shell.run("deliveries", "export", "-", *lease.only, "--order", "asc")
     found = [json.loads(line) for line in lines.stdout.splitlines()]

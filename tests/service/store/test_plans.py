@@ -18,7 +18,7 @@ from heliograph.store.sql import migrations, with_pyformat
 from heliograph.store.sqlite.engine import VERBS as SQLITE
 from heliograph.store.times import to_microseconds
 from heliograph.store.verbs import Step
-from heliograph.store.verbs.published import beginning, listing
+from heliograph.store.verbs.published import beginning, last_posts, listing, waiting
 from tests.conftest import new_database
 from tests.postgres_server import PostgresServer
 from tests.support import ACCOUNT, START
@@ -148,6 +148,31 @@ def test_a_filter_has_an_index_with_its_order_on_sqlite(
                 assert "created_us" in plan[0], plan
 
 
+def test_what_waits_and_the_last_posts_are_found_by_their_indexes_on_sqlite() -> None:
+    with contextlib.closing(apsw.Connection(":memory:")) as database:
+        for migration in migrations("sqlite"):
+            database.execute(migration.sql)
+
+        def plan(step: Step) -> list[str]:
+            rows = database.execute(f"explain query plan {step.text(SQLITE)}", dict(step.values))
+            looks = [str(row[3]) for row in rows]
+            return [look for look in looks if look.startswith(("SEARCH d", "SEARCH a", "SCAN d"))]
+
+        assert plan(waiting(ACCOUNT, None, 10)) == [
+            f"{BY_STATE.replace('SEARCH d USING', 'SEARCH d USING COVERING')})",
+            f"{BY_STATE.replace('SEARCH d USING', 'SEARCH d USING COVERING')})",
+            "SCAN d USING INDEX delivery_in_flight",
+        ]
+        assert plan(waiting(ACCOUNT, 7, 10)) == [
+            f"SEARCH d USING INDEX delivery_{name} (connect_id=?)"
+            for name in ("due", "held", "in_flight")
+        ]
+        for connect_id, index in ((None, "listed"), (7, "by_configuration")):
+            (look,) = plan(last_posts(ACCOUNT, connect_id, START, 10))
+            assert look.startswith(f"SEARCH a USING INDEX log_{index} (account_id=?")
+            assert look.endswith("started_us>?)")
+
+
 @pytest.fixture(scope="module")
 def filled(postgres: PostgresServer) -> Iterator[psycopg.Connection]:
     """A database of PostgreSQL with all these, in days as they are kept."""
@@ -178,3 +203,12 @@ def test_a_filter_reads_little_more_than_a_page_on_postgresql(
         # What is in flight is little, and put in order.
         most = MOST_READ + EVENTS // 8 if name == "in_flight" else MOST_READ
         assert read <= most, (read, found)
+
+
+def test_what_waits_for_a_listener_is_counted_by_its_indexes_on_postgresql(
+    filled: psycopg.Connection,
+) -> None:
+    step = waiting(ACCOUNT, 7, EVENTS)
+    text = f"explain (analyze, format json) {step.text(POSTGRES)}"
+    (found,) = filled.execute(text, dict(step.values)).fetchone() or ()
+    assert read_by(found[0]["Plan"]) <= PAGE, found

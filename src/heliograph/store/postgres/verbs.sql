@@ -395,3 +395,12 @@ set
     note = case when i.closed_us is null or i.failures + s.number <= 0 then i.note end
 from sums as s
 where i.incident_id = s.incident_id;
+
+-- name: backlog_due
+delivery as d;
+
+-- name: backlog_held
+delivery as d;
+
+-- name: backlog_in_flight
+delivery as d;

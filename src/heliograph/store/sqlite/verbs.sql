@@ -252,3 +252,13 @@ select true as mine;
 -- name: incidents_fold
 -- Its row is counted up where that is done: there is one writer.
 select 0 as folded;
+
+-- name: backlog_due
+-- Without statistics the planner takes the index of all that a configuration ever had.
+delivery as d indexed by delivery_due;
+
+-- name: backlog_held
+delivery as d indexed by delivery_held;
+
+-- name: backlog_in_flight
+delivery as d indexed by delivery_in_flight;

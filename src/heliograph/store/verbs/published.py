@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from heliograph.model.deliveries import DeliveryState
+from heliograph.model.deliveries import AttemptOutcome, DeliveryState
 from heliograph.model.logs import AttemptDetail, Cursor, Order
 from heliograph.model.published import (
     DeliveryEntry,
@@ -14,6 +15,7 @@ from heliograph.model.published import (
     EventEntry,
     EventQuery,
 )
+from heliograph.model.throughput import Backlog, Post
 from heliograph.store.pages import Page, page_of
 from heliograph.store.rows import reason_held
 from heliograph.store.times import from_microseconds, to_microseconds
@@ -25,8 +27,10 @@ _ENDED: Final = (DeliveryState.DELIVERED, DeliveryState.CANCELLED)
 class PublishedVerbs:
     """The Published port."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, now: Callable[[], int]) -> None:
+        """`now` gives microseconds UTC."""
         self._engine = engine
+        self._now = now
 
     async def events(
         self, account_id: str, query: EventQuery, limit: int, after: Cursor | None = None
@@ -74,6 +78,47 @@ class PublishedVerbs:
         step = Step("attempt_details", values, ["only_attempts_of_delivery"])
         found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
         return [log_rows.detail(account_id, row) for row in found]
+
+    async def posts(
+        self, account_id: str, connect_id: int | None, since: datetime, most: int
+    ) -> Sequence[Post]:
+        step = last_posts(account_id, connect_id, since, most)
+        found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
+        return [_post(row) for row in found]
+
+    async def backlog(self, account_id: str, connect_id: int | None, most: int) -> Backlog:
+        step = waiting(account_id, connect_id, most)
+        (row,) = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
+        return Backlog(
+            waiting=min(row.waiting, most),
+            held=min(row.held, most),
+            in_flight=min(row.in_flight, most),
+            capped=max(row.waiting, row.held, row.in_flight) > most,
+        )
+
+    async def servers(self) -> int:
+        step = Step("servers", {"now": self._now()})
+        (row,) = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
+        number: int = row.number
+        return number
+
+
+def last_posts(account_id: str, connect_id: int | None, since: datetime, most: int) -> Step:
+    """The step that reads the last attempts of an account, or of a configuration."""
+    values = {"account_id": account_id, "from_us": to_microseconds(since), "limit": most}
+    filters = ["logs_from_date"]
+    if connect_id is not None:
+        filters.append("logs_connect_id")
+        values["connect_id"] = connect_id
+    return Step("last_posts", values, filters, "logs_newest_first")
+
+
+def waiting(account_id: str, connect_id: int | None, most: int) -> Step:
+    """The step that counts what has not ended, by state, up to one more than `most`."""
+    values: dict[str, Any] = {"account_id": account_id, "most": most + 1}
+    if connect_id is None:
+        return Step("backlog", values)
+    return Step("backlog_of_configuration", {**values, "connect_id": connect_id})
 
 
 def listing(
@@ -144,6 +189,14 @@ def _event(row: Any) -> EventEntry:
         generated_at=from_microseconds(row.generated_us),
         created_at=from_microseconds(row.created_us),
         cursor=Cursor(row.created_us, row.event_row),
+    )
+
+
+def _post(row: Any) -> Post:
+    return Post(
+        began=from_microseconds(row.started_us),
+        seconds=None if row.milliseconds is None else row.milliseconds / 1000,
+        delivered=row.outcome == AttemptOutcome.DELIVERED,
     )
 
 

@@ -53,6 +53,67 @@ select count(*) as number from (
     limit :most
 ) as few;
 
+-- name: last_posts
+-- All it reads is in an index of the log, but for how long each took and how it ended.
+select a.started_us, a.milliseconds, a.outcome
+from attempt as a
+where a.account_id = :account_id and {logged} {filters}
+order by {order}
+limit :limit;
+
+-- name: backlog
+-- As the index by state has it.
+select
+    (
+        select count(*) from (
+            select 1 from delivery as d
+            where d.account_id = :account_id and d.state = 'waiting' and d.state <> 'in_flight'
+            limit :most
+        ) as few
+    ) as waiting,
+    (
+        select count(*) from (
+            select 1 from delivery as d
+            where d.account_id = :account_id and d.state = 'held' and d.state <> 'in_flight'
+            limit :most
+        ) as few
+    ) as held,
+    (
+        select count(*) from (
+            select 1 from delivery as d
+            where d.account_id = :account_id and d.state = 'in_flight'
+            limit :most
+        ) as few
+    ) as in_flight;
+
+-- name: backlog_of_configuration
+-- By the indexes of what is due, held or in flight, which begin with its id.
+select
+    (
+        select count(*) from (
+            select 1 from {backlog_due}
+            where d.account_id = :account_id and d.connect_id = :connect_id and d.state = 'waiting'
+            limit :most
+        ) as few
+    ) as waiting,
+    (
+        select count(*) from (
+            select 1 from {backlog_held}
+            where d.account_id = :account_id and d.connect_id = :connect_id and d.state = 'held'
+            limit :most
+        ) as few
+    ) as held,
+    (
+        select count(*) from (
+            select 1 from {backlog_in_flight}
+            where d.account_id = :account_id and d.connect_id = :connect_id and d.state = 'in_flight'
+            limit :most
+        ) as few
+    ) as in_flight;
+
+-- name: servers
+select count(*) as number from node where stopped_us is null {and_alive};
+
 -- name: delivery_columns
 {event_columns}, d.delivery_id, d.connect_id, c.name as config_name, c.url as config_url,
 d.recipient, d.state, d.held_reason, d.cancelled_by, d.attempts, {last_try_of_delivery} as last_try_us,

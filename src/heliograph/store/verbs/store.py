@@ -94,7 +94,7 @@ class StoreVerbs:
         self.oauth = OAuthVerbs(engine, keyring, self._now)
         self.incidents = IncidentVerbs(engine, self._now)
         self.historical = HistoricalVerbs(engine, keyring, self._now)
-        self.published = PublishedVerbs(engine)
+        self.published = PublishedVerbs(engine, self._now)
         self.republishing = RepublishingVerbs(engine, clock)
         self.audit: Audit = audit.AuditVerbs(engine)
         self._wake: Callable[[], None] = lambda: None
