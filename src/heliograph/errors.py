@@ -32,6 +32,7 @@
     │   ├── TooManyAttempts           429 TOO_MANY_SIGN_INS, with Retry-After
     │   ├── HourlyLimitExceeded       429 HOURLY_APIINVOCATION_LIMIT_EXCEEDED, with Retry-After
     │   ├── BurstLimitExceeded        429 BURST_APIINVOCATION_LIMIT_EXCEEDED, with Retry-After
+    │   ├── TooManyFollowers          429 FOLLOWER_LIMIT_EXCEEDED, with Retry-After
     │   ├── TooManyRefused            429 REFUSED_TOKEN_LIMIT_EXCEEDED, with Retry-After
     │   ├── HeadTooLarge              431 REQUEST_HEAD_TOO_LARGE
     │   ├── Unspecified               500 UNSPECIFIED_ERROR: a bug of ours
@@ -359,6 +360,15 @@ class BurstLimitExceeded(ApiError):
     advice = "Wait for as long as Retry-After says, and call at a steadier pace."
     docusign = True
     retry_after = 30
+
+
+class TooManyFollowers(ApiError):
+    """An account of which as many follow a listing as may."""
+
+    status = 429
+    code = "FOLLOWER_LIMIT_EXCEEDED"
+    advice = "End another one that follows events or the log, or list what has come."
+    retry_after = 15
 
 
 class TooManyRefused(ApiError):

@@ -238,6 +238,7 @@ async def running(
 
             def stop() -> None:
                 server.should_exit = True
+                signals.stop_following()
                 dispatcher.stop()
                 stopped.set()
 

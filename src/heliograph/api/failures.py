@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from heliograph.api import selecting
 from heliograph.api.contract import parameters, selection
+from heliograph.api.contract.following import LAST_EVENT_ID, PAGE, Followers
 from heliograph.api.contract.lines import lines
-from heliograph.api.contract.operation import LINES, Call, Operation, Reply
+from heliograph.api.contract.operation import FOLLOWED, LINES, Call, Operation, Reply
 from heliograph.api.contract.parameters import row_id
 from heliograph.api.contract.response import Response
 from heliograph.api.contract.selection import MOST_RECORDS
@@ -21,6 +22,7 @@ from heliograph.errors import (
     InvalidBody,
     InvalidParameter,
     NotFound,
+    TooManyFollowers,
 )
 from heliograph.model.accounts import Role
 from heliograph.model.deliveries import DeliveryState
@@ -43,9 +45,12 @@ _ADDITIONAL_INFO: Final = parameters.flag(
 class Failures:
     """The operations of failures, of logs, and of republishing."""
 
-    def __init__(self, store: Store, republisher: Republisher, zone: ZoneInfo) -> None:
+    def __init__(
+        self, store: Store, republisher: Republisher, followers: Followers, zone: ZoneInfo
+    ) -> None:
         """`zone` is what messages that are shown tell times in."""
         self._store = store
+        self._followers = followers
         self._zone = zone
         self._republisher = republisher
 
@@ -150,10 +155,13 @@ class Failures:
                 path=log,
                 handler=self._list_logs,
                 lines=True,
+                followed=True,
                 role=Role.VIEWER,
-                summary="Lists the log: every post of configurations that keep one.",
+                summary="Lists the log, every post of configurations that keep one, or follows it.",
                 answer=logs.ConnectLogs,
                 query=selection.LISTING,
+                headers=(LAST_EVENT_ID,),
+                errors=(TooManyFollowers,),
                 v2=True,
             ),
             Operation(
@@ -268,6 +276,12 @@ class Failures:
         return logs.BulkResults(changed=str(deleted), next_cursor=more)
 
     async def _list_logs(self, call: Call) -> Reply | Response:
+        if call.accept == FOLLOWED:
+            query, account_id = selection.read(call.query).query, call.account_id
+            shown = _log_of_v2 if call.v2 else logs.log_to_wire
+            return self._followers.follow(
+                call, lambda place: self._store.tails.logs(account_id, query, place, PAGE), shown
+            )
         return await self._listing(call, failures=False)
 
     async def _get_log(self, call: Call) -> logs.ConnectLog:

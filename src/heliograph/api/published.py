@@ -11,15 +11,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from heliograph.api.contract import parameters, selection
+from heliograph.api.contract.following import LAST_EVENT_ID, PAGE, Followers
 from heliograph.api.contract.lines import lines
-from heliograph.api.contract.operation import LINES, Call, Operation, Reply
+from heliograph.api.contract.operation import FOLLOWED, LINES, Call, Operation, Reply
 from heliograph.api.contract.parameters import row_id
 from heliograph.api.contract.response import Response
 from heliograph.api.messages import messages_of
 from heliograph.aside import RECORD, aside
 from heliograph.delivery.publisher import FEW, Publisher
 from heliograph.delivery.skipping import explained, without
-from heliograph.errors import NotFound
+from heliograph.errors import NotFound, TooManyFollowers
 from heliograph.model.accounts import Role
 from heliograph.model.deliveries import DeliveryState
 from heliograph.model.logs import Order
@@ -80,10 +81,13 @@ _PAGES: Final = (selection.COUNT, selection.CURSOR, selection.ORDER)
 class Published:
     """Operations that DocuSign does not have."""
 
-    def __init__(self, store: Store, publisher: Publisher, zone: ZoneInfo) -> None:
+    def __init__(
+        self, store: Store, publisher: Publisher, followers: Followers, zone: ZoneInfo
+    ) -> None:
         """`zone` is what messages that are shown tell times in."""
         self._store = store
         self._publisher = publisher
+        self._followers = followers
         self._zone = zone
 
     def operations(self) -> Sequence[Operation]:
@@ -95,10 +99,13 @@ class Published:
                 path=_EVENTS,
                 handler=self._list_events,
                 lines=True,
+                followed=True,
                 role=Role.VIEWER,
-                summary="Lists what was published, newest first.",
+                summary="Lists what was published, newest first, or follows it.",
                 answer=published.ConnectEvents,
                 query=(*_OF_EVENTS, *_PAGES),
+                headers=(LAST_EVENT_ID,),
+                errors=(TooManyFollowers,),
                 extension=True,
             ),
             Operation(
@@ -138,12 +145,18 @@ class Published:
         ]
 
     async def _list_events(self, call: Call) -> Reply | Response:
-        listed = self._store.published
+        listed, query = self._store.published, EventQuery(**self._of_events(call.query))
+        shown = partial(published.event_to_wire, call.account_id)
+        if call.accept == FOLLOWED:
+            follow, account_id = self._store.tails.events, call.account_id
+            return self._followers.follow(
+                call, lambda place: follow(account_id, query, place, PAGE), shown
+            )
         return await self._list(
             call,
-            EventQuery(**self._of_events(call.query)),
+            query,
             *(listed.events, listed.count_events),
-            partial(published.event_to_wire, call.account_id),
+            shown,
             published.ConnectEvents,
         )
 

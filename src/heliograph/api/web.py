@@ -15,6 +15,7 @@ from heliograph.api.audit import Audit
 from heliograph.api.configurations import Configurations
 from heliograph.api.connect_oauth import ConnectOAuth
 from heliograph.api.contract import reference
+from heliograph.api.contract.following import Followers
 from heliograph.api.contract.operation import Operation, application, page
 from heliograph.api.contract.request import Request
 from heliograph.api.contract.response import Response, in_json
@@ -70,11 +71,12 @@ def operations_of(
     """
     publisher = Publisher(store, signals)
     republisher = Republisher(store, store.clock, signals)
+    followers = Followers(signals, store.clock)
     return [
         *Intake(store, publisher, guard, fidelity, watch.observer).operations(),
-        *Published(store, publisher, zone).operations(),
+        *Published(store, publisher, followers, zone).operations(),
         *Configurations(store, publisher, guard, fidelity).operations(),
-        *Failures(store, republisher, zone).operations(),
+        *Failures(store, republisher, followers, zone).operations(),
         *Resends(store, republisher).operations(),
         *RepublishJobs(store).operations(),
         *Incidents(store).operations(),

@@ -26,6 +26,7 @@ from heliograph.settings import PREFIX, Settings
 
 JSON: Final = "application/json"
 LINES: Final = "application/x-ndjson"
+FOLLOWED: Final = "text/event-stream"
 
 BASE_URI: Final = PREFIX + "BASE_URI"
 ACCOUNT_ID: Final = PREFIX + "ACCOUNT_ID"
@@ -41,6 +42,9 @@ _LONGEST_BURST: Final = 30
 
 _LONGEST_CALL: Final = 130.0
 """Seconds: a synchronous republish may take 110."""
+
+_LONGEST_SILENCE: Final = 60.0
+"""Seconds: who follows is told within 15 that the connection is alive."""
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="The API's document.")
@@ -281,6 +285,24 @@ class Connection:
                     raise self._refusal(refused)
                 await asyncio.sleep(pause)
         except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(error) from None
+
+    @asynccontextmanager
+    async def followed(
+        self, path: str, query: Mapping[str, str], last_id: str
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The lines of a listing that is followed, behind the event of `last_id`."""
+        headers = {"Accept": FOLLOWED, **({"Last-Event-ID": last_id} if last_id else {})}
+        forever = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_LONGEST_SILENCE)
+        try:
+            async with self._session.get(
+                self._url(path, query), headers=headers, allow_redirects=False, timeout=forever
+            ) as answer:
+                if answer.status != 200:
+                    refused = Answer(answer.status, answer.headers, await answer.read())
+                    raise self._refusal(refused)
+                yield _lines_of(answer.content)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(error) from None
 
     async def alive(self) -> tuple[int, Any] | None:

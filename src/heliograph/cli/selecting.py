@@ -49,6 +49,9 @@ class Moment(click.ParamType[datetime]):
 _FROM: Final = click.option(
     "--from", "from_date", type=Moment(), help="Not before: a time, or 2h for ago."
 )
+_SINCE: Final = click.option(
+    "--from", "from_date", type=Moment(), help="First what came since: a time, or 2h for ago."
+)
 _TO: Final = click.option("--to", "to_date", type=Moment(), help="Not after.")
 _CONNECT_ID: Final = click.option("--connect-id", help="Only this configuration's.")
 _ENVELOPE_ID: Final = click.option("--envelope-id", help="Only this envelope's.")
@@ -128,6 +131,16 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _choosing(_FILTERS, command)
 
 
+def log_tail_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the filters of a log that is followed, which has no end."""
+    return _choosing(_without_end(_FILTERS), command)
+
+
+def event_tail_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the filters of events that are followed."""
+    return _choosing(_without_end(_OF_EVENTS), command)
+
+
 def failure_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the filters of failures."""
     return _choosing(_OF_FAILURES, command)
@@ -146,6 +159,11 @@ def delivery_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def audit_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the filters of the audit."""
     return _choosing(_OF_AUDIT, command)
+
+
+def _without_end(options: Mapping[str, Callable[..., Any]]) -> Mapping[str, Callable[..., Any]]:
+    kept = {name: option for name, option in options.items() if name != "to_date"}
+    return {**kept, "from_date": _SINCE}
 
 
 def _choosing(

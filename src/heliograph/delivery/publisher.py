@@ -189,6 +189,7 @@ class Publisher:
             # The dispatcher's next claim will fail too, and end the process at once (F12).
             self._signals.work.set()
             raise
+        self._signals.announce_new()
         return [
             Receipt(answer.event, receipt, answer.skipped, answer.skips)
             for answer, receipt in zip(answers, accepted, strict=True)

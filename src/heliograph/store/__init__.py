@@ -47,6 +47,7 @@ from heliograph.store.people import People
 from heliograph.store.published import Published
 from heliograph.store.republishing import Republishing
 from heliograph.store.sign_ins import SignIns
+from heliograph.store.tails import Tails
 
 FIRST_TOKEN = "first-administrator"  # noqa: S105 (its name: who deletes a failure with it)
 """The name of the token that an account is made with."""
@@ -206,6 +207,11 @@ class Store(Protocol):
     @property
     def published(self) -> Published:
         """Every event and every delivery, to be looked at."""
+        ...
+
+    @property
+    def tails(self) -> Tails:
+        """What comes to the log and to the events, one after another."""
         ...
 
     @property

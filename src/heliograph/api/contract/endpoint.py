@@ -69,9 +69,12 @@ class Endpoint:
             refusal = self._refuse(request, problem)
             response, code = refusal.response, refusal.code
         response.headers = {**self._headers, **request.standing, **response.headers}
+        if response.endless and request.scope["method"] == "HEAD":
+            response.body = b""  # which nobody would end
+        begun = time.monotonic() - began
         with contextlib.suppress(ConnectionResetError):  # told of all the same
             await response.write(send)
-        seconds = time.monotonic() - began
+        seconds = begun if response.endless else time.monotonic() - began
         self._observer.answered(self._name(request), response.status, code, seconds)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import heliograph
 from heliograph.api.contract import rate_limits
 from heliograph.api.contract.oauth_paths import AUTHORIZE, TOKEN
-from heliograph.api.contract.operation import LINES, Operation
+from heliograph.api.contract.operation import FOLLOWED, LINES, Operation
 from heliograph.api.contract.parameters import LARGEST_ID, Parameter
 from heliograph.errors import (
     ApiError,
@@ -273,6 +273,8 @@ def _responses(operation: Operation) -> Schema:
     named = [*standing, *((_LINK,) if operation.lines else ())]
     if operation.lines:
         success["content"][LINES] = {"schema": {"type": "string"}}
+    if operation.followed:
+        success["content"][FOLLOWED] = {"schema": {"type": "string"}}
     responses = {str(operation.status): success | _headers(named)}
     for status, errors in errors_of(operation).items():
         codes = dict.fromkeys(f"{error.code}: {error.advice}" for error in errors)

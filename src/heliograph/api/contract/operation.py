@@ -58,6 +58,7 @@ from heliograph.wire.media_types import (
 from heliograph.wire.version2 import as_v2
 
 LINES: Final = "application/x-ndjson"
+FOLLOWED: Final = "text/event-stream"
 
 PREFIXES: Final = ("/restapi/v2.1", "/v2.1")
 """Where every operation is found: the SDK's base path ends in /restapi, and the page's
@@ -94,6 +95,8 @@ class Call:
     content_type: str
     url_path: str
     v2: bool
+    still_may: Callable[[], Awaitable[None]]
+    """Raises an ApiError where a call that lasts may not be made any more."""
 
     @property
     def account_id(self) -> str:
@@ -117,8 +120,8 @@ class Operation:
 
     `body` is the struct that its body is read into, None for no body; `raw_types` are the
     content types of a body that the handler reads itself, `raw_schema` the schema of its JSON.
-    `lines` tells that the answer may
-    be asked for as NDJSON. A token of `role`, or of an administrator, may call it. What is
+    `lines` tells that the answer may be asked for as NDJSON, and `followed` that it may as events
+    that go on. A token of `role`, or of an administrator, may call it. What is
     `lasting` makes something that lets people or programs in, or a key, until it is taken back:
     no credential that ends by itself may call it, or it would live on in what it made (S18).
     Only what is `metered` counts towards the limits of calls.
@@ -140,6 +143,7 @@ class Operation:
     raw_types: Sequence[str] = ()
     body_limit: int = SMALL_BODY
     lines: bool = False
+    followed: bool = False
     role: Role = Role.ADMINISTRATOR
     lasting: bool = False
     metered: bool = True
@@ -250,11 +254,7 @@ class _Operations:
         account = principal.account
         if named and named.lower() not in (account.account_id.lower(), str(account.external_id)):
             raise NotFound(f"There is no account {named} for this token.")
-        if principal.role not in (operation.role, Role.ADMINISTRATOR):
-            raise LacksPermission(
-                "This user lacks sufficient permissions to access this resource: it takes an "
-                "administrator's token."
-            )
+        _check_role(principal, operation)
         if operation.lasting and principal.ends:
             raise LacksPermission(
                 "This user lacks sufficient permissions to access this resource: what it makes "
@@ -284,10 +284,25 @@ class _Operations:
             content_type=content_type,
             url_path=request.scope["raw_path"].decode("ascii"),
             v2=self._v2,
+            still_may=lambda: self._check_again(request, operation, account.account_id),
         )
         with acting(actor_of(principal, request.address)):
             result = await operation.handler(call)
         return await aside(_size(result), lambda: _respond(result, operation.status, call))
+
+    async def _check_again(self, request: Request, operation: Operation, account_id: str) -> None:
+        principal = await self._authenticate(request)
+        _check_role(principal, operation)
+        if principal.account.account_id != account_id:
+            raise NotFound(f"There is no account {account_id} for this token.")
+
+
+def _check_role(principal: Principal, operation: Operation) -> None:
+    if principal.role not in (operation.role, Role.ADMINISTRATOR):
+        raise LacksPermission(
+            "This user lacks sufficient permissions to access this resource: it takes an "
+            "administrator's token."
+        )
 
 
 def _pairs(query: bytes) -> Sequence[tuple[str, str]]:
@@ -304,7 +319,9 @@ def _accept(request: Request) -> str:
 
 
 def _negotiate(request: Request, operation: Operation) -> str:
-    offered = [LINES, *FORMS] if operation.lines else FORMS
+    # The last of equally good ones is JSON: others are for who asks for them.
+    asked = [*([FOLLOWED] if operation.followed else ()), *([LINES] if operation.lines else ())]
+    offered = [*asked, *FORMS]
     best = choose(_accept(request), offered)
     if best is None:
         forms = [form for form in reversed(offered) if form != EXTENDED_XML]

@@ -17,7 +17,7 @@ _NONE: Final[Mapping[str, str]] = {}
 class Response:
     """An answer with a body that is there, or comes in parts."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "endless", "headers", "status")
 
     def __init__(
         self,
@@ -25,9 +25,13 @@ class Response:
         status: int = 200,
         headers: Mapping[str, str] = _NONE,
         media_type: str = "",
+        *,
+        endless: bool = False,
     ) -> None:
-        """`headers` may be named in any letters; a text says that it is in UTF-8."""
+        """`headers` may be named in any letters; a text says that it is in UTF-8. What is `endless`
+        goes on until somebody ends it: how long it took is no matter of the answer."""
         self.body = body
+        self.endless = endless
         self.status = status
         self.headers = {name.lower(): value for name, value in headers.items()}
         """By names in small letters; what is set here is written."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import click
 
 from heliograph.access.credentials_file import Credentials
+from heliograph.cli import tails
 from heliograph.cli.asking import dry_run_option
 from heliograph.cli.bulk import Bulk, choose_one, print_unchanged
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.grouping import Commands
 from heliograph.cli.listing import (
+    about,
     listing_options,
     next_try,
     print_exchange,
@@ -23,9 +25,10 @@ from heliograph.cli.listing import (
     show_listing,
     tries,
 )
-from heliograph.cli.selecting import filter_options
+from heliograph.cli.selecting import filter_options, log_tail_options
 from heliograph.cli.terminal import (
     counted,
+    local_time,
     local_time_and_zone,
     notes,
     output,
@@ -67,6 +70,35 @@ def list_logs(
     """List log entries: one for each post."""
     query = {**chosen, "order": order}
     asyncio.run(show_listing(credentials, "logs", query, count, as_json, print_listing))
+
+
+@logs.command(
+    "tail",
+    epilog="\b\nExamples:\n  heliograph logs tail --connect-id 1 --from 10m\n"
+    "  heliograph logs tail --json | jq -r .envelopeId",
+)
+@log_tail_options
+@tails.json_option
+@server_options
+def tail_logs(credentials: Credentials, chosen: dict[str, str], as_json: bool) -> None:
+    """Show each post as it ends, in a line, until Ctrl-C.
+
+    It begins now, or with --from. Where the server goes away it waits for it, and leaves nothing
+    out.
+    """
+    tails.tail(credentials, "logs", chosen, _line, as_json=as_json)
+
+
+def _line(entry: Mapping[str, Any]) -> tuple[str, str]:
+    error = entry.get("error")
+    parts = [
+        local_time(entry.get("created")),
+        "no" if error else "ok",
+        f"{entry.get('connectId', ''):>3}",
+        about(entry),
+        error or entry.get("subject", ""),
+    ]
+    return "  ".join(parts).rstrip(), "red" if error else ""
 
 
 @logs.command(epilog="Example: heliograph logs show 12")

@@ -404,3 +404,21 @@ delivery as d;
 
 -- name: backlog_in_flight
 delivery as d;
+
+-- name: tail_events_end
+-- A transaction of any node takes the time after it has begun, and may be committed after later ones:
+-- the end lies before the oldest that runs, and as far again as nodes' clocks may differ.
+select
+    (
+        :now::bigint - 1000000
+        - coalesce(max(extract(epoch from clock_timestamp() - xact_start)) * 1000000, 0)
+    )::bigint as until_us,
+    9223372036854775807 as until_id
+from pg_stat_activity
+where
+    datname = current_database() and usename = current_user
+    and application_name = current_setting('application_name')
+    and pid <> pg_backend_pid() and xact_start is not null;
+
+-- name: tail_logs_end
+{tail_events_end};

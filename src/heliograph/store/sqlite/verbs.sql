@@ -262,3 +262,18 @@ delivery as d indexed by delivery_held;
 
 -- name: backlog_in_flight
 delivery as d indexed by delivery_in_flight;
+
+-- name: tail_logs_end
+-- One writes, and begins posts in the order of the log: the newest row that there is is the end.
+select started_us as until_us, attempt_id as until_id
+from attempt
+where account_id = :account_id and logged = 1
+order by started_us desc, attempt_id desc
+limit 1;
+
+-- name: tail_events_end
+select created_us as until_us, event_row as until_id
+from event
+where account_id = :account_id
+order by created_us desc, event_row desc
+limit 1;

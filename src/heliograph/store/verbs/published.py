@@ -37,7 +37,7 @@ class PublishedVerbs:
     ) -> Page[EventEntry]:
         step = listing("events_listed", "events", account_id, query, limit, after)
         found = await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)
-        return page_of(found, limit, _event)
+        return page_of(found, limit, event_entry)
 
     async def deliveries(
         self, account_id: str, query: DeliveryQuery, limit: int, after: Cursor | None = None
@@ -65,7 +65,7 @@ class PublishedVerbs:
     async def event(self, account_id: str, event_id: str) -> EventDetail | None:
         step = Step("event_detail", {"account_id": account_id, "event_id": event_id})
         row = (await self._engine.read(lambda: verb_of(step), LISTING_PATIENCE)).first
-        return None if row is None else EventDetail(_event(row), row.document)
+        return None if row is None else EventDetail(event_entry(row), row.document)
 
     async def delivery(self, account_id: str, delivery_id: int) -> DeliveryEntry | None:
         values = {"account_id": account_id, "row_id": delivery_id, "limit": 1}
@@ -176,7 +176,8 @@ def _by_state(query: DeliveryQuery) -> str:
     return "deliveries_state_also" if also else "deliveries_state"
 
 
-def _event(row: Any) -> EventEntry:
+def event_entry(row: Any) -> EventEntry:
+    """A row of `event_columns`."""
     return EventEntry(
         event_id=row.event_id,
         name=row.name,
@@ -206,7 +207,7 @@ def _delivery(row: Any) -> DeliveryEntry:
     # One engine keeps more than the other of what has ended.
     ended = state in _ENDED
     return DeliveryEntry(
-        event=_event(row),
+        event=event_entry(row),
         delivery_id=row.delivery_id,
         connect_id=row.connect_id,
         config_name=row.config_name,

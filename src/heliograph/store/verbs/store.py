@@ -71,6 +71,7 @@ from heliograph.store.verbs.people import PeopleVerbs, write_token
 from heliograph.store.verbs.published import PublishedVerbs
 from heliograph.store.verbs.republishing import RepublishingVerbs
 from heliograph.store.verbs.sign_ins import SignInVerbs
+from heliograph.store.verbs.tails import TailVerbs
 
 
 class StoreVerbs:
@@ -95,6 +96,7 @@ class StoreVerbs:
         self.incidents = IncidentVerbs(engine, self._now)
         self.historical = HistoricalVerbs(engine, keyring, self._now)
         self.published = PublishedVerbs(engine, self._now)
+        self.tails = TailVerbs(engine, self._now)
         self.republishing = RepublishingVerbs(engine, clock)
         self.audit: Audit = audit.AuditVerbs(engine)
         self._wake: Callable[[], None] = lambda: None
