@@ -1,15 +1,17 @@
-"""Open failures by their cause: how many of each, since when, and one of them."""
+"""Open failures that filters select, by their cause: how many of each, since when, and one of them.
+
+Of all that an account or a configuration has, incidents tell (open_incidents.py): nothing is read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from heliograph.cli.connection import Connection
-from heliograph.cli.terminal import counted, local_time_and_zone
 
 MOST_READ: Final = 20_000
 """Failures that are read to be counted: the newest ones."""
@@ -40,27 +42,6 @@ class Causes:
     groups: Sequence[Group]
     total: int
     more: bool
-
-    def text(self) -> str:
-        """How many there are, and since when: `12 open failures since ...`."""
-        number, since = counted(self.total, "open failure"), min(one.since for one in self.groups)
-        if self.more:
-            number = f"more than {MOST_READ:,} open failures, so many of them"
-        return f"{number} since {local_time_and_zone(since)}"
-
-    def document(self) -> list[dict[str, Any]]:
-        """The groups for programs."""
-        return [
-            {
-                "connectId": group.connect_id,
-                "cause": group.cause,
-                "count": group.count,
-                "envelopes": len(group.envelopes),
-                "since": group.since,
-                "newest": dict(group.newest),
-            }
-            for group in self.groups
-        ]
 
 
 async def causes_of(connection: Connection, chosen: Mapping[str, str]) -> Causes:

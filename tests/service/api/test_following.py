@@ -22,6 +22,8 @@ from tests.listener import LoopbackListener
 from tests.server import Client, serving
 from tests.support import ManualClock, published, rounds
 
+EVENTS = "text/event-stream"
+
 
 @dataclass
 class Followed:
@@ -115,22 +117,22 @@ async def test_the_log_comes_with_what_each_post_came_to(
 
 
 async def test_what_has_no_end_takes_nothing_that_is_about_one(api: Client) -> None:
-    wants = {"Accept": "text/event-stream"}
+
     for given in ("to_date=2020-01-01", "count=1", "cursor=MS4x", "order=asc"):
-        refused = await api.call("GET", f"logs?{given}", **wants)
+        refused = await api.call("GET", f"logs?{given}", Accept=EVENTS)
         assert (refused.status, refused.error) == (400, "INVALID_REQUEST_PARAMETER")
         assert f"Leave {given.partition('=')[0]} out" in refused.json["message"]
     for place in ("yesterday", "1", "1.2.", "-1.2", "g.1", "f" * 16 + ".1", "1.2" + ".1" * 1001):
-        refused = await api.call("GET", "events", **wants, Last_Event_ID=place)
+        refused = await api.call("GET", "events", Accept=EVENTS, Last_Event_ID=place)
         assert (refused.status, refused.error) == (400, "INVALID_REQUEST_PARAMETER"), place
-    assert (await api.call("GET", "failures", **wants)).status == 406
-    assert (await api.call("HEAD", "events", **wants)).body == b""
+    assert (await api.call("GET", "failures", Accept=EVENTS)).status == 406
+    assert (await api.call("HEAD", "events", Accept=EVENTS)).body == b""
 
 
 async def test_so_many_of_an_account_follow_and_no_more(api: Client) -> None:
-    wants = {"Accept": "text/event-stream"}
+
     async with asynccontextmanager(_crowd)(api, MOST_OF_ACCOUNT) as last:
-        refused = await api.call("GET", "logs", **wants)
+        refused = await api.call("GET", "logs", Accept=EVENTS)
         assert (refused.status, refused.error) == (429, "FOLLOWER_LIMIT_EXCEEDED")
         assert refused.headers["Retry-After"] == "15"
         assert "end one of them" in refused.json["message"]

@@ -9,8 +9,6 @@ import pytest
 from aiohttp import web
 
 from heliograph.access.credentials_file import Credentials
-from heliograph.cli.causes import Causes
-from heliograph.cli.commands.status import Status
 from heliograph.cli.connection import Connection
 from heliograph.model.accounts import Secret
 from tests.service.cli.shell import Shell
@@ -18,13 +16,13 @@ from tests.service.cli.shell import Shell
 
 @pytest.fixture
 async def busy(unused_tcp_port: int) -> AsyncIterator[tuple[Credentials, list[str]]]:
-    """A server that answers a listing of failures 429 with each wait that is left in the list."""
+    """A server that answers a listing of failures or incidents 429 with each wait that is left."""
     waits: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
         if request.path.endswith("/connect"):
             return web.json_response({"configurations": [], "totalRecords": "0"})
-        if request.path.endswith("/failures") and waits:
+        if request.path.endswith(("/failures", "/incidents")) and waits:
             details = {"errorCode": "BURST_APIINVOCATION_LIMIT_EXCEEDED", "message": "Later."}
             return web.json_response(details, status=429, headers={"Retry-After": waits.pop()})
         return web.Response(body=b"{}\n")
@@ -58,8 +56,3 @@ async def test_the_doctor_prints_its_other_checks_where_one_is_refused(
     said = " ".join(told.stdout.split())
     assert (told.exit_code, "token ok accepted" in said) == (1, True)
     assert "failures FAILED Later." in said
-
-
-def test_what_was_not_read_is_not_well() -> None:
-    assert not Status("", Causes([], 20_000, more=True), [], {}).well
-    assert Status("", Causes([], 0, more=False), [], {}).well

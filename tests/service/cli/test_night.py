@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -37,16 +38,29 @@ async def test_the_status_says_what_fails_since_when_and_what_to_do(
     assert said.startswith("NOT WELL: 2 open failures since ")
     assert f"{crm} crm: status: HTTP 500, 2 failures since " in said
     assert "heliograph failures show " in said
-    assert f"heliograph republish start --connect-id {crm}" in said
-    document = await shell.run("status", "--json")
-    assert document.exit_code == 1
-    assert '"well":false' in document.stdout
-    assert '"cause":"status: HTTP 500","count":2,"envelopes":2' in document.stdout
+    asked = await shell.run("status", "--json")
+    assert asked.exit_code == 1
+    document = json.loads(asked.stdout)
+    (incident,) = document["incidents"]
+    assert (document["well"], document["failures"]) == (False, 2)
+    assert (incident["cause"], incident["failures"]) == ("status: HTTP 500", "2")
+    assert incident["connectId"] == crm
+    again = f"heliograph republish start --incident-id {incident['incidentId']}"
+    assert again in said
 
-    shown = await shell.run("configurations", "show", crm)
-    assert "2 open failures since " in " ".join(shown.stderr.split())
+    of_crm = await shell.run("configurations", "show", crm)
+    assert "State publishing, 2 open failures" in " ".join(of_crm.stdout.split())
+    warned = " ".join(of_crm.stderr.split())
+    assert warned.startswith("Warning: 2 open failures since ")
+    assert "status: HTTP 500, 2 failures since " in warned
+    assert f"Then: `{again}`." in warned
     doctor = " ".join((await shell.run("doctor")).stdout.split())
     assert "failures ok WARNING 2 open failures since " in doctor
+    assert f"{crm} (crm): status: HTTP 500, 2 failures since " in doctor
+
+    await shell.run("incidents", "acknowledge", incident["incidentId"], "--note", "their deploy")
+    said = " ".join((await shell.run("status")).stdout.split())
+    assert "(seen by first-administrator: their deploy)" in said
 
     await shell.run("configurations", "update", crm, "--pause")
     paused = await shell.run("status")

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from heliograph.cli.batches import MOST_BYTES, BadEvent, batches
-from heliograph.cli.causes import MOST_READ, Causes, Group
+from heliograph.cli.causes import Group
 from heliograph.cli.selecting import Moment
 from heliograph.plain import harmless, harmless_json, harmless_lines, spreadsheet_cell
 from tests.support import published
@@ -164,12 +164,9 @@ def test_a_time_may_be_how_long_ago() -> None:
         Moment().convert("99999999w", None, None)
 
 
-def test_more_failures_than_are_read_are_told_as_at_least_so_many() -> None:
+def test_failures_of_a_cause_are_counted_with_their_envelopes() -> None:
     created = "2026-11-23T17:20:12.0000000Z"
     group = Group("1", "tls: certificate expired", {"created": created})
     for at in range(3):
         group.add({"created": created, "envelopeId": f"e-{at // 2}"})
     assert (group.count, len(group.envelopes)) == (3, 2)
-    assert Causes([group], 3, more=False).text().startswith("3 open failures since 2026-11-2")
-    told = Causes([group], MOST_READ, more=True).text()
-    assert told.startswith("more than 20,000 open failures, so many of them since 2026-11-2")

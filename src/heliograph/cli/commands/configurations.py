@@ -13,13 +13,20 @@ import msgspec
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli import asking
 from heliograph.cli.account_calls import run
-from heliograph.cli.causes import causes_of
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.grouping import Commands
+from heliograph.cli.open_incidents import (
+    OpenIncidents,
+    again,
+    open_incidents,
+    to_do,
+    what_fails,
+)
 from heliograph.cli.terminal import (
     Column,
     Row,
+    counted,
     notes,
     output,
     print_fields,
@@ -27,7 +34,6 @@ from heliograph.cli.terminal import (
     print_rows,
     print_text,
 )
-from heliograph.plain import harmless
 from heliograph.wire.docusign import PUBLISHED, VERSION
 
 AS_DOCUSIGN: Final[Mapping[str, Any]] = {
@@ -114,13 +120,14 @@ def show(credentials: Credentials, connect_id: str, as_json: bool) -> None:
     if as_json:
         print_json(listing)
         return
-    _print_configuration(listing["configurations"][0])
+    found = run(credentials, lambda connection: open_incidents(connection, connect_id))
+    _print_configuration(listing["configurations"][0], found)
     _warn(listing["configurations"])
-    chosen = {"connect_id": connect_id}
-    found = run(credentials, lambda connection: causes_of(connection, chosen))
-    if found.total:
-        text = f"Warning: {found.text()}: `heliograph failures list --connect-id {connect_id}`."
-        print_text(notes(), text, 0, "yellow")
+    if found.records:
+        print_text(notes(), f"Warning: {found.text()}.", 0, "yellow")
+    for incident in found.records:
+        text = f"{what_fails(incident)}. To do: {to_do(incident)}. Then: `{again(incident)}`."
+        print_text(notes(), text, 2, "yellow")
 
 
 @configurations.command(
@@ -196,8 +203,11 @@ def delete(credentials: Credentials, connect_id: str, yes: bool) -> None:
     """Delete a configuration. What it had still to get becomes a failure."""
     if not yes:
         (known,) = _call(credentials, "GET", segment(connect_id))["configurations"]
-        of_it = ", ".join(filter(None, [known.get("name"), known.get("urlToPublishTo")]))
-        asking.confirm(f"Delete configuration {connect_id} ({harmless(of_it)})?")
+        failing = run(credentials, lambda connection: open_incidents(connection, connect_id))
+        of_it = [known.get("name"), known.get("urlToPublishTo")]
+        of_it += [counted(failing.failures, "open failure")] if failing.records else []
+        text = ", ".join(filter(None, of_it))
+        asking.confirm(f"Delete configuration {connect_id} ({text})?")
     _call(credentials, "DELETE", segment(connect_id))
     output().print("Deleted.")
 
@@ -310,7 +320,12 @@ def _events(configuration: Mapping[str, Any]) -> Sequence[str]:
     return names
 
 
-def _print_configuration(configuration: Mapping[str, Any]) -> None:
+def _print_configuration(
+    configuration: Mapping[str, Any], failing: OpenIncidents | None = None
+) -> None:
+    state = state_of(configuration)
+    if failing is not None and failing.records:
+        state += f", {counted(failing.failures, 'open failure')}"
     users = [
         *configuration.get("userIds", ()),
         *(f"group {group}" for group in configuration.get("groupIds", ())),
@@ -346,7 +361,7 @@ def _print_configuration(configuration: Mapping[str, Any]) -> None:
             ("Configuration", configuration["connectId"]),
             ("Name", configuration.get("name")),
             ("Listener", configuration.get("urlToPublishTo")),
-            ("State", state_of(configuration)),
+            ("State", state),
             ("Events", ", ".join(_events(configuration)) or "none: it gets nothing"),
             ("Users", who),
             ("Log", "on" if configuration.get("enableLog") == "true" else "off"),

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import click
 
 from heliograph.access.credentials_file import FILE_NAME, Credentials
-from heliograph.cli.causes import causes_of
 from heliograph.cli.connection import Connection, data_dir_option
 from heliograph.cli.exits import Exit, Stop, wrong
-from heliograph.cli.terminal import Column, Row, output, print_json, print_rows
+from heliograph.cli.open_incidents import OpenIncidents, open_incidents, to_do, what_fails
+from heliograph.cli.terminal import Column, Row, counted, output, print_json, print_rows
 from heliograph.errors import UnsafeStorage
 from heliograph.incoming.exposure import exposure_check
 from heliograph.model.checks import Check
@@ -135,19 +135,30 @@ async def _account_checks(connection: Connection) -> Sequence[Check]:
     ]
     found = f"{_WARNING}{' '.join(warnings)}" if warnings else "each gets what it asks for"
     try:
-        causes = await causes_of(connection, {})
+        found_open = await open_incidents(connection)
     except Stop as refused:
         failures = Check("failures", False, refused.message, "ask again, or see the server's log")
     else:
-        said = (
-            f"{_WARNING}{causes.text()}: `heliograph status` says why" if causes.total else "none"
-        )
-        failures = Check("failures", True, said)
+        failures = Check("failures", True, _failures(found_open))
     return [
         Check("token", True, f"accepted; configurations: {answer.json['totalRecords']}"),
         Check("configurations", True, found),
         failures,
     ]
+
+
+def _failures(found: OpenIncidents) -> str:
+    """The incident with the most failures stands for all: `status` has the others."""
+    if not found.records:
+        return "none"
+    worst = found.records[0]
+    which = f"{worst['connectId']} ({worst['configName']})"
+    others = len(found.records) - 1
+    also = f" `heliograph status` has {counted(others, 'more incident')}." if others else ""
+    return (
+        f"{_WARNING}{found.text()}. {which}: {what_fails(worst)}. To do: {to_do(worst)}.{also} "
+        f"`heliograph status` says how to send them again."
+    )
 
 
 def _row(check: Check) -> Row:

@@ -13,6 +13,7 @@ from heliograph.cli.account_calls import run
 from heliograph.cli.connection import Connection, json_option, segment, server_options
 from heliograph.cli.grouping import Commands
 from heliograph.cli.listing import fetch
+from heliograph.cli.open_incidents import again, seen_by
 from heliograph.cli.terminal import (
     Column,
     Row,
@@ -115,7 +116,7 @@ async def _call(
 
 def _row(incident: Mapping[str, str]) -> Row:
     note = incident["cause"]
-    if seen := _seen(incident):
+    if seen := seen_by(incident):
         note += f" ({seen})"
     cells = [
         incident["incidentId"],
@@ -124,14 +125,6 @@ def _row(incident: Mapping[str, str]) -> Row:
         local_time(incident["opened"]),
     ]
     return Row(cells, note, "red" if incident["state"] == IncidentState.OPEN else "dim")
-
-
-def _seen(incident: Mapping[str, str]) -> str:
-    """Who has seen an incident, and what they say; empty: nobody."""
-    by, note = incident.get("acknowledgedBy"), incident.get("note")
-    if by is None:
-        return ""
-    return f"seen by {by}: {note}" if note else f"seen by {by}"
 
 
 def _print(incident: Mapping[str, Any], *, as_json: bool) -> None:
@@ -156,10 +149,10 @@ def _print(incident: Mapping[str, Any], *, as_json: bool) -> None:
             ("Newest", local_time_and_zone(incident["newest"])),
             ("Closed", closed or None),
             ("By the minute", " ".join(growth) or None),
-            ("Acknowledged", _seen(incident) or None),
+            ("Acknowledged", seen_by(incident) or None),
             ("One of them", incident.get("failureId")),
         ],
     )
     if incident["state"] == IncidentState.OPEN:
-        again = f"heliograph republish start --incident-id {incident['incidentId']} --canary 1"
-        output().print(f"\nSend them again: {again}", style="dim", soft_wrap=True)
+        text = f"\nSend them again: {again(incident)} --canary 1"
+        output().print(text, style="dim", soft_wrap=True)

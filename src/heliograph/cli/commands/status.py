@@ -10,51 +10,34 @@ import click
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli.account_calls import run
-from heliograph.cli.causes import Causes, Group, causes_of
 from heliograph.cli.commands.configurations import state_of
 from heliograph.cli.connection import Connection, json_option, server_options
 from heliograph.cli.exits import Exit, Stop
+from heliograph.cli.open_incidents import (
+    OpenIncidents,
+    again,
+    open_incidents,
+    to_do,
+    what_fails,
+)
 from heliograph.cli.terminal import (
     counted,
-    local_time_and_zone,
     output,
     print_json,
     print_text,
 )
-from heliograph.model.causes import WAITING
-from heliograph.model.deliveries import Phase
 
-_RESTING: Final = f"{WAITING}: configuration paused"
-"""The cause of what fails because somebody wants it to wait."""
-
-_LOOK: Final = "what was sent and what came back: `heliograph failures show {failure}`"
-_TRY: Final = "try it with a sample message: `heliograph configurations test {config}`"
-_TO_DO: Final[Mapping[str, str]] = {
-    Phase.TOKEN: "look at the OAuth client, `heliograph connect-oauth show`, and at its server",
-    Phase.DNS: "is the host name in its URL right? `heliograph configurations show {config}`",
-    Phase.REFUSED_ADDRESS: "its URL leads where --egress of `heliograph serve` admits nobody: "
-    "change the one or the other",
-    Phase.CONNECT: f"is the listener up, and reachable from the server? Then {_TRY}",
-    Phase.TLS: f"mend the listener's certificate or its TLS, then {_TRY}",
-    Phase.STATUS: f"the listener's own log says why it refuses; {_LOOK}",
-    WAITING: "it waits for what is before it in its order",
-}
-"""By the phase of a cause; of any other one looks at a failure."""
+_MOST_SHOWN: Final = 20
+"""Incidents that are shown, those with the most failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What was found: causes of open failures, and configurations that get nothing now."""
+    """What was found: open incidents, and configurations that get nothing now."""
 
     server: str
-    causes: Causes
+    incidents: OpenIncidents
     resting: Sequence[Mapping[str, Any]]
-    names: Mapping[str, str]
-
-    @property
-    def failing(self) -> Sequence[Group]:
-        """The groups that nobody has meant."""
-        return [group for group in self.causes.groups if group.cause != _RESTING]
 
     @property
     def disabled(self) -> Sequence[Mapping[str, Any]]:
@@ -63,8 +46,8 @@ class Status:
 
     @property
     def well(self) -> bool:
-        """Whether everybody gets what they are to get; what was not read may be failing."""
-        return not self.failing and not self.disabled and not self.causes.more
+        """Whether everybody gets what they are to get."""
+        return not self.incidents.unmeant.records and not self.disabled
 
 
 @click.command(epilog="Example: out=$(heliograph status) || echo \"$out\" | mail -s 'Not well' ops")
@@ -95,9 +78,8 @@ async def _look(connection: Connection, server: str) -> Status:
     listed = (await connection.call("GET", "")).json["configurations"]
     return Status(
         server,
-        await causes_of(connection, {}),
+        await open_incidents(connection),
         [one for one in listed if state_of(one) != "publishing"],
-        {one["connectId"]: one.get("name") or "-" for one in listed},
     )
 
 
@@ -105,9 +87,8 @@ def _document(found: Status) -> dict[str, Any]:
     return {
         "well": found.well,
         "server": found.server,
-        "failures": found.causes.total,
-        "moreFailures": found.causes.more,
-        "causes": found.causes.document(),
+        "failures": found.incidents.failures,
+        "incidents": found.incidents.records,
         "resting": [
             {"connectId": one["connectId"], "name": one.get("name"), "state": state_of(one)}
             for one in found.resting
@@ -117,35 +98,27 @@ def _document(found: Status) -> dict[str, Any]:
 
 def _print(found: Status) -> None:
     console = output()
-    failing, disabled = found.failing, found.disabled
+    failing, disabled = found.incidents.unmeant, found.disabled
     if found.well:
         print_text(console, f"Well: {found.server} is ready, and nothing fails.", 0, "bold green")
     else:
-        total = sum(group.count for group in failing)
-        parts = [Causes(failing, total, found.causes.more).text()] if failing else []
+        parts = [failing.text()] if failing.records else []
         parts += [f"{counted(len(disabled), 'listener')} switched off"] if disabled else []
-        if found.causes.more and not failing:
-            parts.append("there are more open failures than were read, whose cause is not known")
         print_text(console, f"NOT WELL: {'; '.join(parts)}.", 0, "bold red")
-    for group in failing:
-        what = f"{group.connect_id} {found.names.get(group.connect_id, '(deleted)')}: {group.cause}"
-        since = f"since {local_time_and_zone(group.since)}"
-        print_text(console, f"{what}, {counted(group.count, 'failure')} {since}", 0)
-        print_text(console, _to_do(group), 2, "dim")
-    if failing:
+    shown = failing.records[:_MOST_SHOWN]
+    for incident in shown:
+        name = f"{incident['connectId']} {incident['configName']}"
+        print_text(console, f"{name}: {what_fails(incident)}", 0)
+        print_text(console, f"To do: {to_do(incident)}.", 2, "dim")
+    if more := len(failing.records) - len(shown):
+        others = counted(more, "more incident")
+        print_text(console, f"... and {others}: `heliograph incidents list`.", 0)
+    if shown:
         print_text(console, "Once mended, they are tried again by and by, or when you say so:", 0)
-        ids = dict.fromkeys(group.connect_id for group in failing)
-        for connect_id in ids:
-            print_text(console, f"heliograph republish start --connect-id {connect_id}", 2, "dim")
+        for incident in shown:
+            print_text(console, again(incident), 2, "dim")
     for one in found.resting:
         print_text(console, _resting(one), 0, "yellow")
-
-
-def _to_do(group: Group) -> str:
-    phase = group.cause.partition(": ")[0]
-    failure = group.newest.get("failureId", "")
-    text = _TO_DO.get(phase, _LOOK).format(config=group.connect_id, failure=failure)
-    return f"To do: {text}."
 
 
 def _resting(configuration: Mapping[str, Any]) -> str:

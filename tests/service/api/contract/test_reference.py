@@ -95,6 +95,8 @@ async def test_every_parameter_that_is_documented_is_read(
         bulk = "?all=true" if "all" in documented else ""
         answer = await api.call(operation.method, f"/v2.1{path}{bulk}", body)
         assert answer.status == operation.status, (operation.operation_id, answer.body)
+        if operation.followed:  # and then it reads where to go on
+            await api.call("HEAD", f"/v2.1{path}", Accept=contract.FOLLOWED)
         assert asked >= documented, (operation.operation_id, documented - asked)
         if operation.operation_id in ("delete_event_failure_logs", "delete_event_logs"):
             await api.call("POST", "events", published("envelope-completed"))
