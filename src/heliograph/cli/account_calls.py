@@ -69,6 +69,20 @@ async def every(
     return first
 
 
+def known_among(
+    listed: Sequence[Mapping[str, Any]], key: str, wanted: str, noun: str, look: str
+) -> Mapping[str, Any]:
+    """The record whose `key` is the one that is wanted, however its letters are written.
+
+    Raises:
+        Stop: there is none; the command `look` shows which there are.
+    """
+    for record in listed:
+        if str(record[key]).lower() == wanted.lower():
+            return record
+    raise Stop(Exit.REFUSED, f"There is no {noun} {wanted}.", f"`{look}` shows which there are.")
+
+
 async def user_ids(connection: Connection, named: Sequence[str]) -> Sequence[str]:
     """The ids of users, each given by the id or by the e-mail of an active one.
 

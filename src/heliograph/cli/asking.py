@@ -11,6 +11,7 @@ from rich.console import Console
 
 from heliograph.cli.exits import wrong
 from heliograph.cli.terminal import Column, Row, counted, local_time_and_zone, print_rows
+from heliograph.plain import harmless
 
 MOST_UNASKED: Final = 100
 """What changes no more than so many, and nothing for good, is not asked about."""
@@ -24,13 +25,13 @@ dry_run_option = click.option(
 
 
 def confirm(question: str) -> None:
-    """Ask, and end the command unless the answer is yes.
+    """Ask, and end the command unless the answer is yes. What is in the question is only text.
 
     Raises:
         Stop: nobody is there to ask.
     """
     try:
-        agreed = click.confirm(question, err=True)
+        agreed = click.confirm(harmless(question), err=True)
     except click.Abort:
         if sys.stdin.isatty():
             raise  # Ctrl-C, or Ctrl-D

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,81 @@ async def test_what_is_to_be_deleted_is_known_before_it_is_asked_about(
     asked = await shell.run("configurations", "delete", crm)
     assert f"Delete configuration {crm} (crm, http://127.0.0.1:" in asked.stderr
     assert (asked.exit_code, "Say --yes if it is meant." in asked.stderr) == (2, True)
+
+
+NOBODY = str(uuid.UUID(int=0))
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        ("tokens", "revoke", "4711"),
+        ("users", "close", NOBODY),
+        ("users", "close", "nobody@example.com"),
+        ("groups", "delete", "nobody"),
+        ("groups", "delete", "4711"),
+        ("hmac-keys", "delete", "4711"),
+        ("applications", "delete", NOBODY),
+        ("applications", "remove-key", NOBODY, "4711"),
+        ("applications", "remove-secret", NOBODY, "4711"),
+        ("applications", "withdraw", NOBODY, NOBODY),
+        ("historical", "cancel", NOBODY),
+        ("republish", "cancel", "4711"),
+        ("connect-oauth", "delete"),
+        ("client-certificate", "delete"),
+        ("incidents", "acknowledge", "4711"),
+        ("failures", "delete", "4711"),
+        ("logs", "delete", "4711"),
+    ],
+    ids=" ".join,
+)
+async def test_nobody_is_asked_about_what_there_is_not(
+    shell: Shell, unknown: tuple[str, ...]
+) -> None:
+    told = await shell.run(*unknown)
+    assert told.exit_code in (2, 4), told.output
+    assert "[y/N]" not in told.output
+    assert "--yes" not in told.output
+    assert told.stderr.startswith(("Error: There is no ", "Error: The account has no ")), (
+        told.stderr
+    )
+
+
+async def test_a_question_names_what_would_go(
+    shell: Shell, listener: LoopbackListener, crm: str, tmp_path: Path
+) -> None:
+    await failing(shell, listener, tmp_path, crm, 1)
+    token = await shell.json("tokens", "add", "night")
+    await shell.json(*("users", "add", "--name", "Ada Lovelace", "--email", "ada@night.example"))
+    group = (await shell.json("groups", "add", "night"))["groups"][0]
+    key = await shell.json("hmac-keys", "create")
+    application = await shell.json("applications", "add", "Night shift")
+    secret = await shell.json("applications", "add-secret", application["integrationKey"])
+    ours = application["integrationKey"]
+    for command, said in (
+        (("configurations", "delete", crm), f"Delete configuration {crm} (crm, http://127"),
+        (("configurations", "delete", crm), "1 open failure)?"),
+        (("tokens", "revoke", token["tokenId"]), "the viewer's token night will be refused"),
+        (("users", "close", "ada@night.example"), "Close Ada Lovelace (ada@night.example)"),
+        (("groups", "delete", "night"), f"Delete group {group['groupId']} (night)?"),
+        (("groups", "delete", group["groupId"]), f"Delete group {group['groupId']} (night)?"),
+        (("hmac-keys", "delete", key["keyId"]), "nothing is signed any more. Go on?"),
+        (("applications", "delete", ours), "the application Night shift is refused"),
+        (("applications", "remove-secret", ours, secret["secretId"]), "secret of Night shift"),
+    ):
+        asked = await shell.run(*command)
+        text = " ".join(asked.stderr.split())
+        assert said in text, asked.output
+        assert (asked.exit_code, "Say --yes if it is meant." in text) == (2, True)
+    for command in (
+        ("tokens", "revoke", token["tokenId"]),
+        ("users", "close", "ada@night.example"),
+        ("groups", "delete", "night"),
+        ("hmac-keys", "delete", key["keyId"]),
+        ("applications", "delete", ours),
+    ):
+        done = await shell.run(*command, stdin="y\n")
+        assert done.exit_code == 0, done.output
 
 
 async def test_a_command_or_an_event_that_is_nearly_one_is_named(shell: Shell, crm: str) -> None:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from heliograph import files
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli import asking
-from heliograph.cli.account_calls import call, every, run, user_ids
+from heliograph.cli.account_calls import call, every, known_among, run, user_ids
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.exits import wrong
 from heliograph.cli.grouping import Commands
@@ -28,6 +28,7 @@ from heliograph.cli.terminal import (
     Row,
     counted,
     local_time,
+    local_time_and_zone,
     notes,
     output,
     print_fields,
@@ -152,7 +153,8 @@ def delete(credentials: Credentials, integration_key: str, yes: bool) -> None:
     Its tokens and users' consents end at once.
     """
     if not yes:
-        asking.confirm("Whoever uses this application is refused. Go on?")
+        name = _shown(credentials, integration_key)["name"]
+        asking.confirm(f"Whoever uses the application {name} is refused. Go on?")
     run(credentials, lambda link: call(link, "DELETE", _path(integration_key)))
     output().print("Deleted.")
 
@@ -206,7 +208,13 @@ def remove_key(credentials: Credentials, integration_key: str, key_id: str, yes:
     Tokens that it brought go on until they end.
     """
     if not yes:
-        asking.confirm("Assertions signed with this key are refused. Go on?")
+        application = _shown(credentials, integration_key)
+        keys, look = application.get("keys", ()), f"heliograph applications show {integration_key}"
+        made = local_time_and_zone(known_among(keys, "keyId", key_id, "key", look)["created"])
+        asking.confirm(
+            f"Assertions of {application['name']} that are signed with the key of {made} "
+            "are refused. Go on?"
+        )
     path = f"{_path(integration_key)}/keys/{segment(key_id)}"
     run(credentials, lambda link: call(link, "DELETE", path))
     output().print("Removed.")
@@ -243,7 +251,16 @@ def remove_secret(
     With the last one the application's refresh tokens end.
     """
     if not yes:
-        asking.confirm("Whoever uses this secret is refused. Go on?")
+        application = _shown(credentials, integration_key)
+        secrets, look = (
+            application.get("secrets", ()),
+            f"heliograph applications show {integration_key}",
+        )
+        secret = known_among(secrets, "secretId", secret_id, "secret", look)
+        asking.confirm(
+            f"Whoever uses the secret of {application['name']} that was made "
+            f"{local_time_and_zone(secret['created'])} is refused. Go on?"
+        )
     path = f"{_path(integration_key)}/secrets/{segment(secret_id)}"
     run(credentials, lambda link: call(link, "DELETE", path))
     output().print("Removed.")
@@ -335,7 +352,9 @@ def withdraw(credentials: Credentials, integration_key: str, user: str, yes: boo
     The tokens that it brought end at once.
     """
     if not yes:
-        asking.confirm("The application can no more act for the user. Go on?")
+        consent = run(credentials, lambda link: _consent(link, integration_key, user))
+        name = consent["applicationName"]
+        asking.confirm(f"{name} can no more act for {user}. Go on?")
 
     async def work(connection: Connection) -> Any:
         (user_id,) = await user_ids(connection, [user])
@@ -344,6 +363,20 @@ def withdraw(credentials: Credentials, integration_key: str, user: str, yes: boo
 
     run(credentials, work)
     output().print("Withdrawn.")
+
+
+async def _consent(connection: Connection, integration_key: str, user: str) -> Mapping[str, Any]:
+    """Raises Stop where the user has not consented."""
+    (user_id,) = await user_ids(connection, [user])
+    query = {"integration_key": integration_key, "user_id": user_id}
+    listed = (await every(connection, "consents", "consents", query))["consents"]
+    look = "heliograph applications consents"
+    return known_among(listed, "userId", user_id, f"consent for {integration_key} of", look)
+
+
+def _shown(credentials: Credentials, integration_key: str) -> Any:
+    """The application. Raises Stop where there is none."""
+    return run(credentials, lambda link: call(link, "GET", _path(integration_key)))
 
 
 def _path(integration_key: str) -> str:

@@ -54,7 +54,8 @@ def show(credentials: Credentials, as_json: bool) -> None:
 def delete(credentials: Credentials, yes: bool) -> None:
     """Show none any more: posts with requireMutualTls then fail."""
     if not yes:
-        asking.confirm("Posts with requireMutualTls will fail. Go on?")
+        subject = _call(credentials, "GET")["subject"]
+        asking.confirm(f"Posts with requireMutualTls that show {subject} will fail. Go on?")
     _call(credentials, "DELETE")
     output().print("Deleted.")
 

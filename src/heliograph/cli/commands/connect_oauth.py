@@ -95,7 +95,9 @@ def show(credentials: Credentials, as_json: bool) -> None:
 def delete(credentials: Credentials, yes: bool) -> None:
     """Forget the client: posts that need it then fail."""
     if not yes:
-        asking.confirm("Posts that need its tokens will fail. Go on?")
+        client = _call(credentials, "GET")
+        which = f"{client['clientId']} at {client['authorizationServerUrl']}"
+        asking.confirm(f"Posts that need tokens of {which} will fail. Go on?")
     _call(credentials, "DELETE")
     output().print("Deleted.")
 

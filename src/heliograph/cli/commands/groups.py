@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -14,6 +14,8 @@ from heliograph.cli.account_calls import (
     call,
     every,
     group_ids,
+    groups_by_name,
+    known_among,
     run,
     user_ids,
     users_path,
@@ -75,7 +77,8 @@ def add(credentials: Credentials, names: Sequence[str], as_json: bool) -> None:
 def delete(credentials: Credentials, named: Sequence[str], yes: bool, as_json: bool) -> None:
     """Delete groups; their users stay. Configurations that name them match nobody by it."""
     if not yes:
-        asking.confirm(f"Delete {', '.join(named)}?")
+        known = run(credentials, groups_by_name)
+        asking.confirm(f"Delete {', '.join(_known(known, text) for text in named)}?")
 
     async def work(connection: Connection) -> Any:
         body = {
@@ -89,6 +92,14 @@ def delete(credentials: Credentials, named: Sequence[str], yes: bool, as_json: b
     all_done(deleted["groups"])
     if not as_json:
         output().print(f"Deleted {counted(len(deleted['groups']), 'group')}.")
+
+
+def _known(known: Mapping[str, str], named: str) -> str:
+    """A group's name and number. Raises Stop where there is no such group."""
+    listed = [{"name": name, "groupId": number} for name, number in known.items()]
+    key = "name" if named in known else "groupId"
+    group = known_among(listed, key, named, "group", "heliograph groups list")
+    return f"group {group['groupId']} ({group['name']})"
 
 
 @groups.command("add-user", epilog="Example: heliograph groups add-user sales ada@example.com")

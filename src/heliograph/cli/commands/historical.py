@@ -144,7 +144,9 @@ def show(credentials: Credentials, transaction_id: str, as_json: bool) -> None:
 def cancel(credentials: Credentials, transaction_id: str, yes: bool, as_json: bool) -> None:
     """Cancel what was not sent yet."""
     if not yes:
-        asking.confirm("What was not sent yet will not be. Go on?")
+        known = asyncio.run(_known(credentials, transaction_id))
+        done, of = known["processedEnvelopeCount"], known["envelopeCount"]
+        asking.confirm(f"{done} of {of} envelopes are done; the rest will not be sent. Go on?")
 
     async def run() -> None:
         async with Connection(credentials) as connection:
@@ -152,6 +154,12 @@ def cancel(credentials: Credentials, transaction_id: str, yes: bool, as_json: bo
         _show(answer.json, as_json)
 
     asyncio.run(run())
+
+
+async def _known(credentials: Credentials, transaction_id: str) -> Any:
+    """Raises Stop where there is none."""
+    async with Connection(credentials) as connection:
+        return (await connection.call("GET", f"{_PATH}/{segment(transaction_id)}")).json
 
 
 def _show(transaction: Mapping[str, Any], as_json: bool) -> None:

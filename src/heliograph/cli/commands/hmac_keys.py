@@ -8,12 +8,15 @@ import click
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli import asking
+from heliograph.cli.account_calls import known_among, run
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
     Column,
     Row,
+    counted,
     local_time,
+    local_time_and_zone,
     notes,
     output,
     print_json,
@@ -34,7 +37,7 @@ def hmac_keys() -> None:
 def create(credentials: Credentials, as_json: bool) -> None:
     """Make a key. Its secret is shown this once."""
 
-    async def run() -> None:
+    async def work() -> None:
         async with Connection(credentials) as connection:
             key = (await connection.call("POST", "secret")).json
         if as_json:
@@ -45,7 +48,7 @@ def create(credentials: Credentials, as_json: bool) -> None:
         console.print(f"Secret  {key['secret']}", soft_wrap=True)
         notes().print("Give the secret to the listener now: it is not shown again.", style="dim")
 
-    asyncio.run(run())
+    asyncio.run(work())
 
 
 @hmac_keys.command("list", epilog="Example: heliograph hmac-keys list")
@@ -54,7 +57,7 @@ def create(credentials: Credentials, as_json: bool) -> None:
 def list_keys(credentials: Credentials, as_json: bool) -> None:
     """List the active keys, oldest first: the order of the signature headers."""
 
-    async def run() -> None:
+    async def work() -> None:
         async with Connection(credentials) as connection:
             listing = (await connection.call("GET", "secret")).json
         if as_json:
@@ -75,7 +78,20 @@ def list_keys(credentials: Credentials, as_json: bool) -> None:
         )
         output().print("Key n signs in the header X-DocuSign-Signature-n.", style="dim")
 
-    asyncio.run(run())
+    asyncio.run(work())
+
+
+def _ask(credentials: Credentials, key_id: str) -> None:
+    """Raises Stop where there is no such key."""
+    keys = run(credentials, lambda link: link.call("GET", "secret")).json["secrets"]
+    key = known_among(keys, "keyId", key_id, "key", "heliograph hmac-keys list")
+    number, left = keys.index(key) + 1, len(keys) - 1
+    made = local_time_and_zone(key["created"])
+    then = f"{counted(left, 'key')} left" if left else "and nothing is signed any more"
+    asking.confirm(
+        f"Key {number}, made {made}: listeners that know only this one will refuse messages; "
+        f"{then}. Go on?"
+    )
 
 
 @hmac_keys.command(epilog="Example: heliograph hmac-keys delete 0b0e3c1a-...")
@@ -85,11 +101,11 @@ def list_keys(credentials: Credentials, as_json: bool) -> None:
 def delete(credentials: Credentials, key_id: str, yes: bool) -> None:
     """Stop signing with a key."""
     if not yes:
-        asking.confirm("Listeners that know only this key will refuse messages. Go on?")
+        _ask(credentials, key_id)
 
-    async def run() -> None:
+    async def work() -> None:
         async with Connection(credentials) as connection:
             await connection.call("DELETE", f"secret/{segment(key_id)}")
         output().print("Deleted: new attempts are not signed with it.")
 
-    asyncio.run(run())
+    asyncio.run(work())

@@ -194,7 +194,11 @@ def resume(
 def cancel(credentials: Credentials, job_id: str, yes: bool, as_json: bool) -> None:
     """End a job; what it has asked for goes out."""
     if not yes:
-        asking.confirm("It cannot go on any more then. Go on?")
+        job = _call(credentials, "GET", f"{_PATH}/{segment(job_id)}")
+        asking.confirm(
+            f"Job {job_id} is {job['state']}, {job['left']} of {job['total']} are left: it cannot "
+            "go on any more then. Go on?"
+        )
     _show(_changed(credentials, job_id, {"state": "cancelled"}), as_json)
 
 

@@ -10,7 +10,7 @@ import click
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.cli import asking
-from heliograph.cli.account_calls import call, every, run, user_ids
+from heliograph.cli.account_calls import call, every, known_among, run, user_ids
 from heliograph.cli.connection import Connection, json_option, segment, server_options, yes_option
 from heliograph.cli.grouping import Commands
 from heliograph.cli.terminal import (
@@ -117,7 +117,11 @@ def add(
 def revoke(credentials: Credentials, token_id: str, yes: bool) -> None:
     """Withdraw a token for good, given by the id that `list` shows."""
     if not yes:
-        asking.confirm("Whoever uses this token will be refused. Go on?")
+        listed = run(credentials, lambda link: every(link, "tokens", "tokens"))["tokens"]
+        token = known_among(listed, "tokenId", token_id, "token", "heliograph tokens list")
+        asking.confirm(
+            f"Whoever uses the {token['role']}'s token {token['name']} will be refused. Go on?"
+        )
     run(credentials, lambda link: call(link, "DELETE", f"tokens/{segment(token_id)}"))
     output().print("Revoked.")
 

@@ -141,7 +141,9 @@ def _new_password(*, stdin: bool) -> str:
 def close(credentials: Credentials, named: Sequence[str], yes: bool, as_json: bool) -> None:
     """Close users, given by id or e-mail: their tokens stop working, for good."""
     if not yes:
-        asking.confirm(f"Close {', '.join(named)} for good?")
+        users = run(credentials, lambda link: _known(link, named))
+        who = ", ".join(f"{one['userName']} ({one['email']})" for one in users)
+        asking.confirm(f"Close {who} for good?")
 
     async def work(connection: Connection) -> Any:
         ids = await user_ids(connection, named)
@@ -188,6 +190,12 @@ def import_users(credentials: Credentials, file: BinaryIO, dry_run: bool, as_jso
         return
     which = f"{counted(len(lines), 'user')}, {counted(administrators, 'administrator')} among them"
     output().print(f"{'Would add' if added is None else 'Added'} {which}.")
+
+
+async def _known(connection: Connection, named: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """Raises Stop where there is no such user."""
+    ids = await user_ids(connection, named)
+    return [await call(connection, "GET", f"users/{segment(user_id)}") for user_id in ids]
 
 
 def _row(user: Mapping[str, Any], *, closed: bool) -> Row:
