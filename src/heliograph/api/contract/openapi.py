@@ -186,6 +186,11 @@ def plain_path(operation: Operation) -> str:
     return re.sub(r"\{(\w+):\w+\}", r"{\1}", operation.path)
 
 
+def takes_body(call: Mapping[str, Any]) -> bool:
+    """Whether an operation, as the document has it, takes a body."""
+    return "requestBody" in call
+
+
 def tag(operation: Operation) -> str:
     """What the operation is about: the second part after the account, where it is a fixed one."""
     parts = operation.path.split("/")[1:]

@@ -1,6 +1,7 @@
 """The OpenAPI documents and a page to read, for whoever writes a client: no token is needed.
 
-The page is plain HTML with a stylesheet of its own: no script, nothing from elsewhere (S10).
+The page is plain HTML with a stylesheet and a script of its own, which only filters; nothing comes
+from elsewhere (S10).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import jinja2
 import msgspec
 
 from heliograph import errors
+from heliograph.api.contract.curl import curl
 from heliograph.api.contract.openapi import document
 from heliograph.api.contract.operation import Operation, page
 from heliograph.api.contract.parameters import LARGEST_ID
@@ -24,10 +26,11 @@ from heliograph.wire.media_types import JSON
 
 _HTML: Final = "text/html; charset=utf-8"
 _CSS: Final = "text/css; charset=utf-8"
+_SCRIPT: Final = "text/javascript; charset=utf-8"
 
 _HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
 
@@ -46,24 +49,30 @@ def routes(operations: Sequence[Operation], base_uri: str) -> Sequence[Route]:
 
     @cache
     def in_html() -> bytes:
-        return render(document(operations, base_uri)).encode()
+        return render(document(operations, base_uri), base_uri).encode()
 
     return [
         page("/openapi.json", _shows(lambda: in_json(v2=False), JSON)),
         page("/openapi-v2.json", _shows(lambda: in_json(v2=True), JSON)),
         page("/docs", _shows(in_html, _HTML)),
         page("/docs.css", _shows(lambda: _file("reference.css").encode(), _CSS)),
+        page("/docs.js", _shows(lambda: _file("reference.js").encode(), _SCRIPT)),
     ]
 
 
-def render(shown: Mapping[str, Any]) -> str:
-    """The page of a document."""
+def render(shown: Mapping[str, Any], base_uri: str) -> str:
+    """The page of a document; `base_uri` is the server's."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["kind"] = kind
     calls = [
-        {"method": method.upper(), "path": path, **call}
+        {
+            "method": method.upper(),
+            "path": path,
+            "curl": curl(method.upper(), path, call, base_uri),
+            **call,
+        }
         for path, here in shown["paths"].items()
         for method, call in here.items()
     ]

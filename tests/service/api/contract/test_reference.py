@@ -21,11 +21,12 @@ async def test_the_documents_and_the_page_need_no_token(api: Client) -> None:
         ("/openapi-v2.json", "application/json"),
         ("/docs", "text/html; charset=utf-8"),
         ("/docs.css", "text/css; charset=utf-8"),
+        ("/docs.js", "text/javascript; charset=utf-8"),
     ):
         answer = await api.call("GET", path, Authorization="")
         assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
         policy = answer.headers["Content-Security-Policy"]
-        assert policy.startswith("default-src 'none'; style-src 'self'")
+        assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'; ")
         assert "unsafe" not in policy
         refused = await api.call("POST", path)
         assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD")
