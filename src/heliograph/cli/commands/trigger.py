@@ -19,15 +19,7 @@ from heliograph.cli.connection import options_of_a_server
 from heliograph.cli.exits import Exit, wrong
 from heliograph.cli.given_keys import given_keys, key_file_option, key_option
 from heliograph.cli.interrupts import heeded
-from heliograph.cli.posting import (
-    ACCOUNT,
-    FORMATS,
-    NUMBERS,
-    Listener,
-    Poster,
-    check_url,
-    composed,
-)
+from heliograph.cli.posting import Listener, Poster, check_url, composed
 from heliograph.cli.terminal import counted, output, print_json, print_text
 from heliograph.delivery.attempt import Exchange
 from heliograph.delivery.retry import explain, was_taken
@@ -38,6 +30,7 @@ from heliograph.wire.samples.changes import BadValue, NoSuchPath, change, near
 from heliograph.wire.samples.envelope import Scene
 from heliograph.wire.samples.messages import sample, story
 from heliograph.wire.samples.pdf import Unfit
+from heliograph.wire.samples.posts import ACCOUNT, FORMATS, NUMBERS
 from heliograph.wire.samples.stories import STORIES
 
 _UNITS: Final = {"b": 1, "kb": 10**3, "mb": 10**6, "kib": 2**10, "mib": 2**20}
@@ -152,7 +145,7 @@ def trigger(  # one parameter an option
         url or "https://listener.example.com/",
         form or FORMATS[0],
         documents is not None,
-        given_keys(keys, key_file),
+        keys=given_keys(keys, key_file),
     )
     scene = Scene(str(uuid.uuid4()), None if publishes else ACCOUNT, documents=documents)
     messages = _made(event, told, scene)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,8 @@ def sample(name: str, scene: Scene, when: datetime) -> dict[str, Any]:
     """
     if name.startswith(TELLS_NO_ENVELOPE):
         return _message(name, scene, when, _data(name, scene))
-    return _told(until(name), scene, when)[-1]
+    *_, (step, at, envelope) = _happening(until(name), scene, when)
+    return _told(step, scene, at, envelope)
 
 
 def story(name: str, scene: Scene, when: datetime) -> list[dict[str, Any]]:
@@ -33,20 +34,27 @@ def story(name: str, scene: Scene, when: datetime) -> list[dict[str, Any]]:
     Raises:
         Unfit: no PDF can have the size that the scene asks for.
     """
-    return _told(STORIES[name].steps, scene, when)
+    return [
+        _told(step, scene, at, envelope)
+        for step, at, envelope in _happening(STORIES[name].steps, scene, when)
+    ]
 
 
-def _told(steps: Sequence[Step], scene: Scene, ended: datetime) -> list[dict[str, Any]]:
+def _happening(
+    steps: Sequence[Step], scene: Scene, ended: datetime
+) -> Iterator[tuple[Step, datetime, Envelope]]:
+    """Each step, when it happens, and the envelope as it is then."""
     at = ended - sum((step.after for step in steps), timedelta())
-    envelope, told = Envelope(scene, at), []
+    envelope = Envelope(scene, at)
     for step in steps:
         at += step.after
         envelope.take(step, at)
-        data = _data(step.event, scene, step.signer)
-        told.append(
-            _message(step.event, scene, at, {**data, "envelopeSummary": envelope.summary()})
-        )
-    return told
+        yield step, at, envelope
+
+
+def _told(step: Step, scene: Scene, at: datetime, envelope: Envelope) -> dict[str, Any]:
+    data = {**_data(step.event, scene, step.signer), "envelopeSummary": envelope.summary()}
+    return _message(step.event, scene, at, data)
 
 
 def _message(name: str, scene: Scene, when: datetime, data: dict[str, Any]) -> dict[str, Any]:

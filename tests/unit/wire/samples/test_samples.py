@@ -15,13 +15,14 @@ import pytest
 from lxml import etree
 
 from heliograph.cli.exits import Stop
-from heliograph.cli.posting import ACCOUNT, FORMATS, NUMBERS, Listener, composed
+from heliograph.cli.posting import Listener, composed
 from heliograph.model.accounts import Secret
 from heliograph.wire import dates, docusign
 from heliograph.wire.samples.changes import BadValue, NoSuchPath, change, near, paths
 from heliograph.wire.samples.envelope import Scene
 from heliograph.wire.samples.messages import TELLS_NO_ENVELOPE, sample, story
 from heliograph.wire.samples.pdf import Unfit, pdf
+from heliograph.wire.samples.posts import ACCOUNT, FORMATS, NUMBERS
 from heliograph.wire.samples.stories import EXPIRED, STORIES
 
 TESTS = Path(__file__).parents[3]
