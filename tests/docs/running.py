@@ -19,8 +19,8 @@ from tests.needed import program
 from tests.sdk import node_program
 
 _MARK: Final = "\x1e"
-_PATIENCE: Final = 60.0
-"""Seconds that a block may take: those of some pages start servers."""
+_PATIENCE: Final = 120.0
+"""Seconds that a block may take: some start servers, or send a listener all that there is."""
 _MOST_SHOWN: Final = 2000
 """Characters: the SDK for Node throws errors of thousands of lines."""
 

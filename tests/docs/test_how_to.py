@@ -9,6 +9,7 @@ import pytest
 from tests.docs import pages
 from tests.docs.running import Runner
 from tests.docs.showing import check, free_ports
+from tests.needed import program
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -17,13 +18,16 @@ PAGES = (
     "how-to/use-the-official-sdk.md",
     "how-to/publish-your-own-events.md",
     "how-to/fire-a-sample.md",
+    "how-to/verify-a-listener.md",
 )
 
 
 @pytest.mark.parametrize("name", PAGES)
 async def test_the_code_of_a_page_does_what_it_shows(name: str, tmp_path: Path) -> None:
     page = pages.read(pages.DOCS / name)
-    runner = Runner(tmp_path, {}, free_ports("8080", "8443", "9000"))
+    if any(block.text.startswith("node ") for block in page.blocks):
+        program("node")
+    runner = Runner(tmp_path, {}, free_ports("8080", "8443", "9000", "9001"))
     async for block, written in runner.run(page.blocks):
         check(block, written)
 

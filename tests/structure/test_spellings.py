@@ -19,7 +19,7 @@ from tests.operations import all_operations
 
 PACKAGE: Final = Path(__file__).parents[2] / "src" / "heliograph"
 
-READERS: Final = frozenset({"bench", "cli", "console", "listen"})
+READERS: Final = frozenset({"bench", "cli", "console", "listen", "verify"})
 """Programs of their own, and pages: they read our JSON as any other client does."""
 
 OPENAPIS: Final = {

@@ -51,6 +51,7 @@ _COMMANDS: Final = {
     "bench": "Measure this machine, and Heliograph on it.",
     "completion": "Let the shell complete commands and options: install, show.",
     "listen": "A listener to develop with: verifies, shows, misbehaves.",
+    "verify": "Play DocuSign at its worst against a listener, and judge it.",
 }
 
 
