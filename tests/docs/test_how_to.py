@@ -19,7 +19,14 @@ PAGES = (
     "how-to/publish-your-own-events.md",
     "how-to/fire-a-sample.md",
     "how-to/verify-a-listener.md",
+    "how-to/test-your-listener-with-pytest.md",
 )
+
+ONE_PLUGIN = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_PLUGINS": "heliograph.verify.plugin",
+}
+"""Where pages run pytest: those of this project take seconds to load, and readers have them not."""
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -27,7 +34,7 @@ async def test_the_code_of_a_page_does_what_it_shows(name: str, tmp_path: Path) 
     page = pages.read(pages.DOCS / name)
     if any(block.text.startswith("node ") for block in page.blocks):
         program("node")
-    runner = Runner(tmp_path, {}, free_ports("8080", "8443", "9000", "9001"))
+    runner = Runner(tmp_path, ONE_PLUGIN, free_ports("8080", "8443", "9000", "9001"))
     async for block, written in runner.run(page.blocks):
         check(block, written)
 
