@@ -13,6 +13,7 @@
     │   ├── InvalidToken              401 AUTHORIZATION_INVALID_TOKEN
     │   ├── WrongCredentials          401 USER_AUTHENTICATION_FAILED
     │   ├── LacksPermission           401 USER_LACKS_PERMISSIONS
+    │   ├── RelayRefused              401 RELAY_MESSAGE_REFUSED
     │   ├── NotFound                  404 RESOURCE_NOT_FOUND
     │   │   └── EnvelopeNotFound      404 ENVELOPE_DOES_NOT_EXIST
     │   ├── MethodNotAllowed          405 METHOD_NOT_ALLOWED
@@ -23,6 +24,7 @@
     │   ├── TooManyRepublishJobs      409 REPUBLISH_JOB_LIMIT_EXCEEDED
     │   ├── RepublishJobEnded         409 REPUBLISH_JOB_ENDED
     │   ├── OAuthClientExists         409 CONNECT_OAUTH_ALREADY_EXISTS
+    │   ├── RelayExists               409 RELAY_ALREADY_EXISTS
     │   ├── UserExists                409 USER_ALREADY_EXISTS_IN_ACCOUNT
     │   ├── BodyTooLarge              413 REQUEST_ENTITY_TOO_LARGE
     │   ├── TargetTooLong             414 REQUEST_TARGET_TOO_LONG
@@ -289,6 +291,22 @@ class OAuthClientExists(ApiError):
     status = 409
     code = "CONNECT_OAUTH_ALREADY_EXISTS"
     advice = "Update it, or delete it first."
+
+
+class RelayRefused(ApiError):
+    """A relay does not know who has sent it a message."""
+
+    status = 401
+    code = "RELAY_MESSAGE_REFUSED"
+    advice = "Give the relay the key that DocuSign signs with, and see what it has refused."
+
+
+class RelayExists(ApiError):
+    """The account has a relay of this name already."""
+
+    status = 409
+    code = "RELAY_ALREADY_EXISTS"
+    advice = "Update it, or take another name."
 
 
 class UserExists(ApiError):

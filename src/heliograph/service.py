@@ -23,6 +23,7 @@ from heliograph import processors
 from heliograph.access.credentials_file import first_account
 from heliograph.access.sign_in import SignIn
 from heliograph.api.contract.routing import Route
+from heliograph.api.relaying import Relaying
 from heliograph.api.sign_in.callers import Callers
 from heliograph.api.web import operations_of, web
 from heliograph.clock import Clock
@@ -33,9 +34,11 @@ from heliograph.delivery.dispatcher import Capacity, Dispatcher
 from heliograph.delivery.incidents import watch_incidents
 from heliograph.delivery.jobs import run_jobs
 from heliograph.delivery.lease import LeaseKeeper, follow_hints, take_over
-from heliograph.delivery.retention import retain, retain_audit
+from heliograph.delivery.publisher import Publisher
+from heliograph.delivery.retention import retain, retain_audit, retain_relayed
 from heliograph.delivery.signals import Signals
 from heliograph.delivery.timekeeping import watch_clock
+from heliograph.delivery.verbatim import Verbatim
 from heliograph.egress import Guard, Profile
 from heliograph.errors import StorageBroken
 from heliograph.incoming.address import PublicAddress, base_uri_of
@@ -217,11 +220,16 @@ async def running(
                 )
             )
 
+            relaying = Relaying(
+                *(store, Publisher(store, signals), watch.observer),
+                *(settings.data_dir, settings.relay_mib * 2**20),
+            )
+
             def beside(callers: Callers) -> Sequence[Route]:
                 if public is None or not settings.console:
-                    return [signpost(console=False)]
+                    return [signpost(console=False), *relaying.routes()]
                 pages = Console(store, operations, sign_in, callers, public, watch.observer)
-                return [signpost(console=True), *pages.routes()]
+                return [signpost(console=True), *relaying.routes(), *pages.routes()]
 
             server = Server(
                 uvicorn_config(
@@ -276,6 +284,7 @@ def _dispatcher(
         ),
         schedule=ScheduleName(settings.schedule),
         zone=ZoneInfo(settings.time_zone),
+        verbatim=Verbatim(store.relays, settings.data_dir),
         observer=watch.observer,
         tell=tell,
     )
@@ -302,6 +311,7 @@ async def _send(
         parts.create_task(watch_clock(clock, stopped))
         parts.create_task(retain(store, clock, stopped, settings.keep_logs))
         parts.create_task(retain_audit(store, clock, stopped, settings.keep_audit))
+        parts.create_task(retain_relayed(store, clock, stopped))
         # Nobody else runs jobs on an SQLite file: after a crash they go on at once.
         runner = str(uuid.uuid4()) if settings.database_url else "server"
         parts.create_task(run_jobs(store, clock, stopped, runner))

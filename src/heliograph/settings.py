@@ -40,6 +40,7 @@ NOT_OF_DISPATCH: Final = frozenset(
         "legacy_header",
         "console",
         *_LIMITS,
+        "relay_mib",
         "no_dispatch",
         "adopt",
         "i_accept_exposure",
@@ -149,6 +150,9 @@ class Settings:
         "Where a JSON object is posted before and when a listener is switched off, and when an "
         "incident opens, grows tenfold or closes; the egress guard holds for it too.",
         secret=True,
+    )
+    relay_mib: int = _setting(
+        100, "MiB of one message that a relay takes; a larger one is answered with 413."
     )
     in_flight: int = _setting(512, "Attempts that may run at once.")
     in_flight_mib: int = _setting(
@@ -263,6 +267,7 @@ class Settings:
             "head_timeout",
             "body_timeout",
             "idle_timeout",
+            "relay_mib",
         ):
             value = getattr(self, name)
             if not 0 < value < math.inf:

@@ -20,6 +20,7 @@ PAGES = (
     "how-to/fire-a-sample.md",
     "how-to/verify-a-listener.md",
     "how-to/test-your-listener-with-pytest.md",
+    "how-to/put-heliograph-behind-docusign-connect.md",
 )
 
 ONE_PLUGIN = {

@@ -39,6 +39,8 @@ PLANTED = {
     "ConnectCustomConfiguration.password",
     "ConnectCustomConfiguration.salesforceAuthcode",
     "ConnectOAuthConfig.clientSecret",
+    "Relay.hmacSecrets",
+    "Relay.password",
     "ClientCertificate.privateKey",
     "UserPassword.newPassword",
 }
@@ -186,6 +188,11 @@ class Life:
         mutual = {"certificate": pair.certificate, "privateKey": pair.key}
         assert (await self.call("PUT", "client_certificate", mutual)).status == 200
         assert (await self.call("POST", "oauth", client)).status == 201
+        # Its beginning is shown, as that of every key.
+        secret = f"abcd{plant('Relay.hmacSecrets')}"
+        relay = {"name": "r", "hmacSecrets": [secret], "userName": "user"}
+        made = await self.call("POST", "relays", {**relay, "password": plant("Relay.password")})
+        assert made.status == 201, made.body
         ends = {"retrySchedule": ["1", "3600"]}
         wanted: dict[str, dict[str, Any]] = {
             "/ok": password,
@@ -357,6 +364,7 @@ class Life:
             "groupId": group.json["groups"][0]["groupId"],
             "transactionId": transaction["envelopePublishTransactionId"],
             "keyId": keys[0]["keyId"],
+            "relayName": "r",
         }
 
     async def command_everything(self) -> None:

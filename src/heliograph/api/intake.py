@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from heliograph.api import saving
@@ -135,7 +135,7 @@ class Intake:
 
     async def _publish(self, call: Call) -> PublishResults:
         began = time.monotonic()
-        hops = _checked_hops(call)
+        hops = checked_hops(lambda _: call.headers.get(HOPS.name))
         integrator = await self._integrator(call)
         events = await aside(
             len(call.raw),
@@ -169,9 +169,13 @@ class Intake:
 _INTEGRATOR: Final = re.compile(rb"integratorManaged", re.IGNORECASE)
 
 
-def _checked_hops(call: Call) -> int:
-    """How often the events of a call have been messages of ours (S15)."""
-    hops = HOPS.read(call.headers)
+def checked_hops(header: Callable[[str], str | None]) -> int:
+    """How often what comes with a request has been a message of ours; `header` finds one (S15).
+
+    Raises:
+        LoopDetected: too often.
+    """
+    hops = _hops(header(HOPS_HEADER.lower()) or "")
     if hops >= MOST_HOPS:
         raise LoopDetected(
             f"This has been a message of Heliograph {hops} times: a listener publishes what it "

@@ -30,6 +30,7 @@ from heliograph.api.intake import Intake
 from heliograph.api.listeners import Listeners
 from heliograph.api.mobile_notifiers import MobileNotifiers
 from heliograph.api.published import Published
+from heliograph.api.relays import Relays
 from heliograph.api.republish_jobs import RepublishJobs
 from heliograph.api.resends import Resends
 from heliograph.api.sign_in.callers import Callers
@@ -83,6 +84,7 @@ def operations_of(
         *Throughputs(store).operations(),
         *HmacKeys(store).operations(),
         *ConnectOAuth(store, guard, sender).operations(),
+        *Relays(store, base_uri).operations(),
         *Listeners(store, sender, zone).operations(),
         *Historical(store, guard, fidelity).operations(),
         *MobileNotifiers().operations(),

@@ -41,6 +41,7 @@ _COMMANDS: Final = {
     "hmac-keys": "The keys that sign messages: create, list, delete.",
     "client-certificate": "What listeners with mutual TLS are shown.",
     "connect-oauth": "The OAuth client that posts get tokens with.",
+    "relays": "URLs that DocuSign's Connect posts to: create, list, show, update.",
     "dev-cert": "Make a certificate, to develop with over HTTPS.",
     "secrets": "Change the master key that secrets are encrypted with.",
     "backup": "Copy the database of a running server to a file.",

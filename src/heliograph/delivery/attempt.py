@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 import heliograph
 from heliograph.clock import Clock
 from heliograph.delivery.retry import Schedule, is_last, judge, schedule_for
-from heliograph.errors import Unrenderable
+from heliograph.delivery.verbatim import Verbatim
+from heliograph.errors import StorageUnavailable, Unrenderable
 from heliograph.failpoints import failpoint
 from heliograph.model.configurations import (
     ConnectConfiguration,
@@ -39,6 +40,8 @@ from heliograph.watch import tracing
 from heliograph.wire.messages import json_sim, message, signing
 from heliograph.wire.messages.legacy_times import UTC_ZONE
 from heliograph.wire.messages.message import Recipe, Rendering
+from heliograph.wire.relayed.came import Came
+from heliograph.wire.relayed.came import of as came_through_relay
 
 _FIXED_HEADERS = (
     ("User-Agent", f"Heliograph/{heliograph.__version__}"),
@@ -65,11 +68,13 @@ takes the loop's time else (R7)."""
 class Renderings:
     """Messages that are under way: attempts that send the same share it, and nobody keeps it.
 
-    `zone` is the one that they tell times in, where they tell local ones.
+    `zone` is the one that they tell times in, where they tell local ones; `verbatim` reads what
+    came through relays, None where nothing is sent on as it came.
     """
 
-    def __init__(self, zone: ZoneInfo = UTC_ZONE) -> None:
+    def __init__(self, zone: ZoneInfo = UTC_ZONE, verbatim: Verbatim | None = None) -> None:
         self.zone = zone
+        self.verbatim = verbatim
         self._known: WeakValueDictionary[tuple[str, str, Recipe], Rendering] = WeakValueDictionary()
         self.turn = asyncio.Lock()
 
@@ -200,6 +205,16 @@ async def exchange(
     """
     shared = renderings or Renderings()
 
+    came = came_through_relay(event) if configuration.rendering.verbatim else None
+    if came is not None and shared.verbatim is not None:
+        try:
+            body = await shared.verbatim.of(event.account_id, came)
+        except StorageUnavailable as trouble:
+            return Exchange(_NO_POST, Fault(Phase.CLAIM, f"no bytes: {trouble}", ours=True))
+        post = _as_it_came(event, came, body, attempt_id)
+        came_back = await sender.post(configuration, post.headers, post.message, proofs, last=last)
+        return Exchange(post, came_back)
+
     def composing() -> Post:
         return compose(
             event,
@@ -222,6 +237,25 @@ async def exchange(
         raise Unrenderable(f"the message cannot be rendered: {error!r}") from error
     came_back = await sender.post(configuration, post.headers, post.message, proofs, last=last)
     return Exchange(post, came_back)
+
+
+_NO_POST: Final = Post((), b"", Rendering((), b""))
+
+
+def _as_it_came(event: Event, came: Came, body: bytes | memoryview, attempt_id: int) -> Post:
+    """What came through a relay, to be posted with what DocuSign has signed it by.
+
+    No signature of ours goes with it: they would have the names of DocuSign's.
+    """
+    trace = tracing.of_attempt(event.account_id, event.event_id, attempt_id)
+    headers = (
+        *((name, value) for name, value in came.headers),
+        *_FIXED_HEADERS,
+        ("traceparent", trace.header),
+        (json_sim.HOPS_HEADER, str(json_sim.hops(event) + 1)),
+    )
+    message = body if isinstance(body, bytes) else (b"", body)
+    return Post(headers, message, _NO_POST.rendering)
 
 
 def compose(

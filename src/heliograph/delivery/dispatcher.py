@@ -19,6 +19,7 @@ from heliograph.delivery.disabling import Tell, disable_gone, tell_nobody
 from heliograph.delivery.pacing import FIRST, Pacing
 from heliograph.delivery.retry import DOCUSIGN, Schedule, judge, says_gone, schedule_for
 from heliograph.delivery.signals import Signals
+from heliograph.delivery.verbatim import Verbatim
 from heliograph.errors import StorageUnavailable
 from heliograph.failpoints import failpoint
 from heliograph.model.configurations import ScheduleName
@@ -90,11 +91,13 @@ class Dispatcher:
         *,
         schedule: Schedule | ScheduleName = ScheduleName.STANDARD,
         zone: ZoneInfo = UTC_ZONE,
+        verbatim: Verbatim | None = None,
         observer: Observer = UNWATCHED,
         tell: Tell = tell_nobody,
         longest_sleep: float = LONGEST_SLEEP,
     ) -> None:
-        """`schedule` is for configurations that name none, `zone` for messages with local times;
+        """`schedule` is for configurations that name none, `zone` for messages with local times,
+        `verbatim` for those that came through a relay;
         `longest_sleep` is in seconds."""
         self._store = store
         self._sender = sender
@@ -122,7 +125,7 @@ class Dispatcher:
         self._ended = self._steps = 0
         self._settling = False
         self._step = asyncio.Event()
-        self._renderings = Renderings(zone)
+        self._renderings = Renderings(zone, verbatim)
         self._sending: dict[asyncio.Task[None], Claim] = {}
         self._unsettled = 0
         self._finished: list[Settlement] = []

@@ -14,9 +14,13 @@ from heliograph.clock import Clock
 from heliograph.errors import ClockDoubted, StorageUnavailable
 from heliograph.model.deliveries import FEWEST_DAYS
 from heliograph.store import BATCH_MOST, Retired, Store
+from heliograph.store.relays import MOST_RETIRED
 
 _EACH_HOUR: Final = 3600.0
 """Seconds between two looks."""
+
+_UNACCEPTED: Final = timedelta(days=1)
+"""For how long a message of a relay may wait for its event: it is accepted within seconds."""
 
 _log = structlog.get_logger()
 
@@ -48,6 +52,20 @@ async def retain_audit(store: Store, clock: Clock, stop: asyncio.Event, days: in
 
     if days:
         await _each_hour(retire_old, clock, stop)
+
+
+async def retain_relayed(store: Store, clock: Clock, stop: asyncio.Event) -> None:
+    """Delete the messages of relays whose event is gone, or never came, likewise."""
+
+    async def retire_old() -> None:
+        _refuse_doubted(store)
+        before = store.clock.ago(_UNACCEPTED)
+        while not stop.is_set():
+            if await store.relays.retire(before) < MOST_RETIRED:
+                return
+            await asyncio.sleep(0)  # what is waiting on the event loop comes first
+
+    await _each_hour(retire_old, clock, stop)
 
 
 async def _each_hour(

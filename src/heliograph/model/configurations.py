@@ -110,7 +110,8 @@ class Rendering:
 
     `soap_namespace` is None where no SOAP is asked for; `certificate_header` puts the account's
     client certificate in a SOAP message's header. `documents_of` says by the names of single
-    events (in small letters) whether documents come with them.
+    events (in small letters) whether documents come with them. `verbatim` has what came through a
+    relay sent on as it came, whatever else is said here.
     """
 
     format: Format = Format.JSON_SIM
@@ -119,6 +120,7 @@ class Rendering:
     soap_namespace: str | None = None
     certificate_header: bool = False
     documents_of: Mapping[str, bool] = field(default_factory=dict)
+    verbatim: bool = False
 
     def switches_for(self, event_name: str) -> Switches:
         """The switches for an event: a notification may want documents with some alone."""

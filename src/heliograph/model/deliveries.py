@@ -29,11 +29,12 @@ SKIPPED: Final = "This event was skipped due to the configuration being paused."
 MERGED_INTO: Final = "merged into the message of event "
 """Who has cancelled what an aggregate message stood for: this, and the id of its event."""
 
-Body = bytes | tuple[bytes, bytes]
-"""What is posted: its bytes, or a head and what other posts have too, which they share."""
+Body = bytes | tuple[bytes, bytes | memoryview]
+"""What is posted: its bytes, or a head and what other posts have too, which they share, or what
+lies in a file."""
 
 
-def in_parts(body: Body) -> tuple[bytes, ...]:
+def in_parts(body: Body) -> tuple[bytes | memoryview, ...]:
     """The parts of a body, which are sent one after the other."""
     return (body,) if isinstance(body, bytes) else body
 

@@ -71,7 +71,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(connected, self._readable)
 
-    async def exchange(self, trip: Trip, parts: Sequence[bytes], until: float) -> Head:
+    async def exchange(self, trip: Trip, parts: Sequence[bytes | memoryview], until: float) -> Head:
         """Send a message and read its answer into the trip, `until` that time of the loop.
 
         Gives the answer's head. The connection is closed then, unless the answer keeps it.
@@ -285,7 +285,7 @@ class Connection:
         self._ended(self, by_listener)
 
 
-def _pieces(parts: Sequence[bytes]) -> list[bytes | memoryview]:
+def _pieces(parts: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
     """A message cut into what is written at once, from its end."""
     pieces: list[bytes | memoryview] = []
     for part in parts:

@@ -45,6 +45,7 @@ from heliograph.store.openings import Taker
 from heliograph.store.pages import Page
 from heliograph.store.people import People
 from heliograph.store.published import Published
+from heliograph.store.relays import Relays
 from heliograph.store.republishing import Republishing
 from heliograph.store.sign_ins import SignIns
 from heliograph.store.tails import Tails
@@ -315,6 +316,11 @@ class Store(Protocol):
     @property
     def oauth(self) -> OAuthClients:
         """The OAuth clients that posts get tokens with."""
+        ...
+
+    @property
+    def relays(self) -> Relays:
+        """Where DocuSign's Connect posts to."""
         ...
 
     @property

@@ -52,6 +52,7 @@ TABLES: Final = (
     "hmac_key",
     "client_certificate",
     "connect_oauth",
+    "relay",
     "connect_configuration",
     "envelope",
     "envelope_notification",
@@ -61,6 +62,9 @@ TABLES: Final = (
     "incident",
     "delivery",
     "attempt",
+    "relay_message",
+    "relay_part",
+    "relay_refusal",
     "clock_leap",
     "audit_entry",
 )
@@ -68,7 +72,7 @@ _BY_NUMBER: Final = {
     *("user_group", "connect_configuration", "republish_job"),
     *("event", "incident", "delivery", "attempt", "audit_entry"),
 }
-_LARGE: Final = {"event": 200, "attempt": 1000}
+_LARGE: Final = {"event": 200, "attempt": 1000, "relay_part": 10}
 """Rows of a batch where rows may be large (documents of up to 25 MB)."""
 
 _ENDED: Final = ("delivered", "cancelled")

@@ -328,6 +328,58 @@ select * from unnest(%s::text[], %s::bytea[], %s::bytea[], %s::bigint[]);
 -- name: back_connect_oauth
 select account_id, document, sealed, changed_us from connect_oauth;
 
+-- name: read_relay
+select relay_id, account_id, name, user_name, sealed, created_us, changed_us
+from relay order by relay_id limit :most offset :done;
+
+-- name: write_relay
+insert into relay (relay_id, account_id, name, user_name, sealed, created_us, changed_us)
+select * from unnest(
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::bigint[], %s::bigint[]
+);
+
+-- name: back_relay
+select relay_id, account_id, name, user_name, sealed, created_us, changed_us from relay;
+
+-- name: read_relay_message
+select message_id, account_id, event_id, created_us
+from relay_message order by message_id limit :most offset :done;
+
+-- name: write_relay_message
+insert into relay_message (message_id, account_id, event_id, created_us)
+select * from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[]);
+
+-- name: back_relay_message
+select message_id, account_id, event_id, created_us from relay_message;
+
+-- name: read_relay_part
+select message_id, number, content
+from relay_part order by message_id, number limit :most offset :done;
+
+-- name: write_relay_part
+insert into relay_part (message_id, number, content)
+select * from unnest(%s::text[], %s::integer[], %s::bytea[]);
+
+-- name: back_relay_part
+select message_id, number, content from relay_part;
+
+-- name: read_relay_refusal
+select refusal_id, account_id, relay_id, created_us, reason, address, size, headers, content
+from relay_refusal order by refusal_id limit :most offset :done;
+
+-- name: write_relay_refusal
+insert into relay_refusal (
+    refusal_id, account_id, relay_id, created_us, reason, address, size, headers, content
+)
+select * from unnest(
+    %s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::bigint[],
+    %s::text[], %s::bytea[]
+);
+
+-- name: back_relay_refusal
+select refusal_id, account_id, relay_id, created_us, reason, address, size, headers, content
+from relay_refusal;
+
 -- name: read_connect_configuration
 select
     connect_id, account_id, name, url, publishing, paused, document, sealed, created_us,

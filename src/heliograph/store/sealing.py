@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from heliograph.model.accounts import HmacKey, Secret
 from heliograph.model.configurations import ClientCredentials, ConnectConfiguration
+from heliograph.model.relays import Relay
 from heliograph.store.keyring import KeyRing
 from heliograph.store.times import from_microseconds
 from heliograph.wire import oauth_clients
@@ -52,6 +53,34 @@ def writing_oauth(keyring: KeyRing, account_id: str, client: ClientCredentials) 
         "account_id": account_id,
         "document": oauth_clients.document(client),
         "sealed": keyring.seal(secret, oauth_place(account_id)),
+    }
+
+
+def relay(keyring: KeyRing, row: Any) -> Relay:
+    """A row of the query `relays`, its secrets opened."""
+    opened = json.loads(keyring.open(row.sealed, relay_place(row.relay_id)))
+    password = opened.get("password")
+    return Relay(
+        relay_id=row.relay_id,
+        account_id=row.account_id,
+        name=row.name,
+        secrets=tuple(map(Secret, opened["secrets"])),
+        basic=None if row.user_name is None else (row.user_name, Secret(password)),
+        created_at=from_microseconds(row.created_us),
+    )
+
+
+def writing_relay(keyring: KeyRing, relay: Relay) -> dict[str, Any]:
+    """The values of the queries that write a relay, but for the time."""
+    secrets: dict[str, Any] = {"secrets": [secret.reveal() for secret in relay.secrets]}
+    if relay.basic is not None:
+        secrets["password"] = relay.basic[1].reveal()
+    return {
+        "relay_id": relay.relay_id,
+        "account_id": relay.account_id,
+        "name": relay.name,
+        "user_name": relay.basic and relay.basic[0],
+        "sealed": keyring.seal(json.dumps(secrets).encode(), relay_place(relay.relay_id)),
     }
 
 
@@ -116,6 +145,11 @@ def oauth_place(account_id: str) -> str:
     return f"connect_oauth:{account_id}:sealed"
 
 
+def relay_place(relay_id: str) -> str:
+    """Where a relay's secrets are sealed to."""
+    return f"relay:{relay_id}:sealed"
+
+
 def secrets_place(connect_id: int) -> str:
     """Where a configuration's secrets are sealed to."""
     return f"connect_configuration:{connect_id}:sealed"
@@ -126,6 +160,7 @@ SEALED: Final[Mapping[str, Callable[[Any], str]]] = {
     "connect_configuration": secrets_place,
     "client_certificate": certificate_place,
     "connect_oauth": oauth_place,
+    "relay": relay_place,
 }
 """The tables with a column `sealed`, and where each row's value is sealed to."""
 

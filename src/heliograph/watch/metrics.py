@@ -37,6 +37,9 @@ PATIENCE: Final = 3.0
 
 PUBLISH: Final = "publish_events"
 
+RELAY: Final = "relay"
+"""What posts to relays are called by, among operations."""
+
 TOO_MANY: Final = 429
 """The HTTP status of whatever is over a limit."""
 
@@ -92,6 +95,12 @@ class Metrics:
         self._refused = Counter(
             "heliograph_publish_refused",
             "Publish calls of which nothing was kept, by error code.",
+            ["code"],
+            registry=registry,
+        )
+        self._relay_refused = Counter(
+            "heliograph_relay_refused",
+            "Messages that relays did not take, by error code.",
             ["code"],
             registry=registry,
         )
@@ -220,6 +229,8 @@ class Metrics:
             self._limited.labels(refusal).inc()
         if operation == PUBLISH and refusal is not None:
             self._refused.labels(refusal).inc()
+        if operation == RELAY and refusal is not None:
+            self._relay_refused.labels(refusal).inc()
 
     def attempted(self, settlement: Settlement) -> None:
         """Count an attempt."""

@@ -347,7 +347,15 @@ def _rendering(fields: Mapping[str, Any]) -> Rendering:
         soap_namespace=(fields.get("soapNamespace") or DEFAULT_SOAP_NAMESPACE) if soap else None,
         certificate_header=_switch(fields, "includeCertSoapHeader") is True,
         documents_of=fields.get(DOCUMENTS_OF) or {},
+        verbatim=_verbatim(fields),
     )
+
+
+def _verbatim(fields: Mapping[str, Any]) -> bool:
+    text = str(fields.get("verbatim") or "").strip().lower()
+    if text not in ("", "true", "false"):
+        raise InvalidBody('verbatim must be "true" or "false".')
+    return text == "true"
 
 
 def _format(fields: Mapping[str, Any], *, soap: bool) -> Format:
@@ -542,6 +550,7 @@ _CHOICES: Final = {
     "eventData": _check_format,
     "maxPerSecond": _rate,
     "retrySchedule": _schedule,
+    "verbatim": _verbatim,
 }
 
 _EVENT_LISTS: Final = ("envelopeEvents", "events", "recipientEvents")

@@ -110,7 +110,8 @@ class ConnectSalesforceObject(Wire):
 
 class ConnectCustomConfiguration(Wire):
     """A configuration, with every field of contract.json, and extensions of ours:
-    `certificateAuthorities`, `deliveryOrder`, `maxPerSecond`, `retrySchedule`, `warnings`.
+    `certificateAuthorities`, `deliveryOrder`, `maxPerSecond`, `retrySchedule`, `verbatim`,
+    `warnings`.
 
     The names that its switches have in an eventNotification are taken too: DocuSign's example of a
     historical publish has `SignMessageWithX509Cert`."""
@@ -187,6 +188,9 @@ class ConnectCustomConfiguration(Wire):
     user_ids: Texts = None
     user_name: str | None = None
     use_soap_interface: str | None = None
+    verbatim: Annotated[
+        str | None, own("Whether what came through a relay is sent on as it came.", "true")
+    ] = None
     warnings: Annotated[
         list[str] | None, own("Only ever answered: what will not arrive, and why.")
     ] = None

@@ -39,11 +39,13 @@ LASTING: Mapping[str, dict[str, Any] | None] = {
     "create_application": {"name": "Mine", "redirectUris": ["https://mine.example/back"]},
     "create_connect_secret": None,
     "create_consent": {"scopes": "signature impersonation extended"},
+    "create_relay": {"name": "mine", "hmacSecrets": ["a secret of my own"]},
     "create_token": {"name": "for ever", "role": "administrator"},
     "create_users": {
         "newUsers": [{"userName": "Mallory", "email": "m@example.com", "isAdmin": "true"}]
     },
     "update_application": {"role": "administrator", "redirectUris": ["https://mine.example/back"]},
+    "update_relay": {"hmacSecrets": ["a secret of my own"]},
     "update_user": {"email": "m@example.com", "isAdmin": "true"},
     "update_user_password": {"newPassword": "a password of mine"},
     "update_users": {"users": [{"userId": ADA, "email": "m@example.com", "isAdmin": "true"}]},
@@ -86,13 +88,15 @@ async def app(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[I
         assert (await api.call("PUT", f"{api.account}/users", change)).status == 200
         path = f"{api.account}/applications/{made.integration_key}"
         assert (await api.call("PUT", path, {"role": "administrator"})).status == 200
+        relay = {"name": "docusign", "hmacSecrets": ["a secret of DocuSign"]}
+        assert (await api.call("POST", "relays", relay)).status == 201
         yield made
 
 
 async def made_lasting(app: Integration, operation: Operation, **headers: Any) -> Reply:
     """A call of a lasting operation."""
     own = {"accountId": app.api.credentials.account_id, "userId": ADA}
-    own["integrationKey"] = app.integration_key
+    own |= {"integrationKey": app.integration_key, "relayName": "docusign"}
     path = re.sub(r"\{(\w+)\}", lambda found: own[found[1]], operation.path)
     body = LASTING[operation.operation_id]
     if operation.operation_id == "create_consent":

@@ -98,6 +98,7 @@ async def furnish(client: Client, listener: LoopbackListener, word: str) -> dict
     await call("PUT", "client_certificate", mutual)
     server = {"authorizationServerUrl": f"{url}/token", "clientId": word, "clientSecret": word * 2}
     await call("POST", "oauth", server)
+    await call("POST", "relays", {"name": f"{word}-relay", "hmacSecrets": [word * 9]})
     event = published(envelope_id=f"{word}-envelope", event_id=f"{word}-event")
     event["data"]["envelopeSummary"] |= {"emailSubject": word, "sender": {"userName": word}}
     notified = {"url": f"{url}/notified", "events": ["envelope-sent"], "retrySchedule": "86400"}
@@ -133,6 +134,7 @@ async def furnish(client: Client, listener: LoopbackListener, word: str) -> dict
         "listener": f"{url}/hook",
         "log": logs[0]["logId"],
         "mark": word,
+        "relay": f"{word}-relay",
         "token": token["tokenId"],
         "transaction": transaction["envelopePublishTransactionId"],
         "user": user_id,
@@ -204,7 +206,7 @@ def missing(of: Ids) -> dict[str, str]:
     for kind, text in of.items():
         number = text.isdigit()
         found[kind] = "9" * 12 if number else re.sub("[a-z0-9]", "0", text)
-        if kind in ("mark", "address", "envelope", "event"):
+        if kind in ("mark", "address", "envelope", "event", "relay"):
             found[kind] = text.replace(MARK, "qznobody")
     found["ACCOUNT"] = found["account"].upper()
     found["cursor"] = write_cursor(Cursor(2**50, 9 * 10**11))

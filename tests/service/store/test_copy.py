@@ -19,15 +19,18 @@ from heliograph.model.applications import CodeProof, NewApplication, NewCode, Pa
 from heliograph.model.configurations import ClientCredentials
 from heliograph.model.logs import Cursor, LogQuery
 from heliograph.model.people import Group, NewToken, NewUser, UserQuery
+from heliograph.model.relays import Refusal, Relay
 from heliograph.model.republishing import Care, NewRepublishJob, Source
 from heliograph.store import Store, copying
 from heliograph.store.historical import Wish
 from heliograph.store.keyring import KeyRing
 from heliograph.store.postgres.store import PostgresStore
+from heliograph.store.relays import MessageId
 from heliograph.store.sqlite.store import SqliteStore
 from tests.support import (
     ACCOUNT,
     OTHER_ACCOUNT,
+    START,
     ManualClock,
     accept,
     claim_all,
@@ -42,6 +45,9 @@ from tests.support import (
 ALL = LogQuery()
 APPLICATION = "1bbbbbbb-0000-4000-8000-000000000000"
 OAUTH = ClientCredentials("https://a.example.com/", "a", Secret("c"), "s", (("b", "d"),))
+RELAY = Relay("r", ACCOUNT, "docusign", (Secret("a key"),), ("d", Secret("p")), START)
+REFUSED = Refusal(START, "CODE", "203.0.113.7", 2, (("a", "b"),), b"\0\xff")
+MESSAGE = MessageId(ACCOUNT, "m")
 ADA, BOB = "1aaaaaaa-0000-4000-8000-000000000000", "2aaaaaaa-0000-4000-8000-000000000000"
 
 
@@ -54,6 +60,10 @@ async def fill(folder: Path, clock: ManualClock) -> None:
     await store.create_account(Account(OTHER_ACCOUNT, 2, "Other"))
     await store.add_hmac_key(ACCOUNT, "k1", Secret("hmac"))
     await store.oauth.create(ACCOUNT, OAUTH)
+    assert await store.relays.create(RELAY)
+    await store.relays.refuse(RELAY, REFUSED)
+    for number in range(12):
+        await store.relays.keep(MESSAGE, "event", number, b"\0\xff")
     await fill_people(store, clock)
     await store.create_configuration(wanted_configuration(password="secret", groupIds=["1"]))
     paused = wanted_configuration(name="paused", pausePublish="true")
@@ -133,6 +143,9 @@ async def listed(store: Store) -> dict[str, object]:
         "logs": logs,
         "keys": await store.hmac_keys(ACCOUNT),
         "oauth": await store.oauth.get(ACCOUNT),
+        "relays": await store.relays.all(ACCOUNT),
+        "refusals": await store.relays.refusals(RELAY),
+        "parts": [await store.relays.part(MESSAGE, number) for number in range(13)],
         "configurations": await store.configurations(ACCOUNT),
         "principal": await store.principal("token"),
         "users": await store.people.users(ACCOUNT, UserQuery(), 0, 10),

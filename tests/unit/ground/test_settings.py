@@ -28,6 +28,7 @@ OTHER_VALUES = {
     "attempt_timeout": ("2.5", 2.5),
     "in_flight": ("7", 7),
     "in_flight_mib": ("32", 32),
+    "relay_mib": ("7", 7),
     "per_configuration": ("3", 3),
     "senders": ("2", "2"),
     "grace": ("0", 0.0),

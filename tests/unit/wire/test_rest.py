@@ -77,7 +77,9 @@ NAMES = [
 ANSWERED = {"disabledBy", "warnings"}
 """Never a caller's to say."""
 
-EXTENSIONS = ["certificateAuthorities", "deliveryOrder", "maxPerSecond", "retrySchedule"]
+EXTENSIONS = [
+    *("certificateAuthorities", "deliveryOrder", "maxPerSecond", "retrySchedule", "verbatim"),
+]
 """Fields of ours."""
 
 LISTS = {
@@ -123,7 +125,7 @@ def every_field() -> dict[str, Any]:
     fields |= {"password": "canary-password", "salesforceAuthcode": "canary-authcode"}
     fields |= {"sfObjects": SALESFORCE, "oAuthConfiguration": OAUTH, "connectId": "77"}
     fields |= {"deliveryMode": "SIM", "deliveryOrder": "none", "retrySchedule": ["docusign"]}
-    fields |= {"maxPerSecond": "2.5", "certificateAuthorities": "PEM"}
+    fields |= {"maxPerSecond": "2.5", "certificateAuthorities": "PEM", "verbatim": "true"}
     del fields["disabledBy"]  # never a caller's to say
     fields["eventData"] = {"format": "json", "includeData": ["tabs"], "version": "restv2.1"}
     return fields
@@ -587,6 +589,7 @@ def test_r9_a_schedule_is_a_name_or_delays_in_seconds(given_text: Any, schedule:
         ("retrySchedule", ["60"] * 101),
         ("retrySchedule", ["docusign", "60"]),
         ("deliveryOrder", "sideways"),
+        ("verbatim", "maybe"),
         ("deliveryMode", "SIMilar"),
         *(("maxPerSecond", text) for text in ("fast", "0", "-1", "nan", "inf", "0.0001")),
     ],

@@ -64,6 +64,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "jobId": ("The republish job's number.", _ROW),
     "keyId": ("The id of a key.", _TEXT),
     "logId": ("The log entry's number.", _ROW),
+    "relayName": ("The relay's name.", _TEXT),
     "secretId": ("The id of a secret, which is not its text.", _TEXT),
     "tokenId": ("The token's id, which is not its text.", _TEXT),
     "transactionId": ("The historical publish.", _TEXT),

@@ -6,7 +6,7 @@ them. Errors have one shape on every route: errorDetails, in the form the caller
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -336,6 +336,11 @@ def _content_type(request: Request) -> str:
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The body, of at most `limit` bytes. Raises BodyTooLarge, or CodedBody."""
+    return b"".join([part async for part in body_parts(request, limit)])
+
+
+async def body_parts(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body as it comes, of at most `limit` bytes. Raises BodyTooLarge, or CodedBody."""
     for coding in ",".join(request.every("content-encoding")).lower().split(","):
         if coding.strip() not in ("", "identity"):
             raise CodedBody("The body has a Content-Encoding: send it as it is.")
@@ -343,11 +348,11 @@ async def read_body(request: Request, limit: int) -> bytes:
     waits = request.header("expect") is not None  # for our 100 Continue: it has sent nothing yet
     if waits and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    parts, size, dropped, more = [], 0, 0, True
+    size, dropped, more = 0, 0, True
     while more:
         part, more = await request.read()
         if size + len(part) <= limit and not dropped:
-            parts.append(part)
+            yield part
             size += len(part)
             continue
         # A client that is still sending would see a reset instead of our answer: take some
@@ -357,7 +362,6 @@ async def read_body(request: Request, limit: int) -> bytes:
             break
     if dropped:
         raise _too_large(limit)
-    return b"".join(parts)
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -70,6 +70,12 @@ def _field_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             help="Events of this group's users; may be repeated.",
         ),
+        click.option(
+            "--verbatim/--rendered",
+            "verbatim",
+            default=None,
+            help="What came through a relay goes out as it came, or rendered (the default).",
+        ),
         click.option("--log/--no-log", default=None, help="Whether each post is logged."),
         click.option("--on/--off", "on", default=None, help="Whether it gets new events at all."),
         click.option("--pause/--resume", default=None, help="Hold its deliveries, or let them go."),
@@ -276,6 +282,7 @@ def _document(file: BinaryIO | None, options: Mapping[str, Any]) -> dict[str, An
     flags = {
         "all_users": "allUsers",
         "log": "enableLog",
+        "verbatim": "verbatim",
         "on": "allowEnvelopePublish",
         "pause": "pausePublish",
     }

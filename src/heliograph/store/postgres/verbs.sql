@@ -422,3 +422,11 @@ where
 
 -- name: tail_logs_end
 {tail_events_end};
+
+-- name: accepted_as
+select 1 from event_key
+where event_key.account_id = <it>.account_id and event_key.event_id = <it>.event_id;
+
+-- name: cache_release
+-- There is none here.
+select 1 as released;

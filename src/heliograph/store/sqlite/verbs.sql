@@ -277,3 +277,10 @@ from event
 where account_id = :account_id
 order by created_us desc, event_row desc
 limit 1;
+
+-- name: accepted_as
+select 1 from event where event.account_id = <it>.account_id and event.event_id = <it>.event_id;
+
+-- name: cache_release
+-- What a large message has brought into the connection's cache would stay there.
+pragma shrink_memory;

@@ -1,8 +1,8 @@
 """The Store port as far as it is written once: each engine's store adds what it has for itself.
 
 Here are accounts, signing keys and certificates, the logs, and what looks at the whole
-installation; configurations, people, sign-ins, OAuth clients and historical publishing have modules
-of their own.
+installation; configurations, people, sign-ins, OAuth clients, relays and historical publishing have
+modules of their own.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ from heliograph.store.verbs.incidents import IncidentVerbs
 from heliograph.store.verbs.oauth import OAuthVerbs
 from heliograph.store.verbs.people import PeopleVerbs, write_token
 from heliograph.store.verbs.published import PublishedVerbs
+from heliograph.store.verbs.relays import RelayVerbs
 from heliograph.store.verbs.republishing import RepublishingVerbs
 from heliograph.store.verbs.sign_ins import SignInVerbs
 from heliograph.store.verbs.tails import TailVerbs
@@ -93,6 +94,7 @@ class StoreVerbs:
         self._people = PeopleVerbs(engine, clock, revoked_within)
         self.sign_ins = SignInVerbs(engine, clock, self._people.forget)
         self.oauth = OAuthVerbs(engine, keyring, self._now)
+        self.relays = RelayVerbs(engine, keyring, self._now)
         self.incidents = IncidentVerbs(engine, self._now)
         self.historical = HistoricalVerbs(engine, keyring, self._now)
         self.published = PublishedVerbs(engine, self._now)

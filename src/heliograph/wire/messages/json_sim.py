@@ -54,8 +54,11 @@ _OURS: Final = frozenset(
         "data",
         "eventId",
         "heliographHops",
+        "heliographRelayed",
     }
 )
+
+_SAID_BY_US: Final = frozenset({"heliographHops", "heliographRelayed"})
 
 HOPS_HEADER: Final = "X-Heliograph-Hops"
 """How often what a message says has been a message: an event that comes in with it is one
@@ -306,7 +309,8 @@ def _parse_event(
         fields = {key: raw for key, raw in fields.items() if not notifications.is_notification(key)}
         document = msgspec.json.encode(fields)
     # Ours to say, whatever came.
-    if hops or "heliographHops" in fields:
+    if hops or not _SAID_BY_US.isdisjoint(fields):
+        fields = {name: raw for name, raw in fields.items() if name not in _SAID_BY_US}
         fields["heliographHops"] = msgspec.Raw(b"%d" % hops)
         document = msgspec.json.encode(fields)
     return NewEvent(

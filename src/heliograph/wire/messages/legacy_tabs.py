@@ -46,6 +46,12 @@ _CUSTOM: Final[Mapping[str, str]] = {
 """The schema's CustomTabType; a kind it has no word for goes out without, since readers that are
 generated from the schema refuse words they do not know."""
 
+KINDS: Final[Mapping[tuple[str, str | None], str]] = {
+    **{(word, None): kind for kind, word in _SPECIAL.items()},
+    **{("Custom", word): kind for kind, word in reversed(list(_CUSTOM.items()))},
+}
+"""The kind of a tab by its type and, of a custom one, its CustomTabType."""
+
 _RADIOS: Final = "radioGroupTabs"
 
 # Nothing that a person fills in.

@@ -46,7 +46,7 @@ _DECLARATION: Final = b'<?xml version="1.0" encoding="utf-8"?>\n'
 # XML 1.0, 2.2: what no document can hold, escaped or not; lone surrogates among them.
 _UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-_RECIPIENT_TYPES: Final[Mapping[str, str]] = {
+RECIPIENT_TYPES: Final[Mapping[str, str]] = {
     "signers": "Signer",
     "agents": "Agent",
     "editors": "Editor",
@@ -173,7 +173,7 @@ def _envelope(
 
 
 def _recipients(statuses: etree._Element, recipients: Fields, times: Times) -> None:
-    for kind, type_name in _RECIPIENT_TYPES.items():
+    for kind, type_name in RECIPIENT_TYPES.items():
         for recipient in list_of(recipients.get(kind)):
             _recipient(_child(statuses, "RecipientStatus"), type_name, object_of(recipient), times)
 

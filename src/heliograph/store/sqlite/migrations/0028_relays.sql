@@ -1,0 +1,11 @@
+-- Where a DocuSign Connect configuration posts to; what its messages are known by is sealed.
+create table relay (
+    relay_id text primary key,
+    account_id text not null references account,
+    name text not null,
+    user_name text,
+    sealed blob not null,
+    created_us integer not null,
+    changed_us integer not null,
+    unique (account_id, name)
+) strict;

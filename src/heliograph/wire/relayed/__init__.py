@@ -1,0 +1,1 @@
+"""Messages of a real Connect configuration: read into events, whichever format they have."""
