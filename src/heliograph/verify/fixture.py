@@ -259,7 +259,7 @@ class HeliographListener:
         signed = world.signed(post, *map(Secret, signers)) if signers else post
         return self._background.run(_exchange(to or self.url, signed, within))
 
-    def _take(self, request: Request) -> None:
+    def take(self, request: Request) -> None:
         told: Summary = summarise(request)
         right = signatures.check(request, [Secret(self.key)]).authenticity is Authenticity.MATCHED
         arrival = Arrival(
@@ -281,7 +281,7 @@ def running() -> Iterator[HeliographListener]:
         started = threading.Event()
 
         async def listen() -> None:
-            async with listening(zoo.make("accept", on_request=mine._take)) as listener:
+            async with listening(zoo.make("accept", on_request=mine.take)) as listener:
                 begun.append(f"{listener.base_url}/")
                 started.set()
                 await end.wait()

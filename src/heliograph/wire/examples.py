@@ -23,6 +23,8 @@ BODIES: Final[Mapping[str, str]] = {
     "acknowledge_incident": '{"note": "their deploy"}',
     "create_connect_o_auth_config": '{"authorizationServerUrl": "{TOKEN_URL}", "clientId": '
     '"heliograph", "clientSecret": "{CLIENT_SECRET}"}',
+    "create_relay": '{"name": "docusign", "hmacSecrets": ["{HMAC_SECRET}"]}',
+    "update_relay": '{"hmacSecrets": ["{HMAC_SECRET}"]}',
     "update_connect_o_auth_config": '{"clientSecret": "{CLIENT_SECRET}"}',
     "create_historical_envelope_publish_transaction": '{"envelopes": ["{ENVELOPE_ID}"], "config": '
     '{"name": "archive", "urlToPublishTo": "{LISTENER_URL}"}}',

@@ -82,4 +82,5 @@ def test_r11_only_where_waiting_helps_is_there_a_retry_after() -> None:
         "HourlyLimitExceeded",
         "BurstLimitExceeded",
         "TooManyRefused",
+        "TooManyFollowers",
     }

@@ -76,6 +76,8 @@ async def test_each_line_is_a_call_that_the_server_understands(
         "CLIENT_SECRET": "secret",
         "NEW_PASSWORD": "correct horse battery",
         "ENVELOPE_ID": "e-1",
+        "HMAC_SECRET": "of-no-account-of-docusign",
+        "RELAY_NAME": "docusign",
         **dict.fromkeys(("USER_ID", "INTEGRATION_KEY", "EVENT_ID", "KEY_ID"), nobody),
         **dict.fromkeys(("SECRET_ID", "TOKEN_ID", "TRANSACTION_ID"), nobody),
         **{f"{name}_ID": "4711" for name in ("DELIVERY", "FAILURE", "GROUP", "INCIDENT")},
