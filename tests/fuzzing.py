@@ -218,6 +218,8 @@ class Fuzzer:
                 **users[0],
             },
             "update_client_certificate": self.identity,
+            "create_relay": {"name": one, "hmacSecrets": ["a key of sixteen"]},
+            "update_relay": {"hmacSecrets": ["another key of sixteen"]},
             "create_connect_o_auth_config": _OAUTH,
             "update_connect_o_auth_config": _OAUTH,
         }
@@ -309,6 +311,8 @@ def _known(server: Server, account: str) -> Mapping[str, Sequence[str]]:
     of_first = f"{account}/applications/{applications[0]}"
     proof = server.call("POST", f"{of_first}/keys", {"publicKey": public_pem(private_key())}).json
     secret = server.call("POST", f"{of_first}/secrets").json
+    relay = {"name": "docusign", "hmacSecrets": ["a key of sixteen"]}
+    assert server.call("POST", "relays", relay).status == 201
     failures = server.call("GET", "failures").json["failures"]
     incidents = server.call("GET", "incidents").json["incidents"]
     logs = server.call("GET", "logs").json["logs"]
@@ -324,6 +328,7 @@ def _known(server: Server, account: str) -> Mapping[str, Sequence[str]]:
         "integrationKey": applications,
         "keyId": [key["keyId"], proof["keyId"]],
         "logId": [one["logId"] for one in logs],
+        "relayName": ["docusign"],
         "secretId": [secret["secretId"]],
         "tokenId": [spare["tokenId"]],
         "transactionId": [historical["envelopePublishTransactionId"]],

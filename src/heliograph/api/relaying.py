@@ -99,7 +99,8 @@ class Relaying:
         except BaseException:
             spool.close()
             raise
-        await self._accepted(message, event, spool)
+        left = spool.ended + ANSWERED_WITHIN - time.monotonic()
+        await self._accepted(message, event, spool, max(0.0, left))
         return Response(b"", 200)
 
     async def _received(
@@ -134,15 +135,17 @@ class Relaying:
         event = await aside(spool.size, lambda: reading.read(content, digest, origin, came))
         return event, message
 
-    async def _accepted(self, message: MessageId, event: NewEvent, spool: Spool) -> None:
-        """Commit an event and its message. Raises Unavailable where that takes too long.
+    async def _accepted(
+        self, message: MessageId, event: NewEvent, spool: Spool, seconds: float
+    ) -> None:
+        """Commit an event and its message. Raises Unavailable where that takes so long.
 
         It goes on then: a repeat finds it.
         """
         task = asyncio.ensure_future(self._accept(message, event, spool))
         self._accepting.add(task)
         task.add_done_callback(lambda done: self._ended(done, spool))
-        done, _ = await asyncio.wait([task], timeout=ANSWERED_WITHIN)
+        done, _ = await asyncio.wait([task], timeout=seconds)
         if not done:
             raise Unavailable("The message is not on disk yet: send it again.")
         task.result()

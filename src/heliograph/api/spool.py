@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import mmap
 import tempfile
+import time
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -57,6 +58,8 @@ class Spool:
         self._file: BinaryIO | None = None
         self._content: bytes | mmap.mmap = b""
         self.size = 0
+        self.ended = 0.0
+        """When the body was whole, in the time of `time.monotonic`."""
 
     def close(self) -> None:
         """Give the room back."""
@@ -78,6 +81,7 @@ class Spool:
 
     async def end(self) -> None:
         """There is no more."""
+        self.ended = time.monotonic()
         if self._file is None:
             self._content = bytes(self._waiting)
             self._hash(self._content)

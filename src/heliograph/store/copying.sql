@@ -353,15 +353,15 @@ select * from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[]);
 select message_id, account_id, event_id, created_us from relay_message;
 
 -- name: read_relay_part
-select message_id, number, content
+select message_id, account_id, number, content
 from relay_part order by message_id, number limit :most offset :done;
 
 -- name: write_relay_part
-insert into relay_part (message_id, number, content)
-select * from unnest(%s::text[], %s::integer[], %s::bytea[]);
+insert into relay_part (message_id, account_id, number, content)
+select * from unnest(%s::text[], %s::text[], %s::integer[], %s::bytea[]);
 
 -- name: back_relay_part
-select message_id, number, content from relay_part;
+select message_id, account_id, number, content from relay_part;
 
 -- name: read_relay_refusal
 select refusal_id, account_id, relay_id, created_us, reason, address, size, headers, content

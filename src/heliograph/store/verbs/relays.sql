@@ -37,15 +37,12 @@ insert into relay_message (message_id, account_id, event_id, created_us)
 values (:message_id, :account_id, :event_id, :now);
 
 -- name: relay_part_add
-insert into relay_part (message_id, number, content) values (:message_id, :number, :content);
+insert into relay_part (message_id, account_id, number, content)
+values (:message_id, :account_id, :number, :content);
 
 -- name: relay_part
-select relay_part.content
-from relay_part
-inner join relay_message on relay_message.message_id = relay_part.message_id
-where
-    relay_message.account_id = :account_id and relay_part.message_id = :message_id
-    and relay_part.number = :number;
+select content from relay_part
+where account_id = :account_id and message_id = :message_id and number = :number;
 
 -- name: relay_messages_unnamed
 -- Nothing that was accepted names them (any more).

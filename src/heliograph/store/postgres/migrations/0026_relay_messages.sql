@@ -10,6 +10,7 @@ create index relay_message_by_time on relay_message (created_us);
 
 create table relay_part (
     message_id text not null references relay_message,
+    account_id text not null references account,
     number integer not null,
     content bytea not null,
     primary key (message_id, number)
