@@ -36,6 +36,9 @@ _BOUNDS: Final = Bounds(
 _PIECES: Final = 24
 """In how many pieces a message goes out that is sent slowly."""
 
+_AT_ONCE: Final = 256 * 1024
+"""Bytes that are written at once; then what comes meanwhile is read."""
+
 _RESET: Final = struct.pack("ii", 1, 0)
 _READ: Final = 16 * 1024
 
@@ -207,8 +210,11 @@ class _Line:
         for number, piece in enumerate(pieces):
             if number and pause:
                 await asyncio.sleep(pause)
-            plain = piece if self._secure is None else self._secure.encrypt(piece)
-            await self._loop.sock_sendall(self._socket, plain)
+            view = memoryview(piece)
+            for at in range(0, len(view), _AT_ONCE):
+                part = view[at : at + _AT_ONCE]
+                sealed = part if self._secure is None else self._secure.encrypt(part)
+                await self._loop.sock_sendall(self._socket, sealed)
         self._trip.phase = Phase.HEADERS
 
     async def read(self, *, begun: bool) -> None:

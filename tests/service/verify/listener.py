@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import re
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -410,15 +411,19 @@ class _One(HTTPServer):
 
 
 @contextmanager
-def listening(fault: str = "") -> Iterator[str]:
-    """A listener on a free port; gives `http://127.0.0.1:port`."""
+def listening(fault: str = "", tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A listener on a free port; gives `http://127.0.0.1:port`, or `https://localhost:port`."""
     handler = type("OfOne", (Handler,), {"listener": Listener(fault)})
     kind = _One if fault == "takes-turns" else _Many
     with kind(("127.0.0.1", 0), handler) as server:
+        begins = "http://127.0.0.1"
+        if tls is not None:
+            begins = "https://localhost"
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield f"{begins}:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()

@@ -10,6 +10,7 @@ from lxml import etree
 
 from heliograph.verify.checks import CHECKS
 from tests.busy import hang_times
+from tests.pki import Authority, serving
 from tests.service.cli.shell import Shell
 from tests.service.verify.listener import KEYS, listening
 
@@ -151,3 +152,27 @@ async def test_the_checks_are_listed(shell: Shell) -> None:
     listed = await shell.run("verify", "--list")
     names = [line.split()[0] for line in listed.stdout.splitlines() if line.startswith("  ")]
     assert (listed.exit_code, names) == (0, list(CHECKS))
+
+
+async def test_all_manners_of_sending_go_over_tls_too(
+    shell: Shell, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority()
+    (tmp_path / "ca.pem").write_text(authority.certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    names = (
+        *("usual-message", "wrong-signature", "race-once", "cut-once", "half-then-whole"),
+        *("documents", "slow-writing"),
+    )
+    with listening(tls=serving(authority.pair("localhost"), tmp_path)) as base:
+        told = await shell.json(
+            *("verify", f"{base}/hook", "--key-file", keys, "--probe", f"{base}/count"),
+            *("--within", "2", "--only", ",".join(names)),
+        )
+    assert [(one["name"], one["said"]) for one in told["checks"] if one["said"]] == []
+    assert told["passed"] == len(names)
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with listening(tls=serving(authority.pair("localhost"), tmp_path)) as base:
+        done = await shell.run("verify", base, "--key-file", keys)
+    assert done.exit_code == 3
+    assert "unknown CA" in done.stderr or "not trusted" in done.stderr
