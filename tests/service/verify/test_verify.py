@@ -55,6 +55,7 @@ async def test_each_check_is_a_line_and_what_fails_says_why(shell: Shell, keys: 
     assert "docs/reference/verify.md#wrong-signature" in said
     assert "skipped duplicate-once must not act twice no --probe" in said
     assert lines[-1].startswith("It does not pass: 1 of 2 checks, 1 skipped, in ")
+    assert done.stderr == ""
 
 
 async def test_reports_are_written_whatever_came_of_it(

@@ -263,7 +263,9 @@ async def _run(trial: Trial, checks: Sequence[Check], take: Callable[[Verdict], 
 
 def _progress() -> Progress:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    return Progress(*columns, console=notes(), transient=True)
+    console = notes()
+    # Elsewhere each start of its line would be an empty one.
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _print(console: Console, verdict: Verdict) -> None:
