@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from heliograph.delivery.matching import match_all
+from heliograph.errors import StorageUnavailable
 from heliograph.model.configurations import ConnectConfiguration
 from heliograph.model.deliveries import (
     Answer,
@@ -141,11 +142,25 @@ def wanted_configuration(
     return configurations.read(account_id, connect_id, document, secrets)
 
 
+_TRIES = 5
+
+
 async def accept(store: Store, *events: NewEvent, account_id: str = ACCOUNT) -> list[Accepted]:
-    """Match and accept, as the publisher does."""
+    """Match and accept, as the publisher does.
+
+    What was not answered in time is published again, as whoever publishes must: who else has the
+    machine is no matter of what a test begins with.
+    """
     known = await store.configurations(account_id)
     matched = [(event, match_all(known.all, event, known.groups)) for event in events]
-    return list(await store.accept(account_id, known.version, matched))
+    tries = 0
+    while True:
+        try:
+            return list(await store.accept(account_id, known.version, matched))
+        except StorageUnavailable as trouble:
+            tries += 1
+            if tries == _TRIES or "did not answer in time" not in str(trouble):
+                raise
 
 
 async def claim_all(store: Store, room: int = 100, per_configuration: int = 100) -> list[Claim]:

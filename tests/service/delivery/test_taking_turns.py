@@ -8,7 +8,7 @@ import pytest
 
 from heliograph.delivery import dispatcher
 from heliograph.model.deliveries import Answer
-from heliograph.store import Store
+from heliograph.store import Store, batches
 from heliograph.store.accepting import TURN
 from tests.busy import hang
 from tests.service.delivery.test_dispatcher import OK, Listener, Part, dispatching
@@ -94,7 +94,8 @@ async def test_r23_sending_a_backlog_does_not_keep_publishers_waiting(
     backlog = [new_event(envelope_id=f"waits-{n}") for n in range(1_000)]
     listener = Listener(soon)
     part = Part(store, listener)
-    await part.publisher.publish(ACCOUNT, backlog)
+    for some in batches(backlog, 100):
+        await part.publisher.publish(ACCOUNT, some)
     async with dispatching(store, clock, listener) as part:
         (receipt,) = await part.publisher.publish(ACCOUNT, [new_event()])
         assert receipt.accepted.deliveries == 1
