@@ -29,6 +29,7 @@ from heliograph.outbound.transport import Budget, Transport
 from heliograph.plain import harmless
 from heliograph.wire.messages import signing
 from tests.busy import hang
+from tests.listener import LoopbackListener
 
 COMMAND = (sys.executable, "-m", "heliograph.cli", "listen", "--port", "0")
 JSON = ("Content-Type", "application/json; charset=utf-8")
@@ -364,6 +365,9 @@ async def test_chunks_and_expect_are_read_and_what_is_no_http_is_answered_400() 
         (["--behaviour", "publish-back"], "publish-back needs --publish-to"),
         (["--retry-after", "a\r\nb"], "--retry-after must be printable ASCII"),
         (["--key", ""], "An HMAC key must not be empty"),
+        (["--forward-to", "http://10.0.0.1/"], "--forward-to: "),
+        (["--forward-to", "http://127.0.0.1:3000/", "--behaviour", "reset"], "stands without"),
+        (["--port", "3000", "--forward-to", "http://localhost:3000/x"], "leads back"),
         (["--host", "192.0.2.1"], "Cannot listen on 192.0.2.1:0"),
     ],
 )
@@ -404,3 +408,41 @@ async def test_a_connection_of_which_nothing_is_read_is_told() -> None:
         assert (await listener.json())["text"] == "A connection came."
         writer.close()
         await listener.end()
+
+
+async def test_a_message_is_handed_on_as_it_came_and_the_answer_goes_back(
+    listener: LoopbackListener,
+) -> None:
+    to = ("--forward-to", f"{listener.base}/hook")
+    async with listen("--key", "s3cret", *to) as between:
+        assert "Behaviour   forward: Hands each message on" in "\n".join(between.first)
+        credentials = ("Authorization", "Basic YTpi")
+        assert await between.post(sim(), ["s3cret"], JSON, credentials) == 200
+        shown = [await between.line() for _ in range(3)]
+        assert "signed by key 1" in shown[1]
+        assert shown[2].strip().startswith("handed on: 200 OK, after 0.")
+        (received,) = listener.received
+        assert (received.path, received.body) == ("/hook", sim())
+        assert received.header("Authorization") == "Basic YTpi"
+        right = signing.signature(Secret("s3cret"), sim())
+        assert received.header("X-DocuSign-Signature-1") == right
+        listener.status = 500
+        assert await between.post(sim()) == 500
+        assert "handed on: 500" in [await between.line() for _ in range(3)][2]
+        assert await between.end() == "2 messages: 1 signed by a given key, 1 unsigned.\n"
+
+
+async def test_where_the_other_listener_answers_nothing_that_is_a_bad_gateway() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    async with listen("--json", "--forward-to", f"http://127.0.0.1:{port}/") as between:
+        assert await between.post(sim()) == 502
+        assert (await between.json())["kind"] == "message"
+        told = await between.json()
+        assert (told["kind"], told["envelopeId"], told["status"]) == ("forwarded", "e-1", None)
+        assert "refused the connection" in told["error"]
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(between.url[17:-1]))
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with hang(20):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()

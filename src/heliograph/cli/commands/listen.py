@@ -22,10 +22,12 @@ import heliograph
 from heliograph import files
 from heliograph.cli.connection import ACCESS_TOKEN
 from heliograph.cli.exits import Stop, wrong
+from heliograph.cli.forwarding import check_target, forwarding_to
 from heliograph.cli.given_keys import given_keys, key_file_option, key_option
 from heliograph.cli.terminal import counted, output
 from heliograph.listen import zoo
 from heliograph.listen.behaviour import Behaviour, Parameters
+from heliograph.listen.forwarding import Forwarded, forwarding
 from heliograph.listen.listener import Listener, listening
 from heliograph.listen.messages import Summary, summarise
 from heliograph.listen.publishing import publishing
@@ -49,6 +51,7 @@ class _Options:
     keys: tuple[Secret, ...]
     save: Path | None
     as_json: bool
+    forward_to: str | None
     behaviour: Behaviour
     variant: str | None
     parameters: Parameters
@@ -86,6 +89,12 @@ def _print_behaviours(context: click.Context, _: click.Parameter, wanted: bool) 
     help="Keep each body in a file of this directory.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object to a line.")
+@click.option(
+    "--forward-to",
+    metavar="URL",
+    help="Hand each message on as it came, to this machine or a public address, and answer what "
+    "comes back.",
+)
 @click.option("--behaviour", default="accept", help="How to answer; --list has the names.")
 @click.option("--variant", help="Which way of the behaviour; the first of --list when not given.")
 @click.option(
@@ -121,6 +130,7 @@ def listen(  # one parameter an option
     key_file: Any,
     save: Path | None,
     as_json: bool,
+    forward_to: str | None,
     behaviour: str,
     variant: str | None,
     seconds: float | None,
@@ -131,8 +141,8 @@ def listen(  # one parameter an option
 ) -> None:
     """Listen for messages on this machine, verify their signatures, and show them.
 
-    Each message is answered 200, or as --behaviour says: slowly, wrongly, not at all. Ctrl-C or
-    SIGTERM ends it with a count of what came.
+    Each message is answered 200, or as the listener at --forward-to answers, or as --behaviour
+    says: slowly, wrongly, not at all. Ctrl-C or SIGTERM ends it with a count of what came.
     """
     if retry_after is not None and not (retry_after.isascii() and retry_after.isprintable()):
         raise wrong("--retry-after must be printable ASCII.")
@@ -142,12 +152,17 @@ def listen(  # one parameter an option
         keys=given_keys(keys, key_file),
         save=save,
         as_json=as_json,
+        forward_to=forward_to,
         behaviour=_behaviour(behaviour, variant),
         variant=variant,
         parameters=Parameters(seconds, tries, retry_after),
         publish_to=publish_to,
         token=Secret(token) if token else None,
     )
+    if forward_to is not None:
+        check_target(forward_to, port)
+        if options.behaviour is not zoo.ACCEPT:
+            raise wrong("--forward-to stands without --behaviour: the other listener answers.")
     if options.behaviour.name == "publish-back" and publish_to is None:
         raise wrong(
             "publish-back needs --publish-to.",
@@ -184,7 +199,13 @@ async def _run(options: _Options) -> None:
         if options.publish_to is not None:
             publish = await stack.enter_async_context(publishing(options.publish_to, options.token))
             parameters = dataclasses.replace(parameters, publish=publish)
-        listener = Listener(options.behaviour, options.variant, parameters, desk.take, desk.note)
+        behaviour = options.behaviour
+        if options.forward_to is not None:
+            forward = await stack.enter_async_context(
+                forwarding_to(options.forward_to, desk.forwarded)
+            )
+            behaviour = forwarding(forward)
+        listener = Listener(behaviour, options.variant, parameters, desk.take, desk.note)
         try:
             await stack.enter_async_context(listening(listener, options.host, options.port))
         except OSError as error:
@@ -211,7 +232,7 @@ class _Desk:
 
     def announce(self, listener: Listener) -> None:
         """Say where it listens and what to do now."""
-        url, played = f"{listener.base_url}/", self._options.behaviour
+        url, played = f"{listener.base_url}/", listener.behaviour
         configure = (
             f"heliograph configurations create --name listener --url {url} "
             "--event envelope-completed --all-users --log"
@@ -253,6 +274,26 @@ class _Desk:
                 self._print_json(_document(request, summary, signatures, saved))
             else:
                 self._print(request, summary, signatures, saved)
+
+    def forwarded(self, request: Request, forwarded: Forwarded) -> None:
+        """A request was handed on."""
+        with self._writing():
+            if self._options.as_json:
+                self._print_json(
+                    {
+                        "kind": "forwarded",
+                        "time": dates.render(datetime.now(UTC)),
+                        "envelopeId": summarise(request).envelope_id,
+                        "status": forwarded.status,
+                        "error": forwarded.error,
+                        "seconds": round(forwarded.seconds, 3),
+                    }
+                )
+                return
+            said = forwarded.error or f"{forwarded.status} {forwarded.reason}".strip()
+            taken = forwarded.status is not None and 200 <= forwarded.status <= 299
+            line = f"          handed on: {harmless(said)}, after {forwarded.seconds:.3f} s"
+            self._console.print(line, style="green" if taken else "red", soft_wrap=True)
 
     def note(self, what: str) -> None:
         """Something came that is no whole request."""
