@@ -15,7 +15,7 @@ import aiohttp
 
 from heliograph.access.credentials_file import Credentials
 from heliograph.clock import Clock
-from heliograph.service import Running, running
+from heliograph.service import Adding, Running, running
 from heliograph.settings import from_environment
 
 
@@ -101,7 +101,7 @@ class Client:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, clock: Clock | None = None, /, **settings: Any
+    folder: Path, clock: Clock | None = None, adding: Adding | None = None, /, **settings: Any
 ) -> AsyncIterator[Client]:
     """A server on a free port that admits loopback listeners, relaxed unless told otherwise."""
     wanted: dict[str, Any] = {
@@ -113,7 +113,7 @@ async def serving(
         "i_accept_data_loss": True,
         **settings,
     }
-    async with running(from_environment({}, **wanted), clock) as server:
+    async with running(from_environment({}, **wanted), clock, adding=adding) as server:
         credentials = Credentials.read(wanted["data_dir"])
         authority = credentials.ca_cert
         tls = True if authority is None else ssl.create_default_context(cafile=authority)

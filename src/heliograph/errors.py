@@ -8,6 +8,13 @@
     │   ├── InvalidGroupName          400 INVALID_GROUP_NAME: at an item of an answer
     │   ├── InvalidGroupId            400 INVALID_GROUP_ID: at an item of an answer
     │   ├── InvalidUserId             400 INVALID_USERID: at an item of an answer
+    │   ├── EnvelopeIncomplete        400 ENVELOPE_IS_INCOMPLETE: the emulator's, as those below
+    │   ├── EnvelopeNotVoidable       400 ENVELOPE_CANNOT_VOID_INVALID_STATE
+    │   ├── EnvelopeStatusRefused     400 ENVELOPE_INVALID_STATUS
+    │   ├── UnknownRecipient          400 UNKNOWN_ENVELOPE_RECIPIENT
+    │   ├── RecipientOutOfSequence    400 RECIPIENT_NOT_IN_SEQUENCE
+    │   ├── InvalidRecipientEmail     400 INVALID_EMAIL_ADDRESS_FOR_RECIPIENT
+    │   ├── NoSuchTemplate            400 TEMPLATE_ID_INVALID
     │   ├── MalformedRequest          400 MALFORMED_REQUEST: no operation saw it
     │   ├── NotSignedIn               401 PARTNER_AUTHENTICATION_FAILED
     │   ├── InvalidToken              401 AUTHORIZATION_INVALID_TOKEN
@@ -15,7 +22,8 @@
     │   ├── LacksPermission           401 USER_LACKS_PERMISSIONS
     │   ├── RelayRefused              401 RELAY_MESSAGE_REFUSED
     │   ├── NotFound                  404 RESOURCE_NOT_FOUND
-    │   │   └── EnvelopeNotFound      404 ENVELOPE_DOES_NOT_EXIST
+    │   │   ├── EnvelopeNotFound      404 ENVELOPE_DOES_NOT_EXIST
+    │   │   └── NoSuchDocument        404 DOCUMENT_DOES_NOT_EXIST
     │   ├── MethodNotAllowed          405 METHOD_NOT_ALLOWED
     │   ├── NotAcceptable             406 NOT_ACCEPTABLE
     │   ├── RequestTimedOut           408 REQUEST_TIMED_OUT
@@ -129,6 +137,69 @@ class InvalidUserId(ApiError):
     docusign = True
 
 
+class EnvelopeIncomplete(ApiError):
+    """The emulator: an envelope that is to be sent lacks something."""
+
+    status = 400
+    code = "ENVELOPE_IS_INCOMPLETE"
+    advice = "Give the envelope a document, a recipient and an emailSubject."
+    docusign = True
+
+
+class EnvelopeNotVoidable(ApiError):
+    """The emulator: an envelope is voided that is not under way."""
+
+    status = 400
+    code = "ENVELOPE_CANNOT_VOID_INVALID_STATE"
+    advice = "Void what is sent or delivered; delete a draft."
+    docusign = True
+
+
+class EnvelopeStatusRefused(ApiError):
+    """The emulator: an envelope's status does not allow the call."""
+
+    status = 400
+    code = "ENVELOPE_INVALID_STATUS"
+    advice = "Look at the envelope's status: the message says which it must have."
+    docusign = True
+
+
+class UnknownRecipient(ApiError):
+    """The emulator: an envelope has no such recipient."""
+
+    status = 400
+    code = "UNKNOWN_ENVELOPE_RECIPIENT"
+    advice = "Give userName, email and clientUserId as the envelope has them."
+    docusign = True
+
+
+class RecipientOutOfSequence(ApiError):
+    """The emulator: it is not the recipient's turn."""
+
+    status = 400
+    code = "RECIPIENT_NOT_IN_SEQUENCE"
+    advice = "Let those of lower routing orders finish first."
+    docusign = True
+
+
+class InvalidRecipientEmail(ApiError):
+    """The emulator: a recipient of an envelope cannot be reached."""
+
+    status = 400
+    code = "INVALID_EMAIL_ADDRESS_FOR_RECIPIENT"
+    advice = "Give each recipient a name and an e-mail."
+    docusign = True
+
+
+class NoSuchTemplate(ApiError):
+    """The emulator: no template of the account has this id."""
+
+    status = 400
+    code = "TEMPLATE_ID_INVALID"
+    advice = "Look which templates there are: GET templates."
+    docusign = True
+
+
 class MalformedRequest(ApiError):
     """What came is not HTTP/1.1 as RFC 9112 has it, or may be read in two ways."""
 
@@ -223,6 +294,13 @@ class EnvelopeNotFound(NotFound):
 
     code = "ENVELOPE_DOES_NOT_EXIST"
     advice = "Publish an event of the envelope first."
+
+
+class NoSuchDocument(NotFound):
+    """The emulator: an envelope has no such document."""
+
+    code = "DOCUMENT_DOES_NOT_EXIST"
+    advice = "Look which documents it has: GET documents."
 
 
 class MethodNotAllowed(ApiError):

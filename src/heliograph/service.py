@@ -14,7 +14,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -22,6 +22,7 @@ import structlog
 from heliograph import processors
 from heliograph.access.credentials_file import first_account
 from heliograph.access.sign_in import SignIn
+from heliograph.api.contract.operation import Operation
 from heliograph.api.contract.routing import Route
 from heliograph.api.relaying import Relaying
 from heliograph.api.sign_in.callers import Callers
@@ -56,6 +57,7 @@ from heliograph.senders.handing import handing
 from heliograph.settings import Settings
 from heliograph.store import Store
 from heliograph.store.opening import open_store
+from heliograph.watch import Observer
 from heliograph.watch.siblings import Siblings
 from heliograph.watch.watching import Watch, watching
 
@@ -121,6 +123,38 @@ class Running:
     place: Place | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a server that is about to answer lends to something that is added to it."""
+
+    base_uri: str
+    settings: Settings
+    store: Store
+    signals: Signals
+    guard: Guard
+    fidelity: Fidelity
+    observer: Observer
+
+
+class Addition(Protocol):
+    """Something that answers beside the API, and is no part of it (`cli/commands/emulator.py`)."""
+
+    def operations(self) -> Sequence[Operation]:
+        """Its operations, on the server's accounts and tokens."""
+        ...
+
+    def routes(self) -> Sequence[Route]:
+        """Its routes beside them."""
+        ...
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """What it does by itself, until the stop."""
+        ...
+
+
+Adding = Callable[[Ground], contextlib.AbstractAsyncContextManager[Addition]]
+
+
 def guard_from(settings: Settings) -> Guard:
     """The egress guard that the operator chose.
 
@@ -156,7 +190,12 @@ def fidelity_from(settings: Settings) -> Fidelity:
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, clock: Clock | None = None, *, api: bool = True, place: Place | None = None
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    api: bool = True,
+    place: Place | None = None,
+    adding: Adding | None = None,
 ) -> AsyncIterator[Running]:
     """Run a server until the block is left or `stop` is called; then stop it gracefully.
 
@@ -165,6 +204,7 @@ async def running(
         clock: None stands for the machine's, or on PostgreSQL the database's.
         api: False for a node that only sends: it answers about its health and nothing else.
         place: Where it runs, if other nodes answer on its port too.
+        adding: Makes what answers beside the API, if something does.
 
     Raises:
         UnsafeStorage: the storage cannot keep the promises (R18), another process has it
@@ -200,6 +240,7 @@ async def running(
                 in_flight=settings.in_flight,
             ) as hands,
             watching(settings, store, None if place is None else place.siblings) as watch,
+            contextlib.AsyncExitStack() as open_until,
         ):
             if api:
                 authority = None if certificate is None else certificate.authority
@@ -224,16 +265,27 @@ async def running(
                 *(store, Publisher(store, signals), watch.observer),
                 *(settings.data_dir, settings.relay_mib * 2**20),
             )
+            ground = Ground(
+                *(base_uri if public is None else public.base_uri, settings, store, signals, guard),
+                *(fidelity_from(settings), watch.observer),
+            )
+            addition = (
+                None if adding is None else await open_until.enter_async_context(adding(ground))
+            )
+            more = [*relaying.routes(), *(() if addition is None else addition.routes())]
 
             def beside(callers: Callers) -> Sequence[Route]:
                 if public is None or not settings.console:
-                    return [signpost(console=False), *relaying.routes()]
+                    return [signpost(console=False), *more]
                 pages = Console(store, operations, sign_in, callers, public, watch.observer)
-                return [signpost(console=True), *relaying.routes(), *pages.routes()]
+                return [signpost(console=True), *pages.routes(), *more]
 
             server = Server(
                 uvicorn_config(
-                    web(settings, store, operations, watch, sign_in, public, beside),
+                    web(
+                        *(settings, store, operations, watch, sign_in, public, beside),
+                        () if addition is None else addition.operations(),
+                    ),
                     *(settings, certificate),
                 ),
                 listening,
@@ -260,6 +312,8 @@ async def running(
                 )
                 parts.create_task(watching_over)
                 parts.create_task(watch_incidents(store, alerts.tell, store.clock, stopped))
+                if addition is not None:
+                    parts.create_task(addition.run(stopped))
                 try:
                     yield Running(
                         *(base_uri, settings, store, signals, stop, stopped, certificate, place)
@@ -332,6 +386,8 @@ async def serve(
     *,
     api: bool = True,
     place: Place | None = None,
+    clock: Clock | None = None,
+    adding: Adding | None = None,
 ) -> None:
     """Run a server until SIGTERM, SIGINT or SIGQUIT; a second one stops hard (R15).
 
@@ -339,7 +395,7 @@ async def serve(
     it the server stops in order, as nobody could stop it any more.
     """
     try:
-        async with running(settings, api=api, place=place) as server:
+        async with running(settings, clock, api=api, place=place, adding=adding) as server:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
                 loop.add_signal_handler(number, _stop_or_exit, server)

@@ -19,8 +19,9 @@ from tests.operations import all_operations
 
 PACKAGE: Final = Path(__file__).parents[2] / "src" / "heliograph"
 
-READERS: Final = frozenset({"bench", "cli", "console", "listen", "verify"})
-"""Programs of their own, and pages: they read our JSON as any other client does."""
+READERS: Final = frozenset({"bench", "cli", "console", "emulator", "listen", "verify"})
+"""Programs of their own, and pages: they read our JSON as any other client does. The emulator
+keeps DocuSign's documents as DocuSign shows them (docs/decisions/0049)."""
 
 OPENAPIS: Final = {
     "requestBody": "OpenAPI's word for the body of an operation",

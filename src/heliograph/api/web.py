@@ -106,10 +106,12 @@ def web(
     sign_in: SignIn,
     public: PublicAddress | None,
     beside: Callable[[Callers], Sequence[Route]] = lambda _: (),
+    added: Sequence[Operation] = (),
 ) -> Routes:
     """The application that answers; `public` None: a node that only sends tells its health.
 
-    `beside` makes the routes of what stands on the API, of who may call it."""
+    `beside` makes the routes of what stands on the API, of who may call it; `added` are operations
+    that are no part of it, and in no document of it."""
 
     async def alive(_: Request) -> Response:
         return in_json({"status": "alive"})
@@ -139,7 +141,7 @@ def web(
         routes += OAuth(store, callers, grants, public, watch.observer).routes()
         routes += ConsentPages(store, sign_in, public, watch.observer).routes()
         routes += beside(callers)
-    return application(operations, callers.of, routes, watch.observer, limits)
+    return application([*operations, *added], callers.of, routes, watch.observer, limits)
 
 
 def _shown(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:

@@ -18,6 +18,7 @@ from heliograph.errors import HeliographError
 _COMMANDS: Final = {
     "serve": "Run the server.",
     "dispatch": "Run a node that only sends, on a shared PostgreSQL.",
+    "emulator": "Run DocuSign's quickstarts against this machine: start, advance, reset.",
     "demo": "See a whole round: publish, fail, mend, republish.",
     "status": "Is all well? What fails, since when, and what to do.",
     "throughput": "How fast messages go out, and what waits.",

@@ -82,7 +82,7 @@ class Call:
 
     `body` is of the operation's body type; `raw` is the body where the operation reads it
     itself. `query` and `headers` hold the parameters that the operation lists, under the
-    names that it gives them, and no others.
+    names that it gives them, and no others. `content_type_line` is the header with its parameters.
     """
 
     principal: Principal
@@ -97,6 +97,7 @@ class Call:
     v2: bool
     still_may: Callable[[], Awaitable[None]]
     """Raises an ApiError where a call that lasts may not be made any more."""
+    content_type_line: str = JSON
 
     @property
     def account_id(self) -> str:
@@ -120,10 +121,11 @@ class Operation:
 
     `body` is the struct that its body is read into, None for no body; `raw_types` are the
     content types of a body that the handler reads itself, `raw_schema` the schema of its JSON.
-    `lines` tells that the answer may be asked for as NDJSON, and `followed` that it may as events
-    that go on. A token of `role`, or of an administrator, may call it. What is
-    `lasting` makes something that lets people or programs in, or a key, until it is taken back:
-    no credential that ends by itself may call it, or it would live on in what it made (S18).
+    `lines` tells that the answer may be asked for as NDJSON, `followed` that it may as events that
+    go on, and `media` what else its handler may answer with by itself. A token of `role`, or of an
+    administrator, may call it. What is `lasting` makes something that lets people or programs in,
+    or a key, until it is taken back: no credential that ends by itself may call it, or it would
+    live on in what it made (S18).
     Only what is `metered` counts towards the limits of calls.
 
     What follows is also what the OpenAPI document says: `summary` is one plain sentence,
@@ -144,6 +146,7 @@ class Operation:
     body_limit: int = SMALL_BODY
     lines: bool = False
     followed: bool = False
+    media: Sequence[str] = ()
     role: Role = Role.ADMINISTRATOR
     lasting: bool = False
     metered: bool = True
@@ -285,6 +288,7 @@ class _Operations:
             url_path=request.scope["raw_path"].decode("ascii"),
             v2=self._v2,
             still_may=lambda: self._check_again(request, operation, account.account_id),
+            content_type_line=request.header("content-type") or JSON,
         )
         with acting(actor_of(principal, request.address)):
             result = await operation.handler(call)
@@ -321,7 +325,7 @@ def _accept(request: Request) -> str:
 def _negotiate(request: Request, operation: Operation) -> str:
     # The last of equally good ones is JSON: others are for who asks for them.
     asked = [*([FOLLOWED] if operation.followed else ()), *([LINES] if operation.lines else ())]
-    offered = [*asked, *FORMS]
+    offered = [*asked, *operation.media, *FORMS]
     best = choose(_accept(request), offered)
     if best is None:
         forms = [form for form in reversed(offered) if form != EXTENDED_XML]
