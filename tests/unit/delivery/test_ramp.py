@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -111,6 +111,7 @@ def test_errors_that_return_stop_it_and_few_outcomes_do_not() -> None:
     assert not errors_return(11, 5, 50)
     assert errors_return(100, 100, 100)
     assert not errors_return(100, 99, 100)
+    assert not errors_return(1_000, 499, 50)
     stopped = changed(decide(job(asked=20, delivered=9, failed=11), after(5)))
     assert stopped.state is JobState.STOPPED
     assert stopped.why == "11 of the last 20 deliveries failed."
@@ -184,3 +185,53 @@ def test_gone_is_what_ended_in_another_way() -> None:
     assert (replace(one, walked=True).left, replace(one, walked=True).gone) == (0, 4)
     more = job(total=2, asked=3, delivered=3)
     assert (more.left, more.gone) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ended_at"), [(JobState.PAUSED, None), (JobState.CANCELLED, after(7))]
+)
+def test_who_stops_a_job_is_named_and_only_a_cancelled_one_has_ended(
+    wanted: JobState, ended_at: datetime | None
+) -> None:
+    runs = job(asked=20, delivered=9, canary_passed=True)
+    stopped = ramp.as_wanted(runs, wanted, "bob", after(7))
+    why = f"{wanted.value.capitalize()} by bob."
+    assert stopped == replace(runs, state=wanted, why=why, ended_at=ended_at)
+
+
+@pytest.mark.parametrize(("state", "passed"), [(JobState.PAUSED, True), (JobState.STOPPED, False)])
+def test_one_that_goes_on_begins_anew_and_its_canary_where_it_had_stopped_itself(
+    state: JobState, passed: bool
+) -> None:
+    counts: dict[str, Any] = {"asked": 20, "delivered": 9, "failed": 2}
+    rests = job(state=state, why="Because.", canary_passed=True, **counts)
+    assert ramp.as_wanted(rests, JobState.RUNNING, "bob", after(7)) == replace(
+        rests,
+        state=JobState.RUNNING,
+        why=None,
+        canary_passed=passed,
+        base_asked=20,
+        base_delivered=9,
+        base_failed=2,
+        began_at=after(7),
+        paced_at=after(7),
+    )
+    untried = replace(rests, canary_passed=False)
+    assert not ramp.as_wanted(untried, JobState.RUNNING, "bob", after(7)).canary_passed
+
+
+def test_a_canary_of_one_is_a_canary_and_one_may_be_asked_for() -> None:
+    assert asks(decide(job(Care(canary=1)), START)) == 1
+    assert asks(decide(job(Care(canary=5), asked=24, base_asked=20), START)) == 1
+
+
+def test_what_the_canary_came_to_is_not_judged_again() -> None:
+    care = Care(canary=5)
+    before: dict[str, Any] = {"base_asked": 20, "base_delivered": 11, "base_failed": 9}
+    again = job(care, asked=25, delivered=16, failed=9, **before)
+    passed = changed(decide(again, START))
+    assert (passed.base_delivered, passed.base_failed) == (16, 9)
+
+
+def test_what_is_asked_for_behind_the_ramp_takes_the_full_rate() -> None:
+    assert ramp.estimated_seconds(Care(rate=10, ramp=60), 600) == 87  # 330 while it rises
