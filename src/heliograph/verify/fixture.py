@@ -6,8 +6,6 @@ All calls are plain ones; what is asynchronous runs on a thread of its own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import inspect
 import json
 import socket
 import threading
@@ -16,11 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from socketserver import ThreadingMixIn
 from typing import Any, Final, TypeVar
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
-
-import uvicorn
 
 from heliograph.egress import Guard, Profile
 from heliograph.listen import signatures, zoo
@@ -31,6 +25,7 @@ from heliograph.listen.signatures import Authenticity
 from heliograph.model.accounts import Secret
 from heliograph.model.deliveries import Answer, Fault
 from heliograph.outbound.transport import Budget, Transport
+from heliograph.verify.applications import serving
 from heliograph.verify.checks import CHECKS
 from heliograph.verify.crafting import Scale, World
 from heliograph.verify.plays import Outcome, Post, Verdict
@@ -240,7 +235,6 @@ class HeliographListener:
             Its address, `http://127.0.0.1:port`.
         """
         sock = self._stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG))
-        serving = _asgi if _is_asgi(app) else _wsgi
         self._stack.enter_context(serving(app, sock))
         return f"http://127.0.0.1:{sock.getsockname()[1]}"
 
@@ -338,51 +332,3 @@ async def _exchange(url: str, post: Post, within: float) -> Answered:
     if answer is None or error is not None:
         return Answered(None, (), b"", error, seconds)
     return Answered(answer.status, tuple(answer.headers), answer.body, None, seconds)
-
-
-def _is_asgi(app: Any) -> bool:
-    """ASGI applications are called with three things and awaited; WSGI ones with two."""
-    call = app if inspect.isroutine(app) else type(app).__call__
-    return inspect.iscoroutinefunction(call)
-
-
-@contextmanager
-def _asgi(app: Any, sock: socket.socket) -> Iterator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="auto"))
-    thread = threading.Thread(target=server.run, args=([sock],))
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """A test has no use for it."""
-
-
-class _Threads(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:
-        """Who fires may cut connections."""
-
-
-@contextmanager
-def _wsgi(app: Any, sock: socket.socket) -> Iterator[None]:
-    server = _Threads(sock.getsockname(), _Quiet, bind_and_activate=False)
-    with contextlib.closing(server.socket):
-        server.socket = sock.dup()
-    server.server_name, server.server_port = sock.getsockname()
-    server.setup_environ()
-    server.set_app(app)
-    with server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
