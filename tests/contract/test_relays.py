@@ -104,6 +104,9 @@ async def test_r25_a_message_is_kept_in_parts_for_its_account_alone(store: Store
 
 async def test_r25_a_message_lasts_as_long_as_its_event(store: Store, clock: ManualClock) -> None:
     await accept(store, new_event(event_id="accepted"))
+    assert await store.relays.is_accepted(ACCOUNT, "accepted")
+    assert not await store.relays.is_accepted(ACCOUNT, "never")
+    assert not await store.relays.is_accepted(OTHER_ACCOUNT, "accepted")
     named = MessageId(ACCOUNT, "m-1")
     await store.relays.keep(named, "accepted", 0, b"1")
     for number in range(MOST_RETIRED + 1):

@@ -158,15 +158,21 @@ class Relaying:
 
     async def _accept(self, message: MessageId, event: NewEvent, spool: Spool) -> None:
         began, content = time.monotonic(), spool.content
-        for number, start in enumerate(range(0, spool.size, PART)):
-            part = bytes(content[start : start + PART])
-            await self._store.relays.keep(message, event.event_id, number, part)
+        # Where the first try took too long a repeat must not take as long again. A small one is
+        # sorted out by the accept.
+        if spool.size <= PART or not await self._is_accepted(message, event):
+            for number, start in enumerate(range(0, spool.size, PART)):
+                part = bytes(content[start : start + PART])
+                await self._store.relays.keep(message, event.event_id, number, part)
         (receipt,) = await self._publisher.publish(message.account_id, [event])
         if receipt.accepted.repeated:
             await self._forget(message)
         seconds = time.monotonic() - began
         accepted = AcceptedEvent(receipt.event, receipt.accepted, receipt.skipped)
         self._observer.published(Publication(message.account_id, [accepted], seconds, None, ""))
+
+    async def _is_accepted(self, message: MessageId, event: NewEvent) -> bool:
+        return await self._store.relays.is_accepted(message.account_id, event.event_id)
 
     async def _forget(self, message: MessageId) -> None:
         """Delete the bytes of a repeat; where that fails they go with the event's."""

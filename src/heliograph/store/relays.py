@@ -60,6 +60,10 @@ class Relays(Protocol):
         """What a relay did not take last, the newest first."""
         ...
 
+    async def is_accepted(self, account_id: str, event_id: str) -> bool:
+        """Whether there is an event of this id: a repeat of it need not be kept."""
+        ...
+
     async def keep(self, message: MessageId, event_id: str, number: int, content: bytes) -> None:
         """Write a part of a message, from number 0, which begins it; it is durable then.
 

@@ -118,8 +118,12 @@ async def test_r25_s17_100_mb_come_in_and_go_out_in_64_mib(
             mac = hmac.new(KEY.encode(), content, hashlib.sha256).digest()
             signature = base64.b64encode(mac).decode()
             headers = {"X_DocuSign_Signature_1": signature, "Authorization": ""}
-            answer = await asyncio.to_thread(server.call, "POST", path, content, **headers)
-            assert answer.status == 200
+            status = 503  # on a busy machine it may take more than 5 s: DocuSign comes again
+            async with hang(100):
+                while status == 503:
+                    post = asyncio.to_thread(server.call, "POST", path, content, **headers)
+                    status = (await post).status
+            assert status == 200
             async with hang(60):
                 came, signed = await sink.got.get()
             assert signed == signature

@@ -17,7 +17,7 @@ from heliograph.store.relays import MOST_REFUSALS, MOST_RETIRED, MessageId
 from heliograph.store.times import from_microseconds, to_microseconds
 from heliograph.store.verbs import Engine, Step, Verb, audit, verb_of
 
-_HELD: Final = 16
+_HELD: Final = 8
 """Parts of a large message after which what they have brought into caches is let go."""
 
 
@@ -128,6 +128,10 @@ class RelayVerbs:
             )
             for row in found
         ]
+
+    async def is_accepted(self, account_id: str, event_id: str) -> bool:
+        step = Step("relay_event_known", {"account_id": account_id, "event_id": event_id})
+        return bool(await self._engine.read(lambda: verb_of(step)))
 
     async def keep(self, message: MessageId, event_id: str, number: int, content: bytes) -> None:
         values = {**asdict(message), "event_id": event_id, "number": number}

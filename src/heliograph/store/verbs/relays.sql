@@ -56,6 +56,10 @@ delete from relay_part where message_id {among_texts:message_ids};
 -- name: relay_messages_delete
 delete from relay_message where message_id {among_texts:message_ids};
 
+-- name: relay_event_known
+with asked as (select cast(:account_id as text) as account_id, cast(:event_id as text) as event_id)
+select 1 as known from asked where exists ({accepted_as:asked});
+
 -- name: relay_message_of
 select message_id from relay_message where account_id = :account_id and message_id = :message_id;
 

@@ -12,7 +12,7 @@ import msgspec
 
 from heliograph.model.events import Event
 
-PART: Final = 2**20
+PART: Final = 2 * 2**20
 """Bytes of a part that a message is stored in, but for the last."""
 
 FIELD: Final = "heliographRelayed"
