@@ -21,6 +21,8 @@ PAGES = (
     "how-to/verify-a-listener.md",
     "how-to/test-your-listener-with-pytest.md",
     "how-to/put-heliograph-behind-docusign-connect.md",
+    "how-to/run-docusign-quickstarts-on-your-laptop.md",
+    "tutorial/three-minutes.md",
 )
 
 ONE_PLUGIN = {

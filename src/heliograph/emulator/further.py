@@ -135,7 +135,9 @@ class Further:
         found = [
             _item(one) for one in self._desk.cabinet.all(call.account_id) if one.folder == folder
         ]
-        return answer(listing("folderItems", found, call))
+        part = listing("folderItems", found, call)
+        shown = {"folderId": folder, "name": FOLDERS[folder], "type": folder}
+        return answer({**part, "folders": [{**shown, "folderItems": part["folderItems"]}]})
 
     async def _move(self, call: Call) -> Response:
         folder = _known(call.path["folderId"])
