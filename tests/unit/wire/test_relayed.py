@@ -139,7 +139,7 @@ def test_r25_a_repeat_is_the_same_event_whatever_its_retry_count_says() -> None:
     later = sim(retryCount=4)
     later["data"]["envelopeSummary"] = SUMMARY | {"emailSubject": "Corrected since"}
     assert {again.event_id, read(written(later)).event_id} == {first.event_id}
-    assert again.digest == read(written(later)).digest == first.digest
+    assert read(written(later), digest=b"e" * 32).digest == again.digest == first.digest
     assert again.meaning is None
 
 
