@@ -31,6 +31,7 @@ from heliograph.api.contract.operation import Operation
 from heliograph.clock import SystemClock
 from heliograph.emulator.addition import Emulator, adding
 from heliograph.emulator.clock import AdvancingClock
+from heliograph.emulator.scenario import NOBODY, Scenario
 from heliograph.wire.samples.pdf import pdf
 from tests.listener import LoopbackListener
 from tests.server import Client, serving
@@ -97,11 +98,13 @@ def operations() -> Sequence[Operation]:
 
 
 @asynccontextmanager
-async def emulating(folder: Path, **settings: Any) -> AsyncIterator[Emulated]:
+async def emulating(
+    folder: Path, scenario: Scenario = NOBODY, **settings: Any
+) -> AsyncIterator[Emulated]:
     """The emulator on a free port, in DocuSign's profile."""
     clock = AdvancingClock(SystemClock())
     wanted = {"fidelity": "auto", "hourly_limit": 0, "burst_limit": 0, "token_limit": 0, **settings}
-    async with serving(folder, clock, adding(clock), **wanted) as api:
+    async with serving(folder, clock, adding(clock, scenario=scenario), **wanted) as api:
         sdk = docusign_esign.ApiClient(host=f"{api.server.base_uri}/restapi")
         token = api.credentials.access_token.reveal()
         sdk.set_default_header("Authorization", f"Bearer {token}")

@@ -16,6 +16,7 @@ from heliograph.emulator.desk import Desk
 from heliograph.emulator.envelopes import Envelopes
 from heliograph.emulator.further import Further
 from heliograph.emulator.quickstart import Quickstart, prepared
+from heliograph.emulator.scenario import NOBODY, Scenario
 from heliograph.emulator.signing import Signing
 from heliograph.emulator.view_calls import ViewCalls
 from heliograph.emulator.views import Views
@@ -25,10 +26,16 @@ from heliograph.service import Adding, Ground
 class Emulator:
     """What answers and happens beside the server."""
 
-    def __init__(self, ground: Ground, cabinet: Cabinet, clock: AdvancingClock) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        cabinet: Cabinet,
+        clock: AdvancingClock,
+        scenario: Scenario = NOBODY,
+    ) -> None:
         store = ground.store
         publisher = Publisher(store, ground.signals)
-        self._desk = Desk(store, cabinet, publisher, ground.guard, ground.fidelity)
+        self._desk = Desk(store, cabinet, publisher, ground.guard, ground.fidelity, scenario)
         views = Views()
         self._signing = Signing(self._desk, views, store.clock, ground.observer)
         self._parts = (
@@ -51,7 +58,11 @@ class Emulator:
         await self._desk.run(stopped)
 
 
-def adding(clock: AdvancingClock, tell: Callable[[Quickstart], None] = lambda _: None) -> Adding:
+def adding(
+    clock: AdvancingClock,
+    tell: Callable[[Quickstart], None] = lambda _: None,
+    scenario: Scenario = NOBODY,
+) -> Adding:
     """What a server whose time is this clock's is run with; `tell` gets who may sign in."""
 
     @contextlib.asynccontextmanager
@@ -60,7 +71,7 @@ def adding(clock: AdvancingClock, tell: Callable[[Quickstart], None] = lambda _:
         tell(await prepared(ground.store, data_dir, ground.base_uri))
         cabinet = Cabinet(data_dir)
         try:
-            yield Emulator(ground, cabinet, clock)
+            yield Emulator(ground, cabinet, clock, scenario)
         finally:
             cabinet.close()
 

@@ -76,6 +76,17 @@ class Cabinet:
         )
         return [(account, envelope, msgspec.json.decode(box)) for account, envelope, box in rows]
 
+    def pending(self, account_id: str, envelope_id: str) -> list[dict[str, Any]]:
+        """An envelope's events that were written and perhaps not published."""
+        for (box,) in self._db.execute(
+            "select outbox from envelope"
+            " where account_id = ? and envelope_id = ? and kind = 'envelope'",
+            (account_id, envelope_id),
+        ):
+            found: list[dict[str, Any]] = msgspec.json.decode(box)
+            return found
+        return []
+
     def find(self, account_id: str, envelope_id: str, kind: str = "envelope") -> Envelope | None:
         """One of an account by its id, whatever the case of its letters."""
         for (document,) in self._db.execute(

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Final
 
 from heliograph.api.contract.operation import Call, Operation
 from heliograph.api.contract.response import Response
 from heliograph.emulator.calls import ACCOUNT, answer, body, changes
 from heliograph.emulator.clock import AdvancingClock
 from heliograph.emulator.desk import Desk
+from heliograph.emulator.durations import seconds
 from heliograph.emulator.views import Views
-from heliograph.errors import InvalidParameter
 from heliograph.wire import dates
-
-_UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
-_DURATION: Final = re.compile(r"([0-9]{1,7}) ?([a-z]+)", re.ASCII)
-_MOST: Final = 3 * 366 * 86_400
-
-
-def seconds(text: str) -> int:
-    """A duration: `90s`, `5 m`, `25h`, `3d`. Raises InvalidParameter."""
-    found = _DURATION.fullmatch(text.strip().lower())
-    unit = _UNITS.get(found[2]) if found else None
-    if found is None or unit is None or not 0 < int(found[1]) * unit <= _MOST:
-        raise InvalidParameter(
-            f"advance cannot be {text[:40]!r}: write it like 90s, 5m, 25h or 3d, three years at "
-            "most."
-        )
-    return int(found[1]) * unit
 
 
 class Controls:

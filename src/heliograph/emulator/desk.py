@@ -21,11 +21,13 @@ from heliograph.emulator.cabinet import Cabinet
 from heliograph.emulator.course import Course
 from heliograph.emulator.definition import Draft
 from heliograph.emulator.envelope import Envelope
+from heliograph.emulator.scenario import NOBODY, Scenario
 from heliograph.errors import (
     ApiError,
     EnvelopeNotFound,
     EnvelopeStatusRefused,
     NoSuchTemplate,
+    StorageUnavailable,
 )
 from heliograph.model.accounts import Principal
 from heliograph.model.event_ids import new_event_id
@@ -40,6 +42,9 @@ T = TypeVar("T")
 _LONGEST_WAIT: Final = 3600.0
 """Seconds after which it is looked again for what is due."""
 
+_AGAIN: Final = 1.0
+"""Seconds after which it is tried again what could not be done."""
+
 _log = structlog.get_logger()
 
 
@@ -53,8 +58,10 @@ class Desk:
         publisher: Publisher,
         guard: Guard,
         fidelity: Fidelity,
+        scenario: Scenario = NOBODY,
     ) -> None:
         self._store = store
+        self._scenario = scenario
         self.cabinet = cabinet
         self._publisher = publisher
         self._guard = guard
@@ -178,8 +185,11 @@ class Desk:
         for one in course.happened:
             one["eventId"] = new_event_id()
         self._check(envelope.account_id, course.happened)
-        self.cabinet.save(envelope, course.happened, contents)
-        await self._publish(envelope.account_id, envelope.envelope_id, course.happened)
+        # What a publish that failed has left goes first.
+        left = self.cabinet.pending(envelope.account_id, envelope.envelope_id)
+        happened = [*left, *course.happened]
+        self.cabinet.save(envelope, happened, contents)
+        await self._publish(envelope.account_id, envelope.envelope_id, happened)
         self._changed.set()
 
     def _check(self, account_id: str, happened: Sequence[dict[str, Any]]) -> None:
@@ -203,9 +213,7 @@ class Desk:
             self.cabinet.published(account_id, envelope_id)
 
     async def run(self, stopped: asyncio.Event) -> None:
-        """Publish what a kill has left, and then let happen what is due, until the stop."""
-        for account_id, envelope_id, happened in self.cabinet.unpublished():
-            await self._publish(account_id, envelope_id, happened)
+        """Publish what was left, and let happen what is due, until the stop."""
         waiting = asyncio.ensure_future(stopped.wait())
         waiting.add_done_callback(lambda _: self._changed.set())
         while not stopped.is_set():
@@ -214,20 +222,31 @@ class Desk:
             if not stopped.is_set():
                 await self._store.clock.wait(self._changed, soonest)
 
+    def _go_on(self, course: Course) -> None:
+        self._scenario.go_on(course, self._store.clock.now())
+
     async def pass_time(self) -> float:
-        """Let happen what is due; the seconds until the next that will be."""
+        """Publish what a kill or a full disk has left, and let happen what is due; the seconds
+        until it must be looked again."""
         soonest = _LONGEST_WAIT
-        for one in self.cabinet.every():
-            envelope, due = one, one.due_at()
+        for account_id, envelope_id, happened in self.cabinet.unpublished():
+            try:
+                await self._publish(account_id, envelope_id, happened)
+            except (ApiError, StorageUnavailable) as problem:
+                _log.warning("not_published", reason=str(problem))
+                soonest = _AGAIN
+        for one in list(self.cabinet.every()):
+            envelope, due = one, self._scenario.due_at(one)
             while due is not None and due <= self._store.clock.now():
                 try:
                     envelope, _ = await self.act(
-                        envelope.account_id, envelope.envelope_id, Course.pass_time
+                        envelope.account_id, envelope.envelope_id, self._go_on
                     )
-                except ApiError as problem:  # it was reset, or ended, meanwhile
-                    _log.info("not_due", reason=problem.message)
+                except (ApiError, StorageUnavailable) as problem:  # it was reset, or has ended
+                    _log.info("not_due", reason=str(problem))
+                    soonest, due = _AGAIN, None
                     break
-                due = envelope.due_at()
+                due = self._scenario.due_at(envelope)
             if due is not None:
                 left = (due - self._store.clock.now()).total_seconds()
                 soonest = min(soonest, max(left, 0.0))

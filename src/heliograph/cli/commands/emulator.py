@@ -26,6 +26,7 @@ from heliograph.clock import SystemClock
 from heliograph.emulator.addition import adding
 from heliograph.emulator.clock import AdvancingClock
 from heliograph.emulator.quickstart import FILE_NAME, Quickstart, configuration
+from heliograph.emulator.scenario import NOBODY, Scenario, read
 from heliograph.incoming import dev_certificate
 from heliograph.settings import Settings, from_environment
 from heliograph.watch import logs
@@ -47,6 +48,11 @@ _FORMS = (".py", ".json")
     help="Write what DocuSign's launchers read: a .py file as Python's ds_config.py, a .json file "
     "as Node's appsettings.json.",
 )
+@click.option(
+    "--scenario",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A TOML file that says what recipients do by themselves.",
+)
 @click.pass_context
 def emulator(
     context: click.Context,
@@ -54,6 +60,7 @@ def emulator(
     data_dir: Path | None,
     https: bool,
     write_config: Path | None,
+    scenario: Path | None,
 ) -> None:
     """Run a server with the envelopes API that DocuSign's quickstarts call.
 
@@ -68,8 +75,12 @@ def emulator(
         return
     if write_config is not None and write_config.suffix not in _FORMS:
         raise wrong(f"--write-config takes a file that ends in {' or '.join(_FORMS)}.")
+    try:
+        played = NOBODY if scenario is None else read(scenario.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise wrong(f"--scenario {scenario}: {error}") from None
     with _folder(data_dir) as folder:
-        _serve(_settings(port, folder, https=https), write_config)
+        _serve(_settings(port, folder, https=https), write_config, played)
 
 
 @contextlib.contextmanager
@@ -97,7 +108,7 @@ def _settings(port: int, folder: Path, *, https: bool) -> Settings:
         raise wrong(str(error)) from None
 
 
-def _serve(settings: Settings, write_config: Path | None) -> None:
+def _serve(settings: Settings, write_config: Path | None, scenario: Scenario) -> None:
     clock, ready = AdvancingClock(SystemClock(), settings.data_dir), list[Quickstart]()
 
     def begun(server: service.Running) -> None:
@@ -107,9 +118,10 @@ def _serve(settings: Settings, write_config: Path | None) -> None:
             files.write(write_config.absolute(), configuration(found, write_config.suffix))
         _announce(settings, found, write_config)
 
+    added = adding(clock, ready.append, scenario)
     signals.hold()
     with logs.writing(settings.log_format, settings.log_level):
-        uvloop.run(service.serve(settings, begun, clock=clock, adding=adding(clock, ready.append)))
+        uvloop.run(service.serve(settings, begun, clock=clock, adding=added))
 
 
 def _announce(settings: Settings, found: Quickstart, write_config: Path | None) -> None:
