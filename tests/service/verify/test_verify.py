@@ -96,7 +96,8 @@ async def test_the_first_format_is_sent_where_none_is_meant(shell: Shell, keys: 
 async def test_without_signatures_theirs_are_left_out(shell: Shell) -> None:
     with listening("takes-unsigned") as base:
         told = await shell.json(
-            *("verify", base, "--unsigned", "--only", "usual-message,wrong-signature")
+            *("verify", base, "--unsigned"),
+            *("--only", "usual-message", "--only", "wrong-signature"),
         )
     assert [(one["name"], one["outcome"]) for one in told["checks"]] == [
         ("usual-message", "passed"),
@@ -114,6 +115,7 @@ async def test_without_signatures_theirs_are_left_out(shell: Shell) -> None:
         (("--unsigned", "--formats", ","), "--formats names none"),
         (("--unsigned", "--only", "wrong-signatur"), "Did you mean wrong-signature?"),
         (("--unsigned", "--only", "xml", "--skip", "xml"), "leave no check"),
+        (("--unsigned", "--only", ""), "leave no check"),
         (("--unsigned", "--probe", "http://10.0.0.1/"), "--probe: "),
         (("--unsigned", "--junit", "/nowhere/at/all.xml"), "/nowhere/at"),
     ],

@@ -38,20 +38,19 @@ _NAME: Final = max(map(len, CHECKS))
 
 def _listed(
     kind: str, known: Iterable[str]
-) -> Callable[[click.Context, click.Parameter, str | None], Sequence[str] | None]:
-    """Reads names apart by commas."""
+) -> Callable[[click.Context, click.Parameter, Sequence[str]], Sequence[str] | None]:
+    """Reads names, given one by one or apart by commas; None where there are none."""
     names = tuple(known)
 
-    def read(_: click.Context, __: click.Parameter, text: str | None) -> Sequence[str] | None:
-        if text is None:
-            return None
-        given = tuple(filter(None, map(str.strip, text.split(","))))
+    def read(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> Sequence[str] | None:
+        parts = (part.strip() for text in texts for part in text.split(","))
+        given = tuple(filter(None, parts))
         for one in given:
             if one not in names:
                 near = get_close_matches(one, names, n=1)
                 meant = f" Did you mean {near[0]}?" if near else ""
                 raise click.BadParameter(f"there is no {kind} {one!r}.{meant}")
-        return given
+        return given if texts else None
 
     return read
 
@@ -92,7 +91,8 @@ def _file(name: str, what: str) -> Callable[[Callable[..., Any]], Callable[..., 
 @click.option(
     "--formats",
     callback=_listed("format", FORMATS),
-    default="json",
+    multiple=True,
+    default=("json",),
     show_default=True,
     help=f"What it takes, apart by commas: {', '.join(FORMATS)}. The first is sent where none is "
     "meant.",
@@ -116,11 +116,16 @@ def _file(name: str, what: str) -> Callable[[Callable[..., Any]], Callable[..., 
 @click.option(
     "--only",
     metavar="NAMES",
+    multiple=True,
     callback=_listed("check", CHECKS),
     help="These checks, apart by commas.",
 )
 @click.option(
-    "--skip", metavar="NAMES", callback=_listed("check", CHECKS), help="Not these, apart by commas."
+    "--skip",
+    metavar="NAMES",
+    multiple=True,
+    callback=_listed("check", CHECKS),
+    help="Not these, apart by commas.",
 )
 @click.option("--json", "as_json", is_flag=True, help="What came of it, as one JSON document.")
 @_file("junit", "JUnit XML")
