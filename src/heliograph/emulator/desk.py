@@ -106,9 +106,7 @@ class Desk:
             raise EnvelopeStatusRefused(
                 f"Invalid envelope status: a new one is created or sent, not {status[:40]!r}."
             )
-        if envelope.notifications:
-            course.happened[0]["eventNotifications"] = envelope.notifications
-            envelope.notifications = []
+        self._check(envelope, course.happened[0])
         await self._settle(course, draft.documents)
         return envelope
 
@@ -184,7 +182,9 @@ class Desk:
         envelope = course.envelope
         for one in course.happened:
             one["eventId"] = new_event_id()
-        self._check(envelope.account_id, course.happened)
+        if course.happened and envelope.notifications:
+            # Named each time: the server forgets those of envelopes that had no event for long.
+            course.happened[0]["eventNotifications"] = envelope.notifications
         # What a publish that failed has left goes first.
         left = self.cabinet.pending(envelope.account_id, envelope.envelope_id)
         happened = [*left, *course.happened]
@@ -192,12 +192,14 @@ class Desk:
         await self._publish(envelope.account_id, envelope.envelope_id, happened)
         self._changed.set()
 
-    def _check(self, account_id: str, happened: Sequence[dict[str, Any]]) -> None:
+    def _check(self, envelope: Envelope, happened: dict[str, Any]) -> None:
         """See that notifications can be used, before anything is kept. Raises ApiError."""
-        if not happened or "eventNotifications" not in happened[0]:
+        if not envelope.notifications:
             return
-        (first, *_) = self._events(account_id, happened[:1])
-        for document in first.notifications:
+        account_id = envelope.account_id
+        naming = {**happened, "eventNotifications": envelope.notifications}
+        (event,) = self._events(account_id, [naming])
+        for document in event.notifications:
             wanted = notifications.wanted(account_id, document)
             saving.check(self._guard, wanted, "The url of a notification")
 

@@ -41,8 +41,8 @@ UNDER_WAY: Final = frozenset({"sent", "delivered"})
 class Envelope(msgspec.Struct):
     """What is kept of an envelope, or of a template.
 
-    `summary` is what calls and messages show; `notifications` are those that its first event will
-    name; `folder` is where its sender has it; `reminded` tells when reminders were sent (UTC).
+    `summary` is what calls and messages show; `notifications` are those that its events name;
+    `folder` is where its sender has it; `reminded` tells when reminders were sent (UTC).
     """
 
     account_id: str

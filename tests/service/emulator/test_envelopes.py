@@ -13,6 +13,7 @@ from docusign_esign import Envelope, EnvelopeDefinition
 from docusign_esign.client.api_exception import ApiException
 
 from tests.browser import Visitor
+from tests.busy import hang
 from tests.emulating import BACK, Emulated, definition, emulating, notification, signers, told
 from tests.listener import LoopbackListener
 from tests.server import serving
@@ -126,6 +127,20 @@ async def test_time_brings_reminders_and_the_end(
     reason = listener.received[-1].message["data"]["envelopeSummary"]["voidedReason"]
     assert reason == "Envelope has expired."
     assert await emulated.status(envelope_id) == "voided"
+
+
+async def test_a_notification_is_its_envelopes_for_longer_than_its_history_is_kept(
+    emulated: Emulated, listener: LoopbackListener
+) -> None:
+    envelope_id = await emulated.create(definition(notification(listener)))
+    assert await told(listener, 3) == CREATED
+    emulated.clock.advance(100 * 86_400)
+    async with hang(20):
+        while (await emulated.api.call("GET", "events")).json["totalRecords"] != "0":
+            pass
+    wanted = Envelope(status="voided", voided_reason="over")
+    await emulated.call(emulated.envelopes.update, envelope_id, envelope=wanted)
+    assert await told(listener, 4) == [*CREATED, "envelope-voided"]
 
 
 async def test_an_address_is_good_once_and_for_five_minutes(emulated: Emulated) -> None:
