@@ -189,6 +189,23 @@ async def test_r14_a_notification_goes_with_its_last_envelope(
     await traffic.deliver([again])
 
 
+async def test_r14_when_the_last_notification_has_gone_whoever_reads_anew_can_publish(
+    store: Store, traffic: Traffic, clock: ManualClock
+) -> None:
+    before = publisher(store)
+    await publish(before, "envelope-sent", eventNotification=HOOK)
+    await traffic.deliver(await traffic.claim_all())
+    for _ in range(2):
+        clock.move(100 * 86_400)
+        await store.renew_lease()
+        while (await store.retire(clock.now() - timedelta(days=90))).total:
+            pass
+    assert not (await store.configurations(ACCOUNT)).notifies
+    for by in (before, publisher(store)):
+        receipt = await publish(by, "envelope-voided")
+        assert receipt.accepted.deliveries == 0
+
+
 async def test_an_account_without_notifications_says_so(store: Store, traffic: Traffic) -> None:
     await store.create_account(Account("third", 3, "Third"))
     assert not (await store.configurations("third")).notifies

@@ -264,4 +264,11 @@ class SqliteStore(StoreVerbs):
 
     async def retire(self, before: datetime) -> Retired:
         limit = to_microseconds(before)
-        return await self._writer.write(lambda db: retention.retire(db, limit), "retention.batch")
+
+        def retire(db: apsw.Connection) -> Retired:
+            retired = retention.retire(db, limit)
+            if retired.configurations:  # an account may have no ad hoc ones any more
+                self._known.forget()
+            return retired
+
+        return await self._writer.write(retire, "retention.batch")
