@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 
-from heliograph.errors import StorageUnavailable
 from heliograph.model.accounts import Account
 from heliograph.model.logs import LogEntry, LogQuery
 from heliograph.model.published import EventQuery
@@ -226,10 +224,10 @@ async def test_what_another_node_commits_late_is_not_left_out(
         assert told == []
         await holding.rollback()
     async with hang(20):
-        with contextlib.suppress(StorageUnavailable):  # which waits no longer, and commits
-            await late
+        await late
         while len(told) < 2:
             await read()
-    assert told == ["late", "early"]
+    # On a slow machine its first try was given up, and it is the second that is told of.
+    assert sorted(told) == ["early", "late"]
     for node in nodes:
         await node.close()
