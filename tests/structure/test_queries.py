@@ -34,14 +34,18 @@ def words(module: Path) -> list[str]:
     return found
 
 
+@cache
+def names_of(module: Path) -> tuple[frozenset[str], re.Pattern[str]]:
+    """What a module may ask for: texts, and what those match that an f-string fills."""
+    texts = [text for text in words(module) if len(text.strip("*")) > 2]  # a plural "s" is no name
+    filled = (re.escape(text).replace(r"\*", r"\w+") for text in texts if "*" in text)
+    return frozenset(texts), re.compile("|".join(filled) or r"(?!)")
+
+
 def named_in(name: str, modules: Iterable[Path]) -> bool:
     """Whether a module asks for a query of this name."""
-    return any(
-        re.fullmatch(re.escape(text).replace(r"\*", r"\w+"), name)
-        for module in modules
-        for text in words(module)
-        if len(text.strip("*")) > 2  # a plural "s" is no name
-    )
+    known = map(names_of, modules)
+    return any(name in texts or filled.fullmatch(name) for texts, filled in known)
 
 
 def named_in_queries(name: str, queries: Mapping[str, str]) -> bool:
