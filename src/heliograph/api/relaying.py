@@ -14,6 +14,7 @@ import time
 import uuid
 from base64 import b64encode
 from collections.abc import Sequence
+from mmap import mmap
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from heliograph.api.contract.request import Request
 from heliograph.api.contract.response import Response
 from heliograph.api.contract.routing import Route
 from heliograph.api.intake import checked_hops
-from heliograph.api.spool import Room, Spool
+from heliograph.api.spool import SMALL, Room, Spool
 from heliograph.aside import aside
 from heliograph.delivery.publisher import Publisher
 from heliograph.errors import (
@@ -50,7 +51,14 @@ from heliograph.wire.relayed.came import PART, Came, kept_headers
 from heliograph.wire.relayed.reading import Origin
 
 ANSWERED_WITHIN: Final = 5.0
-"""Seconds from the end of a message to its answer."""
+"""Seconds from the end of a message to its answer, where reading it takes no longer than the rest
+of them."""
+
+_TO_STORE: Final = 2.0
+"""Seconds that the disk has in any case: else no try of what takes long to read is answered 200."""
+
+_SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/]{43}=")
+"""The form of an HMAC-SHA256 in Base64."""
 
 _SHOWN: Final = 4 * 1024
 """Bytes of a message that was not taken, for a person to look at."""
@@ -100,7 +108,7 @@ class Relaying:
             spool.close()
             raise
         left = spool.ended + ANSWERED_WITHIN - time.monotonic()
-        await self._accepted(message, event, spool, max(0.0, left))
+        await self._accepted(message, event, spool, max(_TO_STORE, left))
         return Response(b"", 200)
 
     async def _received(
@@ -109,6 +117,8 @@ class Relaying:
         try:
             _check_basic(relay, request)
             async for part in body_parts(request, self._most):
+                if spool.size + len(part) >= SMALL:
+                    _check_form(relay, request)
                 await spool.add(part)
             await spool.end()
             _check_signature(relay, request, spool)
@@ -161,15 +171,26 @@ class Relaying:
         # Where the first try took too long a repeat must not take as long again. A small one is
         # sorted out by the accept.
         if spool.size <= PART or not await self._is_accepted(message, event):
-            for number, start in enumerate(range(0, spool.size, PART)):
-                part = bytes(content[start : start + PART])
-                await self._store.relays.keep(message, event.event_id, number, part)
-        (receipt,) = await self._publisher.publish(message.account_id, [event])
+            await self._keep(message, event, content)
+        try:
+            (receipt,) = await self._publisher.publish(message.account_id, [event])
+        except ApiError:  # it was not accepted, and the next try brings bytes of its own
+            await self._forget(message)
+            raise
         if receipt.accepted.repeated:
             await self._forget(message)
         seconds = time.monotonic() - began
         accepted = AcceptedEvent(receipt.event, receipt.accepted, receipt.skipped)
         self._observer.published(Publication(message.account_id, [accepted], seconds, None, ""))
+
+    async def _keep(self, message: MessageId, event: NewEvent, content: bytes | mmap) -> None:
+        try:
+            for number, start in enumerate(range(0, len(content), PART)):
+                part = bytes(content[start : start + PART])
+                await self._store.relays.keep(message, event.event_id, number, part)
+        except (StorageUnavailable, StorageBroken):
+            await self._forget(message)
+            raise
 
     async def _is_accepted(self, message: MessageId, event: NewEvent) -> bool:
         return await self._store.relays.is_accepted(message.account_id, event.event_id)
@@ -225,13 +246,24 @@ def _check_signature(relay: Relay, request: Request, spool: Spool) -> None:
     """Raises RelayRefused where no secret of the relay has signed the body."""
     if not relay.secrets:
         return
-    signatures = [
+    if not spool.is_signed(_signatures(request)):
+        raise RelayRefused("None of the relay's keys has signed the message.")
+
+
+def _check_form(relay: Relay, request: Request) -> None:
+    """Raises RelayRefused where nothing has the form of a signature: what is large and nobody has
+    signed takes no room from what somebody has."""
+    signatures = (text.strip() for text in _signatures(request))
+    if relay.secrets and not any(_SIGNATURE.fullmatch(text) for text in signatures):
+        raise RelayRefused("None of the relay's keys has signed the message.")
+
+
+def _signatures(request: Request) -> list[str]:
+    return [
         text
         for number in range(1, _MOST_SIGNATURES + 1)
         for text in request.every(f"x-docusign-signature-{number}")[:1]
     ]
-    if not spool.is_signed(signatures):
-        raise RelayRefused("None of the relay's keys has signed the message.")
 
 
 def _refuse(request: Request, problem: Exception) -> Refusal:

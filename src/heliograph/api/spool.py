@@ -23,6 +23,8 @@ SMALL: Final = 128 * 1024
 MOST_LARGE: Final = 16
 """Larger ones at once: each may have the disk's room that a relay's largest message takes."""
 
+_NO_ROOM: Final = "The disk takes no more just now."
+
 _BUSY: Final = 5
 """Seconds after which who finds no room may come again."""
 
@@ -39,12 +41,17 @@ class Room:
         if self._taken >= MOST_LARGE:
             raise Unavailable("Too many large messages come in just now.", _BUSY)
         self._taken += 1
-        return tempfile.TemporaryFile(dir=self._folder)
+        try:
+            return tempfile.TemporaryFile(dir=self._folder)
+        except OSError as error:
+            self._taken -= 1
+            raise Unavailable(_NO_ROOM, _BUSY) from error
 
     def leave(self, file: BinaryIO) -> None:
         """Give a file back."""
         self._taken -= 1
-        file.close()
+        with contextlib.suppress(OSError):  # what it could not write is lost in any case
+            file.close()
 
 
 class Spool:
@@ -115,7 +122,10 @@ class Spool:
     async def _write(self, file: BinaryIO) -> None:
         piece = bytes(self._waiting)
         self._waiting.clear()
-        await asyncio.to_thread(self._take, file, piece)
+        try:
+            await asyncio.to_thread(self._take, file, piece)
+        except OSError as error:
+            raise Unavailable(_NO_ROOM, _BUSY) from error
 
     def _take(self, file: BinaryIO, piece: bytes) -> None:
         self._hash(piece)

@@ -209,7 +209,7 @@ async def exchange(
     if came is not None and shared.verbatim is not None:
         try:
             body = await shared.verbatim.of(event.account_id, came)
-        except StorageUnavailable as trouble:
+        except (StorageUnavailable, OSError) as trouble:  # ours, and not the listener's
             return Exchange(_NO_POST, Fault(Phase.CLAIM, f"no bytes: {trouble}", ours=True))
         post = _as_it_came(event, came, body, attempt_id)
         came_back = await sender.post(configuration, post.headers, post.message, proofs, last=last)

@@ -94,7 +94,9 @@ def merge(changes: Relay, before: Stored) -> Stored:
     """
     secrets, basic = before.secrets, before.basic
     if changes.hmac_secrets is not None:
-        known = {_masked(secret): secret for secret in secrets}
+        known: dict[str, list[Secret]] = {}
+        for secret in secrets:
+            known.setdefault(_masked(secret), []).append(secret)
         secrets = tuple(_secret(text, known) for text in changes.hmac_secrets)
         if len(secrets) > MOST_SECRETS:
             raise InvalidBody(f"hmacSecrets has {len(secrets)}; {MOST_SECRETS} are the most.")
@@ -136,9 +138,10 @@ def _masked(secret: Secret) -> str:
     return secret.reveal()[:_SHOWN] + MASK
 
 
-def _secret(text: str, known: dict[str, Secret]) -> Secret:
-    if text in known:
-        return known[text]
+def _secret(text: str, known: dict[str, list[Secret]]) -> Secret:
+    """The secret of a text; those that are shown alike are meant in their order."""
+    if known.get(text):
+        return known[text].pop(0)
     if text.endswith(MASK):
         raise InvalidBody("hmacSecrets has a masked secret that the relay does not have.")
     if not (_SHORTEST <= len(text) <= _LONGEST and text.isprintable()):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from heliograph.api import relaying
+from heliograph.api import relaying, spool
 from heliograph.errors import StorageUnavailable
 from heliograph.wire.messages import legacy_xml
 from heliograph.wire.messages.legacy_xml import LegacyOptions
@@ -174,6 +174,16 @@ async def test_r25_what_no_key_has_signed_is_refused_counted_kept_and_never_deli
     assert (await api.call("GET", "events")).json["totalRecords"] == "0"
     metrics = (await api.call("GET", "/metrics")).body.decode()
     assert 'heliograph_relay_refused_total{code="RELAY_MESSAGE_REFUSED"} 1.0' in metrics
+
+
+async def test_r25_what_is_large_and_has_no_signature_takes_no_room(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "MOST_LARGE", 0)
+    await relay(api)
+    large = body_of() + b" " * spool.SMALL
+    assert (await post(api, large, "")).status == 401
+    assert (await post(api, large, signature(large, SECOND))).status == 503
 
 
 async def test_r25_any_of_the_relays_keys_may_have_signed(api: Client) -> None:

@@ -49,6 +49,17 @@ async def test_the_five_calls_and_never_a_whole_secret(api: Client) -> None:
         assert (await api.call(method, "relays/docusign", body)).error == "RESOURCE_NOT_FOUND"
 
 
+async def test_of_secrets_that_are_shown_alike_each_is_kept(api: Client) -> None:
+    alike = ["heliograph-key-one", "heliograph-key-two"]
+    await api.call("POST", "relays", {"name": "docusign", "hmacSecrets": alike})
+    shown = (await api.call("GET", "relays/docusign")).json
+    assert shown["hmacSecrets"] == [f"heli{MASK}"] * 2
+    await api.call("PUT", "relays/docusign", {"hmacSecrets": [SECOND, *shown["hmacSecrets"]]})
+    stored = await api.server.store.relays.get(api.credentials.account_id, "docusign")
+    assert stored is not None
+    assert [secret.reveal() for secret in stored.secrets] == [SECOND, *alike]
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [
