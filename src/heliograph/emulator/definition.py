@@ -17,31 +17,10 @@ from typing import Any, Final
 from heliograph.emulator.envelope import KINDS, Envelope
 from heliograph.errors import InvalidBody, InvalidParameter, InvalidRecipientEmail
 from heliograph.wire import dates
+from heliograph.wire.samples.envelope import PROPERTIES
 
 Templates = Callable[[str], tuple[Envelope, Mapping[str, bytes]]]
 """A template by its id, with its documents; raises NoSuchTemplate."""
-
-_PROPERTIES: Final[Mapping[str, str]] = {
-    "signingLocation": "online",
-    "enableWetSign": "true",
-    "allowMarkup": "false",
-    "allowReassign": "true",
-    "autoNavigation": "true",
-    "envelopeIdStamping": "true",
-    "authoritativeCopy": "false",
-    "purgeState": "unpurged",
-    "is21CFRPart11": "false",
-    "signerCanSignOnMobile": "true",
-    "isSignatureProviderEnvelope": "false",
-    "allowViewHistory": "true",
-    "hasFormDataChanges": "false",
-    "allowComments": "true",
-    "hasComments": "false",
-    "envelopeLocation": "current_site",
-    "isDynamicEnvelope": "false",
-    "burnDefaultTabData": "false",
-}
-"""What an envelope is that nobody has asked for anything special."""
 
 SETTABLE: Final = (
     "emailSubject",
@@ -50,7 +29,7 @@ SETTABLE: Final = (
     "enforceSignerVisibility",
     "transactionId",
     "emailSettings",
-    *(name for name in _PROPERTIES if name != "purgeState"),
+    *(name for name in PROPERTIES if name != "purgeState"),
 )
 """Of a definition, what stands in the envelope as it came."""
 
@@ -327,7 +306,7 @@ def _empty(envelope_id: str, account_id: str, sender: Mapping[str, str], at: str
         "documentsCombinedUri": f"{base}/documents/combined",
         "certificateUri": f"{base}/documents/certificate",
         "templatesUri": f"{base}/templates",
-        **_PROPERTIES,
+        **PROPERTIES,
         "createdDateTime": at,
         "lastModifiedDateTime": at,
         "statusChangedDateTime": at,

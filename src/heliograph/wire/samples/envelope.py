@@ -40,7 +40,7 @@ _OF_SIGNERS: Final[Mapping[str, tuple[str, str | None]]] = {
     "recipient-authenticationfailed": ("authenticationfailed", None),
 }
 
-_PROPERTIES: Final[Mapping[str, str]] = {
+PROPERTIES: Final[Mapping[str, str]] = {
     "signingLocation": "online",
     "enableWetSign": "true",
     "allowMarkup": "false",
@@ -147,7 +147,7 @@ def _created(scene: Scene, at: str) -> dict[str, Any]:
         "documentsCombinedUri": f"{base}/documents/combined",
         "certificateUri": f"{base}/documents/{CERTIFICATE}",
         "templatesUri": f"{base}/templates",
-        **_PROPERTIES,
+        **PROPERTIES,
         "createdDateTime": at,
         "lastModifiedDateTime": at,
         "statusChangedDateTime": at,
