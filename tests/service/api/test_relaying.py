@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from heliograph.api import relaying, spool
-from heliograph.errors import StorageUnavailable
+from heliograph.delivery import verbatim
+from heliograph.errors import InvalidBody, StorageUnavailable
 from heliograph.wire.messages import legacy_xml
 from heliograph.wire.messages.legacy_xml import LegacyOptions
+from heliograph.wire.relayed.came import PART
 from tests.busy import hang
+from tests.contract.tables import rows_of
 from tests.listener import LoopbackListener, Received
 from tests.server import Client, Reply, serving
 from tests.support import ACCOUNT, published
@@ -266,6 +271,47 @@ async def test_r25_nothing_is_answered_200_that_is_not_committed(
     assert came.body == body_of(retryCount=1)
 
 
+@pytest.mark.parametrize("failing", ["a part", "the event"])
+async def test_r25_a_try_that_failed_leaves_no_bytes(
+    relayed: Client, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    store: Any = relayed.server.store
+    keep, of_part = store.relays.keep, failing == "a part"
+
+    async def fail(*given: Any, **_: Any) -> None:
+        if not of_part:
+            raise InvalidBody("It would make too many deliveries.")
+        if given[2]:  # the number of the part
+            raise StorageUnavailable("the disk is full")
+        await keep(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((store.relays, "keep") if of_part else (store, "accept")), fail)
+        answer = await post(relayed, body_of(padding="x" * PART))
+        assert answer.status == (503 if of_part else 400)
+    assert await rows_of(store, "relay_message", "relay_part") == [0, 0]
+
+
+async def test_r25_a_full_disk_is_not_the_listeners_fault(
+    relayed: Client, listener: LoopbackListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await relayed.configure(f"{listener.base}/verbatim", verbatim="true")
+
+    def full(**_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(verbatim, "_HELD", 0)
+    monkeypatch.setattr(verbatim, "tempfile", SimpleNamespace(TemporaryFile=full))
+    assert (await post(relayed, body_of())).status == 200
+    async with hang(10):
+        found: dict[str, Any] = {}
+        while "error" not in found:
+            (found,) = (await relayed.call("GET", "deliveries")).json["deliveries"]
+    assert found["deliveryState"] == "waiting"
+    assert found["error"] == "claim: no bytes: [Errno 28] No space left on device"
+    assert listener.received == []
+
+
 async def test_r25_what_is_not_on_disk_in_time_is_answered_503_and_a_repeat_finds_it(
     relayed: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +323,7 @@ async def test_r25_what_is_not_on_disk_in_time_is_answered_503_and_a_repeat_find
         return await accept(*given, **named)
 
     monkeypatch.setattr(relaying, "ANSWERED_WITHIN", 0.05)
+    monkeypatch.setattr(relaying, "_TO_STORE", 0.05)
     with monkeypatch.context() as patched:
         patched.setattr(store, "accept", wait)
         assert (await post(relayed, body_of())).status == 503
